@@ -1,0 +1,2 @@
+//! Placement: which server owns a key.
+#![forbid(unsafe_code)]
