@@ -1,1 +1,4 @@
-//! The program.
+//! Heeler keeps keys with the herd: it shards key-value data over many machines.
+
+pub mod command;
+pub mod limits;

@@ -1,0 +1,67 @@
+//! What a room answers, before a wire writes it down.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+/// A string of bytes in a reply; short ones need no allocation.
+pub type Blob = SmallVec<[u8; 40]>;
+
+/// An answer to one command. Each wire has its own way to write it down.
+///
+/// The variants are those of RESP3; a client that speaks RESP2 gets the older form
+/// (<https://redis.io/docs/latest/develop/reference/protocol-spec/>).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// A short text that is no data: `+OK`.
+    Status(&'static str),
+    /// An error: its code in capitals, a blank, and a text for the caller.
+    Error(Cow<'static, str>),
+    /// A number.
+    Int(i64),
+    /// Bytes.
+    Bulk(Blob),
+    /// No such value.
+    Null,
+    /// No such list of values (RESP2 tells it from [`Null`](Reply::Null)).
+    NullArray,
+    /// Values in order.
+    Array(Vec<Reply>),
+    /// Pairs: RESP2 shows them one after the other in an array.
+    Map(Vec<(Reply, Reply)>),
+    /// Values without order: RESP2 shows an array.
+    Set(Vec<Reply>),
+    /// A floating-point number: RESP2 shows its text as bytes.
+    Double(f64),
+    /// True or false: RESP2 shows 1 or 0.
+    Bool(bool),
+    /// Text for people: RESP2 shows it as bytes.
+    Text(String),
+    /// A server's reply, in the bytes that it came in.
+    Raw(Bytes),
+}
+
+impl Reply {
+    /// `+OK`.
+    pub const OK: Reply = Reply::Status("OK");
+
+    /// Bytes, copied.
+    pub fn bulk(bytes: impl AsRef<[u8]>) -> Reply {
+        Reply::Bulk(Blob::from_slice(bytes.as_ref()))
+    }
+
+    /// An error with a text made on the spot.
+    pub fn error(text: impl Into<Cow<'static, str>>) -> Reply {
+        Reply::Error(text.into())
+    }
+
+    /// Whether it is an error.
+    pub fn is_error(&self) -> bool {
+        match self {
+            Reply::Error(_) => true,
+            Reply::Raw(raw) => raw.first() == Some(&b'-'),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One line of the command table.
+
+use super::{Id, Keys};
+
+/// What the table says of one command or subcommand.
+#[derive(Debug)]
+pub struct Spec {
+    /// Which command.
+    pub id: Id,
+    /// Lower case; a subcommand is written `container|subcommand`.
+    pub name: &'static str,
+    /// Number of arguments with the name; negative: at least so many.
+    pub arity: i8,
+    /// Which arguments are keys.
+    pub keys: Keys,
+    /// Which room of a node answers it.
+    pub room: Room,
+    /// How a proxy spreads it over servers and merges the parts.
+    pub split: Split,
+    /// Redis's group for it.
+    pub group: Group,
+    /// Redis's flags for it.
+    pub flags: Flags,
+}
+
+impl Spec {
+    /// Whether `argc` arguments (name and subcommand included) satisfy the arity.
+    pub fn accepts(&self, argc: usize) -> bool {
+        let arity = i64::from(self.arity);
+        if arity >= 0 {
+            argc as i64 == arity
+        } else {
+            argc as i64 >= -arity
+        }
+    }
+
+    /// Whether it changes data.
+    pub fn is_write(&self) -> bool {
+        self.flags.has(Flags::WRITE)
+    }
+
+    /// Whether this line is a subcommand's.
+    pub fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
+    }
+}
+
+/// The room of a node that answers a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The store: it reads or writes keys.
+    Store,
+    /// The connection's own session: it is about this connection.
+    Session,
+    /// The process: it is about this server.
+    Process,
+    /// None yet: `-ERR unknown command`.
+    Absent,
+}
+
+/// How a proxy spreads a command over its servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// All of it goes to the server of its keys.
+    Whole,
+    /// One part a server with the keys it owns; integer replies are added.
+    Sum,
+    /// One part a server with the keys it owns; elements are put back in the order asked.
+    Gather,
+    /// One part a server with the key-value pairs it owns; `+OK` when all say so.
+    AllOk,
+    /// To every server; integer replies are added.
+    EverySum,
+    /// To every server; elements follow one another.
+    EveryGather,
+    /// To every server; `+OK` when all say so.
+    EveryOk,
+    /// Answered by the proxy itself.
+    Here,
+    /// Not carried: `-ERR unknown command`.
+    Never,
+}
+
+/// Redis's group of a command, as `COMMAND DOCS` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Group {
+    String,
+    Bitmap,
+    Generic,
+    List,
+    Set,
+    Hash,
+    SortedSet,
+    Hyperloglog,
+    Geo,
+    Stream,
+    Pubsub,
+    Transactions,
+    Scripting,
+    Connection,
+    Server,
+    Cluster,
+}
+
+/// Redis's command flags, as `COMMAND` shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u32);
+
+macro_rules! flags {
+    ($($name:ident $bit:literal $shown:literal)*) => {
+        #[allow(missing_docs)]
+        impl Flags {
+            pub const NONE: Flags = Flags(0);
+            $(pub const $name: Flags = Flags(1 << $bit);)*
+
+            /// The flags that are set, by Redis's names.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                [$((Flags::$name, $shown)),*]
+                    .into_iter()
+                    .filter_map(move |(flag, name)| self.has(flag).then_some(name))
+            }
+        }
+    };
+}
+
+flags! {
+    WRITE 0 "write"
+    READONLY 1 "readonly"
+    DENYOOM 2 "denyoom"
+    ADMIN 3 "admin"
+    PUBSUB 4 "pubsub"
+    NOSCRIPT 5 "noscript"
+    BLOCKING 6 "blocking"
+    LOADING 7 "loading"
+    STALE 8 "stale"
+    SKIP_MONITOR 9 "skip_monitor"
+    SKIP_SLOWLOG 10 "skip_slowlog"
+    ASKING 11 "asking"
+    FAST 12 "fast"
+    NO_AUTH 13 "no_auth"
+    NO_MANDATORY_KEYS 14 "no_mandatory_keys"
+    NO_ASYNC_LOADING 15 "no_async_loading"
+    NO_MULTI 16 "no_multi"
+    ALLOW_BUSY 17 "allow_busy"
+}
+
+impl Flags {
+    /// Whether all of `other` are set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of flags.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}

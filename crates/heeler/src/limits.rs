@@ -1,0 +1,28 @@
+//! Every bound, in one place. Past a limit a client gets a clear error, and the process lives.
+
+/// Longest bulk string in a request, in bytes (Redis: `proto-max-bulk-len`).
+pub const BULK_BYTES: usize = 512 * 1024 * 1024;
+/// Most arguments in one request (Redis: 1024 * 1024).
+pub const ARGUMENTS: usize = 1024 * 1024;
+/// Longest inline request, and longest line of a request or reply header, in bytes.
+pub const LINE_BYTES: usize = 64 * 1024;
+/// Longest whole request, in bytes: argument places are 32 bits wide.
+pub const REQUEST_BYTES: usize = 1024 * 1024 * 1024;
+/// Longest whole reply that is taken from a server, in bytes.
+pub const REPLY_BYTES: usize = 1024 * 1024 * 1024;
+/// Deepest nesting of a reply.
+pub const REPLY_DEPTH: usize = 32;
+/// Longest value of a string key, in bytes (Redis: 512 MiB).
+pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
+/// Requests of one client that may wait for their replies before it is read again.
+pub const PIPELINE: usize = 16 * 1024;
+/// Reply bytes that may wait for one client before it is read again.
+pub const CLIENT_OUTPUT_BYTES: usize = 1024 * 1024;
+/// Requests that may wait on one server connection.
+pub const SERVER_QUEUE: usize = 256 * 1024;
+/// Request bytes that may wait to be written to one server connection.
+pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
+/// Commands that one MULTI may queue.
+pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
+/// Bytes of one read from a socket.
+pub const READ_BYTES: usize = 64 * 1024;
