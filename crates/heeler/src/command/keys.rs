@@ -153,7 +153,7 @@ fn streams(command: Command<'_>) -> Result<Positions, &'static str> {
         return Ok(Positions::NONE);
     };
     let rest = command.len() - word - 1;
-    if rest % 2 != 0 {
+    if !rest.is_multiple_of(2) {
         return Err("ERR Invalid arguments specified for command");
     }
     Ok(Positions::run(word + 1, rest / 2, 1))
