@@ -6,6 +6,8 @@ pub const BULK_BYTES: usize = 512 * 1024 * 1024;
 pub const ARGUMENTS: usize = 1024 * 1024;
 /// Longest inline request, and longest line of a request or reply header, in bytes.
 pub const LINE_BYTES: usize = 64 * 1024;
+/// Most characters of a number in a request's or reply's header line.
+pub const LENGTH_DIGITS: usize = 32;
 /// Longest whole request, in bytes: argument places are 32 bits wide.
 pub const REQUEST_BYTES: usize = 1024 * 1024 * 1024;
 /// Longest whole reply that is taken from a server, in bytes.
@@ -15,7 +17,7 @@ pub const REPLY_DEPTH: usize = 32;
 /// Longest value of a string key, in bytes (Redis: 512 MiB).
 pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 /// Requests of one client that may wait for their replies before it is read again.
-pub const PIPELINE: usize = 16 * 1024;
+pub const PIPELINE: usize = 1024;
 /// Reply bytes that may wait for one client before it is read again.
 pub const CLIENT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// Requests that may wait on one server connection.
