@@ -6,13 +6,15 @@
 
 mod keys;
 mod reply;
+mod resolve;
 mod spec;
 mod table;
 
 pub use keys::Keys;
 pub use reply::{Blob, Reply};
+pub use resolve::{Unknown, resolve, unknown_command, unknown_subcommand, wrong_arity};
 pub use spec::{Flags, Group, Room, Spec, Split};
-pub use table::{Id, TABLE, find, find_subcommand, is_container};
+pub use table::{Id, TABLE, find, find_subcommand, is_container, subcommands};
 
 /// The place of one argument in a command's raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

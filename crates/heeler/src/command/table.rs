@@ -454,47 +454,98 @@ pub fn find(name: &[u8]) -> Option<&'static Spec> {
     }
 }
 
-/// The line of a container's subcommand, in any case: `find_subcommand(Id::Config, b"GET")`.
+/// The line of a container's subcommand, in any case: `find_subcommand(Id::Config.spec(), b"GET")`.
 pub fn find_subcommand(container: &Spec, name: &[u8]) -> Option<&'static Spec> {
-    let prefix = container.name.len();
-    TABLE[container.id as usize + 1..]
+    let prefix = container.name.len() + 1;
+    subcommands(container)
         .iter()
-        .take_while(|s| s.is_subcommand())
-        .find(|s| s.name.as_bytes()[prefix + 1..].eq_ignore_ascii_case(name))
+        .find(|s| s.name.as_bytes()[prefix..].eq_ignore_ascii_case(name))
+}
+
+/// The lines of a container's subcommands; none for any other command.
+pub fn subcommands(container: &Spec) -> &'static [Spec] {
+    let first = container.id as usize + 1;
+    &TABLE[first..first + SUBCOMMANDS[container.id as usize] as usize]
 }
 
 /// Whether the command's first argument chooses a subcommand.
 pub fn is_container(spec: &Spec) -> bool {
-    TABLE
-        .get(spec.id as usize + 1)
-        .is_some_and(|next| next.is_subcommand())
-        && !spec.is_subcommand()
+    SUBCOMMANDS[spec.id as usize] > 0
+}
+
+/// For each line, how many lines of subcommands follow it.
+static SUBCOMMANDS: [u8; TABLE.len()] = {
+    let mut counts = [0; TABLE.len()];
+    let mut container = 0;
+    let mut line = 0;
+    while line < TABLE.len() {
+        if is_subcommand(TABLE[line].name) {
+            counts[container] += 1;
+        } else {
+            container = line;
+        }
+        line += 1;
+    }
+    counts
+};
+
+const fn is_subcommand(name: &str) -> bool {
+    let mut i = 0;
+    while i < name.len() {
+        if name.as_bytes()[i] == b'|' {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 const EMPTY: u16 = u16::MAX;
-static INDEX: [u16; 1024] = index();
+const SLOTS: usize = 1024;
 
-/// An open-addressed hash table over the names, laid out when the program is compiled.
-const fn index() -> [u16; 1024] {
-    let mut index = [EMPTY; 1024];
+/// An open-addressed hash table over the commands' names, laid out when the program is compiled.
+static INDEX: [u16; SLOTS] = {
+    let mut index = [EMPTY; SLOTS];
     let mut line = 0;
     while line < TABLE.len() {
-        let mut slot = hash(TABLE[line].name.as_bytes());
-        while index[slot % 1024] != EMPTY {
-            slot += 1;
+        if !is_subcommand(TABLE[line].name) {
+            let mut slot = hash(TABLE[line].name.as_bytes());
+            while index[slot % SLOTS] != EMPTY {
+                slot += 1;
+            }
+            index[slot % SLOTS] = line as u16;
         }
-        index[slot % 1024] = line as u16;
         line += 1;
     }
     index
+};
+
+/// A hash of the name's first and last eight bytes and its length, blind to the case of letters.
+const fn hash(name: &[u8]) -> usize {
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(head), Some(tail)) => (
+                u32::from_le_bytes(*head) as u64,
+                u32::from_le_bytes(*tail) as u64,
+            ),
+            _ => (short(name), 0),
+        },
+    };
+    let mixed = ((head | LOWER).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (tail | LOWER).rotate_left(32)
+        ^ name.len() as u64)
+        .wrapping_mul(0x517c_c1b7_2722_0a95);
+    (mixed >> 40) as usize
 }
 
-const fn hash(name: &[u8]) -> usize {
-    let mut hash = 0u64;
-    let mut i = 0;
-    while i < name.len() {
-        hash = (hash.rotate_left(5) ^ (name[i] | 0x20) as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
-        i += 1;
+/// A name of less than four bytes as a number.
+const fn short(name: &[u8]) -> u64 {
+    match name {
+        [a] => *a as u64,
+        [a, b] => *a as u64 | (*b as u64) << 8,
+        [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
+        _ => 0,
     }
-    (hash >> 40) as usize
 }
