@@ -28,3 +28,13 @@ pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Most bytes of memory that are set aside for a value before its bytes have come.
+pub const RESERVE_BYTES: usize = 1024 * 1024;
+/// Largest buffer that an idle connection keeps, in bytes.
+pub const IDLE_BUFFER_BYTES: usize = 4 * 1024;
+/// Reads from one socket in a row before others get their turn.
+pub const READS_IN_A_ROW: usize = 4;
+/// How long a connection to a server may take to open, in milliseconds.
+pub const CONNECT_MS: u64 = 5_000;
+/// How long a graceful stop waits for clients to take their replies, in milliseconds.
+pub const STOP_MS: u64 = 10_000;

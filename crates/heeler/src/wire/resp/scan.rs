@@ -36,16 +36,12 @@ impl Scanner {
             if self.at > limits::REPLY_BYTES {
                 return Err(Fault::new("reply too large"));
             }
-            if !matches!(inner, Inner::Before) {
-                *level -= 1;
-            }
-            if let Inner::Values(count) | Inner::Pairs(count) = inner {
+            *level -= 1;
+            if inner > 0 {
                 if self.open.len() == limits::REPLY_DEPTH {
                     return Err(Fault::new("reply nested too deeply"));
                 }
-                self.open.push(count);
-            } else if let Inner::Before = inner {
-                return Err(Fault::new("attributes are not supported"));
+                self.open.push(inner);
             }
         }
         Ok(Some(self.at))
@@ -69,16 +65,9 @@ impl Scanner {
     }
 }
 
-/// What follows the first line of a value.
-enum Inner {
-    Nothing,
-    Values(usize),
-    Pairs(usize),
-    Before,
-}
-
-/// The length of the value at the start of `bytes` (of its first line for an aggregate).
-fn value(bytes: &[u8]) -> Result<Option<(usize, Inner)>, Fault> {
+/// The length of the value at the start of `bytes`, and how many values belong to it that follow:
+/// of an aggregate, its first line is the value.
+fn value(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
     let Some(&kind) = bytes.first() else {
         return Ok(None);
     };
@@ -87,21 +76,20 @@ fn value(bytes: &[u8]) -> Result<Option<(usize, Inner)>, Fault> {
     };
     let after = line.len() + 3;
     match kind {
-        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => Ok(Some((after, Inner::Nothing))),
+        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => Ok(Some((after, 0))),
         b'$' | b'=' | b'!' => match length(line)? {
-            None => Ok(Some((after, Inner::Nothing))),
+            None => Ok(Some((after, 0))),
             Some(length) => match bytes.get(after + length..after + length + 2) {
                 None => Ok(None),
-                Some(b"\r\n") => Ok(Some((after + length + 2, Inner::Nothing))),
+                Some(b"\r\n") => Ok(Some((after + length + 2, 0))),
                 Some(_) => Err(Fault::new("expected CRLF after bulk string")),
             },
         },
-        b'*' | b'~' | b'>' => Ok(Some((after, Inner::Values(length(line)?.unwrap_or(0))))),
+        b'*' | b'~' | b'>' => Ok(Some((after, length(line)?.unwrap_or(0)))),
         b'%' => Ok(Some((
             after,
             Inner::Pairs(length(line)?.unwrap_or(0).saturating_mul(2)),
         ))),
-        b'|' => Ok(Some((after, Inner::Before))),
         other => {
             let shown = char::from(other).escape_default();
             Err(Fault::new(format!("unknown reply type '{shown}'")))
