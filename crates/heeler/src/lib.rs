@@ -4,3 +4,4 @@ pub mod wire;
 
 pub mod command;
 pub mod limits;
+pub mod store;

@@ -1,0 +1,116 @@
+//! When the keys of one shard expire: a heap of deadlines that is allowed to be stale.
+//!
+//! Each key that expires has at least one element whose deadline is at or before its own; a key
+//! whose life is only prolonged costs nothing here. An element that comes due too early is put
+//! back with the key's true deadline, one whose key is gone is dropped.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Stale elements that are kept before the heap is rebuilt, whatever the number of live ones.
+const SLACK: usize = 64;
+
+/// Deadlines of a shard's keys.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    heap: BinaryHeap<Reverse<(u64, u64)>>,
+    live: usize,
+    sum: u128,
+}
+
+impl Deadlines {
+    /// Notes that the deadline of the key with this hash changed, came or went.
+    pub(super) fn change(&mut self, hash: u64, old: Option<u64>, new: Option<u64>) {
+        if let Some(old) = old {
+            self.live -= 1;
+            self.sum -= u128::from(old);
+        }
+        let Some(new) = new else {
+            return;
+        };
+        self.live += 1;
+        self.sum += u128::from(new);
+        if old.is_none_or(|old| new < old) {
+            self.heap.push(Reverse((new, hash)));
+        }
+    }
+
+    /// Number of keys that expire.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Sum of all deadlines, for their average.
+    pub(super) fn sum(&self) -> u128 {
+        self.sum
+    }
+
+    /// Takes the hash of a key that may be due, or `None` if none is.
+    pub(super) fn pop_due(&mut self, now: u64) -> Option<u64> {
+        let Reverse((deadline, _)) = *self.heap.peek()?;
+        if deadline >= now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, hash))| hash)
+    }
+
+    /// Puts back a key that was taken before its time.
+    pub(super) fn put_back(&mut self, deadline: u64, hash: u64) {
+        self.heap.push(Reverse((deadline, hash)));
+    }
+
+    /// Whether stale elements outnumber live ones so far that a rebuild pays.
+    pub(super) fn is_stale(&self) -> bool {
+        self.heap.len() > 2 * self.live + SLACK
+    }
+
+    /// The hashes that the heap knows, each once; the heap is empty afterwards.
+    pub(super) fn take_hashes(&mut self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = self.heap.drain().map(|Reverse((_, hash))| hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Deadlines::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_due_once_it_has_passed() {
+        let mut deadlines = Deadlines::default();
+        deadlines.change(7, None, Some(10));
+        assert_eq!(deadlines.pop_due(10), None);
+        assert_eq!(deadlines.pop_due(11), Some(7));
+        assert_eq!(deadlines.pop_due(11), None);
+    }
+
+    #[test]
+    fn a_prolonged_life_adds_no_element() {
+        let mut deadlines = Deadlines::default();
+        deadlines.change(7, None, Some(10));
+        for at in 10..1_000 {
+            deadlines.change(7, Some(at), Some(at + 1));
+        }
+        assert_eq!(deadlines.heap.len(), 1);
+        assert_eq!((deadlines.live(), deadlines.sum()), (1, 1_000));
+    }
+
+    #[test]
+    fn shortened_lives_make_it_stale() {
+        let mut deadlines = Deadlines::default();
+        deadlines.change(7, None, Some(1_000));
+        for at in (1..1_000).rev() {
+            deadlines.change(7, Some(at + 1), Some(at));
+        }
+        assert!(deadlines.is_stale());
+        assert_eq!(deadlines.take_hashes(), [7]);
+        assert!(!deadlines.is_stale());
+    }
+}

@@ -1,0 +1,70 @@
+//! Which function answers which command.
+
+use super::errors::Outcome;
+use super::view::View;
+use super::{expiry, keys, strings};
+use crate::command::{Command, Id, Reply};
+
+/// Answers a command on a view that has its keys locked.
+#[inline]
+pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Reply {
+    answer(view, command).unwrap_or_else(Reply::Error)
+}
+
+/// Whether a command locks all shards even when it stands alone.
+pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
+    matches!(command.spec.id, Id::Flushall | Id::Flushdb)
+}
+
+/// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
+pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
+    use Id::*;
+    matches!(
+        command.spec.id,
+        Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb
+    )
+}
+
+fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        // Strings
+        Id::Append => strings::append(view, command),
+        Id::Decr => strings::decr(view, command),
+        Id::Decrby => strings::decrby(view, command),
+        Id::Get => strings::get(view, command),
+        Id::Getdel => strings::getdel(view, command),
+        Id::Getex => strings::getex(view, command),
+        Id::Getrange | Id::Substr => strings::getrange(view, command),
+        Id::Getset => strings::getset(view, command),
+        Id::Incr => strings::incr(view, command),
+        Id::Incrby => strings::incrby(view, command),
+        Id::Mget => strings::mget(view, command),
+        Id::Mset => strings::mset(view, command),
+        Id::Msetnx => strings::msetnx(view, command),
+        Id::Psetex => strings::psetex(view, command),
+        Id::Set => strings::set(view, command),
+        Id::Setex => strings::setex(view, command),
+        Id::Setnx => strings::setnx(view, command),
+        Id::Setrange => strings::setrange(view, command),
+        Id::Strlen => strings::strlen(view, command),
+
+        // Keys
+        Id::Del | Id::Unlink => keys::del(view, command),
+        Id::Exists => keys::exists(view, command),
+        Id::Touch => keys::touch(view, command),
+        Id::Type => keys::kind(view, command),
+
+        // Expiry
+        Id::Expire => expiry::expire(view, command),
+        Id::Expireat => expiry::expireat(view, command),
+        Id::Expiretime => expiry::expiretime(view, command),
+        Id::Persist => expiry::persist(view, command),
+        Id::Pexpire => expiry::pexpire(view, command),
+        Id::Pexpireat => expiry::pexpireat(view, command),
+        Id::Pexpiretime => expiry::pexpiretime(view, command),
+        Id::Pttl => expiry::pttl(view, command),
+        Id::Ttl => expiry::ttl(view, command),
+
+        _ => Err(format!("ERR unknown command '{}'", command.spec.name).into()),
+    }
+}

@@ -1,0 +1,544 @@
+//! One key and what is kept under it. The memory layout is private to this file.
+//!
+//! A short string shares one allocation with its key:
+//!
+//! ```text
+//! flags 1 │ last access 4 │ key length 1 or 4 │ deadline 8, if there is one │ key │ value
+//! ```
+//!
+//! The value is 8 bytes of a little-endian integer, or the bytes themselves. Everything else (long
+//! strings, collections) is an [`Object`] in a box. Either way the entry is two words wide.
+
+use crate::command::Blob;
+
+/// Longest string that shares its key's allocation, in bytes. A longer one owns a buffer with room
+/// to grow, so that a run of APPEND copies each byte a bounded number of times.
+const PACKED_BYTES: usize = 2048;
+/// Redis's limit for its `embstr` encoding.
+const EMBEDDED_BYTES: usize = 44;
+
+const EXPIRES: u8 = 1;
+const LONG_KEY: u8 = 2;
+const ENCODING: u8 = 0b1100;
+const INT: u8 = 0b0000;
+const EMBEDDED: u8 = 0b0100;
+const RAW: u8 = 0b1000;
+
+const ACCESS: usize = 1;
+const KEY_LENGTH: usize = 5;
+
+/// A key with its value, deadline and time of last access.
+#[derive(Debug)]
+pub(super) struct Entry(Repr);
+
+#[derive(Debug)]
+enum Repr {
+    Packed(Box<[u8]>),
+    Boxed(Box<Boxed>),
+}
+
+#[derive(Debug)]
+struct Boxed {
+    key: Box<[u8]>,
+    deadline: Option<u64>,
+    access: u32,
+    object: Object,
+}
+
+/// What is too big or too rich to be packed beside its key.
+#[derive(Clone, Debug)]
+pub(super) enum Object {
+    /// A string that outgrew its key's allocation.
+    Text(Vec<u8>),
+}
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    String,
+}
+
+impl Kind {
+    /// Redis's name for the type.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+        }
+    }
+}
+
+/// A string value as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text<'a> {
+    /// A number in its shortest decimal form.
+    Int(i64),
+    /// Any bytes.
+    Bytes(&'a [u8]),
+    /// Any bytes that were built piece by piece: Redis calls them `raw` however short they are.
+    Raw(&'a [u8]),
+}
+
+impl<'a> Text<'a> {
+    /// The stored form of a value that a client gave: a number where it is one.
+    pub(super) fn from_value(value: &'a [u8]) -> Text<'a> {
+        match super::numbers::integer(value) {
+            Some(number) => Text::Int(number),
+            None => Text::Bytes(value),
+        }
+    }
+
+    /// The value's bytes; a number is written into `buffer`.
+    pub(super) fn bytes<'b>(&self, buffer: &'b mut itoa::Buffer) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match *self {
+            Text::Int(number) => buffer.format(number).as_bytes(),
+            Text::Bytes(bytes) | Text::Raw(bytes) => bytes,
+        }
+    }
+
+    /// The value's bytes, copied for a reply.
+    pub(super) fn to_blob(self) -> Blob {
+        Blob::from_slice(self.bytes(&mut itoa::Buffer::new()))
+    }
+
+    /// Number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes(&mut itoa::Buffer::new()).len()
+    }
+
+    fn encoding(&self) -> u8 {
+        match self {
+            Text::Int(_) => INT,
+            Text::Bytes(bytes) if bytes.len() <= EMBEDDED_BYTES => EMBEDDED,
+            Text::Bytes(_) | Text::Raw(_) => RAW,
+        }
+    }
+
+    fn stored_len(&self) -> usize {
+        match self {
+            Text::Int(_) => 8,
+            Text::Bytes(bytes) | Text::Raw(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Entry {
+    /// An entry that holds a string.
+    pub(super) fn text(key: &[u8], text: Text<'_>, deadline: Option<u64>, now: u64) -> Entry {
+        if text.stored_len() <= PACKED_BYTES && u32::try_from(key.len()).is_ok() {
+            return Entry(Repr::Packed(pack(key, text, deadline, seconds(now))));
+        }
+        let bytes = text.bytes(&mut itoa::Buffer::new()).to_vec();
+        Entry::object(key, Object::Text(bytes), deadline, now)
+    }
+
+    /// An entry that holds an object.
+    pub(super) fn object(key: &[u8], object: Object, deadline: Option<u64>, now: u64) -> Entry {
+        Entry(Repr::Boxed(Box::new(Boxed {
+            key: key.into(),
+            deadline,
+            access: seconds(now),
+            object,
+        })))
+    }
+
+    /// Its key.
+    pub(super) fn key(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Packed(packed) => {
+                let (start, end) = key_place(packed);
+                &packed[start..end]
+            }
+            Repr::Boxed(boxed) => &boxed.key,
+        }
+    }
+
+    /// The type of its value.
+    pub(super) fn kind(&self) -> Kind {
+        match &self.0 {
+            Repr::Packed(_) => Kind::String,
+            Repr::Boxed(boxed) => match &boxed.object {
+                Object::Text(_) => Kind::String,
+            },
+        }
+    }
+
+    /// The value if it is a string.
+    pub(super) fn as_text(&self) -> Option<Text<'_>> {
+        match &self.0 {
+            Repr::Packed(packed) => {
+                let (_, end) = key_place(packed);
+                Some(packed_text(packed[0], &packed[end..]))
+            }
+            Repr::Boxed(_) => match self.as_object()? {
+                Object::Text(bytes) => Some(Text::Raw(bytes)),
+            },
+        }
+    }
+
+    /// The value if it is an object: never a packed string.
+    pub(super) fn as_object(&self) -> Option<&Object> {
+        match &self.0 {
+            Repr::Packed(_) => None,
+            Repr::Boxed(boxed) => Some(&boxed.object),
+        }
+    }
+
+    /// The value if it is an object, to change.
+    pub(super) fn as_object_mut(&mut self) -> Option<&mut Object> {
+        match &mut self.0 {
+            Repr::Packed(_) => None,
+            Repr::Boxed(boxed) => Some(&mut boxed.object),
+        }
+    }
+
+    /// Redis's name for how the value is kept, for OBJECT ENCODING.
+    pub(super) fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Repr::Packed(packed) => match packed[0] & ENCODING {
+                INT => "int",
+                EMBEDDED => "embstr",
+                _ => "raw",
+            },
+            Repr::Boxed(boxed) => match &boxed.object {
+                Object::Text(_) => "raw",
+            },
+        }
+    }
+
+    /// When it expires, in milliseconds since 1970.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        match &self.0 {
+            Repr::Packed(packed) => packed_deadline(packed),
+            Repr::Boxed(boxed) => boxed.deadline,
+        }
+    }
+
+    /// Whether its deadline has passed.
+    pub(super) fn is_expired(&self, now: u64) -> bool {
+        self.deadline().is_some_and(|deadline| now > deadline)
+    }
+
+    /// Seconds since it was last read or written.
+    pub(super) fn idle_seconds(&self, now: u64) -> u32 {
+        let access = match &self.0 {
+            Repr::Packed(packed) => u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH])),
+            Repr::Boxed(boxed) => boxed.access,
+        };
+        seconds(now).saturating_sub(access)
+    }
+
+    /// Notes that it is read or written now.
+    pub(super) fn touch(&mut self, now: u64) {
+        match &mut self.0 {
+            Repr::Packed(packed) => {
+                packed[ACCESS..KEY_LENGTH].copy_from_slice(&seconds(now).to_le_bytes());
+            }
+            Repr::Boxed(boxed) => boxed.access = seconds(now),
+        }
+    }
+
+    /// Sets or clears the deadline.
+    pub(super) fn set_deadline(&mut self, deadline: Option<u64>) {
+        match &mut self.0 {
+            Repr::Packed(packed) => match (packed_deadline(packed), deadline) {
+                (None, None) => {}
+                (Some(_), Some(deadline)) => {
+                    let (key, _) = key_place(packed);
+                    packed[key - 8..key].copy_from_slice(&deadline.to_le_bytes());
+                }
+                _ => {
+                    let (start, end) = key_place(packed);
+                    let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
+                    let text = packed_text(packed[0], &packed[end..]);
+                    *packed = pack(&packed[start..end], text, deadline, access);
+                }
+            },
+            Repr::Boxed(boxed) => boxed.deadline = deadline,
+        }
+    }
+
+    /// Replaces the value, whatever its type was, by a string: in place where it fits.
+    pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>, now: u64) {
+        if let Repr::Packed(packed) = &mut self.0 {
+            let (_, end) = key_place(packed);
+            let fits = packed.len() - end == text.stored_len();
+            if fits && (packed[0] & EXPIRES != 0) == deadline.is_some() {
+                overwrite(packed, text, deadline, now);
+                return;
+            }
+        }
+        *self = Entry::text(self.key(), text, deadline, now);
+    }
+
+    /// Replaces the value, whatever its type was, by an object.
+    pub(super) fn set_object(&mut self, object: Object, deadline: Option<u64>, now: u64) {
+        *self = Entry::object(self.key(), object, deadline, now);
+    }
+
+    /// The bytes of a string, `len` or more of them: new ones are zero. From now on the value is
+    /// one that was built piece by piece. `None` if it is no string.
+    pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.make_raw(len);
+        match &mut self.0 {
+            Repr::Packed(packed) => {
+                let (_, end) = key_place(packed);
+                Some(&mut packed[end..])
+            }
+            Repr::Boxed(boxed) => match &mut boxed.object {
+                Object::Text(bytes) => {
+                    extend_zeroed(bytes, len);
+                    Some(bytes)
+                }
+            },
+        }
+    }
+
+    /// Turns a packed string into the raw form with `len` or more bytes, packed if they fit.
+    fn make_raw(&mut self, len: usize) {
+        let Repr::Packed(packed) = &self.0 else {
+            return;
+        };
+        let (start, end) = key_place(packed);
+        if packed[0] & ENCODING == RAW && packed.len() - end >= len {
+            return;
+        }
+        let mut buffer = itoa::Buffer::new();
+        let old = packed_text(packed[0], &packed[end..]).bytes(&mut buffer);
+        let mut bytes = Vec::with_capacity(len.max(old.len()));
+        bytes.extend_from_slice(old);
+        bytes.resize(len.max(old.len()), 0);
+        let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
+        let deadline = packed_deadline(packed);
+        let key = &packed[start..end];
+        self.0 = if bytes.len() <= PACKED_BYTES {
+            Repr::Packed(pack(key, Text::Raw(&bytes), deadline, access))
+        } else {
+            Repr::Boxed(Box::new(Boxed {
+                key: key.into(),
+                deadline,
+                access,
+                object: Object::Text(bytes),
+            }))
+        };
+    }
+
+    /// The same value and deadline under another key.
+    pub(super) fn renamed(self, key: &[u8]) -> Entry {
+        match self.0 {
+            Repr::Packed(packed) => Entry::repacked(&packed, key),
+            Repr::Boxed(mut boxed) => {
+                boxed.key = key.into();
+                Entry(Repr::Boxed(boxed))
+            }
+        }
+    }
+
+    /// A copy of the value and deadline under another key.
+    pub(super) fn copied(&self, key: &[u8]) -> Entry {
+        match &self.0 {
+            Repr::Packed(packed) => Entry::repacked(packed, key),
+            Repr::Boxed(boxed) => Entry(Repr::Boxed(Box::new(Boxed {
+                key: key.into(),
+                deadline: boxed.deadline,
+                access: boxed.access,
+                object: boxed.object.clone(),
+            }))),
+        }
+    }
+
+    fn repacked(packed: &[u8], key: &[u8]) -> Entry {
+        let (_, end) = key_place(packed);
+        let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
+        let text = packed_text(packed[0], &packed[end..]);
+        let deadline = packed_deadline(packed);
+        Entry(Repr::Packed(pack(key, text, deadline, access)))
+    }
+}
+
+fn seconds(now: u64) -> u32 {
+    (now / 1000) as u32
+}
+
+fn four(bytes: &[u8]) -> [u8; 4] {
+    [bytes[0], bytes[1], bytes[2], bytes[3]]
+}
+
+fn eight(bytes: &[u8]) -> [u8; 8] {
+    let mut array = [0; 8];
+    array.copy_from_slice(bytes);
+    array
+}
+
+/// First byte of the key, and one past its last, which is the value's first.
+fn key_place(packed: &[u8]) -> (usize, usize) {
+    let flags = packed[0];
+    let deadline = usize::from(flags & EXPIRES) * 8;
+    if flags & LONG_KEY == 0 {
+        let start = KEY_LENGTH + 1 + deadline;
+        (start, start + packed[KEY_LENGTH] as usize)
+    } else {
+        let start = KEY_LENGTH + 4 + deadline;
+        let len = u32::from_le_bytes(four(&packed[KEY_LENGTH..KEY_LENGTH + 4]));
+        (start, start + len as usize)
+    }
+}
+
+fn packed_deadline(packed: &[u8]) -> Option<u64> {
+    if packed[0] & EXPIRES == 0 {
+        return None;
+    }
+    let (key, _) = key_place(packed);
+    Some(u64::from_le_bytes(eight(&packed[key - 8..key])))
+}
+
+fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
+    match flags & ENCODING {
+        INT => Text::Int(i64::from_le_bytes(eight(value))),
+        EMBEDDED => Text::Bytes(value),
+        _ => Text::Raw(value),
+    }
+}
+
+/// Lays out a packed string. The key's length fits 32 bits.
+fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[u8]> {
+    let long = if key.len() > usize::from(u8::MAX) {
+        LONG_KEY
+    } else {
+        0
+    };
+    let expires = if deadline.is_some() { EXPIRES } else { 0 };
+    let header = KEY_LENGTH + if long == 0 { 1 } else { 4 } + usize::from(expires) * 8;
+    let mut packed = Vec::with_capacity(header + key.len() + text.stored_len());
+    packed.push(text.encoding() | long | expires);
+    packed.extend_from_slice(&access.to_le_bytes());
+    if long == 0 {
+        packed.push(key.len() as u8);
+    } else {
+        packed.extend_from_slice(&(key.len() as u32).to_le_bytes());
+    }
+    if let Some(deadline) = deadline {
+        packed.extend_from_slice(&deadline.to_le_bytes());
+    }
+    packed.extend_from_slice(key);
+    match text {
+        Text::Int(number) => packed.extend_from_slice(&number.to_le_bytes()),
+        Text::Bytes(bytes) | Text::Raw(bytes) => packed.extend_from_slice(bytes),
+    }
+    packed.into_boxed_slice()
+}
+
+/// Writes a string of the same stored length over a packed one that has a deadline, or has none,
+/// just as the new one.
+fn overwrite(packed: &mut [u8], text: Text<'_>, deadline: Option<u64>, now: u64) {
+    packed[0] = packed[0] & !ENCODING | text.encoding();
+    packed[ACCESS..KEY_LENGTH].copy_from_slice(&seconds(now).to_le_bytes());
+    let (key, end) = key_place(packed);
+    if let Some(deadline) = deadline {
+        packed[key - 8..key].copy_from_slice(&deadline.to_le_bytes());
+    }
+    match text {
+        Text::Int(number) => packed[end..].copy_from_slice(&number.to_le_bytes()),
+        Text::Bytes(bytes) | Text::Raw(bytes) => packed[end..].copy_from_slice(bytes),
+    }
+}
+
+/// Makes `bytes` at least `len` long, with spare room so that steady growth costs a bounded number
+/// of copies for each byte: twice the length while small, an eighth more when large.
+fn extend_zeroed(bytes: &mut Vec<u8>, len: usize) {
+    if len <= bytes.len() {
+        return;
+    }
+    if len > bytes.capacity() {
+        let spare = len.min((1 << 20).max(len / 8));
+        bytes.reserve_exact(len + spare - bytes.len());
+    }
+    bytes.resize(len, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_two_words() {
+        assert_eq!(size_of::<Entry>(), 16);
+    }
+
+    #[test]
+    fn packed_strings_keep_key_value_deadline_and_encoding() {
+        let long_key = vec![b'k'; 300];
+        let long = vec![b'v'; 45];
+        for key in [&b""[..], b"k", b"\0\xff", &long_key] {
+            for (text, encoding) in [
+                (Text::Int(i64::MIN), "int"),
+                (Text::Bytes(b""), "embstr"),
+                (Text::Bytes(&long[..44]), "embstr"),
+                (Text::Raw(&long), "raw"),
+                (Text::Raw(b"x"), "raw"),
+            ] {
+                let mut entry = Entry::text(key, text, None, 7_000);
+                for deadline in [None, Some(5), Some(u64::MAX), None, Some(0)] {
+                    entry.set_deadline(deadline);
+                    assert_eq!(entry.key(), key);
+                    assert_eq!(entry.as_text(), Some(text));
+                    assert_eq!(entry.deadline(), deadline);
+                    assert_eq!(entry.encoding(), encoding);
+                    assert_eq!(entry.idle_seconds(9_999), 2);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn set_text_replaces_any_value_by_any_other() {
+        let big = vec![b'b'; PACKED_BYTES + 1];
+        let texts = [
+            Text::Int(1),
+            Text::Int(-9),
+            Text::Bytes(b"12345678"),
+            Text::Bytes(b""),
+            Text::Raw(&big),
+        ];
+        for before in texts {
+            for after in texts {
+                for deadline in [None, Some(8)] {
+                    let mut entry = Entry::text(b"key", before, Some(4), 0);
+                    entry.set_text(after, deadline, 0);
+                    assert_eq!(entry.key(), b"key");
+                    assert_eq!(entry.as_text(), Some(after));
+                    assert_eq!(entry.deadline(), deadline);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn growing_keeps_what_was_there_and_adds_zeros() {
+        let mut entry = Entry::text(b"key", Text::Int(-12), Some(4), 0);
+        for len in [0, 2, 5, PACKED_BYTES, PACKED_BYTES + 1, 3 << 20] {
+            let bytes = entry.grow(len).unwrap();
+            assert_eq!(bytes.len(), len.max(3));
+            assert_eq!(&bytes[..3], b"-12");
+            assert!(bytes[3..].iter().all(|b| *b == 0));
+            assert_eq!(entry.encoding(), "raw");
+            assert_eq!(entry.deadline(), Some(4));
+        }
+    }
+
+    #[test]
+    fn renaming_and_copying_keep_value_and_deadline() {
+        let big = vec![b'b'; PACKED_BYTES + 1];
+        for text in [Text::Int(1), Text::Bytes(b"v"), Text::Raw(&big)] {
+            let entry = Entry::text(b"a", text, Some(4), 0);
+            let copy = entry.copied(b"another");
+            assert_eq!(copy.key(), b"another");
+            assert_eq!(copy.as_text(), Some(text));
+            let renamed = entry.renamed(b"b");
+            assert_eq!((renamed.key(), renamed.deadline()), (&b"b"[..], Some(4)));
+            assert_eq!(renamed.as_text(), Some(text));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The store: an in-memory keyspace that executes commands. Pure: the time is an argument, there
+//! is no socket, thread or global randomness, and the same calls give the same replies.
+//!
+//! Keys are spread over [`SHARDS`](crate::limits::SHARDS) shards by a seeded hash; each shard is a
+//! table behind its own lock, so any thread executes any command directly. A command locks the
+//! shards of its keys in the order of their indices, each once, and runs on that [`View`].
+//!
+//! # To add a command
+//! 1. Its line in the command table says [`Room::Store`](crate::command::Room).
+//! 2. A function `fn name(view: &mut View<'_>, command: &Command<'_>) -> Outcome` in the file of
+//!    its noun: `view.slot(key)` looks a key up (expired keys are absent) and the [`Slot`] reads,
+//!    writes and removes. It may ask only for keys that the table names; those are locked. The
+//!    arity has been checked; syntax, ranges and types are checked there, with Redis's texts from
+//!    `errors`. Arguments are checked before anything is changed.
+//! 3. Its arm in `dispatch`, and rows in the tests: the oracle test compares replies with a real
+//!    redis-server.
+//!
+//! A new type of value is an arm of [`Object`](entry::Object) and of [`Kind`](entry::Kind); the
+//! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. A
+//! collection that becomes empty is removed by the command that emptied it.
+
+mod deadlines;
+mod dispatch;
+mod entry;
+mod errors;
+mod expiry;
+mod keys;
+mod numbers;
+mod shard;
+mod slot;
+mod strings;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watch;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::command::{Command, Keys, OwnedCommand, Reply};
+use crate::limits;
+use shard::{Hashing, Shard};
+use view::View;
+pub use watch::Watched;
+
+/// An in-memory keyspace, used by any number of threads at once.
+pub struct Store {
+    hashing: Hashing,
+    random: AtomicU64,
+    /// Where [`expire_due`](Store::expire_due) goes on.
+    expiring: AtomicUsize,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// What INFO and the metrics say of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Keys, those included whose deadline has passed unnoticed.
+    pub keys: usize,
+    /// Keys with a deadline.
+    pub expiring_keys: usize,
+    /// Mean time that those have left, in milliseconds.
+    pub average_ttl: u64,
+    /// Keys removed since the start because their deadline had passed.
+    pub expired: u64,
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+}
+
+impl Store {
+    /// An empty store. The seed chooses its hash function and its random choices: give each
+    /// process another, one that nobody can guess.
+    pub fn new(seed: u64) -> Store {
+        let shards = (0..limits::SHARDS).map(|_| Mutex::default()).collect();
+        Store {
+            hashing: Hashing::new(seed),
+            random: AtomicU64::new(seed),
+            expiring: AtomicUsize::new(0),
+            shards,
+        }
+    }
+
+    /// Executes one command whose arity has been checked, at a time in milliseconds since 1970.
+    #[inline]
+    pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
+        let mut view = match command.spec.keys {
+            Keys::Range(first, last, _) if i32::from(first) == i32::from(last) => {
+                View::of_key(self, now, command.arg(usize::from(first)))
+            }
+            _ => self.view(now, command),
+        };
+        dispatch::run(&mut view, command)
+    }
+
+    /// Locks what a command needs that has not just one key.
+    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
+        if dispatch::needs_all_shards(command) {
+            return View::of_all(self, now);
+        }
+        match command.keys() {
+            Ok(keys) if keys.is_empty() => View::of_none(self, now),
+            Ok(keys) => {
+                let hashes = keys.iter().map(|i| self.hashing.hash(command.arg(i)));
+                View::of_hashes(self, now, hashes)
+            }
+            // The command's own check of its arguments words the error.
+            Err(_) => View::of_all(self, now),
+        }
+    }
+
+    /// Executes commands as one: nothing else happens to their keys meanwhile. `None`, and nothing
+    /// is done, if a watched key has changed since it was watched.
+    ///
+    /// All commands are ones that the store answers, with their arity checked.
+    pub fn transaction(
+        &self,
+        now: u64,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+    ) -> Option<Vec<Reply>> {
+        let mut view = self.transaction_view(now, watched, commands);
+        if !watched.iter().all(|watched| view.is_unchanged(watched)) {
+            return None;
+        }
+        let run = |c: &OwnedCommand| dispatch::run(&mut view, &c.as_command());
+        Some(commands.iter().map(run).collect())
+    }
+
+    fn transaction_view(
+        &self,
+        now: u64,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+    ) -> View<'_> {
+        let mut hashes: Vec<u64> = watched.iter().map(|watched| watched.hash).collect();
+        for command in commands {
+            let command = command.as_command();
+            match command.keys() {
+                Ok(keys) if !dispatch::is_whole_keyspace(&command) => {
+                    hashes.extend(keys.iter().map(|i| self.hashing.hash(command.arg(i))));
+                }
+                _ => return View::of_all(self, now),
+            }
+        }
+        View::of_hashes(self, now, hashes.into_iter())
+    }
+
+    /// Watches a key for changes until the result is given to [`unwatch`](Store::unwatch).
+    pub fn watch(&self, key: &[u8], now: u64) -> Watched {
+        let mut view = View::of_key(self, now, key);
+        view.watch(key)
+    }
+
+    /// Ends a watch.
+    pub fn unwatch(&self, watched: Watched) {
+        let mut view = View::of_hashes(self, 0, std::iter::once(watched.hash));
+        view.unwatch(&watched);
+    }
+
+    /// Removes keys whose deadline has passed, `budget` at most, and returns how many: fewer than
+    /// the budget means that none is left. The cost grows with what is due, not with the number
+    /// of keys.
+    pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        let mut removed = 0;
+        for _ in 0..limits::SHARDS {
+            if removed >= budget {
+                break;
+            }
+            let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
+            let mut shard = self.shards[index].lock();
+            removed += shard.expire_due(&self.hashing, now, budget - removed);
+            drop(shard);
+            if removed < budget {
+                self.expiring.store(index + 1, Ordering::Relaxed);
+            }
+        }
+        removed
+    }
+
+    /// Counts, for INFO and the metrics.
+    pub fn stats(&self, now: u64) -> Stats {
+        let mut stats = Stats::default();
+        let mut deadlines = 0u128;
+        for shard in &self.shards {
+            let shard = shard.lock();
+            stats.keys += shard.len();
+            stats.expiring_keys += shard.deadlines.live();
+            deadlines += shard.deadlines.sum();
+            stats.expired += shard.counters.expired;
+            stats.hits += shard.counters.hits;
+            stats.misses += shard.counters.misses;
+        }
+        if let Some(mean) = deadlines.checked_div(stats.expiring_keys as u128) {
+            stats.average_ttl = (mean as u64).saturating_sub(now);
+        }
+        stats
+    }
+
+    /// A pseudo-random number (splitmix64) from the store's seed.
+    fn random(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.random.fetch_add(STEP, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,110 @@
+//! Numbers as Redis reads them.
+
+use std::ops::Range;
+
+use super::errors::{Error, NOT_AN_INTEGER};
+
+/// A 64-bit integer in its only accepted form: no blanks, no plus sign, no leading zeros, no `-0`.
+#[inline]
+pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let first = *digits.first()?;
+    if digits.len() > 19 || !first.is_ascii_digit() {
+        return None;
+    }
+    if first == b'0' {
+        return (digits.len() == 1 && !negative).then_some(0);
+    }
+    let mut value: u64 = 0;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // Nineteen digits fit 64 bits.
+        value = value * 10 + u64::from(digit);
+    }
+    match (negative, i64::try_from(value)) {
+        (false, Ok(value)) => Some(value),
+        (true, Ok(value)) => Some(-value),
+        (true, Err(_)) => (value == 1 << 63).then_some(i64::MIN),
+        (false, Err(_)) => None,
+    }
+}
+
+/// An argument that must be an integer.
+pub(super) fn integer_argument(bytes: &[u8]) -> Result<i64, Error> {
+    integer(bytes).ok_or_else(|| NOT_AN_INTEGER.into())
+}
+
+/// The part of a string's `len` bytes (or bits) from `first` to `last`, which is included, as
+/// GETRANGE and BITCOUNT take it: negative numbers count from the end, and a `last` that lies before
+/// the string's start still means its first byte.
+pub(super) fn text_range(first: i64, last: i64, len: usize) -> Range<usize> {
+    let from_start = |i: i64| match usize::try_from(i) {
+        Ok(i) => i,
+        Err(_) => len.saturating_sub(usize::try_from(i.unsigned_abs()).unwrap_or(usize::MAX)),
+    };
+    let reversed = first < 0 && last < 0 && first > last;
+    let start = from_start(first);
+    let end = from_start(last).saturating_add(1).min(len);
+    if reversed || start >= end {
+        0..0
+    } else {
+        start..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ranges_count_from_both_ends() {
+        for (first, last, range) in [
+            (0, -1, 0..5),
+            (1, 3, 1..4),
+            (-3, -2, 2..4),
+            (0, 99, 0..5),
+            (5, 9, 0..0),
+            (3, 1, 0..0),
+            (-1, -3, 0..0),
+            (-9, -7, 0..1),
+            (-7, -9, 0..0),
+            (i64::MIN, i64::MAX, 0..5),
+            (i64::MAX, i64::MIN, 0..0),
+        ] {
+            assert_eq!(text_range(first, last, 5), range, "{first} {last}");
+        }
+        assert_eq!(text_range(0, 0, 0), 0..0);
+    }
+
+    #[test]
+    fn integers_have_one_form() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("10", Some(10)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("-", None),
+            ("-0", None),
+            ("00", None),
+            ("01", None),
+            ("+1", None),
+            (" 1", None),
+            ("1 ", None),
+            ("1.0", None),
+            ("1a", None),
+        ] {
+            assert_eq!(integer(text.as_bytes()), value, "{text:?}");
+        }
+    }
+}

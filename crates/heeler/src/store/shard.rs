@@ -1,0 +1,239 @@
+//! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
+
+use std::hash::Hasher;
+
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use hashbrown::HashTable;
+
+use super::deadlines::Deadlines;
+use super::entry::Entry;
+use super::watch::Watches;
+
+/// Buckets below which a table is never made smaller.
+const SMALL_TABLE: usize = 64;
+
+/// How keys are hashed: seeded, so that nobody outside can choose keys that collide.
+pub(super) struct Hashing {
+    seed: u64,
+    shared: SharedSeed,
+}
+
+impl Hashing {
+    pub(super) fn new(seed: u64) -> Hashing {
+        Hashing {
+            seed,
+            shared: SharedSeed::from_u64(seed.rotate_left(32)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        hasher.write(key);
+        hasher.finish()
+    }
+}
+
+/// What a shard has counted since it was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// Reads that found their key.
+    pub(super) hits: u64,
+    /// Reads that did not.
+    pub(super) misses: u64,
+    /// Keys removed because their deadline had passed.
+    pub(super) expired: u64,
+}
+
+/// A part of the keyspace that is locked as a whole. Aligned so that no two share a cache line.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    table: HashTable<Entry>,
+    /// Raised whenever entries may move to other buckets: see [`Shard::layout`].
+    layout: u16,
+    pub(super) deadlines: Deadlines,
+    pub(super) watches: Watches,
+    pub(super) counters: Counters,
+}
+
+impl Shard {
+    /// Number of keys, those included that have expired and not been met since.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Number of buckets; each holds one entry or none.
+    pub(super) fn buckets(&self) -> usize {
+        self.table.num_buckets()
+    }
+
+    /// The entry in a bucket.
+    pub(super) fn bucket(&self, place: usize) -> Option<&Entry> {
+        self.table.get_bucket(place)
+    }
+
+    /// The entry in a bucket, to change. Its deadline is changed by
+    /// [`set_deadline`](Shard::set_deadline) alone.
+    pub(super) fn bucket_mut(&mut self, place: usize) -> Option<&mut Entry> {
+        self.table.get_bucket_mut(place)
+    }
+
+    /// A number that changes whenever an entry that stays may have moved to another bucket.
+    pub(super) fn layout(&self) -> u16 {
+        self.layout
+    }
+
+    /// All entries, those included that have expired.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.table.iter()
+    }
+
+    /// The bucket of a key. An expired key is removed, and is absent.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        now: u64,
+    ) -> Option<usize> {
+        let place = self.table.find_bucket_index(hash, |e| e.key() == key)?;
+        if self.table.get_bucket(place)?.is_expired(now) {
+            self.remove(hashing, hash, place);
+            self.counters.expired += 1;
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Adds an entry whose key is absent.
+    pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, entry: Entry) -> usize {
+        if self.table.len() == self.table.capacity() {
+            self.layout = self.layout.wrapping_add(1);
+        }
+        self.deadlines.change(hash, None, entry.deadline());
+        self.watches.changed(entry.key());
+        let inserted = self
+            .table
+            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
+        inserted.bucket_index()
+    }
+
+    /// Notes that the value of the entry in a bucket has changed.
+    pub(super) fn changed(&mut self, place: usize) {
+        if self.watches.is_empty() {
+            return;
+        }
+        if let Some(entry) = self.table.get_bucket(place) {
+            self.watches.changed(entry.key());
+        }
+    }
+
+    /// Notes that the entry with this hash had its deadline changed from `old` to `new`.
+    pub(super) fn deadline_changed(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        old: Option<u64>,
+        new: Option<u64>,
+    ) {
+        if old.is_none() && new.is_none() {
+            return;
+        }
+        self.deadlines.change(hash, old, new);
+        if self.deadlines.is_stale() {
+            self.rebuild_deadlines(hashing);
+        }
+    }
+
+    /// Sets or clears the deadline of the entry in a bucket.
+    pub(super) fn set_deadline(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        place: usize,
+        deadline: Option<u64>,
+    ) {
+        let Some(entry) = self.table.get_bucket_mut(place) else {
+            return;
+        };
+        let old = entry.deadline();
+        entry.set_deadline(deadline);
+        self.deadline_changed(hashing, hash, old, deadline);
+        self.changed(place);
+    }
+
+    /// Takes the entry out of a bucket.
+    pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: usize) -> Option<Entry> {
+        let occupied = self.table.get_bucket_entry(place).ok()?;
+        let (entry, _) = occupied.remove();
+        self.watches.changed(entry.key());
+        self.deadline_changed(hashing, hash, entry.deadline(), None);
+        if self.buckets() > SMALL_TABLE && self.len() * 8 < self.buckets() {
+            self.layout = self.layout.wrapping_add(1);
+            let room = self.len() * 2;
+            self.table.shrink_to(room, |e| hashing.hash(e.key()));
+        }
+        Some(entry)
+    }
+
+    /// Removes keys whose deadline has passed, `budget` at most; returns how many.
+    pub(super) fn expire_due(&mut self, hashing: &Hashing, now: u64, budget: usize) -> usize {
+        let mut removed = 0;
+        while removed < budget {
+            let Some(hash) = self.deadlines.pop_due(now) else {
+                break;
+            };
+            removed += self.expire_hash(hashing, hash, now);
+        }
+        self.counters.expired += removed as u64;
+        removed
+    }
+
+    /// Removes the keys with this hash that are due, and puts those back that are not.
+    fn expire_hash(&mut self, hashing: &Hashing, hash: u64, now: u64) -> usize {
+        let mut removed = 0;
+        let is_due = |e: &Entry| e.is_expired(now) && hashing.hash(e.key()) == hash;
+        while let Some(place) = self.table.find_bucket_index(hash, is_due) {
+            self.remove(hashing, hash, place);
+            removed += 1;
+        }
+        if let Some(deadline) = self.soonest(hashing, hash) {
+            self.deadlines.put_back(deadline, hash);
+        }
+        removed
+    }
+
+    /// The first deadline of the keys with this hash: one key, but for a collision of all 64 bits.
+    fn soonest(&self, hashing: &Hashing, hash: u64) -> Option<u64> {
+        let alike = self.table.iter_hash(hash);
+        alike
+            .filter_map(|e| e.deadline().map(|deadline| (e, deadline)))
+            .filter(|(e, _)| hashing.hash(e.key()) == hash)
+            .map(|(_, deadline)| deadline)
+            .min()
+    }
+
+    /// Replaces all elements of the deadlines' heap by what the entries say.
+    fn rebuild_deadlines(&mut self, hashing: &Hashing) {
+        for hash in self.deadlines.take_hashes() {
+            if let Some(deadline) = self.soonest(hashing, hash) {
+                self.deadlines.put_back(deadline, hash);
+            }
+        }
+    }
+
+    /// Forgets all keys and returns their table, to be dropped when the shard is unlocked.
+    pub(super) fn clear(&mut self) -> HashTable<Entry> {
+        if !self.watches.is_empty() {
+            for entry in &self.table {
+                self.watches.changed(entry.key());
+            }
+        }
+        self.layout = self.layout.wrapping_add(1);
+        self.deadlines.clear();
+        std::mem::take(&mut self.table)
+    }
+}

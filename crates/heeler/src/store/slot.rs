@@ -1,0 +1,205 @@
+//! The place of one key in its locked shard: how commands read, write and remove what is there.
+
+use super::entry::{Entry, Object, Text};
+use super::errors::{Error, WRONG_TYPE};
+use super::shard::{Hashing, Shard};
+use super::watch::Watched;
+
+/// One key, looked up. It is absent if it has expired.
+///
+/// Every change goes through a method that keeps deadlines and watches right: after a change made
+/// through [`entry_mut`](Slot::entry_mut), call [`changed`](Slot::changed).
+pub(super) struct Slot<'s, 'k> {
+    shard: &'s mut Shard,
+    hashing: &'s Hashing,
+    key: &'k [u8],
+    hash: u64,
+    now: u64,
+    place: Option<usize>,
+}
+
+impl<'s, 'k> Slot<'s, 'k> {
+    /// Looks a key up in its shard.
+    #[inline]
+    pub(super) fn new(
+        shard: &'s mut Shard,
+        hashing: &'s Hashing,
+        key: &'k [u8],
+        hash: u64,
+        now: u64,
+    ) -> Slot<'s, 'k> {
+        let place = shard.find(hashing, hash, key, now);
+        Slot {
+            shard,
+            hashing,
+            key,
+            hash,
+            now,
+            place,
+        }
+    }
+
+    /// Whether the key is there.
+    pub(super) fn exists(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// What is there, without a trace of having been looked at.
+    pub(super) fn peek(&self) -> Option<&Entry> {
+        self.shard.bucket(self.place?)
+    }
+
+    /// What is there, counted as a hit or miss but not as an access: TTL, TYPE, EXISTS.
+    pub(super) fn inspect(&mut self) -> Option<&Entry> {
+        self.count();
+        self.peek()
+    }
+
+    /// What is there, for a command that reads it.
+    pub(super) fn read(&mut self) -> Option<&Entry> {
+        self.count();
+        self.touch();
+        self.peek()
+    }
+
+    /// The string that is there, for a command that reads it.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` if it is no string.
+    #[inline]
+    pub(super) fn read_text(&mut self) -> Result<Option<Text<'_>>, Error> {
+        self.count();
+        self.text()
+    }
+
+    /// The string that is there, for a command that goes on to write it.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` if it is no string.
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<Option<Text<'_>>, Error> {
+        let Some(place) = self.place else {
+            return Ok(None);
+        };
+        let Some(entry) = self.shard.bucket_mut(place) else {
+            return Ok(None);
+        };
+        entry.touch(self.now);
+        match entry.as_text() {
+            Some(text) => Ok(Some(text)),
+            None => Err(WRONG_TYPE.into()),
+        }
+    }
+
+    /// What is there, to change: then call [`changed`](Slot::changed).
+    pub(super) fn entry_mut(&mut self) -> Option<&mut Entry> {
+        self.touch();
+        self.shard.bucket_mut(self.place?)
+    }
+
+    /// Notes that the value was changed through [`entry_mut`](Slot::entry_mut).
+    pub(super) fn changed(&mut self) {
+        if let Some(place) = self.place {
+            self.shard.changed(place);
+        }
+    }
+
+    /// Stores a string, whatever was there before, with this deadline or none.
+    #[inline]
+    pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>) {
+        let Some(place) = self.place else {
+            let entry = Entry::text(self.key, text, deadline, self.now);
+            self.place = Some(self.shard.insert(self.hashing, self.hash, entry));
+            return;
+        };
+        let now = self.now;
+        self.replace(place, deadline, |entry| {
+            entry.set_text(text, deadline, now);
+        });
+    }
+
+    /// Stores a string in place of the one that is there, and keeps the deadline.
+    pub(super) fn update_text(&mut self, text: Text<'_>) {
+        let deadline = self.deadline();
+        self.set_text(text, deadline);
+    }
+
+    /// Stores an object, whatever was there before, with this deadline or none.
+    pub(super) fn set_object(&mut self, object: Object, deadline: Option<u64>) {
+        let Some(place) = self.place else {
+            let entry = Entry::object(self.key, object, deadline, self.now);
+            self.place = Some(self.shard.insert(self.hashing, self.hash, entry));
+            return;
+        };
+        let now = self.now;
+        self.replace(place, deadline, |entry| {
+            entry.set_object(object, deadline, now);
+        });
+    }
+
+    /// Stores an entry of this key, whatever was there before.
+    pub(super) fn set_entry(&mut self, new: Entry) {
+        debug_assert_eq!(new.key(), self.key);
+        match self.place {
+            Some(place) => self.replace(place, new.deadline(), |entry| *entry = new),
+            None => self.place = Some(self.shard.insert(self.hashing, self.hash, new)),
+        }
+    }
+
+    fn replace(&mut self, place: usize, deadline: Option<u64>, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.shard.bucket_mut(place) else {
+            return;
+        };
+        let old = entry.deadline();
+        change(entry);
+        self.shard
+            .deadline_changed(self.hashing, self.hash, old, deadline);
+        self.shard.changed(place);
+    }
+
+    /// When the key expires, in milliseconds since 1970.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.peek().and_then(Entry::deadline)
+    }
+
+    /// Sets or clears the deadline of a key that is there.
+    pub(super) fn set_deadline(&mut self, deadline: Option<u64>) {
+        if let Some(place) = self.place {
+            self.shard
+                .set_deadline(self.hashing, self.hash, place, deadline);
+        }
+    }
+
+    /// Removes the key; returns what was there.
+    pub(super) fn remove(&mut self) -> Option<Entry> {
+        let place = self.place.take()?;
+        self.shard.remove(self.hashing, self.hash, place)
+    }
+
+    /// Watches the key for changes.
+    pub(super) fn watch(self) -> Watched {
+        Watched {
+            key: self.key.into(),
+            hash: self.hash,
+            version: self.shard.watches.add(self.key),
+        }
+    }
+
+    /// The time of the command, in milliseconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn count(&mut self) {
+        match self.place {
+            Some(_) => self.shard.counters.hits += 1,
+            None => self.shard.counters.misses += 1,
+        }
+    }
+
+    fn touch(&mut self) {
+        if let Some(entry) = self.place.and_then(|place| self.shard.bucket_mut(place)) {
+            entry.touch(self.now);
+        }
+    }
+}

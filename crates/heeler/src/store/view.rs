@@ -1,0 +1,156 @@
+//! The locked part of the keyspace that a command, or a whole transaction, works on.
+
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+use super::Store;
+use super::shard::{Hashing, Shard};
+use super::slot::Slot;
+use super::watch::Watched;
+use crate::limits;
+
+/// Locked shards, and the time of the command. The same command functions run on it whether the
+/// command stands alone or in a transaction.
+pub(super) struct View<'s> {
+    store: &'s Store,
+    now: u64,
+    held: Held<'s>,
+}
+
+/// Which shards are locked.
+enum Held<'s> {
+    /// None: a command of the whole keyspace locks one after the other.
+    None,
+    /// That of the command's only key, whose hash is known.
+    One(u64, MutexGuard<'s, Shard>),
+    /// Some, in the order of their indices.
+    Some(SmallVec<[(usize, MutexGuard<'s, Shard>); 4]>),
+    /// All, in the order of their indices.
+    All(Vec<MutexGuard<'s, Shard>>),
+}
+
+impl<'s> View<'s> {
+    /// Nothing locked.
+    pub(super) fn of_none(store: &'s Store, now: u64) -> View<'s> {
+        let held = Held::None;
+        View { store, now, held }
+    }
+
+    /// The shard of one key locked.
+    #[inline]
+    pub(super) fn of_key(store: &'s Store, now: u64, key: &[u8]) -> View<'s> {
+        let hash = store.hashing.hash(key);
+        let held = Held::One(hash, store.shards[shard_of(hash)].lock());
+        View { store, now, held }
+    }
+
+    /// The shards of keys with these hashes locked: in order and each once, so that two views
+    /// never wait for each other.
+    pub(super) fn of_hashes(
+        store: &'s Store,
+        now: u64,
+        hashes: impl Iterator<Item = u64>,
+    ) -> View<'s> {
+        let mut shards: SmallVec<[usize; 16]> = hashes.map(shard_of).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let lock = |i: usize| (i, store.shards[i].lock());
+        let held = Held::Some(shards.into_iter().map(lock).collect());
+        View { store, now, held }
+    }
+
+    /// All shards locked.
+    pub(super) fn of_all(store: &'s Store, now: u64) -> View<'s> {
+        let held = Held::All(store.shards.iter().map(|shard| shard.lock()).collect());
+        View { store, now, held }
+    }
+
+    /// The time of the command, in milliseconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How keys are hashed.
+    pub(super) fn hashing(&self) -> &'s Hashing {
+        &self.store.hashing
+    }
+
+    /// A pseudo-random number from the store's seed.
+    pub(super) fn random(&self) -> u64 {
+        self.store.random()
+    }
+
+    /// Looks up one of the command's keys.
+    #[inline]
+    pub(super) fn slot<'k>(&mut self, key: &'k [u8]) -> Slot<'_, 'k> {
+        let hashing = self.hashing();
+        let hash = match &self.held {
+            Held::One(hash, _) => *hash,
+            _ => hashing.hash(key),
+        };
+        let now = self.now;
+        let shard = self.held_shard(shard_of(hash));
+        Slot::new(
+            shard.expect("a command locks its keys"),
+            hashing,
+            key,
+            hash,
+            now,
+        )
+    }
+
+    /// Watches a key of this view.
+    pub(super) fn watch(&mut self, key: &[u8]) -> Watched {
+        let slot = self.slot(key);
+        slot.watch()
+    }
+
+    /// Ends a watch of a key of this view.
+    pub(super) fn unwatch(&mut self, watched: &Watched) {
+        if let Some(shard) = self.held_shard(shard_of(watched.hash)) {
+            shard.watches.drop(&watched.key);
+        }
+    }
+
+    /// Whether a watched key is as it was: neither changed nor expired since.
+    pub(super) fn is_unchanged(&mut self, watched: &Watched) -> bool {
+        // Looking it up removes it if it has expired, which is a change.
+        self.slot(&watched.key);
+        let shard = self.held_shard(shard_of(watched.hash));
+        shard.is_some_and(|s| s.watches.is_unchanged(&watched.key, watched.version))
+    }
+
+    /// Runs `f` on one shard, which is locked for as long if it is not already.
+    pub(super) fn with_shard<T>(&mut self, index: usize, f: impl FnOnce(&mut Shard) -> T) -> T {
+        match self.held_shard(index) {
+            Some(shard) => f(shard),
+            None => f(&mut self.store.shards[index].lock()),
+        }
+    }
+
+    /// Runs `f` on every shard in turn.
+    pub(super) fn for_each_shard(&mut self, mut f: impl FnMut(&mut Shard)) {
+        for index in 0..limits::SHARDS {
+            self.with_shard(index, &mut f);
+        }
+    }
+
+    #[inline]
+    fn held_shard(&mut self, index: usize) -> Option<&mut Shard> {
+        match &mut self.held {
+            Held::None => None,
+            Held::One(_, shard) => Some(shard),
+            Held::Some(shards) => {
+                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
+                Some(&mut shards[at].1)
+            }
+            Held::All(shards) => Some(&mut shards[index]),
+        }
+    }
+}
+
+/// The shard of keys with this hash: by bits that the shard's own table does not use.
+#[inline]
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % limits::SHARDS
+}
