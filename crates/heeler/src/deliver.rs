@@ -243,7 +243,7 @@ fn watch(now: u64, session: &mut Session, store: &Store, command: &Command<'_>) 
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
     for key in command.args(1) {
-        session.watched.push(store.watch(now, key));
+        session.watched.push(store.watch(key, now));
     }
     Reply::OK
 }

@@ -154,6 +154,9 @@ impl Connection {
             }
         }
         self.client.requested(now, requests);
+        if std::mem::take(&mut self.caller.session.renamed) {
+            self.client.rename(&self.caller.session.name);
+        }
         read
     }
 

@@ -19,7 +19,8 @@ pub use link::{Broken, Link};
 pub use mailbox::{Mailbox, ReplyTo};
 
 use crate::cluster::Cluster;
-use crate::net::{Address, Scratch, Stream};
+use crate::config::pools::Address;
+use crate::net::{Scratch, Stream};
 use crate::wire::resp;
 use crate::{clock, limits};
 

@@ -117,6 +117,7 @@ fn reset(session: &mut Session) -> Reply {
     session.protocol = Protocol::Resp2;
     session.replies = Replies::On;
     session.name.clear();
+    session.renamed = true;
     Reply::Status("RESET")
 }
 
@@ -134,6 +135,7 @@ fn setname(session: &mut Session, name: &[u8]) -> Reply {
         );
     }
     session.name = name.to_vec();
+    session.renamed = true;
     Reply::OK
 }
 

@@ -5,7 +5,7 @@ mod commands;
 mod pipeline;
 mod transaction;
 
-pub use commands::answer;
+pub use commands::{Greeting, answer};
 pub use pipeline::{Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
@@ -24,8 +24,8 @@ pub struct Session {
     pub pipeline: Pipeline,
     /// The name by `CLIENT SETNAME`.
     pub name: Vec<u8>,
-    /// The client library's name and version by `CLIENT SETINFO`.
-    pub library: (Vec<u8>, Vec<u8>),
+    /// The name has changed.
+    pub renamed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,
     /// Commands queued since MULTI.

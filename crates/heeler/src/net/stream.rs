@@ -1,33 +1,15 @@
-//! Where a socket is, and the two kinds of them.
+//! The two kinds of sockets, as one.
 
-use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A TCP or Unix address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// A host by name or number, and a port.
-    Tcp(String, u16),
-    /// A socket's path.
-    Unix(PathBuf),
-}
+use crate::config::pools::Address;
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-/// A stream of either kind.
+/// A stream over either kind of socket.
 #[derive(Debug)]
 pub enum Stream {
     /// Over TCP, without Nagle's delay.
@@ -43,15 +25,12 @@ impl Stream {
     /// The operating system's; `AddrNotAvailable` without a number where a name has no address.
     pub async fn connect(address: &Address) -> io::Result<Stream> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-            Address::Tcp(host, port) => {
+            Address::Unix { path } => UnixStream::connect(path).await.map(Stream::Unix),
+            Address::Tcp { host, port } => {
                 let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-                let first = found.ok().and_then(|mut all| all.next());
-                let Some(first) = first else {
-                    return Err(io::Error::new(
-                        io::ErrorKind::AddrNotAvailable,
-                        format!("no address found for {host}"),
-                    ));
+                let Some(first) = found.ok().and_then(|mut all| all.next()) else {
+                    let text = format!("no address found for {host}");
+                    return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
                 };
                 let stream = TcpStream::connect(first).await?;
                 stream.set_nodelay(true)?;
