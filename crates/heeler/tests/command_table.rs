@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use heeler::command::pattern::matches;
 use heeler::command::{
-    Arg, Command, Flags, Id, Keys, Reply, Room, Spec, Split, TABLE, describe, resolve, subcommands,
+    Arg, Command, Flags, Id, Keys, Reply, Room, Spec, Split, TABLE, describe, find, resolve,
+    subcommands,
 };
 
 /// Bytes that Redis answers to a request, errors and all, must be those that the table's own
@@ -45,7 +46,7 @@ fn unknown_words_and_wrong_numbers_of_arguments_get_the_texts_of_redis() {
         &[b"config", b"x"],
         &[b"Config", b"Zz", b"y"],
         &[b"config", b""],
-        &[b"config", b"get\0", b"x"],
+        &[b"config", b"nosuch\0", b"x"],
         &[b"config", b"x\r\n\xff"],
         &[b"command", b"x"],
         &[b"config", b"get"],
@@ -538,6 +539,40 @@ fn docs_by_name(docs: &Value) -> BTreeMap<String, Doc> {
     found
 }
 
+/// The index by which a name is found must not take one name for another.
+#[test]
+fn a_name_with_one_wrong_byte_is_not_found() {
+    let known = |name: &[u8]| {
+        TABLE
+            .iter()
+            .find(|s| !s.is_subcommand() && s.name.as_bytes().eq_ignore_ascii_case(name))
+    };
+    let check = |name: &[u8]| {
+        let found = find(name).map(|s| s.id);
+        assert_eq!(
+            found,
+            known(name).map(|s| s.id),
+            "{:?}",
+            name.escape_ascii()
+        );
+    };
+    for spec in TABLE {
+        let name = spec.name.as_bytes();
+        for at in 0..name.len() {
+            let near = (0..8).map(|bit| name[at] ^ (1 << bit));
+            for byte in near.chain([0, b'|', 0xff]) {
+                let mut wrong = name.to_vec();
+                wrong[at] = byte;
+                check(&wrong);
+            }
+            check(&name[..at]);
+            check(&name[at..]);
+        }
+        check(&[name, b"\0"].concat());
+        check(&[name, name].concat());
+    }
+}
+
 /// A request as a wire would hand it on: RESP bytes and the places of the words in them.
 struct Request {
     raw: Vec<u8>,
@@ -659,6 +694,11 @@ fn read_bytes(from: &mut impl BufRead, length: i64) -> Vec<u8> {
     bytes
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("the port's number").port()
+}
+
 /// A redis-server of this test's own, killed when the test is done.
 struct Redis {
     child: Child,
@@ -666,11 +706,14 @@ struct Redis {
 }
 
 impl Redis {
+    /// Tries a few ports: between the look for a free one and its use another may take it.
     fn start() -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a free port")
-            .port();
+        (0..10)
+            .find_map(|_| Redis::start_on(free_port()))
+            .expect("redis-server found no free port in ten tries")
+    }
+
+    fn start_on(port: u16) -> Option<Redis> {
         let mut child = Program::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
@@ -678,30 +721,30 @@ impl Redis {
             .spawn()
             .expect("redis-server must be installed for this test (Debian: redis-server)");
         let deadline = Instant::now() + Duration::from_secs(30);
-        let connection = loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
-                Ok(connection) => break BufReader::new(connection),
-                Err(e) if Instant::now() > deadline => {
-                    let _ = child.kill();
-                    panic!("redis-server did not answer on port {port}: {e}");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        while child
+            .try_wait()
+            .expect("to ask after redis-server")
+            .is_none()
+        {
+            if let Ok(connection) = TcpStream::connect(("127.0.0.1", port)) {
+                let connection = BufReader::new(connection);
+                let mut redis = Redis { child, connection };
+                return redis.is_the_child().then_some(redis);
             }
-        };
-        let mut redis = Redis { child, connection };
-        redis.speak_resp3();
-        redis
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("redis-server did not answer on port {port}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
     }
 
-    /// Also makes sure that it is this server that answers, and not another that took the port.
-    fn speak_resp3(&mut self) {
-        let hello = self.ask(&[b"HELLO", b"3"]);
-        assert!(matches!(hello, Value::Map(_)), "HELLO 3 answered {hello:?}");
-        let Value::Text(info) = self.ask(&[b"INFO", b"server"]) else {
-            panic!("no INFO")
-        };
+    /// Changes to RESP3, and makes sure that no other server took the port.
+    fn is_the_child(&mut self) -> bool {
+        self.ask(&[b"HELLO", b"3"]);
         let process = format!("process_id:{}\r\n", self.child.id());
-        assert!(info.contains(&process), "another server took the port");
+        matches!(self.ask(&[b"INFO", b"server"]), Value::Text(info) if info.contains(&process))
     }
 
     fn ask(&mut self, words: &[&[u8]]) -> Value {

@@ -441,17 +441,21 @@ impl Id {
 
 /// The line of a command by its name, in any case; containers too, subcommands not.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
-    let mut slot = hash(name);
+    let (head, tail) = ends(name);
+    let mut at = hash(head, tail, name.len());
     loop {
-        let line = INDEX[slot % INDEX.len()];
-        if line == EMPTY {
+        let slot = &INDEX[at % SLOTS];
+        if slot.line == EMPTY {
             return None;
         }
-        let spec = &TABLE[line as usize];
-        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(spec);
+        if slot.head == head && slot.tail == tail && slot.len as usize == name.len() {
+            let spec = &TABLE[slot.line as usize];
+            // The ends are the whole name, unless it is longer than both.
+            if name.len() <= 16 || spec.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(spec);
+            }
         }
-        slot += 1;
+        at += 1;
     }
 }
 
@@ -502,51 +506,79 @@ const fn is_subcommand(name: &str) -> bool {
 }
 
 const EMPTY: u16 = u16::MAX;
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
+
+/// One place of the index: a name's two ends and its length, and its line.
+#[derive(Clone, Copy)]
+struct Slot {
+    head: u64,
+    tail: u64,
+    len: u8,
+    line: u16,
+}
 
 /// An open-addressed hash table over the commands' names, laid out when the program is compiled.
-static INDEX: [u16; SLOTS] = {
-    let mut index = [EMPTY; SLOTS];
+static INDEX: [Slot; SLOTS] = {
+    let empty = Slot {
+        head: 0,
+        tail: 0,
+        len: 0,
+        line: EMPTY,
+    };
+    let mut index = [empty; SLOTS];
     let mut line = 0;
     while line < TABLE.len() {
-        if !is_subcommand(TABLE[line].name) {
-            let mut slot = hash(TABLE[line].name.as_bytes());
-            while index[slot % SLOTS] != EMPTY {
-                slot += 1;
+        let name = TABLE[line].name;
+        if !is_subcommand(name) {
+            let (head, tail) = ends(name.as_bytes());
+            let mut at = hash(head, tail, name.len());
+            while index[at % SLOTS].line != EMPTY {
+                at += 1;
             }
-            index[slot % SLOTS] = line as u16;
+            index[at % SLOTS] = Slot {
+                head,
+                tail,
+                len: name.len() as u8,
+                line: line as u16,
+            };
         }
         line += 1;
     }
     index
 };
 
-/// A hash of the name's first and last eight bytes and its length, blind to the case of letters.
-const fn hash(name: &[u8]) -> usize {
-    const LOWER: u64 = 0x2020_2020_2020_2020;
-    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => (
-                u32::from_le_bytes(*head) as u64,
-                u32::from_le_bytes(*tail) as u64,
-            ),
-            _ => (short(name), 0),
-        },
-    };
-    let mixed = ((head | LOWER).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ (tail | LOWER).rotate_left(32)
-        ^ name.len() as u64)
-        .wrapping_mul(0x517c_c1b7_2722_0a95);
-    (mixed >> 40) as usize
-}
-
-/// A name of less than four bytes as a number.
-const fn short(name: &[u8]) -> u64 {
-    match name {
+/// A name's first and last eight bytes in lower case; they overlap where it is shorter.
+const fn ends(name: &[u8]) -> (u64, u64) {
+    if let (Some(head), Some(tail)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        return (
+            lower(u64::from_le_bytes(*head)),
+            lower(u64::from_le_bytes(*tail)),
+        );
+    }
+    if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let both = (u32::from_le_bytes(*tail) as u64) << 32 | u32::from_le_bytes(*head) as u64;
+        return (lower(both), 0);
+    }
+    let bytes = match name {
         [a] => *a as u64,
         [a, b] => *a as u64 | (*b as u64) << 8,
         [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
         _ => 0,
-    }
+    };
+    (lower(bytes), 0)
+}
+
+/// Eight bytes with their capital letters made small, all at once.
+const fn lower(bytes: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low_bits = bytes & (EACH * 0x7f);
+    let from_a = low_bits + EACH * (0x80 - b'A' as u64);
+    let past_z = low_bits + EACH * (0x7f - b'Z' as u64);
+    let capital = (from_a ^ past_z) & !bytes & (EACH * 0x80);
+    bytes | capital >> 2
+}
+
+const fn hash(head: u64, tail: u64, len: usize) -> usize {
+    let mixed = (head ^ tail.rotate_left(23) ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 48) as usize
 }
