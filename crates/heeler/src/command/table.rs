@@ -1,8 +1,10 @@
 //! One line for every command of Redis 7.0, subcommands included: what it is called, how many
-//! arguments it takes, which of them are keys, which room of a node answers it, and how a proxy
-//! spreads it over its servers.
+//! arguments it takes, which of them are keys and what it does with them, which room of a node
+//! answers it, and how a proxy spreads it over its servers.
 //!
-//! Adding a command touches a line here, one arm in the room that answers it, and one test row.
+//! Adding a command touches a line here and one in `docs`, one arm in the room that answers it, and
+//! one test row. A container is served where one of its subcommands is. No blocking command goes
+//! through a proxy: it would hold up everyone on the same server connection.
 
 use super::Keys::*;
 use super::{Flags, Group, KeyUse, Room::*, Spec, Split::*};
