@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Arg, Command, Reply, Spec, find, find_subcommand, is_container};
+use super::{Arg, Command, Reply, Spec, find, find_subcommand};
 
 /// Why no line of the table was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Unknown {
 pub fn resolve(name: &[u8], subcommand: Option<&[u8]>) -> Result<&'static Spec, Unknown> {
     let spec = find(name).ok_or(Unknown::Command)?;
     match subcommand {
-        Some(word) if is_container(spec) => find_subcommand(spec, word).ok_or(Unknown::Subcommand),
+        Some(word) if spec.is_container() => find_subcommand(spec, word).ok_or(Unknown::Subcommand),
         _ => Ok(spec),
     }
 }
@@ -35,24 +35,48 @@ impl<'a> Command<'a> {
     /// # Errors
     /// The reply for the client: unknown command, unknown subcommand, or wrong number of arguments.
     pub fn resolve(raw: &'a [u8], args: &'a [Arg]) -> Result<Command<'a>, Reply> {
+        Command::resolve_for(raw, args, |_| true)
+    }
+
+    /// [`resolve`](Command::resolve) at a door that serves only some lines: to the client, the
+    /// others are not in the table.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn resolve_for(
+        raw: &'a [u8],
+        args: &'a [Arg],
+        served: impl Fn(&Spec) -> bool,
+    ) -> Result<Command<'a>, Reply> {
         let word = |i: usize| args.get(i).map(|a| &raw[a.start as usize..a.end as usize]);
         let name = word(0).unwrap_or_default();
         match resolve(name, word(1)) {
-            Ok(spec) if spec.accepts(args.len()) => Ok(Command::new(spec, raw, args)),
-            Ok(spec) => Err(wrong_arity(spec)),
-            Err(Unknown::Command) => Err(unknown_command(name, (1..).map_while(word))),
-            Err(Unknown::Subcommand) => Err(unknown_subcommand(name, word(1).unwrap_or_default())),
+            Ok(spec) if served(spec) && spec.accepts(args.len()) => {
+                Ok(Command::new(spec, raw, args))
+            }
+            Ok(spec) if served(spec) => Err(wrong_arity(spec)),
+            _ => Err(unknown(name, (1..).map_while(word), served)),
         }
     }
 
     /// The reply of a door that does not serve this command: as if the table had no such line.
     /// `served` tells which lines the door serves.
     pub fn unknown(&self, served: impl Fn(&Spec) -> bool) -> Reply {
-        let container = find(self.arg(0)).filter(|line| self.spec.is_subcommand() && served(line));
-        match container {
-            Some(_) => unknown_subcommand(self.arg(0), self.arg(1)),
-            None => unknown_command(self.arg(0), self.args(1)),
-        }
+        unknown(self.arg(0), self.args(1), served)
+    }
+}
+
+/// Redis speaks of an unknown subcommand where the container is known.
+fn unknown<'a>(
+    name: &[u8],
+    args: impl Iterator<Item = &'a [u8]>,
+    served: impl Fn(&Spec) -> bool,
+) -> Reply {
+    let mut args = args.peekable();
+    let container = find(name).filter(|spec| spec.is_container() && spec.is_shown(served));
+    match (container, args.peek()) {
+        (Some(_), Some(subcommand)) => unknown_subcommand(name, subcommand),
+        _ => unknown_command(name, args),
     }
 }
 
