@@ -82,14 +82,12 @@ impl Member {
         self.identity.as_deref().unwrap_or(&self.address)
     }
 
-    /// The text of point number `i`, written over `text`.
-    fn write_label(&self, i: u32, text: &mut String) {
-        text.clear();
-        // Writing to a string cannot fail.
-        let _ = match &self.identity {
-            None => write!(text, "{}{i}", self.address),
-            Some(identity) => write!(text, "{identity}#{i}"),
-        };
+    /// What is hashed for each point, but for the point's number at its end.
+    fn label(&self) -> String {
+        match &self.identity {
+            None => self.address.clone(),
+            Some(identity) => format!("{identity}#"),
+        }
     }
 }
 
@@ -308,10 +306,13 @@ impl Ring {
     fn points_of(&self, members: &[u32]) -> Vec<u64> {
         let replica_points = self.replica_points.get();
         let mut points = Vec::with_capacity(members.len() * replica_points as usize);
-        let mut label = String::new();
         for &member in members {
+            let mut label = self.members[member as usize].label();
+            let prefix = label.len();
             for i in 0..replica_points {
-                self.members[member as usize].write_label(i, &mut label);
+                label.truncate(prefix);
+                // Writing to a string cannot fail.
+                let _ = write!(label, "{i}");
                 points.push(point(self.hash.hash(label.as_bytes()), member));
             }
         }
