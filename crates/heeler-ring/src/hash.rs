@@ -2,9 +2,9 @@
 //!
 //! A pool that moves from twemproxy keeps its keys on the same servers only if every function
 //! gives the same 32 bits, also where twemproxy differs from the published function of the same
-//! name. Those differences are noted at each variant of [`Hash`]. They are those of twemproxy on
-//! x86-64, where C's `char` is signed: a byte of 0x80 or more is sign-extended. (A twemproxy
-//! built for arm64 differs for such bytes.)
+//! name. Those differences are noted at each variant of [`Hash`](enum@Hash). They are those of
+//! twemproxy on x86-64, where C's `char` is signed: a byte of 0x80 or more is sign-extended. (A
+//! twemproxy built for arm64 differs for such bytes.)
 //!
 //! ```
 //! use heeler_ring::Hash;

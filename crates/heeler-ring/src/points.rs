@@ -3,9 +3,10 @@
 //! A point is one `u64`: the hash in the upper half, the owner in the lower. So points sort by
 //! (hash, owner) as plain numbers, and a lookup finds hash and owner in one cache line.
 //!
-//! An index over the top bits of the hash holds the first point of each bucket. It has at least
-//! twice as many buckets as there are points, so that a lookup rarely steps over more than one or
-//! two points from there, where a binary search would mispredict a branch at every level.
+//! An index over the top bits of the hash holds the first point of each bucket. It has at least as
+//! many buckets as there are points, so that a lookup seldom steps over more than two points from
+//! there, where a binary search mispredicts a branch at every other level. `benches/ring.rs`
+//! measures both.
 
 /// Points in ascending order of (hash, owner), with a bucket index.
 #[derive(Debug, Clone, Default)]
@@ -44,10 +45,8 @@ impl Points {
         let Some(&first) = points.first() else {
             return Points::default();
         };
-        let bits = (points.len() * BUCKETS_PER_POINT)
-            .next_power_of_two()
-            .ilog2();
-        let shift = u32::BITS - bits.min(MAX_INDEX_BITS);
+        let bits = points.len().next_power_of_two().ilog2();
+        let shift = u32::BITS - bits.clamp(1, MAX_INDEX_BITS);
         let index = index(&points, shift);
         points.push(point(u32::MAX, owner_of(first)));
         Points {
@@ -92,7 +91,7 @@ impl Points {
     fn position(&self, hash: u32) -> usize {
         let target = point(hash, 0);
         let mut at = self.index[(hash >> self.shift) as usize] as usize;
-        // Most buckets hold no point or one. Counting instead of branching spares a
+        // Few buckets hold more than two points. Counting instead of branching spares a
         // misprediction, and the sentinel is never less than the target.
         at += usize::from(self.points[at] < target);
         at += usize::from(self.points[at] < target);
@@ -104,23 +103,20 @@ impl Points {
     }
 }
 
-/// Chosen by `benches/ring.rs`.
-const BUCKETS_PER_POINT: usize = 2;
-
-/// Past this many points the index grows no further.
+/// The index grows no further than this: 64 MiB.
 const MAX_INDEX_BITS: u32 = 24;
 
 /// For each bucket, the position of the first point in it or after it.
 fn index(points: &[u64], shift: u32) -> Vec<u32> {
-    let buckets = 1 << (u32::BITS - shift);
-    let mut index = Vec::with_capacity(buckets);
-    for (position, &point) in points.iter().enumerate() {
-        let bucket = (hash_of(point) >> shift) as usize;
-        if bucket >= index.len() {
-            index.resize(bucket + 1, position as u32);
-        }
+    let mut index = vec![0; 1 << (u32::BITS - shift)];
+    for &point in points {
+        index[(hash_of(point) >> shift) as usize] += 1;
     }
-    index.resize(buckets, points.len() as u32);
+    let mut before = 0;
+    for entry in &mut index {
+        let inside = std::mem::replace(entry, before);
+        before += inside;
+    }
     index
 }
 
@@ -129,6 +125,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn sorted(raw: &[(u32, u32)]) -> Vec<u64> {
+        let mut sorted: Vec<u64> = raw
+            .iter()
+            .map(|&(hash, owner)| point(hash, owner))
+            .collect();
+        sorted.sort_unstable();
+        sorted
+    }
 
     /// What a lookup means, without any cleverness.
     fn linear(points: &[u64], hash: u32) -> Option<u32> {
@@ -153,8 +158,7 @@ mod tests {
             raw in prop::collection::vec((hashes(), 0u32..9), 0..300),
             probes in prop::collection::vec(hashes(), 1..50),
         ) {
-            let mut sorted: Vec<u64> = raw.iter().map(|&(hash, owner)| point(hash, owner)).collect();
-            sorted.sort_unstable();
+            let sorted = sorted(&raw);
             let points = Points::new(sorted.clone());
             let of_points = raw.iter().map(|&(hash, _)| hash);
             for hash in of_points.chain(probes).chain([0, 1, u32::MAX - 1, u32::MAX]) {
@@ -169,8 +173,7 @@ mod tests {
             raw in prop::collection::vec((hashes(), 0u32..9), 0..100),
             hash in hashes(),
         ) {
-            let mut sorted: Vec<u64> = raw.iter().map(|&(hash, owner)| point(hash, owner)).collect();
-            sorted.sort_unstable();
+            let sorted = sorted(&raw);
             let points = Points::new(sorted.clone());
             let mut walk: Vec<u64> = points.from(hash).collect();
             prop_assert_eq!(walk.first().map(|&point| owner_of(point)), points.owner(hash));

@@ -82,14 +82,12 @@ impl Member {
         self.identity.as_deref().unwrap_or(&self.address)
     }
 
-    /// The text of point number `i`, written over `text`.
-    fn write_label(&self, i: u32, text: &mut String) {
-        text.clear();
-        // Writing to a string cannot fail.
-        let _ = match &self.identity {
-            None => write!(text, "{}{i}", self.address),
-            Some(identity) => write!(text, "{identity}#{i}"),
-        };
+    /// What is hashed for each point, but for the point's number at its end.
+    fn label(&self) -> String {
+        match &self.identity {
+            None => self.address.clone(),
+            Some(identity) => format!("{identity}#"),
+        }
     }
 }
 
@@ -308,10 +306,13 @@ impl Ring {
     fn points_of(&self, members: &[u32]) -> Vec<u64> {
         let replica_points = self.replica_points.get();
         let mut points = Vec::with_capacity(members.len() * replica_points as usize);
-        let mut label = String::new();
         for &member in members {
+            let mut label = self.members[member as usize].label();
+            let prefix = label.len();
             for i in 0..replica_points {
-                self.members[member as usize].write_label(i, &mut label);
+                label.truncate(prefix);
+                // Writing to a string cannot fail.
+                let _ = write!(label, "{i}");
                 points.push(point(self.hash.hash(label.as_bytes()), member));
             }
         }
@@ -401,4 +402,103 @@ fn merge_points(old: &[u64], moves: &[Option<u32>], fresh: &[u64]) -> Points {
     }
     merged.extend(fresh);
     Points::new(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(addresses: &[&str]) -> Ring {
+        let mut ring = Ring::new(RingHash::Fingerprint32);
+        ring.update(addresses.iter().copied().map(Member::new), &[]);
+        ring
+    }
+
+    fn change(added: &[&str], updated: &[&str], removed: &[&str]) -> Change {
+        let [added, updated, removed] = [added, updated, removed]
+            .map(|addresses| addresses.iter().copied().map(String::from).collect());
+        Change {
+            added,
+            updated,
+            removed,
+        }
+    }
+
+    #[test]
+    fn an_update_says_what_it_did() {
+        let mut ring = ring(&["b", "d"]);
+        let add = ["c", "a", "b"].map(Member::new);
+        assert_eq!(
+            ring.update(add, &["d", "nobody"]),
+            change(&["a", "c"], &[], &["d"])
+        );
+        let renamed = Member::with_identity("b", "id");
+        assert_eq!(
+            ring.update([renamed.clone()], &[]),
+            change(&[], &["b"], &[])
+        );
+        assert_eq!(ring.update([renamed], &[]), Change::default());
+        assert!(!ring.add(Member::new("a")) && !ring.remove("nobody"));
+        let addresses: Vec<_> = ring.members().iter().map(Member::address).collect();
+        assert_eq!(addresses, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn of_members_with_one_address_the_last_counts_and_adding_outweighs_removing() {
+        let mut ring = ring(&["a"]);
+        let twice = ["x", "y"].map(|identity| Member::with_identity("b", identity));
+        assert_eq!(ring.update(twice, &[]), change(&["b"], &[], &[]));
+        assert_eq!(ring.members()[1].identity(), "y");
+        assert_eq!(
+            ring.update([Member::new("a")], &["a", "b"]),
+            change(&[], &[], &["b"])
+        );
+        assert!(ring.contains("a") && !ring.contains("b"));
+    }
+
+    #[test]
+    fn an_identity_that_is_the_address_makes_no_difference() {
+        assert_eq!(Member::with_identity("a", "a"), Member::new("a"));
+        assert_eq!(Member::with_identity("a", "b").identity(), "b");
+        assert_eq!(Member::new("a").identity(), "a");
+    }
+
+    #[test]
+    fn a_point_that_two_members_share_belongs_to_the_smaller_address() {
+        // Point 11 of the one has the label of point 1 of the other.
+        let ring = ring(&["127.0.0.1:21001", "127.0.0.1:2100"]);
+        assert_eq!(ring.lookup(b"127.0.0.1:210011"), Some("127.0.0.1:2100"));
+        assert_eq!(ring.points().len(), 200);
+    }
+
+    #[test]
+    fn an_empty_ring_has_no_owners() {
+        let ring = ring(&[]);
+        assert!(ring.is_empty());
+        assert_eq!(ring.lookup(b"key"), None);
+        assert_eq!(ring.lookup_n(b"key", 3), [""; 0]);
+        assert_eq!(ring.checksum(), fingerprint32(b""));
+    }
+
+    #[test]
+    fn checksums_hash_addresses_identities_and_points() {
+        let mut ring = Ring::with_replica_points(RingHash::Hash32V1, NonZeroU32::MIN);
+        ring.update([Member::with_identity("a", "z"), Member::new("b")], &[]);
+        assert_eq!(ring.checksum(), hash32v1(b"a;b"));
+        assert_eq!(ring.identity_checksum(), hash32v1(b"b;z"));
+        let mut points = [(hash32v1(b"z#0"), "a"), (hash32v1(b"b0"), "b")];
+        points.sort();
+        let text = points
+            .map(|(hash, address)| format!("{hash}-{address};"))
+            .concat();
+        assert_eq!(ring.replica_checksum(), hash32v1(text.as_bytes()));
+    }
+
+    #[test]
+    fn names_are_those_of_the_functions() {
+        for hash in RingHash::ALL {
+            assert_eq!(RingHash::from_name(hash.name()), Some(hash));
+        }
+        assert_eq!(RingHash::from_name("farmhash"), None);
+    }
 }

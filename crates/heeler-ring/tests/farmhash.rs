@@ -1,4 +1,4 @@
-//! FarmHash against values of the original: Google's C++ and the npm package that Ringpop uses.
+//! FarmHash against the values of the original, at every length where it changes its ways.
 
 use heeler_ring::{fingerprint32, fingerprint64, hash32v1};
 use serde::Deserialize;
