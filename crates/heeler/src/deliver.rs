@@ -13,7 +13,6 @@ use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::store::Store;
 
 /// What stands behind one listener, for the connections of one worker.
-#[derive(Debug)]
 pub struct Door {
     behind: Behind,
     process: Arc<Process>,
@@ -22,7 +21,6 @@ pub struct Door {
 }
 
 /// Where the keys are.
-#[derive(Debug)]
 pub enum Behind {
     /// In this node's memory.
     Node(Arc<Store>),
@@ -87,12 +85,8 @@ impl Door {
         args: &'a [Arg],
     ) -> Result<Command<'a>, Reply> {
         let session = &mut caller.session;
-        let command = Command::resolve(raw, args).inspect_err(|_| session.spoil())?;
         let serves = |spec: &_| self.behind.serves(spec);
-        if !serves(command.spec) {
-            session.spoil();
-            return Err(command.unknown(serves));
-        }
+        let command = Command::resolve_for(raw, args, serves).inspect_err(|_| session.spoil())?;
         match session.admit(&command) {
             Admission::Run => Ok(command),
             Admission::Answer(reply) => Err(reply),
@@ -163,14 +157,17 @@ impl Door {
                 unwatch(session, store);
                 session::answer(session, command, self.greeting)
             }
+            (Id::ClientInfo, _) => self.of_process(now, session, command),
             _ if command.spec.room == Room::Session => {
                 session::answer(session, command, self.greeting)
             }
-            _ => {
-                let serves = |spec: &_| self.behind.serves(spec);
-                self.process.answer(now, session, command, self.behind.store(), serves)
-            }
+            _ => self.of_process(now, session, command),
         }
+    }
+
+    fn of_process(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
+        let serves = |spec: &_| self.behind.serves(spec);
+        self.process.answer(now, session, command, self.behind.store(), serves)
     }
 
     /// Runs a transaction: what reads or writes keys as one, and what does not in its place.

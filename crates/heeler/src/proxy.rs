@@ -126,7 +126,7 @@ fn plan(pool: &pools::Pool) -> Plan {
 fn settings(pool: &pools::Pool) -> Settings {
     Settings {
         pool: pool.name.clone(),
-        servers: pool.servers.iter().map(|s| s.address.clone()).collect(),
+        servers: pool.servers.clone(),
         connections: pool.server_connections as usize,
         timeout: pool.timeout.map(|t| t.as_millis() as u64),
         preconnect: pool.preconnect,

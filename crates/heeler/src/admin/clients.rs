@@ -328,8 +328,6 @@ pub(super) fn help() -> Reply {
         "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID.",
         "LIST [TYPE normal] [ID <id> ...]",
         "    Return information about client connections.",
-        "NO-EVICT (ON|OFF)",
-        "    Accepted; connections are not evicted.",
         "REPLY (ON|OFF|SKIP)",
         "    Control the replies sent to the current connection.",
         "SETNAME <name>",

@@ -1,7 +1,8 @@
-//! CONFIG GET and SET.
+//! CONFIG GET.
 
 use super::Process;
-use crate::command::{Command, Reply, matches};
+use crate::command::pattern::matches;
+use crate::command::{Command, Reply};
 use crate::limits;
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
@@ -9,14 +10,6 @@ pub(super) fn get(process: &Process, command: &Command<'_>) -> Reply {
     let wanted = |name: &str| command.args(2).any(|p| matches(p, name.as_bytes(), true));
     let pairs = parameters(process).into_iter().filter(|(name, _)| wanted(name));
     Reply::Map(pairs.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
-}
-
-/// CONFIG SET: nothing can be changed while the process runs.
-pub(super) fn set(command: &Command<'_>) -> Reply {
-    let name = String::from_utf8_lossy(command.arg(2)).into_owned();
-    Reply::error(format!(
-        "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
-    ))
 }
 
 fn parameters(process: &Process) -> Vec<(&'static str, String)> {
@@ -48,8 +41,6 @@ pub(super) fn help() -> Reply {
         "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GET <pattern>",
         "    Return parameters matching the glob-like <pattern> and their values.",
-        "SET <directive> <value>",
-        "    Refused: no parameter can be changed at run time.",
         "RESETSTAT",
         "    Reset the counters of INFO.",
         "HELP",

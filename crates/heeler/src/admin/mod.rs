@@ -66,9 +66,7 @@ impl Process {
         match command.spec.id {
             Id::Info => info::info(self, now, command, store),
             Id::Time => time(),
-            Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::ConfigGet => config::get(self, command),
-            Id::ConfigSet => config::set(command),
             Id::ConfigResetstat => self.reset_counters(),
             Id::ConfigHelp => config::help(),
             Id::ClientList => self.clients.list(now, session, command),

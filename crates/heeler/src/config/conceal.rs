@@ -14,35 +14,118 @@ const QUOTED_BYTES: usize = 80;
 /// Bytes of a source line that are shown.
 const LINE_BYTES: usize = 2048;
 
-/// The line of `text` that holds byte `at`, without what is secret: `secrets` are the places of
-/// known passwords in `text`. `is_key` tells the known keys.
-pub(super) fn line(
-    text: &str,
-    at: usize,
-    secrets: &[Range<usize>],
-    is_key: impl Fn(&str) -> bool,
-) -> String {
-    let start = line_start(text, at);
-    let line = text[start..].split(['\n', '\r']).next().unwrap_or_default();
-    let goes_on = inside_password(&text[..start], indent(line), is_key);
-    let mut shown = if goes_on && !is_pool_header(line) {
-        format!("{}{HIDDEN}", &line[..indent(line)])
-    } else {
-        words_hidden(line)
-    };
-    let secret = secrets
-        .iter()
-        .find(|s| s.start < start + line.len() && s.end > start);
-    if let Some(secret) = secret {
-        let kept = secret.start.saturating_sub(start);
-        shown = format!("{}{HIDDEN}", &line[..kept]);
+/// The lines of a text as they may be shown.
+pub(super) struct Lines {
+    /// Where each line begins, and what may be shown of it.
+    lines: Vec<(usize, String)>,
+    /// The words that may not be shown.
+    hidden: Vec<String>,
+}
+
+impl Lines {
+    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, and `is_key`
+    /// tells the known keys.
+    pub(super) fn new(
+        text: &str,
+        secrets: &[Range<usize>],
+        is_key: impl Fn(&str) -> bool,
+    ) -> Lines {
+        let mut lines = Lines {
+            lines: Vec::new(),
+            hidden: Vec::new(),
+        };
+        let mut open: Option<Open> = None;
+        let mut start = 0;
+        for line in text.split(['\n', '\r']) {
+            open = open.filter(|open| !open.closes(line, &is_key));
+            let mut kept = match &open {
+                Some(open) if open.holds(line) => indent(line),
+                _ => before_secret(line).unwrap_or(line.len()),
+            };
+            open = Open::at(line).or(open);
+            for secret in secrets {
+                if secret.start < start + line.len() && secret.end > start {
+                    kept = kept.min(secret.start.saturating_sub(start));
+                }
+            }
+            lines.push(start, line, kept);
+            start += line.len() + 1;
+        }
+        lines
+            .hidden
+            .sort_by_key(|word| std::cmp::Reverse(word.len()));
+        lines.hidden.dedup();
+        lines
     }
-    truncated(shown, LINE_BYTES)
+
+    fn push(&mut self, start: usize, line: &str, kept: usize) {
+        let (shown, hidden) = line.split_at(line.floor_char_boundary(kept));
+        if hidden.trim().is_empty() {
+            self.lines.push((start, line.to_owned()));
+            return;
+        }
+        let words = hidden
+            .split([' ', '\t', '"', '\''])
+            .filter(|word| !word.is_empty());
+        self.hidden.extend(words.map(str::to_owned));
+        self.lines.push((start, format!("{shown}{HIDDEN}")));
+    }
+
+    /// The line that holds byte `at`: where it begins, and what is shown of it.
+    pub(super) fn line(&self, at: usize) -> (usize, String) {
+        let index = self
+            .lines
+            .partition_point(|(start, _)| *start <= at)
+            .saturating_sub(1);
+        match self.lines.get(index) {
+            Some((start, line)) => (*start, truncated(line.clone(), LINE_BYTES)),
+            None => (0, String::new()),
+        }
+    }
+
+    /// A message without the words that may not be shown: a slip can make a password a key, or
+    /// the name of a pool. Words that are too short to tell from others go where they are quoted.
+    pub(super) fn scrub(&self, message: String) -> String {
+        self.hidden
+            .iter()
+            .fold(message, |message, word| match word.len() {
+                0..4 => message.replace(&format!("'{word}'"), HIDDEN),
+                _ => message.replace(word, HIDDEN),
+            })
+    }
+}
+
+/// A password's key has come, and the lines below it may belong to the password.
+struct Open {
+    indentation: usize,
+    /// False if lines of the same indentation, and of less, may belong to it too.
+    ends_on_its_line: bool,
+}
+
+impl Open {
+    fn holds(&self, line: &str) -> bool {
+        !self.ends_on_its_line || indent(line) > self.indentation
+    }
+
+    /// True for a line that begins something else.
+    fn closes(&self, line: &str, is_key: impl Fn(&str) -> bool) -> bool {
+        is_key(first_word(line)) || (self.ends_on_its_line && is_pool_header(line))
+    }
+
+    /// The password's key in a line.
+    fn at(line: &str) -> Option<Open> {
+        let value = before_secret(line)?;
+        let ends_on_its_line = ends_on_its_line(&line[value..]);
+        Some(Open {
+            indentation: indent(line),
+            ends_on_its_line,
+        })
+    }
 }
 
 /// A value in single quotes, on one line and of bounded length, as messages show it.
 pub(super) fn quoted(value: &str) -> String {
-    let shown: String = words_hidden(value)
+    let shown: String = kept_of(value)
         .chars()
         .flat_map(|c| match c.is_control() {
             true => c.escape_default().collect::<Vec<char>>(),
@@ -58,9 +141,21 @@ pub(super) fn pool_around(text: &str, at: usize) -> Option<String> {
     if !text[start..].starts_with([' ', '\t']) {
         return None;
     }
-    let header = text[..start].lines().rev().find(|line| is_pool_header(line))?;
-    let name = header.split(" #").next().unwrap_or_default().trim_end().trim_end_matches(':');
-    Some(name.trim_matches(['"', '\'', '\u{feff}']).trim_end().to_owned())
+    let header = text[..start]
+        .lines()
+        .rev()
+        .find(|line| is_pool_header(line))?;
+    let name = header
+        .split(" #")
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .trim_end_matches(':');
+    Some(
+        name.trim_matches(['"', '\'', '\u{feff}'])
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// Where the line that holds byte `at` begins.
@@ -78,27 +173,13 @@ pub(super) fn first_word(line: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// True if a line of this indentation may go on with the password of a line before it.
-fn inside_password(before: &str, indentation: usize, is_key: impl Fn(&str) -> bool) -> bool {
-    for line in before.lines().rev() {
-        let word = first_word(line);
-        if is_secret_key(word) {
-            return indentation > indent(line) || !ends_on_its_line(line);
-        }
-        if is_pool_header(line) || is_key(word) {
-            return false;
-        }
-    }
-    false
-}
-
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// True for `key: value` where the value cannot go on over the next line of the same indentation.
-fn ends_on_its_line(line: &str) -> bool {
-    let value = line.split_once(':').map_or("", |(_, value)| value.trim());
+/// True for a value that cannot go on over the next line of the same indentation as its key.
+fn ends_on_its_line(value: &str) -> bool {
+    let value = value.trim();
     match value.chars().next() {
         None | Some('|' | '>' | '#') => false,
         Some(quote @ ('"' | '\'')) => value.len() > 1 && value.ends_with(quote),
@@ -112,7 +193,16 @@ fn is_pool_header(line: &str) -> bool {
     line.ends_with(':') && !line.starts_with([' ', '\t']) && !looks_secret(first_word(line))
 }
 
-fn words_hidden(line: &str) -> String {
+/// A value up to the first password in it.
+fn kept_of(value: &str) -> String {
+    match before_secret(value) {
+        Some(kept) if !value[kept..].trim().is_empty() => format!("{}{HIDDEN}", &value[..kept]),
+        _ => value.to_owned(),
+    }
+}
+
+/// How much of a line comes before the value of a password's key, if there is such a key.
+fn before_secret(line: &str) -> Option<usize> {
     let is_item = line.trim_start().starts_with("- ");
     let mut first = !is_item && !is_pool_header(line);
     let mut from = 0;
@@ -120,17 +210,15 @@ fn words_hidden(line: &str) -> String {
         let end = from + word.len();
         let secret = looks_secret(word) || (first && is_secret_key(word));
         first &= word.is_empty();
-        if secret && end < line.trim_end().len() {
-            let (end, rest) = match line[end..].strip_prefix(':') {
-                Some(rest) => (end + 1, rest),
-                None => (end, &line[end..]),
-            };
-            let blank = if rest.starts_with([' ', '	']) { " " } else { "" };
-            return format!("{}{blank}{HIDDEN}", &line[..end]);
+        if secret {
+            let value = line[end..]
+                .trim_start_matches(':')
+                .trim_start_matches([' ', '\t']);
+            return Some(line.len() - value.len());
         }
         from = end + line[end..].chars().next().map_or(0, char::len_utf8);
     }
-    line.to_owned()
+    None
 }
 
 /// True for a key that may well hold a password.
@@ -162,9 +250,12 @@ fn truncated(mut text: String, bytes: usize) -> String {
 mod tests {
     use super::*;
 
+    fn lines(text: &str, secrets: &[Range<usize>]) -> Lines {
+        Lines::new(text, secrets, |word| matches!(word, "hash" | "redis_auth"))
+    }
+
     fn shown(text: &str, needle: &str) -> String {
-        let at = text.find(needle).unwrap();
-        line(text, at, &[], |word| matches!(word, "hash" | "redis_auth"))
+        lines(text, &[]).line(text.find(needle).unwrap()).1
     }
 
     #[test]
@@ -190,7 +281,7 @@ mod tests {
                 format!("  {key}:S3"),
                 format!("  {key} S3"),
             ] {
-                let shown = line(&text, 0, &[], |_| false);
+                let shown = shown(&text, key);
                 assert!(
                     shown.contains(key) && !shown.contains("S3"),
                     "{text} {shown}"
@@ -229,10 +320,9 @@ mod tests {
         let text = "a:\n  \"redis\\x5fa\": S3\n";
         let secret = text.find("S3").unwrap();
         let known = secret..secret + 2;
-        assert_eq!(
-            line(text, secret, &[known], |_| false),
-            "  \"redis\\x5fa\": (hidden)"
-        );
+        let lines = lines(text, &[known]);
+        assert_eq!(lines.line(secret).1, "  \"redis\\x5fa\": (hidden)");
+        assert_eq!(lines.scrub("not 'S3'".to_owned()), "not (hidden)");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annotate_snippets as annotate;
 use annotate_snippets::{AnnotationKind, Renderer, Snippet};
 
-use super::conceal;
+use super::conceal::{self, Lines};
 use crate::limits;
 
 /// How bad it is.
@@ -274,20 +274,20 @@ impl<'t> Findings<'t> {
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) = found
             .into_iter()
             .partition(|finding| finding.level == Level::Error);
-        if errors.is_empty() {
-            return Ok(warnings
-                .into_iter()
-                .map(|finding| self.diagnose(finding))
-                .collect());
+        if errors.is_empty() && warnings.is_empty() {
+            return Ok(Vec::new());
         }
-        let problems = errors
-            .into_iter()
-            .map(|finding| self.diagnose(finding))
-            .collect();
-        Err(Invalid { problems })
+        let lines = Lines::new(self.text, &self.secrets, self.is_key);
+        let diagnose = |finding| self.diagnose(finding, &lines);
+        match errors.is_empty() {
+            true => Ok(warnings.into_iter().map(diagnose).collect()),
+            false => Err(Invalid {
+                problems: errors.into_iter().map(diagnose).collect(),
+            }),
+        }
     }
 
-    fn diagnose(&self, finding: Finding) -> Diagnostic {
+    fn diagnose(&self, finding: Finding, lines: &Lines) -> Diagnostic {
         let Finding {
             level,
             at,
@@ -296,24 +296,25 @@ impl<'t> Findings<'t> {
             message,
             help,
         } = finding;
-        let pool = pool.or_else(|| conceal::pool_around(self.text, at.start));
-        let place = (!self.text.is_empty()).then(|| self.place(&at));
+        let scrub = |text: String| lines.scrub(text);
         Diagnostic {
             level,
             file: self.file.clone(),
-            place,
-            pool,
-            key,
-            message,
-            help,
+            place: (!self.text.is_empty()).then(|| self.place(&at, lines)),
+            pool: pool
+                .or_else(|| conceal::pool_around(self.text, at.start))
+                .map(scrub),
+            key: key.map(scrub),
+            message: scrub(message),
+            help: help.map(scrub),
         }
     }
 
-    fn place(&self, at: &Range<usize>) -> Place {
+    fn place(&self, at: &Range<usize>, lines: &Lines) -> Place {
         let begin = self.text.floor_char_boundary(at.start);
         let (line, column) = line_and_column(self.text, begin);
-        let source = conceal::line(self.text, begin, &self.secrets, self.is_key);
-        let offset = begin - conceal::line_start(self.text, begin);
+        let (line_start, source) = lines.line(begin);
+        let offset = begin - line_start;
         let start = source.floor_char_boundary(offset);
         let end = source.floor_char_boundary(offset + at.len()).max(start);
         Place {
@@ -328,7 +329,7 @@ impl<'t> Findings<'t> {
 /// Line and column of byte `at`, both from 1. A carriage return, a newline or both end a line.
 pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let start = conceal::line_start(text, at);
-    let before = text[..start].as_bytes();
+    let before = &text.as_bytes()[..start];
     let returns = |i: usize| before[i] == b'\r' && before.get(i + 1) != Some(&b'\n');
     let breaks = (0..before.len())
         .filter(|&i| before[i] == b'\n' || returns(i))

@@ -208,7 +208,10 @@ fn missing_colons(text: &str, is_key: fn(&str) -> bool) -> Vec<Finding> {
     for line in text.split_inclusive(['\n', '\r']) {
         let word = conceal::first_word(line);
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let value = line[indent..].strip_prefix(word).map(str::trim).unwrap_or_default();
+        let value = line[indent..]
+            .strip_prefix(word)
+            .map(str::trim)
+            .unwrap_or_default();
         if is_key(word) && !value.is_empty() && !value.starts_with(':') {
             let at = start + indent..start + indent + word.len();
             let fix = quoted(&format!("{word}: {value}"));
@@ -332,8 +335,13 @@ impl<'t> Walk<'t, '_, '_> {
             self.skip();
             return None;
         };
-        let mut block =
-            Block { name, entries: Vec::new(), is_mapping: true, list: None, reported: Vec::new() };
+        let mut block = Block {
+            name,
+            entries: Vec::new(),
+            is_mapping: true,
+            list: None,
+            reported: Vec::new(),
+        };
         let name = block.name.text.clone();
         let help = "write its keys below it, indented: 'listen: …', 'servers:'";
         let fault = match self.peek() {

@@ -17,7 +17,6 @@ use crate::wire::resp::Decoder;
 use crate::{clock, limits};
 
 /// A connection, as a task of its worker. Ready once it is closed.
-#[derive(Debug)]
 pub struct Connection {
     stream: Stream,
     door: Rc<Door>,

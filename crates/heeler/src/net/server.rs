@@ -11,6 +11,7 @@ use super::{Accepted, Listener, Scratch};
 use crate::admin::Process;
 use crate::deliver::Door;
 use crate::limits;
+use crate::stats::Counters;
 
 /// What is offered on a listener.
 pub struct Service {
@@ -36,7 +37,7 @@ impl Server {
     /// A thread could not be started.
     pub fn start(services: Vec<Service>, process: Arc<Process>) -> std::io::Result<Server> {
         let services = Arc::new(services);
-        let start = |(number, counters): (usize, &Arc<_>)| {
+        let start = |(number, counters): (usize, &Arc<Counters>)| {
             let (sender, inbox) = mpsc::unbounded_channel();
             let worker = Worker {
                 services: services.clone(),

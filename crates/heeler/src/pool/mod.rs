@@ -19,7 +19,7 @@ pub use link::{Broken, Link};
 pub use mailbox::{Mailbox, ReplyTo};
 
 use crate::cluster::Cluster;
-use crate::config::pools::Address;
+use crate::config::{Secret, pools};
 use crate::net::{Scratch, Stream};
 use crate::wire::resp;
 use crate::{clock, limits};
@@ -29,8 +29,8 @@ use crate::{clock, limits};
 pub struct Settings {
     /// The pool's name, for the log.
     pub pool: String,
-    /// The servers' addresses, in the order of the file.
-    pub servers: Vec<Address>,
+    /// The servers, in the order of the file.
+    pub servers: Vec<pools::Server>,
     /// Connections to each server from each worker.
     pub connections: usize,
     /// How long a request may wait for its reply, in milliseconds.
@@ -38,7 +38,7 @@ pub struct Settings {
     /// Connect before the first request comes.
     pub preconnect: bool,
     /// The password for `AUTH`.
-    pub password: Option<crate::config::Secret>,
+    pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
 }
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     async fn connect(&self) -> io::Result<Stream> {
-        let connect = Stream::connect(&self.settings.servers[self.server]);
+        let connect = Stream::connect(&self.settings.servers[self.server].address);
         let timeout = Duration::from_millis(limits::CONNECT_MS);
         tokio::time::timeout(timeout, connect)
             .await
@@ -191,8 +191,8 @@ impl Connection {
                 Err(broken) => return Poll::Ready(io::Error::other(broken)),
             }
             if let Some(refusal) = self.link.borrow_mut().take_refusal() {
-                let (pool, server) = (&self.settings.pool, &self.settings.servers[self.server]);
-                tracing::warn!(%pool, %server, "the server refused AUTH or SELECT: {refusal}");
+                let (pool, server) = self.names();
+                tracing::warn!(pool, server, "the server refused AUTH or SELECT: {refusal}");
             }
         }
         cx.waker().wake_by_ref();
@@ -206,20 +206,25 @@ impl Connection {
 
     fn lost(&self, error: &io::Error) {
         let failed = self.link.borrow_mut().fail(&told(error));
-        let (pool, server) = (&self.settings.pool, &self.settings.servers[self.server]);
+        let (pool, server) = self.names();
         if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
-            tracing::warn!(%pool, %server, failed, "lost a connection to a server: {error}");
+            tracing::warn!(pool, server, failed, "lost a connection to a server: {error}");
         } else {
-            tracing::info!(%pool, %server, "the server closed an idle connection");
+            tracing::info!(pool, server, "the server closed an idle connection");
         }
         self.failed();
     }
 
     fn failed(&self) {
         if self.cluster.failed(self.server, clock::now()) {
-            let (pool, server) = (&self.settings.pool, &self.settings.servers[self.server]);
-            tracing::warn!(%pool, %server, "ejected: its keys go to the other servers");
+            let (pool, server) = self.names();
+            tracing::warn!(pool, server, "ejected: its keys go to the other servers");
         }
+    }
+
+    /// The pool's name and the server's, for the log.
+    fn names(&self) -> (&str, &str) {
+        (&self.settings.pool, &self.settings.servers[self.server].name)
     }
 
     /// Answers requests whose time is up, as long as the pool lives.
@@ -229,8 +234,8 @@ impl Connection {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
             if expired > 0 {
-                let (pool, server) = (&self.settings.pool, &self.settings.servers[self.server]);
-                tracing::warn!(%pool, %server, expired, "requests timed out after {timeout} ms");
+                let (pool, server) = self.names();
+                tracing::warn!(pool, server, expired, "requests timed out after {timeout} ms");
                 self.failed();
             }
             // Without requests nothing can be due sooner than one that came right now.

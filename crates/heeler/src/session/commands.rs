@@ -29,7 +29,6 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: Greeting) 
         Id::ClientGetname => getname(session),
         Id::ClientSetname => setname(session, command.arg(2)),
         Id::ClientReply => reply_mode(session, command.arg(2)),
-        Id::ClientNoEvict => on_or_off(command.arg(2)),
         _ => command.unknown(|_| false),
     }
 }
@@ -148,11 +147,4 @@ fn reply_mode(session: &mut Session, mode: &[u8]) -> Reply {
         _ => return Reply::error("ERR syntax error"),
     };
     Reply::OK
-}
-
-fn on_or_off(word: &[u8]) -> Reply {
-    match word.to_ascii_lowercase().as_slice() {
-        b"on" | b"off" => Reply::OK,
-        _ => Reply::error("ERR syntax error"),
-    }
 }

@@ -272,12 +272,13 @@ fn weight(text: &str, value: &Scalar<'_>, part: Range<usize>) -> Result<u32, Fau
 /// What is taken, as twemproxy takes it, but cannot work.
 fn doubts(server: &Server, value: &Scalar<'_>) -> Option<Fault> {
     let fault = |message: String| Some(Fault::new(value.at.clone(), message));
-    let starts_with = |prefix: &str| value.text.starts_with(prefix);
+    let address = value.text.split(' ').next().unwrap_or_default();
+    let no_host = address.starts_with(':') && address.matches(':').count() == 2;
     match &server.address {
         _ if server.name.is_empty() => {
             fault("the server's name is empty".to_owned()).map(|f| f.help("remove the last blank"))
         }
-        Address::Tcp { port, .. } if starts_with(":") => {
+        Address::Tcp { port, .. } if no_host => {
             let help = format!("write '127.0.0.1:{port}:{}' to say so", server.weight);
             fault("no host: this machine is used".to_owned()).map(|f| f.help(help))
         }

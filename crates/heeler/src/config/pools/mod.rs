@@ -174,7 +174,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Invalid> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
         let text = char::decode_utf16(units).collect::<Result<String, _>>();
-        text.ok().filter(|_| bytes.len() % 2 == 0)
+        text.ok().filter(|_| bytes.len().is_multiple_of(2))
     };
     let text = match bytes.as_slice() {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),

@@ -39,10 +39,12 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
         );
     }
     if pool.redis_auth.is_some() && pool.redis_db > 0 {
-        let db = pool.redis_db;
-        let message =
-            format!("with 'redis_auth', twemproxy keeps all data in database 0, not in {db}");
-        let help = "remove the key to go on with database 0, or move the data before you switch";
+        let message = format!(
+            "with 'redis_auth' the data stays in database 0, not in {}: twemproxy selects before \
+             it authenticates, and the servers refuse",
+            pool.redis_db
+        );
+        let help = "remove 'redis_db' to say what happens, or 'redis_auth' to use the database";
         warn("redis_db", message, help);
     }
     if pool.redis_db > 0 && !pool.redis {

@@ -86,10 +86,7 @@ fn value(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
             },
         },
         b'*' | b'~' | b'>' => Ok(Some((after, length(line)?.unwrap_or(0)))),
-        b'%' => Ok(Some((
-            after,
-            Inner::Pairs(length(line)?.unwrap_or(0).saturating_mul(2)),
-        ))),
+        b'%' => Ok(Some((after, 2 * length(line)?.unwrap_or(0)))),
         other => {
             let shown = char::from(other).escape_default();
             Err(Fault::new(format!("unknown reply type '{shown}'")))
