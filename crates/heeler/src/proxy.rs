@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::cluster::{Cluster, Ejection, Plan};
+use crate::cluster::{Cluster, Plan};
 use crate::config::Diagnostic;
 use crate::config::pools::{self, File};
 use crate::deliver::{Behind, Door};
@@ -31,13 +31,22 @@ pub struct Options {
 /// The file is not right, or it could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let file = read(options)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let threads = run::threads(options.threads);
-        let links = file.pools.iter().map(|p| p.servers.len() * p.server_connections as usize);
+        let links = file
+            .pools
+            .iter()
+            .map(|p| p.servers.len() * p.server_connections as usize);
         let most_clients = run::most_clients(links.sum::<usize>().saturating_mul(threads));
-        let listeners = file.pools.iter().map(bind).collect::<anyhow::Result<Vec<_>>>()?;
+        let listeners = file
+            .pools
+            .iter()
+            .map(bind)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let mut process = Process::new("proxy", threads, most_clients, run::seed());
         process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
         process.bind = listeners.first().map(Listener::address).unwrap_or_default();
@@ -60,7 +69,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
     let file = read(options)?;
-    println!("{}: syntax is ok, {} pools", options.file.display(), file.pools.len());
+    println!(
+        "{}: syntax is ok, {} pools",
+        options.file.display(),
+        file.pools.len()
+    );
     Ok(())
 }
 
@@ -100,37 +113,25 @@ fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
 
 /// The door of a pool.
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
-    let cluster = Arc::new(Cluster::new(plan(pool)));
-    let settings = Arc::new(settings(pool));
+    let cluster = Arc::new(Cluster::new(Plan::of(pool)));
+    let settings = Arc::new(Settings::of(pool));
     let process = process.clone();
-    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp2 };
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp2,
+    };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);
-        Door::new(Behind::Pool(cluster.clone(), pool), process.clone(), greeting, run::seed())
+        Door::new(
+            Behind::Pool(cluster.clone(), pool),
+            process.clone(),
+            greeting,
+            run::seed(),
+        )
     };
-    Service { name: pool.name.clone(), listener, door: Box::new(door) }
-}
-
-fn plan(pool: &pools::Pool) -> Plan {
-    let retry = pool.server_retry_timeout.as_millis() as u64;
-    let ejection = Ejection { failures: pool.server_failure_limit, retry };
-    Plan {
-        distribution: pool.distribution,
-        hash: pool.hash,
-        tag: pool.hash_tag,
-        servers: pool.servers.iter().map(pools::Server::placed).collect(),
-        ejection: pool.auto_eject_hosts.then_some(ejection),
-    }
-}
-
-fn settings(pool: &pools::Pool) -> Settings {
-    Settings {
-        pool: pool.name.clone(),
-        servers: pool.servers.clone(),
-        connections: pool.server_connections as usize,
-        timeout: pool.timeout.map(|t| t.as_millis() as u64),
-        preconnect: pool.preconnect,
-        password: pool.redis_auth.clone(),
-        database: pool.redis_db,
+    Service {
+        name: pool.name.clone(),
+        listener,
+        door: Box::new(door),
     }
 }

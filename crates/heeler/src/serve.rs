@@ -27,7 +27,9 @@ pub struct Options {
 /// # Errors
 /// It could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let listener = Listener::bind(&options.redis, tuning())?;
@@ -56,11 +58,23 @@ pub fn service(
     process: &Arc<Process>,
 ) -> Service {
     let (store, process) = (store.clone(), process.clone());
-    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp3 };
-    let door = move |_: &_| {
-        Door::new(Behind::Node(store.clone()), process.clone(), greeting, run::seed())
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp3,
     };
-    Service { name: name.into(), listener, door: Box::new(door) }
+    let door = move |_: &_| {
+        Door::new(
+            Behind::Node(store.clone()),
+            process.clone(),
+            greeting,
+            run::seed(),
+        )
+    };
+    Service {
+        name: name.into(),
+        listener,
+        door: Box::new(door),
+    }
 }
 
 /// Removes keys whose time is up and which nobody asks for, as long as the process lives.
@@ -68,19 +82,29 @@ pub async fn expire(store: Arc<Store>) {
     loop {
         let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
         // More may be due: others get their turn in between, then it goes on.
-        let pause = if removed < limits::EXPIRE_BUDGET { limits::EXPIRE_PAUSE_MS } else { 1 };
+        let pause = if removed < limits::EXPIRE_BUDGET {
+            limits::EXPIRE_PAUSE_MS
+        } else {
+            1
+        };
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
 /// How a store's listeners are set up.
 pub fn tuning() -> Tuning {
-    Tuning { backlog: limits::BACKLOG, keepalive: true, reuseport: false }
+    Tuning {
+        backlog: limits::BACKLOG,
+        keepalive: true,
+        reuseport: false,
+    }
 }
 
 /// Whoever reaches the port reads and writes everything.
 fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else { return };
+    let Listen::Tcp { host, port } = listen else {
+        return;
+    };
     let found = (host.as_str(), *port).to_socket_addrs();
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {

@@ -12,39 +12,54 @@ use source::{Source, sources, texts};
 /// The rooms of the program, and which rooms each may use. ARCHITECTURE.md draws the same.
 const ARROWS: &[(&str, &[&str])] = &[
     // The walk, in its order.
-    ("limits", &[]),
     ("command", &["limits"]),
     ("wire", &["command", "limits"]),
     ("session", &["wire", "command", "limits"]),
-    ("route", &["command", "limits"]),
+    ("route", &["wire", "command", "limits"]),
     ("store", &["command", "limits"]),
-    ("pool", &["wire", "command", "config", "stats", "limits"]),
+    (
+        "pool",
+        &[
+            "wire", "cluster", "config", "socket", "clock", "stats", "limits",
+        ],
+    ),
     (
         "deliver",
         &[
-            "route", "store", "pool", "wire", "command", "stats", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "command", "limits",
         ],
     ),
-    // Off the path.
-    ("config", &["limits"]),
-    ("stats", &["limits"]),
-    ("admin", &["config", "stats", "limits"]),
     (
         "net",
         &[
-            "deliver", "session", "route", "wire", "command", "config", "stats", "limits",
+            "wire", "command", "deliver", "admin", "config", "socket", "clock", "stats", "limits",
+        ],
+    ),
+    // Off the path.
+    ("limits", &[]),
+    ("clock", &[]),
+    ("stats", &["limits"]),
+    ("config", &["limits"]),
+    ("socket", &["config", "limits"]),
+    ("cluster", &["route", "command", "config", "limits"]),
+    (
+        "admin",
+        &[
+            "session", "store", "wire", "command", "config", "clock", "stats", "limits",
         ],
     ),
     // Compositions.
+    ("run", &["limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
-    ("demo", &["serve", "proxy", "config", "limits"]),
-    ("main", &["serve", "proxy", "demo", "config"]),
+    ("demo", ALL_ROOMS),
+    ("cli", &["run", "config"]),
+    ("main", &["cli", "run", "serve", "proxy", "demo"]),
 ];
 
 const ALL_ROOMS: &[&str] = &[
-    "command", "wire", "session", "route", "store", "pool", "deliver", "config", "stats", "admin",
-    "net", "limits",
+    "command", "wire", "session", "route", "store", "pool", "deliver", "cluster", "config",
+    "stats", "admin", "net", "socket", "clock", "limits", "run", "serve", "proxy",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

@@ -101,8 +101,14 @@ impl Client {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
         let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
-        let multi = of.and_then(|s| s.transaction.as_ref()).map_or(-1, |t| t.commands.len() as i64);
-        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) { 3 } else { 2 };
+        let multi = of
+            .and_then(|s| s.transaction.as_ref())
+            .map_or(-1, |t| t.commands.len() as i64);
+        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) {
+            3
+        } else {
+            2
+        };
         let flags = if multi >= 0 { "x" } else { "N" };
         let _ = write!(
             line,
@@ -185,7 +191,12 @@ impl Clients {
     pub(super) fn list(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
         let mut wanted = None;
         let mut none = false;
-        match command.args(2).next().map(<[u8]>::to_ascii_lowercase).as_deref() {
+        match command
+            .args(2)
+            .next()
+            .map(<[u8]>::to_ascii_lowercase)
+            .as_deref()
+        {
             None => {}
             Some(b"type") if command.len() == 4 => {
                 match command.arg(3).to_ascii_lowercase().as_slice() {
@@ -208,7 +219,11 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            if !none && wanted.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
+            if !none
+                && wanted
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&(client.id as i64)))
+            {
                 let of = (client.id == session.id).then_some(session);
                 text.push_str(&client.line(now, of));
                 text.push('\n');
@@ -219,7 +234,11 @@ impl Clients {
 
     /// CLIENT INFO.
     pub(super) fn info(&self, now: u64, session: &Session) -> Reply {
-        let line = self.all.lock().get(&session.id).map(|c| c.line(now, Some(session)));
+        let line = self
+            .all
+            .lock()
+            .get(&session.id)
+            .map(|c| c.line(now, Some(session)));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 
@@ -227,7 +246,11 @@ impl Clients {
     pub(super) fn kill(&self, session: &Session, command: &Command<'_>) -> Reply {
         let old_form = command.len() == 3;
         let filter = match old_form {
-            true => Filter { address: Some(command.arg(2)), skip_me: false, ..Filter::default() },
+            true => Filter {
+                address: Some(command.arg(2)),
+                skip_me: false,
+                ..Filter::default()
+            },
             false => match Filter::parse(command) {
                 Ok(filter) => filter,
                 Err(reply) => return reply,
@@ -261,7 +284,13 @@ struct Filter<'a> {
 
 impl Default for Filter<'_> {
     fn default() -> Self {
-        Filter { id: None, address: None, local: None, none: false, skip_me: true }
+        Filter {
+            id: None,
+            address: None,
+            local: None,
+            none: false,
+            skip_me: true,
+        }
     }
 }
 
@@ -270,7 +299,9 @@ impl<'a> Filter<'a> {
         let mut filter = Filter::default();
         let mut words = command.args(2);
         while let Some(word) = words.next() {
-            let Some(value) = words.next() else { return Err(Reply::error("ERR syntax error")) };
+            let Some(value) = words.next() else {
+                return Err(Reply::error("ERR syntax error"));
+            };
             match word.to_ascii_lowercase().as_slice() {
                 b"id" => match integer(value).filter(|&id| id > 0) {
                     Some(id) => filter.id = Some(id as u64),

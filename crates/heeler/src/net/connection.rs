@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Scratch, Stream};
 use crate::admin::Client;
 use crate::command::Reply;
 use crate::deliver::{Caller, Door};
+use crate::socket::{Scratch, Stream};
 use crate::wire::resp::Decoder;
 use crate::{clock, limits};
 
@@ -147,7 +147,9 @@ impl Connection {
                 }
                 Err(fault) => {
                     tracing::info!(client = %self.client.address, "{fault}");
-                    self.caller.session.answer(&Reply::error(format!("ERR {fault}")));
+                    self.caller
+                        .session
+                        .answer(&Reply::error(format!("ERR {fault}")));
                     self.caller.session.closing = true;
                 }
             }
@@ -184,7 +186,9 @@ impl Future for Connection {
         }
         match ready!(this.step(cx)) {
             Ok(()) => {}
-            Err(error) => tracing::debug!(client = %this.client.address, "connection lost: {error}"),
+            Err(error) => {
+                tracing::debug!(client = %this.client.address, "connection lost: {error}")
+            }
         }
         Poll::Ready(())
     }

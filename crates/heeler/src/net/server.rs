@@ -7,10 +7,11 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 
 use super::worker::Worker;
-use super::{Accepted, Listener, Scratch};
+use super::{Accepted, Listener};
 use crate::admin::Process;
 use crate::deliver::Door;
 use crate::limits;
+use crate::socket::Scratch;
 use crate::stats::Counters;
 
 /// What is offered on a listener.
@@ -27,7 +28,10 @@ pub struct Service {
 pub struct Server {
     services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<(UnboundedSender<(usize, Accepted)>, std::thread::JoinHandle<()>)>,
+    workers: Vec<(
+        UnboundedSender<(usize, Accepted)>,
+        std::thread::JoinHandle<()>,
+    )>,
 }
 
 impl Server {
@@ -51,19 +55,33 @@ impl Server {
                     std::process::exit(1);
                 }
             };
-            let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)?;
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(run)?;
             Ok((sender, thread))
         };
-        let workers =
-            process.counters.iter().enumerate().map(start).collect::<std::io::Result<_>>()?;
-        Ok(Server { services, process, workers })
+        let workers = process
+            .counters
+            .iter()
+            .enumerate()
+            .map(start)
+            .collect::<std::io::Result<_>>()?;
+        Ok(Server {
+            services,
+            process,
+            workers,
+        })
     }
 
     /// Accepts connections until `stop` is ready; then answers what is in flight and returns.
     /// Connections go to the workers in turn, so that no worker has two more than another.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut accepting = JoinSet::new();
-        let senders: Vec<_> = self.workers.iter().map(|(sender, _)| sender.clone()).collect();
+        let senders: Vec<_> = self
+            .workers
+            .iter()
+            .map(|(sender, _)| sender.clone())
+            .collect();
         for number in 0..self.services.len() {
             let (services, process) = (self.services.clone(), self.process.clone());
             accepting.spawn(accept(number, services, process, senders.clone()));
@@ -99,7 +117,9 @@ async fn accept(
     let mut turn = number;
     loop {
         match listener.accept().await {
-            Ok(_) if process.clients.is_full() => {
+            Ok(accepted) if process.clients.is_full() => {
+                accepted.refuse("ERR max number of clients reached");
+                Counters::add(&process.refused, 1);
                 tracing::warn!(service = %name, "too many connections: one was closed");
             }
             Ok(accepted) => {

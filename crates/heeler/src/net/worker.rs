@@ -1,6 +1,6 @@
 //! A worker: one thread that owns its connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::connection::Connection;
-use super::{Accepted, Scratch, Service, Stream};
+use super::{Accepted, Service};
 use crate::admin::Process;
 use crate::deliver::Door;
-use crate::limits;
+use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
 
 /// What a worker's thread is made of.
@@ -41,8 +41,7 @@ impl Worker {
     }
 
     async fn serve(mut self) {
-        let scratch: Scratch =
-            Rc::new(RefCell::new(vec![0; limits::READ_BYTES].into_boxed_slice()));
+        let scratch = scratch();
         let door = |service: &Service| Rc::new((service.door)(&scratch));
         let doors: Vec<Rc<Door>> = self.services.iter().map(door).collect();
         let open = Rc::new(Open::default());
@@ -64,14 +63,21 @@ impl Worker {
         open: &Rc<Open>,
     ) -> io::Result<()> {
         let (stream, address, local) = match accepted {
-            Accepted::Tcp(stream, from, to) => {
-                (Stream::Tcp(TcpStream::from_std(stream)?), from.to_string(), to.to_string())
-            }
-            Accepted::Unix(stream, path) => {
-                (Stream::Unix(UnixStream::from_std(stream)?), format!("{path}:0"), path)
-            }
+            Accepted::Tcp(stream, from, to) => (
+                Stream::Tcp(TcpStream::from_std(stream)?),
+                from.to_string(),
+                to.to_string(),
+            ),
+            Accepted::Unix(stream, path) => (
+                Stream::Unix(UnixStream::from_std(stream)?),
+                format!("{path}:0"),
+                path,
+            ),
         };
-        let client = self.process.clients.join(address, local, self.counters.clone());
+        let client = self
+            .process
+            .clients
+            .join(address, local, self.counters.clone());
         let connection = Connection::new(stream, door.clone(), scratch.clone(), client);
         let open = open.clone();
         open.count.set(open.count.get() + 1);

@@ -48,7 +48,11 @@ impl ReplyTo {
         }
         inner.bytes.extend_from_slice(reply);
         let (ticket, part) = (self.ticket, self.part);
-        inner.letters.push(Letter { ticket, part, length: reply.len() });
+        inner.letters.push(Letter {
+            ticket,
+            part,
+            length: reply.len(),
+        });
         if inner.letters.len() == 1
             && let Some(owner) = &inner.owner
         {
@@ -84,6 +88,9 @@ impl Mailbox {
 
     /// Nobody waits any more: replies are dropped from now on.
     pub fn close(&self) {
-        *self.inner.borrow_mut() = Inner { closed: true, ..Inner::default() };
+        *self.inner.borrow_mut() = Inner {
+            closed: true,
+            ..Inner::default()
+        };
     }
 }

@@ -65,7 +65,9 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
             let (user, _password) = (options.next(), options.next());
             // Without passwords the default user may log in with any.
             if user != Some(b"default") {
-                return Reply::error("WRONGPASS invalid username-password pair or user is disabled.");
+                return Reply::error(
+                    "WRONGPASS invalid username-password pair or user is disabled.",
+                );
             }
         } else if option.eq_ignore_ascii_case(b"setname") && options.len() >= 1 {
             name = options.next();
@@ -81,7 +83,10 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
     Reply::Map(vec![
         (Reply::bulk("server"), Reply::bulk("redis")),
         (Reply::bulk("version"), Reply::bulk(greeting.version)),
-        (Reply::bulk("proto"), Reply::Int(if protocol == Protocol::Resp3 { 3 } else { 2 })),
+        (
+            Reply::bulk("proto"),
+            Reply::Int(if protocol == Protocol::Resp3 { 3 } else { 2 }),
+        ),
         (Reply::bulk("id"), Reply::Int(session.id as i64)),
         (Reply::bulk("mode"), Reply::bulk("standalone")),
         (Reply::bulk("role"), Reply::bulk("master")),

@@ -25,7 +25,9 @@ pub enum Admission {
 impl Session {
     /// Queues a command in a transaction; outside of one, lets it pass.
     pub fn admit(&mut self, command: &Command<'_>) -> Admission {
-        let Some(transaction) = &mut self.transaction else { return Admission::Run };
+        let Some(transaction) = &mut self.transaction else {
+            return Admission::Run;
+        };
         match command.spec.id {
             Id::Exec | Id::Discard | Id::Multi | Id::Watch | Id::Quit | Id::Reset => Admission::Run,
             _ if command.spec.flags.has(Flags::NO_MULTI) => {
