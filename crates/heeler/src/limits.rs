@@ -26,3 +26,7 @@ pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Longest configuration file, in bytes.
+pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
+/// Most problems of one configuration file that are reported.
+pub const CONFIG_PROBLEMS: usize = 100;
