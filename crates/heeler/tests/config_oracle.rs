@@ -10,7 +10,7 @@ const LISTEN: &str = "  listen: 127.0.0.1:22121\n";
 const SERVERS: &str = "  servers:\n   - 127.0.0.1:6379:1\n";
 
 /// Where Heeler does something else, and why.
-const DIFFERENCES: [(&str, &str); 11] = [
+const DIFFERENCES: [(&str, &str); 13] = [
     ("reuseport: true", "a key of twemproxy's master branch"),
     (
         "timeout: 4294967296",
@@ -29,7 +29,7 @@ const DIFFERENCES: [(&str, &str); 11] = [
         "hosts are resolved when the pool is started",
     ),
     (
-        "listen relative/path:22121",
+        "listen nosuch:22121",
         "hosts are resolved when the pool is started",
     ),
     ("a tab on an empty line", "harmless"),
@@ -42,6 +42,14 @@ const DIFFERENCES: [(&str, &str); 11] = [
     (
         "U+0085 as a line break",
         "a line break in YAML 1.1, a character in YAML 1.2",
+    ),
+    (
+        "listen fe80::1%nosuch:22121",
+        "interfaces are looked up when the pool is started",
+    ),
+    (
+        "a quoted value that goes on at the margin",
+        "an error in YAML 1.2, as it looks like a key",
     ),
 ];
 
@@ -235,6 +243,11 @@ fn listens() -> Vec<Case> {
         "'*:22121'",
         "127.1:22121",
         "nosuch.invalid:22121",
+        "nosuch:22121",
+        "127?0.0.1:22121",
+        "127:0.0.1:22121",
+        "fe80::1%nosuch:22121",
+        "::ffff:127.0.0.1:22121",
         "22121",
         "''",
         "relative/path:22121",
@@ -525,6 +538,14 @@ fn yaml() -> Vec<Case> {
         ("a stripped folded block", pool("  hash: >-\n    md5\n")),
         ("an open quote", pool("  hash: \"md5\n")),
         ("text after a quote", pool("  hash: \"md5\" x\n")),
+        (
+            "a quoted value over two lines",
+            pool("  hash: \"md5\n    \"\n"),
+        ),
+        (
+            "a quoted value that goes on at the margin",
+            pool("  redis: true\n  redis_auth: 'x\ny'\n"),
+        ),
         ("a bad escape", pool("  hash: \"\\q\"\n")),
         ("a back-quote", pool("  hash: `md5`\n")),
         ("an at sign", pool("  hash: @md5\n")),

@@ -23,8 +23,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, and `is_key`
-    /// tells the known keys.
+    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, in their
+    /// order, and `is_key` tells the known keys.
     pub(super) fn new(
         text: &str,
         secrets: &[Range<usize>],
@@ -43,10 +43,9 @@ impl Lines {
                 _ => before_secret(line).unwrap_or(line.len()),
             };
             open = Open::at(line).or(open);
-            for secret in secrets {
-                if secret.start < start + line.len() && secret.end > start {
-                    kept = kept.min(secret.start.saturating_sub(start));
-                }
+            let next = secrets.partition_point(|secret| secret.end <= start);
+            if let Some(secret) = secrets.get(next).filter(|s| s.start < start + line.len()) {
+                kept = kept.min(secret.start.saturating_sub(start));
             }
             lines.push(start, line, kept);
             start += line.len() + 1;
@@ -64,9 +63,15 @@ impl Lines {
             self.lines.push((start, line.to_owned()));
             return;
         }
-        let words = hidden
+        // A comment ends a value that has no quotes.
+        let value = match hidden.trim_start().starts_with(['"', '\'']) {
+            true => hidden,
+            false => hidden.split(" #").next().unwrap_or_default(),
+        };
+        let words = value
             .split([' ', '\t', '"', '\''])
-            .filter(|word| !word.is_empty());
+            .map(|word| word.trim_matches(':'));
+        let words = words.filter(|word| !word.is_empty());
         self.hidden.extend(words.map(str::to_owned));
         self.lines.push((start, format!("{shown}{HIDDEN}")));
     }
