@@ -170,6 +170,10 @@ fn foreign_style(event: &Event<'_>, at: &Range<usize>, text: &str) -> Option<Fin
             "write each 'key: value' on a line of its own; a value that begins with '{' needs \
              quotes",
         ),
+        Event::Anchor(..) => fault(
+            "a YAML anchor ('&') is not allowed",
+            "write the value out, or quote it",
+        ),
         Event::Alias(_) | Event::UnresolvedAlias(_) => fault(
             "a YAML alias ('*') is not allowed",
             "write the value out, or quote it",
