@@ -23,8 +23,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, and `is_key`
-    /// tells the known keys.
+    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, in their
+    /// order, and `is_key` tells the known keys.
     pub(super) fn new(
         text: &str,
         secrets: &[Range<usize>],
@@ -43,10 +43,9 @@ impl Lines {
                 _ => before_secret(line).unwrap_or(line.len()),
             };
             open = Open::at(line).or(open);
-            for secret in secrets {
-                if secret.start < start + line.len() && secret.end > start {
-                    kept = kept.min(secret.start.saturating_sub(start));
-                }
+            let next = secrets.partition_point(|secret| secret.end <= start);
+            if let Some(secret) = secrets.get(next).filter(|s| s.start < start + line.len()) {
+                kept = kept.min(secret.start.saturating_sub(start));
             }
             lines.push(start, line, kept);
             start += line.len() + 1;
@@ -64,9 +63,15 @@ impl Lines {
             self.lines.push((start, line.to_owned()));
             return;
         }
-        let words = hidden
+        // A comment ends a value that has no quotes.
+        let value = match hidden.trim_start().starts_with(['"', '\'']) {
+            true => hidden,
+            false => hidden.split(" #").next().unwrap_or_default(),
+        };
+        let words = value
             .split([' ', '\t', '"', '\''])
-            .filter(|word| !word.is_empty());
+            .map(|word| word.trim_matches(':'));
+        let words = words.filter(|word| !word.is_empty());
         self.hidden.extend(words.map(str::to_owned));
         self.lines.push((start, format!("{shown}{HIDDEN}")));
     }
@@ -98,13 +103,14 @@ impl Lines {
 /// A password's key has come, and the lines below it may belong to the password.
 struct Open {
     indentation: usize,
-    /// False if lines of the same indentation, and of less, may belong to it too.
+    /// False if even a line with a key may belong to it.
     ends_on_its_line: bool,
 }
 
 impl Open {
     fn holds(&self, line: &str) -> bool {
-        !self.ends_on_its_line || indent(line) > self.indentation
+        let has_key = line.contains(": ") || line.trim_end().ends_with(':');
+        !self.ends_on_its_line || indent(line) > self.indentation || !has_key
     }
 
     /// True for a line that begins something else.
@@ -125,7 +131,7 @@ impl Open {
 
 /// A value in single quotes, on one line and of bounded length, as messages show it.
 pub(super) fn quoted(value: &str) -> String {
-    let shown: String = kept_of(value)
+    let shown: String = without_secret(value)
         .chars()
         .flat_map(|c| match c.is_control() {
             true => c.escape_default().collect::<Vec<char>>(),
@@ -180,10 +186,11 @@ fn indent(line: &str) -> usize {
 /// True for a value that cannot go on over the next line of the same indentation as its key.
 fn ends_on_its_line(value: &str) -> bool {
     let value = value.trim();
+    let last = value.split([' ', '\t']).next_back().unwrap_or_default();
     match value.chars().next() {
-        None | Some('|' | '>' | '#') => false,
+        None | Some('#') => false,
         Some(quote @ ('"' | '\'')) => value.len() > 1 && value.ends_with(quote),
-        Some(_) => true,
+        Some(_) => !last.starts_with(['|', '>']),
     }
 }
 
@@ -194,7 +201,7 @@ fn is_pool_header(line: &str) -> bool {
 }
 
 /// A value up to the first password in it.
-fn kept_of(value: &str) -> String {
+pub(super) fn without_secret(value: &str) -> String {
     match before_secret(value) {
         Some(kept) if !value[kept..].trim().is_empty() => format!("{}{HIDDEN}", &value[..kept]),
         _ => value.to_owned(),
@@ -211,6 +218,9 @@ fn before_secret(line: &str) -> Option<usize> {
         let secret = looks_secret(word) || (first && is_secret_key(word));
         first &= word.is_empty();
         if secret {
+            // What is stuck to the key is the password.
+            let key = word.to_ascii_lowercase().find(SECRET_KEY);
+            let end = key.map_or(end, |key| from + key + SECRET_KEY.len());
             let value = line[end..]
                 .trim_start_matches(':')
                 .trim_start_matches([' ', '\t']);
@@ -223,7 +233,7 @@ fn before_secret(line: &str) -> Option<usize> {
 
 /// True for a key that may well hold a password.
 fn is_secret_key(word: &str) -> bool {
-    let lower = word.to_lowercase();
+    let lower = word.to_ascii_lowercase();
     ["auth", "pass", "secret"]
         .iter()
         .any(|part| lower.contains(part))
@@ -232,7 +242,7 @@ fn is_secret_key(word: &str) -> bool {
 
 /// True for `redis_auth` and what a slip of the keyboard makes of it.
 fn looks_secret(word: &str) -> bool {
-    let lower = word.to_lowercase();
+    let lower = word.to_ascii_lowercase();
     lower.contains(SECRET_KEY)
         || (word.len() <= SECRET_KEY.len() + 3
             && strsim::damerau_levenshtein(&lower, SECRET_KEY) <= 3)

@@ -303,8 +303,8 @@ impl<'t> Findings<'t> {
             place: (!self.text.is_empty()).then(|| self.place(&at, lines)),
             pool: pool
                 .or_else(|| conceal::pool_around(self.text, at.start))
-                .map(scrub),
-            key: key.map(scrub),
+                .map(|pool| scrub(conceal::without_secret(&pool))),
+            key: key.map(|key| scrub(conceal::without_secret(&key))),
             message: scrub(message),
             help: help.map(scrub),
         }

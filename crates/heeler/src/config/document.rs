@@ -11,6 +11,7 @@
 //! a number here, and `yes` is not a boolean. What else YAML has (flow style, anchors, aliases,
 //! tags, directives, document marks) is refused, as twemproxy refuses it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StructureStyle, options};
@@ -42,15 +43,17 @@ pub(super) struct Entry<'t> {
 #[derive(Debug, Clone)]
 pub(super) struct Scalar<'t> {
     /// Quotes and escapes resolved.
-    pub(super) text: std::borrow::Cow<'t, str>,
+    pub(super) text: Cow<'t, str>,
     /// Its bytes in the file, quotes included.
     pub(super) at: Range<usize>,
+    /// True if the text stands in the file as it is, without quotes and escapes.
+    verbatim: bool,
 }
 
 impl Scalar<'_> {
     /// The place of a part of the text, or of the whole if it is written with quotes or escapes.
     pub(super) fn place_of(&self, part: Range<usize>) -> Range<usize> {
-        match self.at.len() == self.text.len() {
+        match self.verbatim {
             true => self.at.start + part.start..self.at.start + part.end,
             false => self.at.clone(),
         }
@@ -166,6 +169,10 @@ fn foreign_style(event: &Event<'_>, at: &Range<usize>, text: &str) -> Option<Fin
             "a mapping in braces is not allowed",
             "write each 'key: value' on a line of its own; a value that begins with '{' needs \
              quotes",
+        ),
+        Event::Anchor(..) => fault(
+            "a YAML anchor ('&') is not allowed",
+            "write the value out, or quote it",
         ),
         Event::Alias(_) | Event::UnresolvedAlias(_) => fault(
             "a YAML alias ('*') is not allowed",
@@ -448,10 +455,9 @@ impl<'t> Walk<'t, '_, '_> {
         self.report_tab(&at);
         // A value that is not there at all is reported by the parser as "~".
         let absent = style == ScalarStyle::Plain && at.is_empty();
-        Some(Scalar {
-            text: if absent { "".into() } else { text },
-            at,
-        })
+        let text = if absent { "".into() } else { text };
+        let verbatim = self.text[at.clone()] == *text;
+        Some(Scalar { text, at, verbatim })
     }
 
     /// twemproxy takes no tab between the margin, or a list's dash, and a word.

@@ -1,5 +1,6 @@
 //! Where clients connect, and where servers are: `listen` and the items of `servers`.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::keys::{Draft, Fault, digits};
@@ -61,10 +62,24 @@ fn listen_tcp(value: &Scalar<'_>) -> Result<Listen, Fault> {
         let message = format!("the host {} has a blank in it", quoted(host));
         return Err(Fault::new(at, message));
     }
+    if !may_be_host(host) {
+        let message = format!(
+            "{} is neither a name nor an address of a host",
+            quoted(host)
+        );
+        return Err(Fault::new(at, message));
+    }
     Ok(Listen::Tcp {
         host: host.to_owned(),
         port,
     })
+}
+
+/// False for what no resolver can find. `*` alone is a name to glibc.
+fn may_be_host(host: &str) -> bool {
+    let address = host.split('%').next().unwrap_or_default();
+    let is_letter = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-._".contains(c);
+    host == "*" || address.parse::<Ipv6Addr>().is_ok() || host.chars().all(is_letter)
 }
 
 fn listen_unix(draft: &mut Draft, value: &Scalar<'_>) -> Result<Listen, Fault> {

@@ -451,3 +451,44 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         servers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(name: &str) -> &'static str {
+        KEYS.iter().find(|key| key.name == name).unwrap().allowed
+    }
+
+    #[test]
+    fn the_allowed_values_are_all_there_are() {
+        let hashes = Hash::ALL.map(Hash::name).join(", ");
+        assert_eq!(allowed("hash"), format!("write one of {hashes}"));
+        let distributions = Distribution::ALL.map(Distribution::name).join(", ");
+        assert_eq!(
+            allowed("distribution"),
+            format!("write one of {distributions}")
+        );
+    }
+
+    #[test]
+    fn numbers_are_digits_up_to_an_int() {
+        for (text, number) in [("0", 0), ("0400", 400), ("2147483647", 2147483647)] {
+            assert_eq!(digits(text), Some(number));
+        }
+        for text in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1.5",
+            "0x1",
+            "2147483648",
+            "4294967296",
+            "٣",
+        ] {
+            assert_eq!(digits(text), None, "{text}");
+        }
+    }
+}
