@@ -14,6 +14,21 @@ pub mod wire;
 pub mod session;
 
 pub mod command;
+
+pub mod route;
+
+pub mod deliver;
+
+pub mod store;
+
+pub mod pool;
+
+pub mod cluster;
+
+pub mod net;
+
+pub mod admin;
+pub mod clock;
 pub mod config;
 pub mod limits;
 pub mod socket;

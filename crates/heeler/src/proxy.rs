@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use anyhow::bail;
 
@@ -132,6 +133,8 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     Service {
         name: pool.name.clone(),
         listener,
+        most_clients: pool.client_connections.map(|most| most as usize),
+        clients: AtomicUsize::new(0),
         door: Box::new(door),
     }
 }

@@ -45,11 +45,7 @@ pub struct Client {
 impl Client {
     /// Who is woken when the connection shall close.
     pub fn set_task(&self, waker: &Waker) {
-        // Only its own thread sets it; the lock is free but for a moment of CLIENT KILL.
-        let mut task = self.task.lock();
-        if task.is_none() {
-            *task = Some(waker.clone());
-        }
+        *self.task.lock() = Some(waker.clone());
     }
 
     /// Whether CLIENT KILL has named it.

@@ -1,6 +1,7 @@
 //! Listeners and workers, from start to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -20,8 +21,19 @@ pub struct Service {
     pub name: String,
     /// Where it is offered.
     pub listener: Listener,
+    /// Connections that it may have at a time, if it has a limit of its own.
+    pub most_clients: Option<usize>,
+    /// Connections that it has.
+    pub clients: AtomicUsize,
     /// Makes what stands behind it, once on each worker.
     pub door: Box<dyn Fn(&Scratch) -> Door + Send + Sync>,
+}
+
+impl Service {
+    fn is_full(&self) -> bool {
+        let count = self.clients.load(Relaxed);
+        self.most_clients.is_some_and(|most| count >= most)
+    }
 }
 
 /// All services of a process and the threads that serve them.
@@ -113,17 +125,19 @@ async fn accept(
     process: Arc<Process>,
     workers: Vec<UnboundedSender<(usize, Accepted)>>,
 ) {
-    let Service { listener, name, .. } = &services[number];
+    let service = &services[number];
+    let Service { listener, name, .. } = service;
     let mut turn = number;
     loop {
         match listener.accept().await {
-            Ok(accepted) if process.clients.is_full() => {
+            Ok(accepted) if process.clients.is_full() || service.is_full() => {
                 accepted.refuse("ERR max number of clients reached");
                 Counters::add(&process.refused, 1);
                 tracing::warn!(service = %name, "too many connections: one was closed");
             }
             Ok(accepted) => {
                 turn += 1;
+                service.clients.fetch_add(1, Relaxed);
                 // A worker that is gone has stopped the process already.
                 let _ = workers[turn % workers.len()].send((number, accepted));
             }
