@@ -2,7 +2,7 @@
 
 use super::errors::Outcome;
 use super::view::View;
-use super::{expiry, keys, strings};
+use super::{bitfield, bits, expiry, keys, keyspace, lcs, scan, strings};
 use crate::command::{Command, Id, Reply};
 
 /// Answers a command on a view that has its keys locked.
@@ -48,7 +48,29 @@ fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Setrange => strings::setrange(view, command),
         Id::Strlen => strings::strlen(view, command),
 
+        Id::Incrbyfloat => strings::incrbyfloat(view, command),
+        Id::Lcs => lcs::lcs(view, command),
+
+        // Bits
+        Id::Bitcount => bits::bitcount(view, command),
+        Id::Bitfield => bitfield::bitfield(view, command),
+        Id::BitfieldRo => bitfield::bitfield_ro(view, command),
+        Id::Bitop => bits::bitop(view, command),
+        Id::Bitpos => bits::bitpos(view, command),
+        Id::Getbit => bits::getbit(view, command),
+        Id::Setbit => bits::setbit(view, command),
+
         // Keys
+        Id::Copy => keys::copy(view, command),
+        Id::Move => keys::move_to_database(view, command),
+        Id::Object => keys::object_unknown(view, command),
+        Id::ObjectEncoding => keys::object_encoding(view, command),
+        Id::ObjectFreq => keys::object_freq(view, command),
+        Id::ObjectHelp => keys::object_help(view, command),
+        Id::ObjectIdletime => keys::object_idletime(view, command),
+        Id::ObjectRefcount => keys::object_refcount(view, command),
+        Id::Rename => keys::rename(view, command),
+        Id::Renamenx => keys::renamenx(view, command),
         Id::Del | Id::Unlink => keys::del(view, command),
         Id::Exists => keys::exists(view, command),
         Id::Touch => keys::touch(view, command),
@@ -64,6 +86,14 @@ fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Pexpiretime => expiry::pexpiretime(view, command),
         Id::Pttl => expiry::pttl(view, command),
         Id::Ttl => expiry::ttl(view, command),
+
+        // The whole keyspace
+        Id::Dbsize => keyspace::dbsize(view, command),
+        Id::Flushall | Id::Flushdb => keyspace::flush(view, command),
+        Id::Keys => scan::keys(view, command),
+        Id::Randomkey => scan::randomkey(view, command),
+        Id::Scan => scan::scan(view, command),
+        Id::Swapdb => keyspace::swapdb(view, command),
 
         _ => Err(format!("ERR unknown command '{}'", command.spec.name).into()),
     }
