@@ -1,5 +1,39 @@
-//! Heeler keeps keys with the herd: it shards key-value data over many machines.
+//! Heeler keeps keys with the herd: it shards key-value data over many machines, as a proxy in
+//! front of Redis and memcached, and as a store of its own.
+//!
+//! ```text
+//!  bytes ─► wire ─► session ─► command ─► route ─► deliver ─┬─► store    this node's memory
+//!                                                          └─► pool     a Redis server
+//!  bytes ◄─ wire ◄─ session ◄──────────── gather ◄───────── reply (a return value)
+//!
+//!  control, off the path:  config file │ health of servers ─► cluster ─► Arc<Placement> ─► route
+//! ```
+
+pub mod wire;
+
+pub mod session;
 
 pub mod command;
-pub mod limits;
+
+pub mod route;
+
+pub mod deliver;
+
 pub mod store;
+
+pub mod pool;
+
+pub mod cluster;
+
+pub mod net;
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod limits;
+pub mod stats;
+
+pub mod demo;
+pub mod proxy;
+pub mod run;
+pub mod serve;

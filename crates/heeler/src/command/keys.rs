@@ -1,6 +1,6 @@
 //! Which arguments of a command are its keys.
 
-use super::Command;
+use super::{Command, Flags};
 
 /// Where a command's keys stand among its arguments (the name is argument 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Keys {
     Counted(u8),
     /// The first argument is a destination, and a count of keys stands at this place.
     DestCounted(u8),
-    /// SORT: the first argument, and the one after the last `STORE`.
+    /// SORT: the first argument, and the one after the last `STORE`; SORT_RO: the first alone.
     Sort,
     /// GEORADIUS: the first argument, and the one after the last `STORE` or `STOREDIST`.
     GeoRadius,
@@ -53,11 +53,12 @@ impl Positions {
         }
     }
 
-    /// The positions one by one: the lone key first.
+    /// The positions one by one, in the order of the arguments.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        self.single
-            .into_iter()
-            .chain((0..self.count).map(move |i| self.first + i * self.step))
+        let before = self.single.filter(|&at| at < self.first);
+        let after = self.single.filter(|&at| at > self.first);
+        let run = (0..self.count).map(move |i| self.first + i * self.step);
+        before.into_iter().chain(run).chain(after)
     }
 
     /// How many keys there are.
@@ -86,13 +87,15 @@ impl Keys {
                     ..keys
                 })
             }
-            Keys::Sort => Ok(stored(command, 2, &[b"store"])),
-            Keys::GeoRadius => Ok(stored(command, 5, &[b"store", b"storedist"])),
-            Keys::Migrate => Ok(migrate(command)),
+            Keys::Sort => Ok(sort(command)),
+            Keys::GeoRadius => Ok(georadius(command)),
+            Keys::Migrate => migrate(command),
             Keys::Streams => streams(command),
         }
     }
 }
+
+const INVALID: &str = "ERR Invalid arguments specified for command";
 
 fn range(len: usize, first: u8, last: i8, step: u8) -> Positions {
     let (first, step) = (first as usize, step as usize);
@@ -108,53 +111,87 @@ fn range(len: usize, first: u8, last: i8, step: u8) -> Positions {
     Positions::run(first, (last - first) / step + 1, step)
 }
 
+/// A script may have no keys, and says itself what is wrong with a count; others need one.
 fn counted(command: Command<'_>, at: usize) -> Result<Positions, &'static str> {
-    const INVALID: &str = "ERR Invalid arguments specified for command";
-    if at >= command.len() {
-        return Err(INVALID);
+    let count = (at < command.len())
+        .then(|| std::str::from_utf8(command.arg(at)).ok()?.parse().ok())
+        .flatten()
+        .filter(|count| (1..command.len() - at).contains(count));
+    match count {
+        Some(count) => Ok(Positions::run(at + 1, count, 1)),
+        None if command.spec.flags.has(Flags::NO_MANDATORY_KEYS) => Ok(Positions::NONE),
+        None => Err(INVALID),
     }
-    let count: usize = std::str::from_utf8(command.arg(at))
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .ok_or(INVALID)?;
-    if count > command.len() - at - 1 {
-        return Err(INVALID);
-    }
-    Ok(Positions::run(at + 1, count, 1))
 }
 
-/// The first argument, and the one that follows the last of the given words.
-fn stored(command: Command<'_>, from: usize, words: &[&[u8]]) -> Positions {
-    let stores = |i: &usize| {
-        words
-            .iter()
-            .any(|w| command.arg(*i).eq_ignore_ascii_case(w))
-    };
-    let word = (from..command.len().saturating_sub(1)).rev().find(stores);
+/// The first argument, and what the last STORE names. What follows BY, GET and LIMIT is no option.
+fn sort(command: Command<'_>) -> Positions {
+    let mut store = None;
+    let mut at = 2;
+    while at < command.len() && command.spec.is_write() {
+        let word = command.arg(at);
+        if word.eq_ignore_ascii_case(b"limit") {
+            at += 2;
+        } else if word.eq_ignore_ascii_case(b"get") || word.eq_ignore_ascii_case(b"by") {
+            at += 1;
+        } else if word.eq_ignore_ascii_case(b"store") && at + 1 < command.len() {
+            store = Some(at + 1);
+        }
+        at += 1;
+    }
     Positions {
-        single: word.map(|i| i + 1),
+        single: store,
         ..Positions::run(1, 1, 1)
     }
 }
 
-fn migrate(command: Command<'_>) -> Positions {
-    if !command.arg(3).is_empty() {
-        return Positions::run(3, 1, 1);
+/// The first argument, and what the last STORE or STOREDIST names.
+fn georadius(command: Command<'_>) -> Positions {
+    let mut store = None;
+    let mut at = command.spec.arity.unsigned_abs() as usize;
+    while at + 1 < command.len() {
+        let word = command.arg(at);
+        if word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist") {
+            at += 1;
+            store = Some(at);
+        }
+        at += 1;
     }
-    let word = (6..command.len()).find(|&i| command.arg(i).eq_ignore_ascii_case(b"keys"));
-    word.map_or(Positions::NONE, |i| {
-        Positions::run(i + 1, command.len() - i - 1, 1)
-    })
+    Positions {
+        single: store,
+        ..Positions::run(1, 1, 1)
+    }
 }
 
-fn streams(command: Command<'_>) -> Result<Positions, &'static str> {
-    let word = (1..command.len()).find(|&i| command.arg(i).eq_ignore_ascii_case(b"streams"));
-    let Some(word) = word else {
-        return Ok(Positions::NONE);
-    };
-    let rest = command.len() - word - 1;
-    if !rest.is_multiple_of(2) {
-        return Err("ERR Invalid arguments specified for command");
+/// The third argument, or all after KEYS if it is empty. What follows AUTH and AUTH2 is no option.
+fn migrate(command: Command<'_>) -> Result<Positions, &'static str> {
+    let mut at = 6;
+    while at + 1 < command.len() {
+        let word = command.arg(at);
+        if word.eq_ignore_ascii_case(b"keys") {
+            if !command.arg(3).is_empty() {
+                return Err(INVALID);
+            }
+            return Ok(Positions::run(at + 1, command.len() - at - 1, 1));
+        } else if word.eq_ignore_ascii_case(b"auth") {
+            at += 1;
+        } else if word.eq_ignore_ascii_case(b"auth2") {
+            at += 2;
+        }
+        at += 1;
     }
-    Ok(Positions::run(word + 1, rest / 2, 1))
+    Ok(Positions::run(3, 1, 1))
+}
+
+/// The first half of what follows STREAMS, which leaves room for a key and an ID: so a group may
+/// be called STREAMS too.
+fn streams(command: Command<'_>) -> Result<Positions, &'static str> {
+    let earliest = command.spec.arity.unsigned_abs() as usize - 3;
+    let word = (earliest..command.len())
+        .find(|&i| command.arg(i).eq_ignore_ascii_case(b"streams"))
+        .ok_or(INVALID)?;
+    match (command.len() - word - 1) / 2 {
+        0 => Err(INVALID),
+        count => Ok(Positions::run(word + 1, count, 1)),
+    }
 }

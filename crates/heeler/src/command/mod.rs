@@ -4,15 +4,27 @@
 //! A command is borrowed: it points into the bytes that its wire read, so a proxy forwards them
 //! untouched and a store reads its arguments as slices of them. Nothing is allocated for it.
 
+mod bits;
+mod categories;
+mod describe;
+mod docs;
+mod key_spec;
 mod keys;
+pub mod pattern;
 mod reply;
+mod resolve;
 mod spec;
 mod table;
+mod tips;
 
-pub use keys::Keys;
+pub use categories::Categories;
+pub use describe::describe;
+pub use key_spec::KeyUse;
+pub use keys::{Keys, Positions};
 pub use reply::{Blob, Reply};
+pub use resolve::{Unknown, resolve, unknown_command, unknown_subcommand, wrong_arity};
 pub use spec::{Flags, Group, Room, Spec, Split};
-pub use table::{Id, TABLE, find, find_subcommand, is_container};
+pub use table::{Id, TABLE, find, find_subcommand, is_container, subcommands};
 
 /// The place of one argument in a command's raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +88,13 @@ impl<'a> Command<'a> {
     ///
     /// # Errors
     /// The text of Redis's error where the arguments do not say how many keys there are.
-    pub fn keys(&self) -> Result<keys::Positions, &'static str> {
+    pub fn keys(&self) -> Result<Positions, &'static str> {
         self.spec.keys.positions(*self)
+    }
+
+    /// The command that stands in this one's arguments from `from` on.
+    fn tail(&self, from: usize, spec: &'static Spec) -> Command<'a> {
+        Command::new(spec, self.raw, &self.args[from..])
     }
 
     /// A copy that owns its bytes, for a queue (MULTI) or a log.

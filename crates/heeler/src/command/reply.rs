@@ -38,7 +38,8 @@ pub enum Reply {
     Bool(bool),
     /// Text for people: RESP2 shows it as bytes.
     Text(String),
-    /// A server's reply, in the bytes that it came in.
+    /// A reply in RESP's bytes already: a server's as it came in, or an error text that shows a
+    /// client's bytes and is no UTF-8.
     Raw(Bytes),
 }
 

@@ -1,6 +1,7 @@
 //! One line of the command table.
 
-use super::{Id, Keys};
+use super::bits::bit_set;
+use super::{Id, KeyUse, Keys, is_container, subcommands};
 
 /// What the table says of one command or subcommand.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct Spec {
     pub arity: i8,
     /// Which arguments are keys.
     pub keys: Keys,
+    /// What it does with them: one entry for each of its key specifications.
+    pub uses: &'static [KeyUse],
     /// Which room of a node answers it.
     pub room: Room,
     /// How a proxy spreads it over servers and merges the parts.
@@ -42,6 +45,16 @@ impl Spec {
     /// Whether this line is a subcommand's.
     pub fn is_subcommand(&self) -> bool {
         self.name.contains('|')
+    }
+
+    /// Whether its first argument chooses a subcommand.
+    pub fn is_container(&self) -> bool {
+        is_container(self)
+    }
+
+    /// Whether a door shows this line to clients: it serves it, or one of its subcommands.
+    pub fn is_shown(&self, served: impl Fn(&Spec) -> bool) -> bool {
+        served(self) || subcommands(self).iter().any(served)
     }
 }
 
@@ -103,28 +116,33 @@ pub enum Group {
     Cluster,
 }
 
-/// Redis's command flags, as `COMMAND` shows them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags(u32);
-
-macro_rules! flags {
-    ($($name:ident $bit:literal $shown:literal)*) => {
-        #[allow(missing_docs)]
-        impl Flags {
-            pub const NONE: Flags = Flags(0);
-            $(pub const $name: Flags = Flags(1 << $bit);)*
-
-            /// The flags that are set, by Redis's names.
-            pub fn names(self) -> impl Iterator<Item = &'static str> {
-                [$((Flags::$name, $shown)),*]
-                    .into_iter()
-                    .filter_map(move |(flag, name)| self.has(flag).then_some(name))
-            }
+impl Group {
+    /// The group's name in `COMMAND DOCS`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::String => "string",
+            Group::Bitmap => "bitmap",
+            Group::Generic => "generic",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::Hash => "hash",
+            Group::SortedSet => "sorted-set",
+            Group::Hyperloglog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::Pubsub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Scripting => "scripting",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Cluster => "cluster",
         }
-    };
+    }
 }
 
-flags! {
+bit_set! {
+    /// Redis's command flags, as `COMMAND` shows them.
+    Flags
     WRITE 0 "write"
     READONLY 1 "readonly"
     DENYOOM 2 "denyoom"
@@ -143,16 +161,4 @@ flags! {
     NO_ASYNC_LOADING 15 "no_async_loading"
     NO_MULTI 16 "no_multi"
     ALLOW_BUSY 17 "allow_busy"
-}
-
-impl Flags {
-    /// Whether all of `other` are set.
-    pub const fn has(self, other: Flags) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets of flags.
-    pub const fn and(self, other: Flags) -> Flags {
-        Flags(self.0 | other.0)
-    }
 }

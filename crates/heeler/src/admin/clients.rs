@@ -1,0 +1,338 @@
+//! The connections of this process: CLIENT LIST, INFO, KILL.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use crate::command::{Command, Reply};
+use crate::session::Session;
+use crate::stats::Counters;
+use crate::wire::resp::{Protocol, integer};
+
+/// All connections, by number.
+#[derive(Debug)]
+pub struct Clients {
+    all: Arc<Mutex<BTreeMap<u64, Arc<Client>>>>,
+    next: AtomicU64,
+    count: Arc<AtomicUsize>,
+    most: usize,
+    stopped: Arc<AtomicBool>,
+}
+
+/// What other threads may know of a connection, and do to it.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number.
+    pub id: u64,
+    /// Where it comes from.
+    pub address: String,
+    local: String,
+    since: u64,
+    seen: AtomicU64,
+    name: Mutex<Vec<u8>>,
+    killed: AtomicBool,
+    stopped: Arc<AtomicBool>,
+    task: Mutex<Option<Waker>>,
+    counters: Arc<Counters>,
+    all: Arc<Mutex<BTreeMap<u64, Arc<Client>>>>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Client {
+    /// Who is woken when the connection shall close.
+    pub fn set_task(&self, waker: &Waker) {
+        // Only its own thread sets it; the lock is free but for a moment of CLIENT KILL.
+        let mut task = self.task.lock();
+        if task.is_none() {
+            *task = Some(waker.clone());
+        }
+    }
+
+    /// Whether CLIENT KILL has named it.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Relaxed)
+    }
+
+    /// Whether the process stops.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// Bytes came in.
+    pub fn received(&self, count: usize) {
+        Counters::add(&self.counters.input, count);
+    }
+
+    /// Bytes went out.
+    pub fn sent(&self, count: usize) {
+        Counters::add(&self.counters.output, count);
+    }
+
+    /// Requests were taken at `now`.
+    pub fn requested(&self, now: u64, count: usize) {
+        self.seen.store(now, Relaxed);
+        Counters::add(&self.counters.requests, count);
+    }
+
+    /// It has a name now.
+    pub fn rename(&self, name: &[u8]) {
+        *self.name.lock() = name.to_vec();
+    }
+
+    /// It is closed.
+    pub fn left(&self) {
+        if self.all.lock().remove(&self.id).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &*self.task.lock() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Its line of CLIENT LIST.
+    fn line(&self, now: u64, of: Option<&Session>) -> String {
+        let mut line = String::new();
+        let seconds = |since: u64| now.saturating_sub(since) / 1000;
+        let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
+        let multi = of.and_then(|s| s.transaction.as_ref()).map_or(-1, |t| t.commands.len() as i64);
+        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) { 3 } else { 2 };
+        let flags = if multi >= 0 { "x" } else { "N" };
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub=0 \
+             psub=0 ssub=0 multi={multi} events=r user=default redir=-1 resp={resp}",
+            self.id,
+            self.address,
+            self.local,
+            seconds(self.since),
+            seconds(self.seen.load(Relaxed)),
+        );
+        line
+    }
+}
+
+impl Clients {
+    /// No connections yet, and so many at most.
+    pub fn new(most: usize) -> Clients {
+        Clients {
+            all: Arc::default(),
+            next: AtomicU64::new(1),
+            count: Arc::default(),
+            most,
+            stopped: Arc::default(),
+        }
+    }
+
+    /// A connection was accepted.
+    pub fn join(&self, address: String, local: String, counters: Arc<Counters>) -> Arc<Client> {
+        Counters::add(&counters.connections, 1);
+        self.count.fetch_add(1, Relaxed);
+        let now = crate::clock::now();
+        let client = Arc::new(Client {
+            id: self.next.fetch_add(1, Relaxed),
+            address,
+            local,
+            since: now,
+            seen: AtomicU64::new(now),
+            name: Mutex::default(),
+            killed: AtomicBool::new(false),
+            stopped: self.stopped.clone(),
+            task: Mutex::default(),
+            counters,
+            all: self.all.clone(),
+            count: self.count.clone(),
+        });
+        self.all.lock().insert(client.id, client.clone());
+        client
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Whether there may be no more.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most
+    }
+
+    /// The process stops: each connection closes once it has got its replies.
+    pub fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        for client in self.all.lock().values() {
+            client.wake();
+        }
+    }
+
+    /// CLIENT LIST [TYPE type] [ID id …].
+    pub(super) fn list(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
+        let mut wanted = None;
+        let mut none = false;
+        match command.args(2).next().map(<[u8]>::to_ascii_lowercase).as_deref() {
+            None => {}
+            Some(b"type") if command.len() == 4 => {
+                match command.arg(3).to_ascii_lowercase().as_slice() {
+                    b"normal" => {}
+                    b"master" | b"replica" | b"slave" | b"pubsub" => none = true,
+                    other => {
+                        let other = String::from_utf8_lossy(other);
+                        return Reply::error(format!("ERR Unknown client type '{other}'"));
+                    }
+                }
+            }
+            Some(b"id") if command.len() > 3 => {
+                let ids: Option<Vec<i64>> = command.args(3).map(integer).collect();
+                match ids {
+                    Some(ids) if ids.iter().all(|&id| id > 0) => wanted = Some(ids),
+                    _ => return Reply::error("ERR Invalid client ID"),
+                }
+            }
+            Some(_) => return Reply::error("ERR syntax error"),
+        }
+        let mut text = String::new();
+        for client in self.all.lock().values() {
+            if !none && wanted.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
+                let of = (client.id == session.id).then_some(session);
+                text.push_str(&client.line(now, of));
+                text.push('\n');
+            }
+        }
+        Reply::Text(text)
+    }
+
+    /// CLIENT INFO.
+    pub(super) fn info(&self, now: u64, session: &Session) -> Reply {
+        let line = self.all.lock().get(&session.id).map(|c| c.line(now, Some(session)));
+        Reply::Text(line.unwrap_or_default() + "\n")
+    }
+
+    /// CLIENT KILL address, or CLIENT KILL [ID id] [ADDR a] [LADDR a] [USER u] [SKIPME yes|no] ….
+    pub(super) fn kill(&self, session: &Session, command: &Command<'_>) -> Reply {
+        let old_form = command.len() == 3;
+        let filter = match old_form {
+            true => Filter { address: Some(command.arg(2)), skip_me: false, ..Filter::default() },
+            false => match Filter::parse(command) {
+                Ok(filter) => filter,
+                Err(reply) => return reply,
+            },
+        };
+        let mut count = 0;
+        for client in self.all.lock().values() {
+            if filter.takes(client, session.id) {
+                client.killed.store(true, Relaxed);
+                client.wake();
+                count += 1;
+            }
+        }
+        match (old_form, count) {
+            (true, 0) => Reply::error("ERR No such client"),
+            (true, _) => Reply::OK,
+            (false, count) => Reply::Int(count),
+        }
+    }
+}
+
+/// Which connections CLIENT KILL closes.
+#[derive(Debug)]
+struct Filter<'a> {
+    id: Option<u64>,
+    address: Option<&'a [u8]>,
+    local: Option<&'a [u8]>,
+    none: bool,
+    skip_me: bool,
+}
+
+impl Default for Filter<'_> {
+    fn default() -> Self {
+        Filter { id: None, address: None, local: None, none: false, skip_me: true }
+    }
+}
+
+impl<'a> Filter<'a> {
+    fn parse(command: &Command<'a>) -> Result<Filter<'a>, Reply> {
+        let mut filter = Filter::default();
+        let mut words = command.args(2);
+        while let Some(word) = words.next() {
+            let Some(value) = words.next() else { return Err(Reply::error("ERR syntax error")) };
+            match word.to_ascii_lowercase().as_slice() {
+                b"id" => match integer(value).filter(|&id| id > 0) {
+                    Some(id) => filter.id = Some(id as u64),
+                    None => {
+                        return Err(Reply::error("ERR client-id should be greater than 0"));
+                    }
+                },
+                b"addr" => filter.address = Some(value),
+                b"laddr" => filter.local = Some(value),
+                b"user" if value == b"default" => {}
+                b"user" => {
+                    let user = String::from_utf8_lossy(value);
+                    return Err(Reply::error(format!("ERR No such user '{user}'")));
+                }
+                b"type" => match value.to_ascii_lowercase().as_slice() {
+                    b"normal" => {}
+                    b"master" | b"replica" | b"slave" | b"pubsub" => filter.none = true,
+                    other => {
+                        let other = String::from_utf8_lossy(other);
+                        return Err(Reply::error(format!("ERR Unknown client type '{other}'")));
+                    }
+                },
+                b"skipme" => match value.to_ascii_lowercase().as_slice() {
+                    b"yes" => filter.skip_me = true,
+                    b"no" => filter.skip_me = false,
+                    _ => return Err(Reply::error("ERR syntax error")),
+                },
+                _ => return Err(Reply::error("ERR syntax error")),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(&self, client: &Client, me: u64) -> bool {
+        !self.none
+            && !(self.skip_me && client.id == me)
+            && self.id.is_none_or(|id| id == client.id)
+            && self.address.is_none_or(|a| a == client.address.as_bytes())
+            && self.local.is_none_or(|a| a == client.local.as_bytes())
+    }
+}
+
+pub(super) fn help() -> Reply {
+    super::lines(&[
+        "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID.",
+        "LIST [TYPE normal] [ID <id> ...]",
+        "    Return information about client connections.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "HELP",
+        "    Print this help.",
+    ])
+}

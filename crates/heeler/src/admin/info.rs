@@ -1,0 +1,150 @@
+//! INFO: the state of the process in sections of `name:value` lines, by Redis's names.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Process, REDIS_VERSION};
+use crate::command::{Command, Reply};
+use crate::store::Store;
+
+const SECTIONS: [&str; 7] =
+    ["server", "clients", "memory", "stats", "replication", "cpu", "keyspace"];
+
+/// INFO [section …].
+pub(super) fn info(
+    process: &Process,
+    now: u64,
+    command: &Command<'_>,
+    store: Option<&Store>,
+) -> Reply {
+    let everything: [&[u8]; 3] = [b"default", b"all", b"everything"];
+    let wanted = |section: &str| {
+        command.len() == 1
+            || command.args(1).any(|word| {
+                word.eq_ignore_ascii_case(section.as_bytes())
+                    || everything.iter().any(|e| word.eq_ignore_ascii_case(e))
+            })
+    };
+    let mut text = String::new();
+    for section in SECTIONS.into_iter().filter(|s| wanted(s)) {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        let title = section[..1].to_uppercase() + &section[1..];
+        let title = if section == "cpu" { "CPU".into() } else { title };
+        let _ = write!(text, "# {title}\r\n");
+        for (name, value) in lines(section, process, now, store) {
+            let _ = write!(text, "{name}:{value}\r\n");
+        }
+    }
+    Reply::Text(text)
+}
+
+fn lines(
+    section: &str,
+    process: &Process,
+    now: u64,
+    store: Option<&Store>,
+) -> Vec<(&'static str, String)> {
+    match section {
+        "server" => server(process, now),
+        "clients" => clients(process),
+        "memory" => memory(),
+        "stats" => stats(process, now, store),
+        "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
+        "cpu" => cpu(),
+        _ => keyspace(now, store),
+    }
+}
+
+fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
+    let up = now.saturating_sub(process.started) / 1000;
+    vec![
+        ("redis_version", REDIS_VERSION.into()),
+        ("heeler_version", env!("CARGO_PKG_VERSION").into()),
+        ("heeler_role", process.role.into()),
+        ("redis_mode", "standalone".into()),
+        ("os", std::env::consts::OS.into()),
+        ("arch_bits", usize::BITS.to_string()),
+        ("multiplexing_api", "epoll".into()),
+        ("process_id", std::process::id().to_string()),
+        ("run_id", process.run_id.clone()),
+        ("tcp_port", process.port.to_string()),
+        ("server_time_usec", (now * 1000).to_string()),
+        ("uptime_in_seconds", up.to_string()),
+        ("uptime_in_days", (up / 86_400).to_string()),
+        ("threads", process.counters.len().to_string()),
+    ]
+}
+
+fn clients(process: &Process) -> Vec<(&'static str, String)> {
+    vec![
+        ("connected_clients", process.clients.len().to_string()),
+        ("maxclients", process.clients.most().to_string()),
+        ("blocked_clients", "0".into()),
+    ]
+}
+
+fn memory() -> Vec<(&'static str, String)> {
+    let resident = status_kib("VmRSS") * 1024;
+    let peak = status_kib("VmHWM") * 1024;
+    vec![
+        ("used_memory", resident.to_string()),
+        ("used_memory_human", human(resident)),
+        ("used_memory_rss", resident.to_string()),
+        ("used_memory_rss_human", human(resident)),
+        ("used_memory_peak", peak.to_string()),
+        ("used_memory_peak_human", human(peak)),
+        ("maxmemory", "0".into()),
+        ("maxmemory_human", "0B".into()),
+        ("maxmemory_policy", "noeviction".into()),
+        ("mem_allocator", "mimalloc".into()),
+    ]
+}
+
+fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
+    let stats = store.map(|s| s.stats(now)).unwrap_or_default();
+    vec![
+        ("total_connections_received", process.sum(|c| &c.connections).to_string()),
+        ("total_commands_processed", process.sum(|c| &c.requests).to_string()),
+        ("total_net_input_bytes", process.sum(|c| &c.input).to_string()),
+        ("total_net_output_bytes", process.sum(|c| &c.output).to_string()),
+        ("rejected_connections", process.refused.load(Relaxed).to_string()),
+        ("expired_keys", stats.expired.to_string()),
+        ("evicted_keys", "0".into()),
+        ("keyspace_hits", stats.hits.to_string()),
+        ("keyspace_misses", stats.misses.to_string()),
+    ]
+}
+
+/// CPU time of the process, by the kernel's account.
+fn cpu() -> Vec<(&'static str, String)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is a name in parentheses that may hold blanks: count from behind it.
+    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().skip(11);
+    let mut seconds = || fields.next().and_then(|f| f.parse().ok()).map_or(0.0, |t: f64| t / 100.0);
+    let (user, system) = (seconds(), seconds());
+    vec![("used_cpu_sys", format!("{system:.6}")), ("used_cpu_user", format!("{user:.6}"))]
+}
+
+fn keyspace(now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
+    let Some(stats) = store.map(|s| s.stats(now)).filter(|s| s.keys > 0) else { return Vec::new() };
+    let (keys, expires, ttl) = (stats.keys, stats.expiring_keys, stats.average_ttl);
+    vec![("db0", format!("keys={keys},expires={expires},avg_ttl={ttl}"))]
+}
+
+/// A line of `/proc/self/status` that counts in KiB; 0 where there is none.
+fn status_kib(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes with a unit, as Redis shows them.
+fn human(bytes: u64) -> String {
+    let units = [(1u64 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    match units.into_iter().find(|(size, _)| bytes >= *size) {
+        Some((size, unit)) => format!("{:.2}{unit}", bytes as f64 / size as f64),
+        None => format!("{bytes}B"),
+    }
+}

@@ -1,0 +1,121 @@
+//! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, TIME.
+
+mod clients;
+mod config;
+mod info;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub use clients::{Client, Clients};
+
+use crate::command::{Command, Id, Reply, Spec, describe};
+use crate::session::Session;
+use crate::stats::Counters;
+use crate::store::Store;
+
+/// The version of Redis whose behaviour is kept.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+/// This process, as it is seen from outside.
+#[derive(Debug)]
+pub struct Process {
+    /// What it is: `serve`, `proxy` or `demo`.
+    pub role: &'static str,
+    /// When it started, in milliseconds since 1970.
+    pub started: u64,
+    /// A number that no other process has.
+    pub run_id: String,
+    /// The port of its first listener.
+    pub port: u16,
+    /// Where it listens.
+    pub bind: String,
+    /// Its connections.
+    pub clients: Clients,
+    /// What each of its workers counts.
+    pub counters: Vec<Arc<Counters>>,
+    /// Connections that were refused because there were too many.
+    pub refused: AtomicU64,
+}
+
+impl Process {
+    /// A process that starts now, with so many workers. `seed` is any random number.
+    pub fn new(role: &'static str, threads: usize, most_clients: usize, seed: u64) -> Process {
+        Process {
+            role,
+            started: crate::clock::now(),
+            run_id: format!("{seed:016x}{:016x}{:08x}", !seed, std::process::id()),
+            port: 0,
+            bind: String::new(),
+            clients: Clients::new(most_clients),
+            counters: (0..threads).map(|_| Arc::default()).collect(),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Answers a command of the room `Process`. `store` is the node's memory, where there is one;
+    /// `serves` tells which commands this door answers.
+    pub fn answer(
+        &self,
+        now: u64,
+        session: &Session,
+        command: &Command<'_>,
+        store: Option<&Store>,
+        serves: impl Fn(&Spec) -> bool,
+    ) -> Reply {
+        match command.spec.id {
+            Id::Info => info::info(self, now, command, store),
+            Id::Time => time(),
+            Id::ConfigGet => config::get(self, command),
+            Id::ConfigResetstat => self.reset_counters(),
+            Id::ConfigHelp => config::help(),
+            Id::ClientList => self.clients.list(now, session, command),
+            Id::ClientInfo => self.clients.info(now, session),
+            Id::ClientKill => self.clients.kill(session, command),
+            Id::ClientHelp => clients::help(),
+            Id::Role => Reply::Array(vec![
+                Reply::bulk("master"),
+                Reply::Int(0),
+                Reply::Array(Vec::new()),
+            ]),
+            Id::Lolwut => Reply::Text(format!("Heeler ver. {}\n", env!("CARGO_PKG_VERSION"))),
+            Id::Command
+            | Id::CommandCount
+            | Id::CommandDocs
+            | Id::CommandGetkeys
+            | Id::CommandGetkeysandflags
+            | Id::CommandInfo
+            | Id::CommandList
+            | Id::CommandHelp => describe(command, serves),
+            _ => command.unknown(|_| false),
+        }
+    }
+
+    /// A counter of all workers together.
+    fn sum(&self, counter: impl Fn(&Counters) -> &AtomicU64) -> u64 {
+        self.counters.iter().map(|c| counter(c).load(Relaxed)).sum()
+    }
+
+    fn reset_counters(&self) -> Reply {
+        for counters in &self.counters {
+            counters.reset();
+        }
+        self.refused.store(0, Relaxed);
+        Reply::OK
+    }
+}
+
+/// Seconds since 1970, and microseconds of the current second.
+fn time() -> Reply {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    Reply::Array(vec![
+        Reply::bulk(since.as_secs().to_string()),
+        Reply::bulk(since.subsec_micros().to_string()),
+    ])
+}
+
+/// The lines of a HELP subcommand.
+fn lines(lines: &[&'static str]) -> Reply {
+    Reply::Array(lines.iter().map(|line| Reply::Status(line)).collect())
+}

@@ -1,0 +1,190 @@
+//! Which servers are live, and what follows for the placement of keys.
+//!
+//! Failures of servers come in, a [`Placement`] is published; the data path reads it and never
+//! waits. Time is an argument.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use heeler_ring::{Distribution, Hash, HashTag, Server};
+use parking_lot::Mutex;
+
+use crate::route::Placement;
+
+/// The servers of one pool and the placement over those that are live.
+#[derive(Debug)]
+pub struct Cluster {
+    plan: Plan,
+    placement: ArcSwap<Placement>,
+    health: Vec<Health>,
+    /// When the first ejected server is due to be tried again, in milliseconds; never: `u64::MAX`.
+    next_retry: AtomicU64,
+    /// Held while the placement is built anew.
+    rebuild: Mutex<()>,
+}
+
+/// How a pool places its keys, and when it ejects a server.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The way from a hash to a server.
+    pub distribution: Distribution,
+    /// The hash of a key.
+    pub hash: Hash,
+    /// The part of a key that is hashed.
+    pub tag: Option<HashTag>,
+    /// The servers by name and weight, in the order of the file.
+    pub servers: Vec<Server>,
+    /// When a server is ejected; `None`: never.
+    pub ejection: Option<Ejection>,
+}
+
+/// When a server that fails is ejected, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Ejection {
+    /// So many failures in a row: `server_failure_limit`.
+    pub failures: u32,
+    /// So long it stays out, in milliseconds: `server_retry_timeout`.
+    pub retry: u64,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    /// Failures since the last good reply.
+    failures: AtomicU32,
+    /// Until when it is ejected, in milliseconds; 0: it is live.
+    ejected_until: AtomicU64,
+}
+
+impl Cluster {
+    /// All servers are live.
+    pub fn new(plan: Plan) -> Cluster {
+        Cluster {
+            placement: ArcSwap::from_pointee(place(&plan, |_| true)),
+            health: plan.servers.iter().map(|_| Health::default()).collect(),
+            next_retry: AtomicU64::new(u64::MAX),
+            rebuild: Mutex::new(()),
+            plan,
+        }
+    }
+
+    /// The placement for a request that comes now. A server whose time is up is taken back first.
+    pub fn placement(&self, now: u64) -> arc_swap::Guard<Arc<Placement>> {
+        if now >= self.next_retry.load(Relaxed) {
+            self.take_back(now);
+        }
+        self.placement.load()
+    }
+
+    /// Whether a command of this line is answered by this pool at all.
+    pub fn serves(&self, spec: &crate::command::Spec) -> bool {
+        self.placement.load().serves(spec)
+    }
+
+    /// A server answered.
+    pub fn succeeded(&self, server: usize) {
+        let failures = &self.health[server].failures;
+        if failures.load(Relaxed) != 0 {
+            failures.store(0, Relaxed);
+        }
+    }
+
+    /// A server refused, broke or lost a connection, or let a request time out. Returns whether it
+    /// is ejected by that.
+    pub fn failed(&self, server: usize, now: u64) -> bool {
+        let Some(ejection) = self.plan.ejection else { return false };
+        let health = &self.health[server];
+        if health.failures.fetch_add(1, Relaxed) + 1 < ejection.failures {
+            return false;
+        }
+        let _rebuild = self.rebuild.lock();
+        health.failures.store(0, Relaxed);
+        if health.ejected_until.load(Relaxed) != 0 {
+            return false;
+        }
+        health.ejected_until.store(now + ejection.retry, Relaxed);
+        self.publish();
+        true
+    }
+
+    fn take_back(&self, now: u64) {
+        let _rebuild = self.rebuild.lock();
+        for health in &self.health {
+            if (1..=now).contains(&health.ejected_until.load(Relaxed)) {
+                health.ejected_until.store(0, Relaxed);
+            }
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let until = |health: &Health| health.ejected_until.load(Relaxed);
+        self.placement.store(Arc::new(place(&self.plan, |i| until(&self.health[i]) == 0)));
+        let next = self.health.iter().map(until).filter(|&at| at != 0).min();
+        self.next_retry.store(next.unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+fn place(plan: &Plan, live: impl Fn(usize) -> bool) -> Placement {
+    Placement::Pool {
+        live: (0..plan.servers.len()).filter(|&i| live(i)).collect(),
+        owners: heeler_ring::Placement::build(
+            plan.distribution,
+            plan.hash,
+            plan.tag,
+            &plan.servers,
+            live,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(cluster: &Cluster, now: u64) -> Vec<usize> {
+        match &**cluster.placement(now) {
+            Placement::Pool { live, .. } => live.clone(),
+            Placement::Node => unreachable!("a cluster's placement is a pool's"),
+        }
+    }
+
+    fn cluster(ejection: Option<Ejection>) -> Cluster {
+        Cluster::new(Plan {
+            distribution: Distribution::Ketama,
+            hash: Hash::Fnv1a64,
+            tag: None,
+            servers: (0..3).map(|i| Server::named(format!("s{i}"), 1)).collect(),
+            ejection,
+        })
+    }
+
+    #[test]
+    fn a_server_that_fails_often_enough_is_out_for_a_while() {
+        let cluster = cluster(Some(Ejection { failures: 2, retry: 1000 }));
+        assert!(!cluster.failed(1, 10));
+        assert_eq!(live(&cluster, 10), [0, 1, 2]);
+        assert!(cluster.failed(1, 20));
+        assert_eq!(live(&cluster, 20), [0, 2]);
+        assert_eq!(live(&cluster, 1019), [0, 2]);
+        assert_eq!(live(&cluster, 1020), [0, 1, 2]);
+        assert!(!cluster.failed(1, 1021), "it takes two failures again");
+    }
+
+    #[test]
+    fn a_good_reply_forgives() {
+        let cluster = cluster(Some(Ejection { failures: 2, retry: 1000 }));
+        cluster.failed(1, 0);
+        cluster.succeeded(1);
+        assert!(!cluster.failed(1, 0));
+    }
+
+    #[test]
+    fn without_ejection_everybody_stays() {
+        let cluster = cluster(None);
+        for now in 0..10 {
+            assert!(!cluster.failed(1, now));
+        }
+        assert_eq!(live(&cluster, 10), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,244 @@
+//! `nutcracker.yml`: the pools of a proxy, as twemproxy 0.5.0 reads them.
+//!
+//! ```yaml
+//! alpha:
+//!   listen: 127.0.0.1:22121
+//!   hash: fnv1a_64
+//!   distribution: ketama
+//!   timeout: 400
+//!   redis: true
+//!   servers:
+//!     - 10.0.0.1:6379:1 server1
+//!     - 10.0.0.2:6379:1 server2
+//! ```
+//!
+//! What twemproxy takes is taken, with the same meaning; what it refuses is refused, but with the
+//! reason. Deliberate differences: `reuseport` (twemproxy's master branch) is known; a number past
+//! 2147483647 is refused where twemproxy's wraps around; a host is resolved when the pool is
+//! started, not when the file is read; a line of only a tab, and a comment after a tab, are taken.
+
+mod address;
+mod keys;
+mod warnings;
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use heeler_ring::{Distribution, Hash, HashTag};
+
+use super::diagnostic::{Diagnostic, Finding, Findings, Invalid, line_and_column};
+use super::document::{self, Block};
+use super::secret::Secret;
+use crate::limits;
+
+/// A file that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
+    pub pools: Vec<Pool>,
+    /// What is allowed but hardly meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A pool: one address for clients, and the servers behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name: not empty, and of no other pool.
+    pub name: String,
+    /// Where clients connect.
+    pub listen: Listen,
+    /// The hash function of keys.
+    pub hash: Hash,
+    /// Delimiters of the part of a key that is hashed.
+    pub hash_tag: Option<HashTag>,
+    /// How keys are distributed over the servers.
+    pub distribution: Distribution,
+    /// How long a request may take, connecting and queueing included. `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
+    /// Most clients at a time. `None`: no limit of the pool's own.
+    pub client_connections: Option<u32>,
+    /// Whether client connections get SO_KEEPALIVE.
+    pub tcpkeepalive: bool,
+    /// Whether the listener gets SO_REUSEPORT.
+    pub reuseport: bool,
+    /// True for Redis, false for memcached's text protocol.
+    pub redis: bool,
+    /// The password that clients give, and that servers get. Only in Redis pools.
+    pub redis_auth: Option<Secret>,
+    /// The database that is selected on servers.
+    pub redis_db: u32,
+    /// Whether servers are connected to at start.
+    pub preconnect: bool,
+    /// Whether a server that fails is left out for a while.
+    pub auto_eject_hosts: bool,
+    /// Connections to each server, at least 1.
+    pub server_connections: u32,
+    /// How long an ejected server is left out.
+    pub server_retry_timeout: Duration,
+    /// Failures in a row after which a server is ejected.
+    pub server_failure_limit: u32,
+    /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
+    pub servers: Vec<Server>,
+}
+
+/// Where a pool's clients connect.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// A host (a name or an address, to be resolved) and a port.
+    Tcp {
+        /// Not empty. An IPv6 address stands without brackets.
+        host: String,
+        /// From 1.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix {
+        /// An absolute path of at most 107 bytes.
+        path: String,
+        /// Mode bits, at most 0o777. `None`: left to the process's umask.
+        permissions: Option<u32>,
+    },
+}
+
+/// A server of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// The name under which it is placed, unique in its pool: the one in the file, or one made of
+    /// its address as [`heeler_ring::Server`] does.
+    pub name: String,
+    /// True if the file gives it a name.
+    pub is_named: bool,
+    /// Where it is.
+    pub address: Address,
+    /// Its share of the keys, at least 1.
+    pub weight: u32,
+}
+
+impl Server {
+    /// The server as placement sees it: its name and its weight.
+    pub fn placed(&self) -> heeler_ring::Server {
+        heeler_ring::Server::named(self.name.clone(), self.weight)
+    }
+}
+
+/// The address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A host (a name or an address, to be resolved at each connect) and a port.
+    Tcp {
+        /// Not empty. An IPv6 address stands without brackets.
+        host: String,
+        /// From 1.
+        port: u16,
+    },
+    /// The path of a Unix socket.
+    Unix {
+        /// Absolute.
+        path: String,
+    },
+}
+
+/// Reads a file. In errors it is named as `path` shows itself.
+pub fn read(path: &Path) -> Result<File, Invalid> {
+    let name = path.display().to_string();
+    let unreadable = |error| Invalid::unreadable(&name, format!("cannot read: {error}"), None);
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(limits::CONFIG_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    parse(&name, &decode(&name, bytes)?)
+}
+
+/// Parses the text of a file. `file_name` is how errors name it. No host is resolved and no file
+/// is touched.
+pub fn parse(file_name: &str, text: &str) -> Result<File, Invalid> {
+    if text.len() > limits::CONFIG_BYTES {
+        let limit = limits::CONFIG_BYTES;
+        let message = format!("the file is longer than {limit} bytes");
+        return Err(Invalid::unreadable(file_name, message, None));
+    }
+    let mut findings = Findings::new(file_name, text, keys::is_key);
+    let blocks = document::read(text, &mut findings, keys::is_key);
+    let pools = pools(&blocks, text, &mut findings);
+    let warnings = findings.finish()?;
+    Ok(File { pools, warnings })
+}
+
+/// UTF-8, or UTF-16 if a byte-order mark says so, as in YAML.
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Invalid> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let text = char::decode_utf16(units).collect::<Result<String, _>>();
+        text.ok().filter(|_| bytes.len().is_multiple_of(2))
+    };
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => return String::from_utf8(bytes).map_err(|error| not_utf8(name, &error)),
+    };
+    text.ok_or_else(|| {
+        let help = Some("save the file as UTF-8".to_owned());
+        Invalid::unreadable(name, "the file is not valid UTF-16".to_owned(), help)
+    })
+}
+
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Invalid {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let text = String::from_utf8_lossy(valid);
+    let (line, column) = line_and_column(&text, text.len());
+    let byte = error
+        .as_bytes()
+        .get(valid.len())
+        .copied()
+        .unwrap_or_default();
+    let message = format!("line {line}, column {column}: byte 0x{byte:02x} is not UTF-8");
+    Invalid::unreadable(name, message, Some("save the file as UTF-8".to_owned()))
+}
+
+/// The pools of a file, sorted. Of a pool with an error only what others are checked against is
+/// right; `findings` then has that error, and the file is refused.
+fn pools(blocks: &[Block<'_>], text: &str, findings: &mut Findings<'_>) -> Vec<Pool> {
+    let mut names = HashMap::new();
+    let mut listens = HashMap::new();
+    let mut pools = Vec::new();
+    for block in blocks {
+        let name = &*block.name.text;
+        if name.is_empty() {
+            let fault = Finding::error(block.name.at.clone(), "the pool has no name");
+            findings.push(fault.help("write 'name:' before its keys"));
+        }
+        if let Some(first) = names.insert(name, &block.name.at) {
+            let line = findings.line_of(first);
+            let fault = format!("the name is already that of the pool on line {line}");
+            let fault = Finding::error(block.name.at.clone(), fault).pool(name);
+            findings.push(fault.help("give each pool a name of its own"));
+        }
+        let listen = block
+            .entries
+            .iter()
+            .find(|entry| entry.key.text == "listen");
+        if let Some(listen) = listen
+            .map(|entry| &entry.value)
+            .filter(|l| !l.text.is_empty())
+            && let Some((first, at)) = listens.insert(&*listen.text, (name, &listen.at))
+        {
+            let line = findings.line_of(at);
+            let first = super::conceal::quoted(first);
+            let fault = format!("pool {first} listens there too, on line {line}");
+            let fault = Finding::error(listen.at.clone(), fault)
+                .pool(name)
+                .key("listen");
+            findings.push(fault.help("give each pool an address of its own"));
+        }
+        pools.extend(keys::pool(block, text, findings));
+    }
+    pools.sort_by(|a: &Pool, b| {
+        (a.name.len(), a.name.as_bytes()).cmp(&(b.name.len(), b.name.as_bytes()))
+    });
+    pools
+}

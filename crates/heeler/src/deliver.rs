@@ -1,0 +1,252 @@
+//! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::admin::Process;
+use crate::cluster::Cluster;
+use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
+use crate::pool::{Mailbox, Pool, ReplyTo};
+use crate::route::{Destination, Gather, Placement, Route};
+use crate::session::{self, Admission, Greeting, Session, Ticket};
+use crate::store::Store;
+
+/// What stands behind one listener, for the connections of one worker.
+pub struct Door {
+    behind: Behind,
+    process: Arc<Process>,
+    greeting: Greeting,
+    random: Cell<u64>,
+}
+
+/// Where the keys are.
+pub enum Behind {
+    /// In this node's memory.
+    Node(Arc<Store>),
+    /// On the servers of a pool.
+    Pool(Arc<Cluster>, Pool),
+}
+
+/// One client connection, without its socket.
+#[derive(Debug)]
+pub struct Caller {
+    /// Its conversation.
+    pub session: Session,
+    /// Replies of servers to it.
+    pub mailbox: Rc<Mailbox>,
+    /// Commands of which some parts have no reply yet, in the order they came.
+    gathers: Vec<(Ticket, Gather)>,
+}
+
+impl Caller {
+    /// A new connection.
+    pub fn new(id: u64) -> Caller {
+        Caller { session: Session::new(id), mailbox: Rc::default(), gathers: Vec::new() }
+    }
+
+    /// Takes in the replies that servers have sent.
+    pub fn collect(&mut self) {
+        let (session, gathers) = (&mut self.session, &mut self.gathers);
+        self.mailbox.empty(|ticket, part, reply| {
+            let ticket = Ticket(ticket);
+            let Some(i) = gathers.iter().position(|(t, _)| *t == ticket) else {
+                return session.pipeline.complete(ticket, reply);
+            };
+            if let Some(merged) = gathers[i].1.put(part as usize, reply) {
+                gathers.remove(i);
+                session.pipeline.complete(ticket, &merged);
+            }
+        });
+    }
+}
+
+impl Door {
+    /// A door of this process. `seed` is any random number.
+    pub fn new(behind: Behind, process: Arc<Process>, greeting: Greeting, seed: u64) -> Door {
+        Door { behind, process, greeting, random: Cell::new(seed) }
+    }
+
+    /// Takes a request. Its reply is in the caller's session at once, or will be after some
+    /// [`Caller::collect`].
+    pub fn request(&self, now: u64, caller: &mut Caller, raw: &[u8], args: &[Arg]) {
+        caller.session.begin();
+        match self.admit(caller, raw, args) {
+            Ok(command) => self.go(now, caller, &command),
+            Err(reply) => caller.session.answer(&reply),
+        }
+    }
+
+    /// The command, if it is to run now.
+    fn admit<'a>(
+        &self,
+        caller: &mut Caller,
+        raw: &'a [u8],
+        args: &'a [Arg],
+    ) -> Result<Command<'a>, Reply> {
+        let session = &mut caller.session;
+        let serves = |spec: &_| self.behind.serves(spec);
+        let command = Command::resolve_for(raw, args, serves).inspect_err(|_| session.spoil())?;
+        match session.admit(&command) {
+            Admission::Run => Ok(command),
+            Admission::Answer(reply) => Err(reply),
+        }
+    }
+
+    fn go(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        let random = self.random();
+        let route = match &self.behind {
+            Behind::Node(_) => Placement::Node.route(command, random),
+            Behind::Pool(cluster, _) => cluster.placement(now).route(command, random),
+        };
+        match route {
+            Route::Here => {
+                let reply = self.here(now, &mut caller.session, command);
+                caller.session.answer(&reply);
+            }
+            Route::Refused(reply) => caller.session.answer(&reply),
+            Route::To(to) => self.deliver(now, caller, to, command),
+            Route::Parts(parts, gather) => {
+                let ticket = caller.session.wait();
+                caller.gathers.push((ticket, gather));
+                for (i, part) in parts.iter().enumerate() {
+                    self.send(now, caller, part.to, &part.request, (ticket, i as u32));
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
+        match (to, &self.behind) {
+            (Destination::Store, Behind::Node(store)) => {
+                caller.session.answer(&store.execute(now, command));
+            }
+            (Destination::Server(_), _) => {
+                let ticket = caller.session.wait();
+                self.send(now, caller, to, command.raw(), (ticket, 0));
+            }
+            (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
+        }
+    }
+
+    fn send(
+        &self,
+        now: u64,
+        caller: &Caller,
+        to: Destination,
+        request: &[u8],
+        (Ticket(ticket), part): (Ticket, u32),
+    ) {
+        let (Destination::Server(server), Behind::Pool(_, pool)) = (to, &self.behind) else {
+            unreachable!("requests are sent to servers of pools only");
+        };
+        let reply_to = ReplyTo { mailbox: caller.mailbox.clone(), ticket, part };
+        pool.send(now, server, caller.session.id, request, reply_to);
+    }
+
+    /// What this connection or this process answers.
+    fn here(&self, now: u64, session: &mut Session, command: &Command<'_>) -> Reply {
+        match (command.spec.id, &self.behind) {
+            (Id::Exec, Behind::Node(store)) => self.exec(now, session, store),
+            (Id::Watch, Behind::Node(store)) => watch(now, session, store, command),
+            (Id::Unwatch, Behind::Node(store)) => {
+                unwatch(session, store);
+                Reply::OK
+            }
+            (Id::Discard | Id::Reset, Behind::Node(store)) => {
+                unwatch(session, store);
+                session::answer(session, command, self.greeting)
+            }
+            (Id::ClientInfo, _) => self.of_process(now, session, command),
+            _ if command.spec.room == Room::Session => {
+                session::answer(session, command, self.greeting)
+            }
+            _ => self.of_process(now, session, command),
+        }
+    }
+
+    fn of_process(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
+        let serves = |spec: &_| self.behind.serves(spec);
+        self.process.answer(now, session, command, self.behind.store(), serves)
+    }
+
+    /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
+    fn exec(&self, now: u64, session: &mut Session, store: &Store) -> Reply {
+        let commands = session.end_transaction();
+        let watched = std::mem::take(&mut session.watched);
+        let reply = match commands {
+            Err(refused) => refused,
+            Ok(commands) => {
+                let is_of_store =
+                    |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+                let of_store: Vec<OwnedCommand> =
+                    commands.iter().filter(|c| is_of_store(c)).cloned().collect();
+                match store.transaction(now, &watched, &of_store) {
+                    None => Reply::NullArray,
+                    Some(replies) => {
+                        let mut replies = replies.into_iter();
+                        let reply = |command: &OwnedCommand| match is_of_store(command) {
+                            true => replies.next().unwrap_or(Reply::Null),
+                            false => self.here(now, session, &command.as_command()),
+                        };
+                        Reply::Array(commands.iter().map(reply).collect())
+                    }
+                }
+            }
+        };
+        for watched in watched {
+            store.unwatch(watched);
+        }
+        reply
+    }
+
+    /// A connection is closed: nothing of it stays behind.
+    pub fn leave(&self, caller: &mut Caller) {
+        caller.mailbox.close();
+        if let Behind::Node(store) = &self.behind {
+            unwatch(&mut caller.session, store);
+        }
+    }
+
+    /// The next of a row of numbers that looks random (xorshift64*, Vigna 2016).
+    fn random(&self) -> u64 {
+        let mut x = self.random.get() | 1;
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+impl Behind {
+    fn serves(&self, spec: &crate::command::Spec) -> bool {
+        match self {
+            Behind::Node(_) => Placement::Node.serves(spec),
+            Behind::Pool(cluster, _) => cluster.serves(spec),
+        }
+    }
+
+    fn store(&self) -> Option<&Store> {
+        match self {
+            Behind::Node(store) => Some(store),
+            Behind::Pool(..) => None,
+        }
+    }
+}
+
+fn watch(now: u64, session: &mut Session, store: &Store, command: &Command<'_>) -> Reply {
+    if session.transaction.is_some() {
+        return Reply::error("ERR WATCH inside MULTI is not allowed");
+    }
+    for key in command.args(1) {
+        session.watched.push(store.watch(key, now));
+    }
+    Reply::OK
+}
+
+fn unwatch(session: &mut Session, store: &Store) {
+    for watched in session.watched.drain(..) {
+        store.unwatch(watched);
+    }
+}

@@ -1,0 +1,198 @@
+//! One client connection: reads requests, hands them in at the door, writes replies.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Scratch, Stream};
+use crate::admin::Client;
+use crate::command::Reply;
+use crate::deliver::{Caller, Door};
+use crate::wire::resp::Decoder;
+use crate::{clock, limits};
+
+/// A connection, as a task of its worker. Ready once it is closed.
+pub struct Connection {
+    stream: Stream,
+    door: Rc<Door>,
+    scratch: Scratch,
+    client: Arc<Client>,
+    caller: Caller,
+    decoder: Decoder,
+    /// Bytes of requests that have not been handed in.
+    input: Vec<u8>,
+    /// The client has sent all that it will.
+    ended: bool,
+}
+
+impl Connection {
+    /// A connection that has been accepted.
+    pub fn new(
+        stream: Stream,
+        door: Rc<Door>,
+        scratch: Scratch,
+        client: Arc<Client>,
+    ) -> Connection {
+        Connection {
+            stream,
+            door,
+            scratch,
+            caller: Caller::new(client.id),
+            client,
+            decoder: Decoder::default(),
+            input: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Goes on as far as it can: replies in, requests in, replies out.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.caller.mailbox.set_owner(cx.waker());
+        self.client.set_task(cx.waker());
+        self.caller.collect();
+        self.hand_in_input();
+        if let Poll::Ready(Err(error)) = self.read(cx) {
+            return Poll::Ready(Err(error));
+        }
+        ready!(self.write(cx))?;
+        let pipeline = &self.caller.session.pipeline;
+        let nothing_owed = pipeline.waiting() == 0 && pipeline.out().is_empty();
+        let over = self.caller.session.closing || self.ended || self.client.is_stopped();
+        match nothing_owed && over {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Whether requests are taken for now.
+    fn is_open(&self) -> bool {
+        !self.caller.session.closing && !self.caller.session.pipeline.is_full()
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..limits::READS_IN_A_ROW {
+            if !self.is_open() || self.ended {
+                return Poll::Pending;
+            }
+            let count = match self.input.is_empty() {
+                true => ready!(self.read_and_hand_in(cx))?,
+                false => ready!(self.read_on(cx))?,
+            };
+            self.ended = count == 0;
+            self.client.received(count);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads into the worker's buffer; what is left over after the last whole request is kept.
+    fn read_and_hand_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let scratch = self.scratch.clone();
+        let scratch = &mut *scratch.borrow_mut();
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        let read = self.hand_in(buffer.filled());
+        self.input.extend_from_slice(&buffer.filled()[read..]);
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Reads more of a request that has begun.
+    fn read_on(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let missing = self.decoder.expects().saturating_sub(self.input.len());
+        let room = missing.clamp(limits::READ_BYTES, limits::RESERVE_BYTES);
+        let length = self.input.len();
+        self.input.reserve(room);
+        self.input.resize(length + room, 0);
+        let mut buffer = ReadBuf::new(&mut self.input[length..]);
+        let result = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+        let count = buffer.filled().len();
+        self.input.truncate(length + count);
+        ready!(result)?;
+        self.hand_in_input();
+        Poll::Ready(Ok(count))
+    }
+
+    fn hand_in_input(&mut self) {
+        if self.input.is_empty() || !self.is_open() {
+            return;
+        }
+        let mut input = std::mem::take(&mut self.input);
+        let read = self.hand_in(&input);
+        if read < input.len() {
+            input.drain(..read);
+            self.input = input;
+        }
+    }
+
+    /// Hands in the whole requests in the bytes; returns how many bytes they were.
+    fn hand_in(&mut self, bytes: &[u8]) -> usize {
+        let now = clock::now();
+        let mut read = 0;
+        let mut requests = 0;
+        while self.is_open() {
+            match self.decoder.decode(&bytes[read..]) {
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    let (raw, args) = self.decoder.request(&bytes[read..]);
+                    if !args.is_empty() {
+                        self.door.request(now, &mut self.caller, raw, args);
+                        requests += 1;
+                    }
+                    read += length;
+                }
+                Err(fault) => {
+                    tracing::info!(client = %self.client.address, "{fault}");
+                    self.caller.session.answer(&Reply::error(format!("ERR {fault}")));
+                    self.caller.session.closing = true;
+                }
+            }
+        }
+        self.client.requested(now, requests);
+        if std::mem::take(&mut self.caller.session.renamed) {
+            self.client.rename(&self.caller.session.name);
+        }
+        read
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let pipeline = &mut self.caller.session.pipeline;
+        while !pipeline.out().is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, pipeline.out()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => {
+                    pipeline.written(count);
+                    self.client.sent(count);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.client.is_killed() {
+            return Poll::Ready(());
+        }
+        match ready!(this.step(cx)) {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(client = %this.client.address, "connection lost: {error}"),
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.door.leave(&mut self.caller);
+        self.client.left();
+    }
+}

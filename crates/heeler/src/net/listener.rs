@@ -1,0 +1,135 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::Context;
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::config::pools::Listen;
+
+/// A socket that takes connections.
+#[derive(Debug)]
+pub struct Listener {
+    inner: Inner,
+    tuning: Tuning,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    Unix(UnixListener, String),
+}
+
+/// How a listener's sockets are set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
+    /// Probe silent clients.
+    pub keepalive: bool,
+    /// Let other processes listen on the same port.
+    pub reuseport: bool,
+}
+
+/// A connection, on its way from the control thread to a worker.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Over TCP, from there to here.
+    Tcp(std::net::TcpStream, SocketAddr, SocketAddr),
+    /// Over the Unix socket of this path.
+    Unix(std::os::unix::net::UnixStream, String),
+}
+
+impl Listener {
+    /// Binds and listens, on this thread's runtime.
+    ///
+    /// # Errors
+    /// What cannot be bound and why, with what to do about it where that is known.
+    pub fn bind(listen: &Listen, tuning: Tuning) -> anyhow::Result<Listener> {
+        let inner = match listen {
+            Listen::Tcp { host, port } => {
+                let shown = format!("{host}:{port}");
+                let found = (host.as_str(), *port).to_socket_addrs();
+                let found = found.with_context(|| format!("cannot find the address of {shown}"))?;
+                let first = found.into_iter().next().context("the name has no address")?;
+                let listener = bind_tcp(first, tuning)
+                    .with_context(|| format!("cannot listen on {shown}; is the port in use?"))?;
+                Inner::Tcp(listener)
+            }
+            Listen::Unix { path, permissions } => {
+                let listener = bind_unix(Path::new(path), *permissions)
+                    .with_context(|| format!("cannot listen on {path}"))?;
+                Inner::Unix(listener, path.clone())
+            }
+        };
+        Ok(Listener { inner, tuning })
+    }
+
+    /// The address that was bound: with the port that was chosen where 0 was asked for.
+    pub fn address(&self) -> String {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
+            }
+            Inner::Unix(_, path) => path.clone(),
+        }
+    }
+
+    /// The TCP port that was bound.
+    pub fn port(&self) -> Option<u16> {
+        match &self.inner {
+            Inner::Tcp(listener) => listener.local_addr().ok().map(|a| a.port()),
+            Inner::Unix(..) => None,
+        }
+    }
+
+    /// The next connection, detached from this thread's runtime.
+    ///
+    /// # Errors
+    /// The operating system's, for instance that no more files may be open; it may be tried again.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                if self.tuning.keepalive {
+                    SockRef::from(&stream).set_keepalive(true)?;
+                }
+                let to = stream.local_addr()?;
+                Ok(Accepted::Tcp(stream.into_std()?, from, to))
+            }
+            Inner::Unix(listener, path) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Unix(stream.into_std()?, path.clone()))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr, tuning: Tuning) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(tuning.reuseport)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(tuning.backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+/// A socket that a process before us has left at the path is replaced; any other file is not.
+fn bind_unix(path: &Path, permissions: Option<u32>) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a socket")),
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    if let Some(mode) = permissions {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(listener)
+}

@@ -1,0 +1,309 @@
+//! The requests on one connection to a server, and whose replies come next. Pure: bytes and time
+//! are arguments.
+//!
+//! ```text
+//!                 send            writable            receive
+//!   requests   ───────► out ─────────────────► server ───────► mailboxes
+//!   awaited    c1 c2 c1 c3          (first in, first out)
+//! ```
+
+use std::collections::VecDeque;
+
+use super::ReplyTo;
+use crate::limits;
+use crate::wire::resp::{Fault, Scanner};
+
+/// One connection to a server, whether it is open or not yet.
+#[derive(Debug)]
+pub struct Link {
+    /// How long a request may wait for its reply, in milliseconds.
+    timeout: Option<u64>,
+    /// Bytes to be written.
+    out: Vec<u8>,
+    /// How many of them have been written.
+    written: usize,
+    /// Who waits for a reply, in the order of the requests.
+    awaited: VecDeque<Awaited>,
+    /// Replies to our own requests (AUTH, SELECT) that come before all others.
+    greetings: usize,
+    /// The error that the server answered to one of them.
+    refusal: Option<String>,
+    /// Bytes of a reply that is not whole.
+    input: Vec<u8>,
+    scanner: Scanner,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    /// Nobody, once the request has timed out: then the late reply is dropped.
+    reply_to: Option<ReplyTo>,
+    /// When it was sent, in milliseconds.
+    since: u64,
+}
+
+/// Why a server's bytes cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// They are no RESP.
+    #[error("the server's bytes are no reply: {0}")]
+    Fault(#[from] Fault),
+    /// A reply that nobody asked for.
+    #[error("the server sent a reply that was not asked for")]
+    Stray,
+}
+
+impl Link {
+    /// A link without requests. `timeout` in milliseconds.
+    pub fn new(timeout: Option<u64>) -> Link {
+        Link {
+            timeout,
+            out: Vec::new(),
+            written: 0,
+            awaited: VecDeque::new(),
+            greetings: 0,
+            refusal: None,
+            input: Vec::new(),
+            scanner: Scanner::default(),
+        }
+    }
+
+    /// Queues a request.
+    pub fn send(&mut self, now: u64, request: &[u8], reply_to: ReplyTo) {
+        let queued = self.out.len() - self.written;
+        if self.awaited.len() >= limits::SERVER_QUEUE
+            || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
+        {
+            reply_to.send(b"-ERR too many requests wait for this server\r\n");
+            return;
+        }
+        self.out.extend_from_slice(request);
+        self.awaited.push_back(Awaited { reply_to: Some(reply_to), since: now });
+    }
+
+    /// A connection has been opened: our own requests go before those that wait already.
+    pub fn greet(&mut self, requests: &[u8], count: usize) {
+        debug_assert!(self.written == 0 && self.greetings == 0);
+        self.out.splice(0..0, requests.iter().copied());
+        self.greetings = count;
+    }
+
+    /// The bytes to be written.
+    pub fn out(&self) -> &[u8] {
+        &self.out[self.written..]
+    }
+
+    /// The first `count` bytes of [`out`](Link::out) have been written.
+    pub fn written(&mut self, count: usize) {
+        self.written += count;
+        if self.written < self.out.len() {
+            return;
+        }
+        self.written = 0;
+        if self.out.capacity() > limits::READ_BYTES {
+            self.out = Vec::new();
+        } else {
+            self.out.clear();
+        }
+    }
+
+    /// The error that the server answered to AUTH or SELECT, once. As with nutcracker the
+    /// connection is used all the same: what clients then are told is the server's to say.
+    pub fn take_refusal(&mut self) -> Option<String> {
+        self.refusal.take()
+    }
+
+    /// Whether nobody waits for a reply.
+    pub fn is_idle(&self) -> bool {
+        self.awaited.is_empty() && self.greetings == 0
+    }
+
+    /// How many requests have no reply yet.
+    pub fn waiting(&self) -> usize {
+        self.awaited.len()
+    }
+
+    /// Hands out the replies in the server's bytes. Returns how many there were.
+    ///
+    /// # Errors
+    /// The connection cannot be used any more; [`fail`](Link::fail) it.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        let mut input = std::mem::take(&mut self.input);
+        let result = if input.is_empty() {
+            self.hand_out(bytes).map(|(read, count)| {
+                input.extend_from_slice(&bytes[read..]);
+                count
+            })
+        } else {
+            input.extend_from_slice(bytes);
+            self.hand_out(&input).map(|(read, count)| {
+                input.drain(..read);
+                count
+            })
+        };
+        if input.is_empty() && input.capacity() > limits::IDLE_BUFFER_BYTES {
+            input = Vec::new();
+        }
+        let expected = self.scanner.expects(&input);
+        input.reserve(expected.saturating_sub(input.len()).min(limits::RESERVE_BYTES));
+        self.input = input;
+        result
+    }
+
+    /// Hands out the whole replies in the bytes: how many bytes, and how many replies.
+    fn hand_out(&mut self, bytes: &[u8]) -> Result<(usize, usize), Broken> {
+        let (mut read, mut count) = (0, 0);
+        while read < bytes.len() {
+            let Some(length) = self.scanner.scan(&bytes[read..])? else { break };
+            let reply = &bytes[read..read + length];
+            read += length;
+            if self.greetings > 0 {
+                self.greetings -= 1;
+                if reply[0] == b'-' {
+                    let text = String::from_utf8_lossy(&reply[1..reply.len() - 2]);
+                    self.refusal = Some(text.into_owned());
+                }
+                continue;
+            }
+            let awaited = self.awaited.pop_front().ok_or(Broken::Stray)?;
+            if let Some(reply_to) = awaited.reply_to {
+                reply_to.send(reply);
+            }
+            count += 1;
+        }
+        Ok((read, count))
+    }
+
+    /// When the oldest request times out, in milliseconds.
+    pub fn next_wake(&self) -> Option<u64> {
+        let oldest = self.awaited.iter().find(|a| a.reply_to.is_some())?;
+        self.timeout.map(|timeout| oldest.since + timeout)
+    }
+
+    /// Answers the requests whose time is up, each alone: its late reply will be dropped, and its
+    /// neighbours still get theirs. Returns how many there were.
+    pub fn wake(&mut self, now: u64) -> usize {
+        let Some(timeout) = self.timeout else { return 0 };
+        let mut count = 0;
+        for awaited in &mut self.awaited {
+            if awaited.since + timeout > now {
+                break;
+            }
+            if let Some(reply_to) = awaited.reply_to.take() {
+                reply_to.send(b"-ERR Connection timed out\r\n");
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The connection is gone: everybody who waits gets `-ERR text`. Returns how many there were.
+    pub fn fail(&mut self, text: &str) -> usize {
+        let reply = format!("-ERR {text}\r\n");
+        let awaited = std::mem::take(&mut self.awaited);
+        let count = awaited.len();
+        *self = Link::new(self.timeout);
+        for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
+            reply_to.send(reply.as_bytes());
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::Mailbox;
+    use super::*;
+
+    /// A link, and the mailbox of the one client that uses it.
+    fn link(timeout: Option<u64>) -> (Link, Rc<Mailbox>) {
+        (Link::new(timeout), Rc::new(Mailbox::default()))
+    }
+
+    fn send(link: &mut Link, mailbox: &Rc<Mailbox>, now: u64, ticket: u64) {
+        let reply_to = ReplyTo { mailbox: mailbox.clone(), ticket, part: 0 };
+        link.send(now, format!("{ticket};").as_bytes(), reply_to);
+    }
+
+    fn letters(mailbox: &Mailbox) -> Vec<String> {
+        let mut letters = Vec::new();
+        mailbox.empty(|ticket, _, reply| {
+            letters.push(format!("{ticket} {}", String::from_utf8_lossy(reply).trim_end()));
+        });
+        letters
+    }
+
+    #[test]
+    fn replies_go_to_those_who_asked_in_order() {
+        let (mut link, mailbox) = link(None);
+        for ticket in 1..=3 {
+            send(&mut link, &mailbox, 0, ticket);
+        }
+        assert_eq!(link.out(), b"1;2;3;");
+        link.written(6);
+        assert_eq!(link.receive(b"+a\r\n$1\r").unwrap(), 1);
+        assert_eq!(link.receive(b"\nb\r\n:3\r\n").unwrap(), 2);
+        assert_eq!(letters(&mailbox), ["1 +a", "2 $1\r\nb", "3 :3"]);
+        assert!(link.is_idle());
+    }
+
+    #[test]
+    fn a_request_times_out_alone() {
+        let (mut link, mailbox) = link(Some(100));
+        send(&mut link, &mailbox, 0, 1);
+        send(&mut link, &mailbox, 50, 2);
+        assert_eq!(link.next_wake(), Some(100));
+        assert_eq!(link.wake(99), 0);
+        assert_eq!(link.wake(100), 1);
+        assert_eq!(letters(&mailbox), ["1 -ERR Connection timed out"]);
+        assert_eq!(link.next_wake(), Some(150));
+        link.receive(b"+late\r\n+two\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["2 +two"]);
+    }
+
+    #[test]
+    fn a_lost_connection_fails_everybody_on_it() {
+        let (mut link, mailbox) = link(None);
+        send(&mut link, &mailbox, 0, 1);
+        send(&mut link, &mailbox, 0, 2);
+        link.receive(b"$5\r\nab").unwrap();
+        assert_eq!(link.fail("Connection refused"), 2);
+        let refused = ["1 -ERR Connection refused", "2 -ERR Connection refused"];
+        assert_eq!(letters(&mailbox), refused);
+        send(&mut link, &mailbox, 0, 3);
+        link.receive(b"+fresh\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["3 +fresh"]);
+    }
+
+    #[test]
+    fn greetings_come_first_and_a_refusal_is_kept() {
+        let (mut link, mailbox) = link(None);
+        send(&mut link, &mailbox, 0, 1);
+        link.greet(b"auth;select;", 2);
+        assert_eq!(link.out(), b"auth;select;1;");
+        link.receive(b"+OK\r\n+OK\r\n:1\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["1 :1"]);
+
+        let mut link = Link::new(None);
+        link.greet(b"auth;", 1);
+        link.receive(b"-WRONGPASS no\r\n").unwrap();
+        assert_eq!(link.take_refusal().as_deref(), Some("WRONGPASS no"));
+        assert!(link.is_idle());
+    }
+
+    #[test]
+    fn what_nobody_asked_for_breaks_the_link() {
+        assert!(matches!(link(None).0.receive(b"+OK\r\n"), Err(Broken::Stray)));
+        assert!(matches!(link(None).0.receive(b"oops\r\n"), Err(Broken::Fault(_))));
+    }
+
+    #[test]
+    fn a_client_that_is_gone_gets_nothing() {
+        let (mut link, mailbox) = link(None);
+        send(&mut link, &mailbox, 0, 1);
+        mailbox.close();
+        link.receive(b"+OK\r\n").unwrap();
+        assert_eq!(letters(&mailbox), [""; 0]);
+    }
+}

@@ -1,0 +1,136 @@
+//! `heeler proxy`: one address in front of many Redis servers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+
+use crate::admin::{Process, REDIS_VERSION};
+use crate::cluster::{Cluster, Ejection, Plan};
+use crate::config::Diagnostic;
+use crate::config::pools::{self, File};
+use crate::deliver::{Behind, Door};
+use crate::net::{Listener, Server, Service, Tuning};
+use crate::pool::{Pool, Settings};
+use crate::run;
+use crate::session::Greeting;
+use crate::wire::resp::Protocol;
+
+/// What `heeler proxy` is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file with the pools: nutcracker.yml.
+    pub file: PathBuf,
+    /// Worker threads; one a core where it is `None`.
+    pub threads: Option<usize>,
+}
+
+/// Runs until it is asked to stop.
+///
+/// # Errors
+/// The file is not right, or it could not start.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let file = read(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = run::asked_to_stop()?;
+        let threads = run::threads(options.threads);
+        let links = file.pools.iter().map(|p| p.servers.len() * p.server_connections as usize);
+        let most_clients = run::most_clients(links.sum::<usize>().saturating_mul(threads));
+        let listeners = file.pools.iter().map(bind).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut process = Process::new("proxy", threads, most_clients, run::seed());
+        process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
+        process.bind = listeners.first().map(Listener::address).unwrap_or_default();
+        let process = Arc::new(process);
+        let service = |(pool, listener): (&pools::Pool, Listener)| {
+            let (name, servers) = (&pool.name, pool.servers.len());
+            tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
+            service(pool, listener, &process)
+        };
+        let services = file.pools.iter().zip(listeners).map(service).collect();
+        Server::start(services, process.clone())?.run(stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Checks the file, and says so.
+///
+/// # Errors
+/// The file is not right.
+pub fn test(options: &Options) -> anyhow::Result<()> {
+    let file = read(options)?;
+    println!("{}: syntax is ok, {} pools", options.file.display(), file.pools.len());
+    Ok(())
+}
+
+/// Reads the file and checks all of it.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn read(options: &Options) -> anyhow::Result<File> {
+    let file = match pools::read(&options.file) {
+        Ok(file) => file,
+        Err(invalid) => bail!("{}", invalid.render(false)),
+    };
+    for warning in &file.warnings {
+        tracing::warn!("{}", Diagnostic::one_line(warning));
+    }
+    for pool in &file.pools {
+        if !pool.redis {
+            bail!(
+                "{}: pool '{}' is a memcached pool, and so far only Redis pools are carried; \
+                 write `redis: true` if its servers are Redis",
+                options.file.display(),
+                pool.name
+            );
+        }
+    }
+    Ok(file)
+}
+
+fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
+    let tuning = Tuning {
+        backlog: pool.backlog,
+        keepalive: pool.tcpkeepalive,
+        reuseport: pool.reuseport,
+    };
+    Listener::bind(&pool.listen, tuning)
+}
+
+/// The door of a pool.
+pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
+    let cluster = Arc::new(Cluster::new(plan(pool)));
+    let settings = Arc::new(settings(pool));
+    let process = process.clone();
+    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp2 };
+    let door = move |scratch: &_| {
+        let pool = Pool::start(&settings, &cluster, scratch);
+        Door::new(Behind::Pool(cluster.clone(), pool), process.clone(), greeting, run::seed())
+    };
+    Service { name: pool.name.clone(), listener, door: Box::new(door) }
+}
+
+fn plan(pool: &pools::Pool) -> Plan {
+    let retry = pool.server_retry_timeout.as_millis() as u64;
+    let ejection = Ejection { failures: pool.server_failure_limit, retry };
+    Plan {
+        distribution: pool.distribution,
+        hash: pool.hash,
+        tag: pool.hash_tag,
+        servers: pool.servers.iter().map(pools::Server::placed).collect(),
+        ejection: pool.auto_eject_hosts.then_some(ejection),
+    }
+}
+
+fn settings(pool: &pools::Pool) -> Settings {
+    Settings {
+        pool: pool.name.clone(),
+        servers: pool.servers.clone(),
+        connections: pool.server_connections as usize,
+        timeout: pool.timeout.map(|t| t.as_millis() as u64),
+        preconnect: pool.preconnect,
+        password: pool.redis_auth.clone(),
+        database: pool.redis_db,
+    }
+}

@@ -1,0 +1,256 @@
+//! Where a command goes. Decided here, once, and nowhere else. Pure.
+
+mod gather;
+
+pub use gather::Gather;
+
+use crate::command::{Command, Reply, Room, Spec, Split};
+use crate::wire::resp;
+
+/// Who answers for which key.
+#[derive(Clone, Debug)]
+pub enum Placement {
+    /// This process holds every key.
+    Node,
+    /// The servers of a pool share them.
+    Pool {
+        /// The owner of each key among the live servers.
+        owners: heeler_ring::Placement,
+        /// The servers that are live, by their place in the pool.
+        live: Vec<usize>,
+    },
+}
+
+/// Who executes a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// This node's memory.
+    Store,
+    /// A server of the pool, by its place there.
+    Server(usize),
+}
+
+/// The way of one command.
+#[derive(Debug)]
+pub enum Route {
+    /// Answered by the connection's session or by the process.
+    Here,
+    /// All of it to one place.
+    To(Destination),
+    /// In parts, whose replies are gathered.
+    Parts(Vec<Part>, Gather),
+    /// Nowhere: this is the answer.
+    Refused(Reply),
+}
+
+/// One server's share of a command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Who executes it.
+    pub to: Destination,
+    /// The request's bytes.
+    pub request: Vec<u8>,
+}
+
+impl Placement {
+    /// Whether a command of this line is answered behind this door at all.
+    pub fn serves(&self, spec: &Spec) -> bool {
+        match self {
+            Placement::Node => spec.room != Room::Absent,
+            Placement::Pool { .. } => spec.split != Split::Never,
+        }
+    }
+
+    /// Decides a command's way. `random` is any random number: the distribution `random` asks it.
+    pub fn route(&self, command: &Command<'_>, random: u64) -> Route {
+        match self {
+            Placement::Node => match command.spec.room {
+                Room::Store => Route::To(Destination::Store),
+                Room::Session | Room::Process => Route::Here,
+                Room::Absent => Route::Refused(command.unknown(|spec| self.serves(spec))),
+            },
+            Placement::Pool { owners, live } => match command.spec.split {
+                Split::Whole => whole(owners, command, random),
+                Split::Sum | Split::Gather => by_key(owners, command, random, 1),
+                Split::AllOk => by_key(owners, command, random, 2),
+                Split::EverySum | Split::EveryGather | Split::EveryOk => every(live, command),
+                Split::Here => Route::Here,
+                Split::Never => Route::Refused(command.unknown(|spec| self.serves(spec))),
+            },
+        }
+    }
+}
+
+/// To the server of its keys, which must be one and the same.
+fn whole(owners: &heeler_ring::Placement, command: &Command<'_>, random: u64) -> Route {
+    let keys = match command.keys() {
+        Ok(keys) => keys,
+        Err(text) => return Route::Refused(Reply::error(text)),
+    };
+    let mut owner = None;
+    for key in keys.iter() {
+        let Some(server) = owners.pick(command.arg(key), random) else { return no_server() };
+        match owner.replace(server) {
+            Some(other) if other != server => {
+                return Route::Refused(Reply::error(
+                    "CROSSSLOT Keys in request don't belong to the same server",
+                ));
+            }
+            _ => {}
+        }
+    }
+    match owner {
+        Some(server) => Route::To(Destination::Server(server)),
+        None => Route::Refused(Reply::error(format!(
+            "ERR '{}' names no key, so there is no server to send it to",
+            command.spec.name
+        ))),
+    }
+}
+
+/// In one part for each server that owns keys of it: a key is followed by `step - 1` values.
+fn by_key(
+    owners: &heeler_ring::Placement,
+    command: &Command<'_>,
+    random: u64,
+    step: usize,
+) -> Route {
+    if !(command.len() - 1).is_multiple_of(step) {
+        return Route::Refused(crate::command::wrong_arity(command.spec));
+    }
+    let keys = (command.len() - 1) / step;
+    let (mut servers, mut order): (Vec<usize>, Vec<u32>) = (Vec::new(), Vec::with_capacity(keys));
+    for i in 0..keys {
+        let random = random.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let Some(server) = owners.pick(command.arg(1 + i * step), random) else {
+            return no_server();
+        };
+        let part = servers.iter().position(|&s| s == server).unwrap_or_else(|| {
+            servers.push(server);
+            servers.len() - 1
+        });
+        order.push(part as u32);
+    }
+    if let [only] = servers.as_slice() {
+        return Route::To(Destination::Server(*only));
+    }
+    let part = |(part, &server): (usize, &usize)| Part {
+        to: Destination::Server(server),
+        request: request_of_part(command, &order, part as u32, step),
+    };
+    let parts = servers.iter().enumerate().map(part).collect();
+    Route::Parts(parts, Gather::new(command.spec.split, servers.len(), order))
+}
+
+/// The command again, with the keys of one part only.
+fn request_of_part(command: &Command<'_>, order: &[u32], part: u32, step: usize) -> Vec<u8> {
+    let mut args = vec![command.arg(0)];
+    for (i, _) in order.iter().enumerate().filter(|(_, owner)| **owner == part) {
+        args.extend(command.args(1 + i * step).take(step));
+    }
+    let mut request = Vec::new();
+    resp::encode_command(args.into_iter(), &mut request);
+    request
+}
+
+/// To every live server, as it is.
+fn every(live: &[usize], command: &Command<'_>) -> Route {
+    match live {
+        [] => no_server(),
+        [only] => Route::To(Destination::Server(*only)),
+        _ => {
+            let part = |&server: &usize| Part {
+                to: Destination::Server(server),
+                request: command.raw().to_vec(),
+            };
+            let gather = Gather::new(command.spec.split, live.len(), Vec::new());
+            Route::Parts(live.iter().map(part).collect(), gather)
+        }
+    }
+}
+
+/// What nutcracker says when all servers are ejected.
+fn no_server() -> Route {
+    Route::Refused(Reply::error("ERR Connection refused"))
+}
+
+#[cfg(test)]
+mod tests {
+    use heeler_ring::{Distribution, Hash, HashTag, Server};
+
+    use super::*;
+    use crate::wire::resp::Decoder;
+
+    fn pool(servers: usize) -> Placement {
+        let list: Vec<Server> = (1..=servers).map(|i| Server::named(format!("s{i}"), 1)).collect();
+        let tag = Some(HashTag::BRACES);
+        let owners =
+            heeler_ring::Placement::build(Distribution::Modula, Hash::Md5, tag, &list, |_| true);
+        Placement::Pool { owners, live: (0..servers).collect() }
+    }
+
+    fn route(placement: &Placement, line: &str) -> Route {
+        let line = format!("{line}\r\n");
+        let mut decoder = Decoder::default();
+        decoder.decode(line.as_bytes()).unwrap();
+        let (raw, args) = decoder.request(line.as_bytes());
+        placement.route(&Command::resolve(raw, args).unwrap(), 0)
+    }
+
+    fn shown(route: Route) -> String {
+        match route {
+            Route::Here => "here".into(),
+            Route::To(to) => format!("{to:?}"),
+            Route::Refused(Reply::Error(text)) => text.into_owned(),
+            Route::Refused(other) => format!("{other:?}"),
+            Route::Parts(parts, _) => {
+                let part = |p: &Part| {
+                    let request = String::from_utf8_lossy(&p.request).replace("\r\n", " ");
+                    format!("{:?}: {}", p.to, request.trim_end())
+                };
+                parts.iter().map(part).collect::<Vec<_>>().join(" | ")
+            }
+        }
+    }
+
+    #[test]
+    fn ways_of_commands() {
+        let cross = "CROSSSLOT Keys in request don't belong to the same server";
+        let here = "here";
+        for (line, way) in [
+            ("get a", "Server(0)"),
+            ("get c", "Server(1)"),
+            ("get {c}a", "Server(1)"),
+            ("mget a a", "Server(0)"),
+            ("ping", here),
+            ("info", here),
+            ("rename a c", cross),
+            ("rename {c}a {c}b", "Server(1)"),
+            ("zunionstore c 2 {c}1 {c}2", "Server(1)"),
+            ("zunionstore c 2 {c}1 a", cross),
+            ("eval x 0", "ERR 'eval' names no key, so there is no server to send it to"),
+            ("zunion x a", "ERR Invalid arguments specified for command"),
+            ("mset a 1 c", "ERR wrong number of arguments for 'mset' command"),
+            ("mget a c b a", "Server(0): *3 $4 mget $1 a $1 a | Server(1): *3 $4 mget $1 c $1 b"),
+            ("mset a 1 c 2", "Server(0): *3 $4 mset $1 a $1 1 | Server(1): *3 $4 mset $1 c $1 2"),
+            ("dbsize", "Server(0): *1 $6 dbsize | Server(1): *1 $6 dbsize"),
+            ("monitor", "ERR unknown command 'monitor', with args beginning with: "),
+        ] {
+            assert_eq!(shown(route(&pool(2), line)), way, "{line}");
+        }
+    }
+
+    #[test]
+    fn without_live_servers_nothing_goes_anywhere() {
+        for line in ["get a", "mget a b", "dbsize"] {
+            assert_eq!(shown(route(&pool(0), line)), "ERR Connection refused");
+        }
+    }
+
+    #[test]
+    fn a_node_keeps_everything() {
+        for (line, way) in [("get a", "Store"), ("mget a b", "Store"), ("ping", "here")] {
+            assert_eq!(shown(route(&Placement::Node, line)), way);
+        }
+    }
+}

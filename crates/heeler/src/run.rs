@@ -1,0 +1,85 @@
+//! What every long-running command does around its server: threads, files, signals, the log.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::IsTerminal;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::limits;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Writes the log to standard error from now on. `filter`: a level, or `target=level` by commas.
+///
+/// # Errors
+/// The filter cannot be read.
+pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter: EnvFilter = filter.parse().map_err(|error| {
+        anyhow::anyhow!("--log '{filter}': {error}; write error, warn, info, debug or trace")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// A number that differs from process to process and cannot be guessed.
+pub fn seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// One worker a core where the user names no number.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}
+
+/// Lets the process open as many files as the system allows it, and returns how many clients it
+/// may have when `reserved` files are for something else.
+pub fn most_clients(reserved: usize) -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let files = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    let files = files.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    files.saturating_sub(reserved + limits::SPARE_FILES).clamp(1, limits::CLIENTS)
+}
+
+/// Ready once the process is asked to stop (SIGTERM, SIGINT). Asked again, it exits at once.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!("{name} received");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("asked to stop again: exiting at once");
+            std::process::exit(1);
+        });
+    })
+}

@@ -1,0 +1,92 @@
+//! `heeler serve`: a store of its own.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admin::{Process, REDIS_VERSION};
+use crate::config::pools::Listen;
+use crate::deliver::{Behind, Door};
+use crate::net::{Listener, Server, Service, Tuning};
+use crate::session::Greeting;
+use crate::store::Store;
+use crate::wire::resp::Protocol;
+use crate::{clock, limits, run};
+
+/// What `heeler serve` is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the Redis protocol is spoken.
+    pub redis: Listen,
+    /// Worker threads; one a core where it is `None`.
+    pub threads: Option<usize>,
+}
+
+/// Runs until it is asked to stop.
+///
+/// # Errors
+/// It could not start.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = run::asked_to_stop()?;
+        let listener = Listener::bind(&options.redis, tuning())?;
+        warn_if_open(&options.redis);
+        let threads = run::threads(options.threads);
+        let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
+        process.port = listener.port().unwrap_or(0);
+        process.bind = listener.address();
+        let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
+        tracing::info!(redis = %listener.address(), threads, "serving");
+        let service = service("redis", listener, &store, &process);
+        let server = Server::start(vec![service], process)?;
+        let expiring = tokio::spawn(expire(store));
+        server.run(stop).await;
+        expiring.abort();
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// The Redis door of a store.
+pub fn service(
+    name: &str,
+    listener: Listener,
+    store: &Arc<Store>,
+    process: &Arc<Process>,
+) -> Service {
+    let (store, process) = (store.clone(), process.clone());
+    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp3 };
+    let door = move |_: &_| {
+        Door::new(Behind::Node(store.clone()), process.clone(), greeting, run::seed())
+    };
+    Service { name: name.into(), listener, door: Box::new(door) }
+}
+
+/// Removes keys whose time is up and which nobody asks for, as long as the process lives.
+pub async fn expire(store: Arc<Store>) {
+    loop {
+        let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
+        // More may be due: others get their turn in between, then it goes on.
+        let pause = if removed < limits::EXPIRE_BUDGET { limits::EXPIRE_PAUSE_MS } else { 1 };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+/// How a store's listeners are set up.
+pub fn tuning() -> Tuning {
+    Tuning { backlog: limits::BACKLOG, keepalive: true, reuseport: false }
+}
+
+/// Whoever reaches the port reads and writes everything.
+fn warn_if_open(listen: &Listen) {
+    let Listen::Tcp { host, port } = listen else { return };
+    let found = (host.as_str(), *port).to_socket_addrs();
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
+        tracing::warn!(
+            "{host}:{port} can be reached from other machines, and no password protects the data; \
+             listen on 127.0.0.1 unless the network is trusted"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Commands about the connection itself.
+
+use super::{Replies, Session};
+use crate::command::{Command, Id, Reply};
+use crate::wire::resp::{Protocol, integer};
+
+/// What this connection is told of the server that it talks to.
+#[derive(Clone, Copy, Debug)]
+pub struct Greeting {
+    /// The version of Redis whose behaviour is kept: `redis_version`.
+    pub version: &'static str,
+    /// The newest protocol that is spoken here.
+    pub newest: Protocol,
+}
+
+/// Answers a command of the room `Session` that touches nothing but the session.
+pub fn answer(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Reply {
+    match command.spec.id {
+        Id::Ping => ping(command),
+        Id::Echo => Reply::bulk(command.arg(1)),
+        Id::Quit => quit(session),
+        Id::Hello => hello(session, command, greeting),
+        Id::Auth => auth(command),
+        Id::Select => select(command),
+        Id::Reset => reset(session),
+        Id::Multi => session.begin_transaction(),
+        Id::Discard => session.discard_transaction(),
+        Id::ClientId => Reply::Int(session.id as i64),
+        Id::ClientGetname => getname(session),
+        Id::ClientSetname => setname(session, command.arg(2)),
+        Id::ClientReply => reply_mode(session, command.arg(2)),
+        _ => command.unknown(|_| false),
+    }
+}
+
+fn ping(command: &Command<'_>) -> Reply {
+    match command.len() {
+        1 => Reply::Status("PONG"),
+        2 => Reply::bulk(command.arg(1)),
+        _ => crate::command::wrong_arity(command.spec),
+    }
+}
+
+fn quit(session: &mut Session) -> Reply {
+    session.closing = true;
+    Reply::OK
+}
+
+fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Reply {
+    let mut protocol = session.protocol;
+    if command.len() > 1 {
+        protocol = match integer(command.arg(1)) {
+            Some(2) => Protocol::Resp2,
+            Some(3) if greeting.newest == Protocol::Resp3 => Protocol::Resp3,
+            Some(_) => return Reply::error("NOPROTO unsupported protocol version"),
+            None => {
+                return Reply::error("ERR Protocol version is not an integer or out of range");
+            }
+        };
+    }
+    let mut name = None;
+    let mut options = command.args(2);
+    while let Some(option) = options.next() {
+        if option.eq_ignore_ascii_case(b"auth") && options.len() >= 2 {
+            let (user, _password) = (options.next(), options.next());
+            // Without passwords the default user may log in with any.
+            if user != Some(b"default") {
+                return Reply::error("WRONGPASS invalid username-password pair or user is disabled.");
+            }
+        } else if option.eq_ignore_ascii_case(b"setname") && options.len() >= 1 {
+            name = options.next();
+        } else {
+            let option = String::from_utf8_lossy(option).into_owned();
+            return Reply::error(format!("ERR Syntax error in HELLO option '{option}'"));
+        }
+    }
+    if let Some(refused) = name.map(|n| setname(session, n)).filter(Reply::is_error) {
+        return refused;
+    }
+    session.protocol = protocol;
+    Reply::Map(vec![
+        (Reply::bulk("server"), Reply::bulk("redis")),
+        (Reply::bulk("version"), Reply::bulk(greeting.version)),
+        (Reply::bulk("proto"), Reply::Int(if protocol == Protocol::Resp3 { 3 } else { 2 })),
+        (Reply::bulk("id"), Reply::Int(session.id as i64)),
+        (Reply::bulk("mode"), Reply::bulk("standalone")),
+        (Reply::bulk("role"), Reply::bulk("master")),
+        (Reply::bulk("modules"), Reply::Array(Vec::new())),
+    ])
+}
+
+/// No password is set, so that no client can have one.
+fn auth(command: &Command<'_>) -> Reply {
+    match command.len() {
+        2 => Reply::error(
+            "ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?",
+        ),
+        3 if command.arg(1) == b"default" => Reply::OK,
+        3 => Reply::error("WRONGPASS invalid username-password pair or user is disabled."),
+        _ => Reply::error("ERR syntax error"),
+    }
+}
+
+/// There is one database, number 0.
+fn select(command: &Command<'_>) -> Reply {
+    match integer(command.arg(1)) {
+        Some(0) => Reply::OK,
+        Some(n) if i32::try_from(n).is_ok() => Reply::error("ERR DB index is out of range"),
+        _ => Reply::error("ERR value is not an integer or out of range"),
+    }
+}
+
+fn reset(session: &mut Session) -> Reply {
+    session.transaction = None;
+    session.protocol = Protocol::Resp2;
+    session.replies = Replies::On;
+    session.name.clear();
+    session.renamed = true;
+    Reply::Status("RESET")
+}
+
+fn getname(session: &Session) -> Reply {
+    match session.name.is_empty() {
+        true => Reply::Null,
+        false => Reply::bulk(&session.name),
+    }
+}
+
+fn setname(session: &mut Session, name: &[u8]) -> Reply {
+    if name.iter().any(|b| !(b'!'..=b'~').contains(b)) {
+        return Reply::error(
+            "ERR Client names cannot contain spaces, newlines or special characters.",
+        );
+    }
+    session.name = name.to_vec();
+    session.renamed = true;
+    Reply::OK
+}
+
+fn reply_mode(session: &mut Session, mode: &[u8]) -> Reply {
+    session.replies = match mode.to_ascii_lowercase().as_slice() {
+        b"on" => Replies::On,
+        b"off" => Replies::Off,
+        b"skip" if session.replies == Replies::Off => Replies::Off,
+        b"skip" => Replies::SkipNext,
+        _ => return Reply::error("ERR syntax error"),
+    };
+    Reply::OK
+}

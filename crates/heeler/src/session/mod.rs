@@ -1,0 +1,83 @@
+//! One connection's conversation: the order of its replies, its protocol version, its names, and
+//! the transaction that it is in. Pure: no socket, no clock.
+
+mod commands;
+mod pipeline;
+mod transaction;
+
+pub use commands::{Greeting, answer};
+pub use pipeline::{Pipeline, Ticket};
+pub use transaction::{Admission, Transaction};
+
+use crate::command::Reply;
+use crate::store::Watched;
+use crate::wire::resp::Protocol;
+
+/// What a connection has said of itself, and what it still has to be told.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Number of the connection: `CLIENT ID`.
+    pub id: u64,
+    /// The protocol's version, by HELLO.
+    pub protocol: Protocol,
+    /// The order of replies.
+    pub pipeline: Pipeline,
+    /// The name by `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// The name has changed.
+    pub renamed: bool,
+    /// Which replies the client wants, by `CLIENT REPLY`.
+    pub replies: Replies,
+    /// Commands queued since MULTI.
+    pub transaction: Option<Transaction>,
+    /// Keys under WATCH.
+    pub watched: Vec<Watched>,
+    /// Close once the replies so far are written.
+    pub closing: bool,
+}
+
+/// Which replies a client wants: `CLIENT REPLY ON|OFF|SKIP`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// Not the one to the next command.
+    SkipNext,
+    /// Not the one to this command.
+    Skip,
+}
+
+impl Session {
+    /// A new connection's session.
+    pub fn new(id: u64) -> Session {
+        Session { id, ..Session::default() }
+    }
+
+    /// A request begins: a `CLIENT REPLY SKIP` before it takes effect, one before that ends.
+    pub fn begin(&mut self) {
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            unchanged => unchanged,
+        };
+    }
+
+    /// Answers the request at hand.
+    pub fn answer(&mut self, reply: &Reply) {
+        if self.is_heard() {
+            self.pipeline.answer(reply, self.protocol);
+        }
+    }
+
+    /// Keeps a place for the reply to the request at hand.
+    pub fn wait(&mut self) -> Ticket {
+        self.pipeline.wait(!self.is_heard())
+    }
+
+    fn is_heard(&self) -> bool {
+        matches!(self.replies, Replies::On | Replies::SkipNext)
+    }
+}

@@ -1,0 +1,171 @@
+//! The order of replies on one connection.
+//!
+//! ```text
+//!   requests    1  2  3  4  5          arrive in this order
+//!   replies        2     4  5          are there already
+//!   out                                nothing yet: 1 is missing
+//!   1 arrives
+//!   out         1  2                   3 holds back 4 and 5
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::command::Reply;
+use crate::limits;
+use crate::wire::resp::{Protocol, encode};
+
+/// The place of a request in its connection's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// The replies of one connection: those that wait their turn, and those that may be written.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    /// Requests from the first that has no reply yet.
+    waiting: VecDeque<Place>,
+    /// The ticket of the first that waits.
+    first: u64,
+    /// Replies in order, for the socket.
+    out: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// No reply yet; whether the client wants none (CLIENT REPLY).
+    Open { muted: bool },
+    /// The reply's bytes.
+    Answered(Vec<u8>),
+}
+
+impl Pipeline {
+    /// Answers the latest request at once.
+    pub fn answer(&mut self, reply: &Reply, protocol: Protocol) {
+        if self.waiting.is_empty() {
+            encode(reply, protocol, &mut self.out);
+            return;
+        }
+        let mut bytes = Vec::new();
+        encode(reply, protocol, &mut bytes);
+        self.waiting.push_back(Place::Answered(bytes));
+    }
+
+    /// Keeps a place for the reply to the latest request. A muted reply is dropped when it comes.
+    pub fn wait(&mut self, muted: bool) -> Ticket {
+        self.waiting.push_back(Place::Open { muted });
+        Ticket(self.first + self.waiting.len() as u64 - 1)
+    }
+
+    /// Puts a reply's bytes into its place. A ticket that was answered already is ignored.
+    pub fn complete(&mut self, ticket: Ticket, reply: &[u8]) {
+        let Some(index) = ticket.0.checked_sub(self.first) else { return };
+        let Some(place) = self.waiting.get_mut(index as usize) else { return };
+        let Place::Open { muted } = *place else { return };
+        let reply = if muted { &[] } else { reply };
+        if index > 0 {
+            *place = Place::Answered(reply.to_vec());
+            return;
+        }
+        self.out.extend_from_slice(reply);
+        self.advance();
+        while let Some(Place::Answered(bytes)) = self.waiting.front() {
+            self.out.extend_from_slice(bytes);
+            self.advance();
+        }
+    }
+
+    fn advance(&mut self) {
+        self.waiting.pop_front();
+        self.first += 1;
+    }
+
+    /// How many requests have no reply yet, or one that waits its turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether no further request should be read for now.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= limits::PIPELINE || self.out.len() >= limits::CLIENT_OUTPUT_BYTES
+    }
+
+    /// Replies that may be written.
+    pub fn out(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// The first `count` bytes of [`out`](Pipeline::out) have been written. An idle connection
+    /// keeps no buffer.
+    pub fn written(&mut self, count: usize) {
+        if count < self.out.len() {
+            self.out.drain(..count);
+        } else if self.out.capacity() > limits::IDLE_BUFFER_BYTES {
+            self.out = Vec::new();
+        } else {
+            self.out.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_waits_for_those_before_it() {
+        let mut pipeline = Pipeline::default();
+        pipeline.answer(&Reply::Int(0), Protocol::Resp2);
+        let one = pipeline.wait(false);
+        let two = pipeline.wait(false);
+        pipeline.answer(&Reply::Int(3), Protocol::Resp2);
+        assert_eq!(pipeline.out(), b":0\r\n");
+        pipeline.complete(two, b":2\r\n");
+        assert_eq!(pipeline.out(), b":0\r\n");
+        pipeline.complete(one, b":1\r\n");
+        assert_eq!(pipeline.out(), b":0\r\n:1\r\n:2\r\n:3\r\n");
+        assert_eq!(pipeline.waiting(), 0);
+    }
+
+    #[test]
+    fn a_second_reply_to_one_request_is_ignored() {
+        let mut pipeline = Pipeline::default();
+        let one = pipeline.wait(false);
+        let two = pipeline.wait(false);
+        pipeline.complete(one, b":1\r\n");
+        pipeline.complete(one, b":9\r\n");
+        pipeline.complete(two, b":2\r\n");
+        assert_eq!(pipeline.out(), b":1\r\n:2\r\n");
+    }
+
+    #[test]
+    fn a_muted_reply_is_dropped() {
+        let mut pipeline = Pipeline::default();
+        let muted = pipeline.wait(true);
+        let heard = pipeline.wait(false);
+        pipeline.complete(heard, b":2\r\n");
+        pipeline.complete(muted, b":1\r\n");
+        assert_eq!(pipeline.out(), b":2\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn replies_leave_in_the_order_of_requests(
+            order in Just((0..40u64).collect::<Vec<_>>()).prop_shuffle(),
+            cuts in prop::collection::vec(0usize..9, 0..40),
+        ) {
+            let mut pipeline = Pipeline::default();
+            let tickets: Vec<Ticket> = (0..40).map(|_| pipeline.wait(false)).collect();
+            let (mut written, mut cuts) = (Vec::new(), cuts.into_iter().cycle());
+            for i in order {
+                pipeline.complete(tickets[i as usize], format!(":{i}\r\n").as_bytes());
+                let count = cuts.next().unwrap_or(9).min(pipeline.out().len());
+                written.extend_from_slice(&pipeline.out()[..count]);
+                pipeline.written(count);
+            }
+            written.extend_from_slice(pipeline.out());
+            let expected: String = (0..40).map(|i| format!(":{i}\r\n")).collect();
+            prop_assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
+    }
+}

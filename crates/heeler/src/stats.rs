@@ -1,0 +1,33 @@
+//! What is counted while requests pass by.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The counters of one worker. Only it adds to them, so that no two threads fight over a line of
+/// cache; whoever wants the whole adds them up.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Requests taken.
+    pub requests: AtomicU64,
+    /// Bytes read from clients.
+    pub input: AtomicU64,
+    /// Bytes written to clients.
+    pub output: AtomicU64,
+}
+
+impl Counters {
+    /// Adds to a counter of the calling worker.
+    pub fn add(counter: &AtomicU64, count: usize) {
+        // A load and a store are cheaper than an addition that other threads may share.
+        counter.store(counter.load(Relaxed).wrapping_add(count as u64), Relaxed);
+    }
+
+    /// Sets all to zero: `CONFIG RESETSTAT`.
+    pub fn reset(&self) {
+        for counter in [&self.connections, &self.requests, &self.input, &self.output] {
+            counter.store(0, Relaxed);
+        }
+    }
+}

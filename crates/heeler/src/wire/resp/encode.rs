@@ -1,0 +1,145 @@
+//! Replies to bytes.
+
+use super::{Protocol, number};
+use crate::command::Reply;
+
+/// Writes a reply in the client's version of the protocol.
+pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
+    let three = protocol == Protocol::Resp3;
+    match reply {
+        Reply::Status(text) => line(b'+', text.as_bytes(), out),
+        Reply::Error(text) => line(b'-', text.as_bytes(), out),
+        Reply::Int(value) => header(b':', *value, out),
+        Reply::Bulk(bytes) => bulk(bytes, out),
+        Reply::Null if three => out.extend_from_slice(b"_\r\n"),
+        Reply::Null => out.extend_from_slice(b"$-1\r\n"),
+        Reply::NullArray if three => out.extend_from_slice(b"_\r\n"),
+        Reply::NullArray => out.extend_from_slice(b"*-1\r\n"),
+        Reply::Array(items) => many(b'*', items, protocol, out),
+        Reply::Set(items) => many(if three { b'~' } else { b'*' }, items, protocol, out),
+        Reply::Map(pairs) => map(pairs, protocol, out),
+        Reply::Double(value) if three => line(b',', number::double(*value).as_bytes(), out),
+        Reply::Double(value) => bulk(number::double(*value).as_bytes(), out),
+        Reply::Bool(value) if three => line(b'#', if *value { b"t" } else { b"f" }, out),
+        Reply::Bool(value) => header(b':', i64::from(*value), out),
+        Reply::Text(text) if three => verbatim(text, out),
+        Reply::Text(text) => bulk(text.as_bytes(), out),
+        Reply::Raw(raw) => out.extend_from_slice(raw),
+    }
+}
+
+/// Writes a request as an array of bulk strings.
+pub fn encode_command<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    header(b'*', args.len() as i64, out);
+    for arg in args {
+        bulk(arg, out);
+    }
+}
+
+/// Writes a bulk string.
+pub(super) fn bulk(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 16);
+    header(b'$', bytes.len() as i64, out);
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a type, a number and CRLF.
+pub(super) fn header(kind: u8, value: i64, out: &mut Vec<u8>) {
+    if (0..10).contains(&value) {
+        out.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
+        return;
+    }
+    out.push(kind);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a line; a line break in the text would end it early, so it becomes a blank.
+fn line(kind: u8, text: &[u8], out: &mut Vec<u8>) {
+    out.push(kind);
+    let start = out.len();
+    out.extend_from_slice(text);
+    for byte in &mut out[start..] {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn many(kind: u8, items: &[Reply], protocol: Protocol, out: &mut Vec<u8>) {
+    header(kind, items.len() as i64, out);
+    for item in items {
+        encode(item, protocol, out);
+    }
+}
+
+fn map(pairs: &[(Reply, Reply)], protocol: Protocol, out: &mut Vec<u8>) {
+    match protocol {
+        Protocol::Resp3 => header(b'%', pairs.len() as i64, out),
+        Protocol::Resp2 => header(b'*', 2 * pairs.len() as i64, out),
+    }
+    for (key, value) in pairs {
+        encode(key, protocol, out);
+        encode(value, protocol, out);
+    }
+}
+
+fn verbatim(text: &str, out: &mut Vec<u8>) {
+    header(b'=', text.len() as i64 + 4, out);
+    out.extend_from_slice(b"txt:");
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn replies_in_both_versions() {
+        let map = Reply::Map(vec![(Reply::bulk("a"), Reply::Int(12))]);
+        let many = |n| vec![Reply::Int(n), Reply::Null];
+        for (reply, two, three) in [
+            (Reply::OK, "+OK\r\n", "+OK\r\n"),
+            (Reply::error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+            (Reply::Int(-7), ":-7\r\n", ":-7\r\n"),
+            (Reply::bulk(""), "$0\r\n\r\n", "$0\r\n\r\n"),
+            (
+                Reply::bulk("0123456789"),
+                "$10\r\n0123456789\r\n",
+                "$10\r\n0123456789\r\n",
+            ),
+            (Reply::Null, "$-1\r\n", "_\r\n"),
+            (Reply::NullArray, "*-1\r\n", "_\r\n"),
+            (
+                Reply::Array(many(1)),
+                "*2\r\n:1\r\n$-1\r\n",
+                "*2\r\n:1\r\n_\r\n",
+            ),
+            (
+                Reply::Set(many(1)),
+                "*2\r\n:1\r\n$-1\r\n",
+                "~2\r\n:1\r\n_\r\n",
+            ),
+            (map, "*2\r\n$1\r\na\r\n:12\r\n", "%1\r\n$1\r\na\r\n:12\r\n"),
+            (Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
+            (Reply::Bool(true), ":1\r\n", "#t\r\n"),
+            (Reply::Text("hi".into()), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
+            (
+                Reply::Raw(Bytes::from_static(b":1\r\n")),
+                ":1\r\n",
+                ":1\r\n",
+            ),
+        ] {
+            for (protocol, expected) in [(Protocol::Resp2, two), (Protocol::Resp3, three)] {
+                let mut out = Vec::new();
+                encode(&reply, protocol, &mut out);
+                assert_eq!(String::from_utf8_lossy(&out), expected, "{reply:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! RESP2 and RESP3, the Redis protocol
+//! (<https://redis.io/docs/latest/develop/reference/protocol-spec/>).
+//!
+//! ```text
+//! request   *2\r\n $3\r\nGET\r\n $5\r\nkey:1\r\n       an array of bulk strings
+//!           GET key:1\r\n                             or a line: "inline"
+//! reply     +OK\r\n  -ERR text\r\n  :42\r\n  $5\r\nvalue\r\n  $-1\r\n  *2\r\n…      RESP2
+//!           _\r\n  #t\r\n  ,1.5\r\n  %1\r\n…  ~2\r\n…  =8\r\ntxt:text\r\n           RESP3 adds
+//! ```
+
+mod encode;
+mod inline;
+mod number;
+mod request;
+mod scan;
+
+pub use encode::{encode, encode_command};
+pub use number::{double, integer};
+pub use request::Decoder;
+pub use scan::{Elements, Scanner};
+
+/// The version of the protocol that a client has asked for with HELLO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What every client starts with.
+    #[default]
+    Resp2,
+    /// After `HELLO 3`.
+    Resp3,
+}
+
+/// Bytes that are not the protocol: answer the text as an error, then close the connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Protocol error: {0}")]
+pub struct Fault(pub String);
+
+impl Fault {
+    fn new(text: impl Into<String>) -> Fault {
+        Fault(text.into())
+    }
+}

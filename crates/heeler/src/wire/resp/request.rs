@@ -1,0 +1,331 @@
+//! Requests, read piece by piece as the bytes arrive.
+
+use super::{Fault, inline, number};
+use crate::command::Arg;
+use crate::limits;
+
+/// Finds the requests of one connection in its bytes.
+///
+/// It remembers how far it has read the request at hand, so that no byte is looked at twice however
+/// the bytes are cut, and it keeps the places of the arguments, not copies of them.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// Places of the arguments found so far, counted from the request's first byte.
+    args: Vec<Arg>,
+    /// How many bytes of the request have been read.
+    at: usize,
+    /// Arguments still to come.
+    missing: usize,
+    state: State,
+    /// An inline request, written again as an array of bulk strings.
+    rewritten: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before the first byte of a request.
+    #[default]
+    Start,
+    /// In a line without a length in front.
+    Inline,
+    /// In the line `*N`.
+    Count,
+    /// In the line `$N`.
+    Length,
+    /// In the bytes of an argument of so many bytes.
+    Argument(usize),
+}
+
+impl Decoder {
+    /// Reads on in `bytes`, which start with the request at hand. Returns the request's length once
+    /// it is whole, then [`request`](Decoder::request) gives it; `None` where more bytes are
+    /// needed. An empty line and an empty array are requests without arguments.
+    ///
+    /// # Errors
+    /// The bytes are not RESP, or past a limit.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        if self.state == State::Start {
+            match bytes.first() {
+                None => return Ok(None),
+                Some(b'*') => self.begin(State::Count, 1),
+                Some(_) => self.begin(State::Inline, 0),
+            }
+        }
+        loop {
+            let done = match self.state {
+                State::Inline => self.inline(bytes)?,
+                State::Count => self.count(bytes)?,
+                State::Length => self.length(bytes)?,
+                State::Argument(length) => self.argument(bytes, length)?,
+                State::Start => break,
+            };
+            if !done {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.at))
+    }
+
+    /// The raw bytes and the argument places of the request that [`decode`](Decoder::decode) has
+    /// found at the start of the same `bytes`.
+    pub fn request<'a>(&'a self, bytes: &'a [u8]) -> (&'a [u8], &'a [Arg]) {
+        let raw = if self.rewritten.is_empty() {
+            &bytes[..self.at]
+        } else {
+            &self.rewritten
+        };
+        (raw, &self.args)
+    }
+
+    /// How many bytes the request at hand has at least, as far as it is known.
+    pub fn expects(&self) -> usize {
+        match self.state {
+            State::Start => 0,
+            State::Argument(length) => self.at + length + 2,
+            _ => self.at + 1,
+        }
+    }
+
+    fn begin(&mut self, state: State, at: usize) {
+        self.args.clear();
+        self.rewritten.clear();
+        self.missing = 0;
+        self.at = at;
+        self.state = state;
+    }
+
+    fn count(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        let Some(line) = self.line(bytes, "too big mbulk count string")? else {
+            return Ok(false);
+        };
+        let count = number::integer(line)
+            .filter(|&n| n <= limits::ARGUMENTS as i64)
+            .ok_or_else(|| Fault::new("invalid multibulk length"))?;
+        self.missing = count.max(0) as usize;
+        self.state = if self.missing == 0 {
+            State::Start
+        } else {
+            State::Length
+        };
+        Ok(true)
+    }
+
+    fn length(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        match bytes.get(self.at) {
+            None => return Ok(false),
+            Some(b'$') => {}
+            Some(&other) => {
+                let shown = char::from(other).escape_default();
+                return Err(Fault::new(format!("expected '$', got '{shown}'")));
+            }
+        }
+        self.at += 1;
+        let Some(line) = self.line(bytes, "too big bulk count string")? else {
+            self.at -= 1;
+            return Ok(false);
+        };
+        let length = number::integer(line)
+            .filter(|n| (0..=limits::BULK_BYTES as i64).contains(n))
+            .ok_or_else(|| Fault::new("invalid bulk length"))? as usize;
+        if self.at + length > limits::REQUEST_BYTES {
+            return Err(Fault::new("request too large"));
+        }
+        self.state = State::Argument(length);
+        Ok(true)
+    }
+
+    fn argument(&mut self, bytes: &[u8], length: usize) -> Result<bool, Fault> {
+        let end = self.at + length;
+        match bytes.get(end..end + 2) {
+            None => return Ok(false),
+            Some(b"\r\n") => {}
+            Some(_) => return Err(Fault::new("expected CRLF after bulk string")),
+        }
+        self.args.push(Arg {
+            start: self.at as u32,
+            end: end as u32,
+        });
+        self.at = end + 2;
+        self.missing -= 1;
+        self.state = if self.missing == 0 {
+            State::Start
+        } else {
+            State::Length
+        };
+        Ok(true)
+    }
+
+    fn inline(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        let Some(found) = memchr::memchr(b'\n', &bytes[self.at..]) else {
+            // The line so far stays unread: what was searched is not searched again.
+            self.at = bytes.len();
+            return match self.at > limits::LINE_BYTES {
+                true => Err(Fault::new("too big inline request")),
+                false => Ok(false),
+            };
+        };
+        let end = self.at + found;
+        let line = &bytes[..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        inline::rewrite(line, &mut self.rewritten, &mut self.args)?;
+        self.at = end + 1;
+        self.state = State::Start;
+        Ok(true)
+    }
+
+    /// The line from where reading stands, without its CRLF, which is then read too.
+    fn line<'b>(&mut self, bytes: &'b [u8], too_big: &str) -> Result<Option<&'b [u8]>, Fault> {
+        let rest = &bytes[self.at..];
+        // Lengths have few digits: a loop beats a search that is made for long lines.
+        let Some(end) = rest
+            .iter()
+            .take(limits::LENGTH_DIGITS)
+            .position(|&b| b == b'\r')
+        else {
+            return match rest.len() > limits::LENGTH_DIGITS {
+                true => Err(Fault::new(too_big)),
+                false => Ok(None),
+            };
+        };
+        match rest.get(end + 1) {
+            None => Ok(None),
+            Some(b'\n') => {
+                self.at += end + 2;
+                Ok(Some(&rest[..end]))
+            }
+            Some(_) => Err(Fault::new("expected LF after CR")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The arguments of every request in the bytes, when they come in pieces of the given sizes.
+    fn read(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Vec<Vec<u8>>>, Fault> {
+        let mut decoder = Decoder::default();
+        let (mut buffer, mut requests) = (Vec::new(), Vec::new());
+        let mut rest = bytes;
+        let mut sizes = pieces.iter().cycle();
+        while !rest.is_empty() {
+            let size = sizes
+                .next()
+                .copied()
+                .unwrap_or(usize::MAX)
+                .clamp(1, rest.len());
+            buffer.extend_from_slice(&rest[..size]);
+            rest = &rest[size..];
+            while let Some(length) = decoder.decode(&buffer)? {
+                let (raw, args) = decoder.request(&buffer);
+                let arg = |a: &Arg| raw[a.start as usize..a.end as usize].to_vec();
+                requests.push(args.iter().map(arg).collect());
+                buffer.drain(..length);
+            }
+        }
+        Ok(requests)
+    }
+
+    fn texts(requests: Vec<Vec<Vec<u8>>>) -> Vec<Vec<String>> {
+        let text = |b: Vec<u8>| String::from_utf8_lossy(&b).into_owned();
+        requests
+            .into_iter()
+            .map(|r| r.into_iter().map(text).collect())
+            .collect()
+    }
+
+    #[test]
+    fn requests_are_found() {
+        for (bytes, requests) in [
+            ("*1\r\n$4\r\nPING\r\n", vec![vec!["PING"]]),
+            ("*2\r\n$3\r\nGET\r\n$0\r\n\r\n", vec![vec!["GET", ""]]),
+            (
+                "*2\r\n$3\r\nGET\r\n$4\r\n\r\n\r\n\r\n",
+                vec![vec!["GET", "\r\n\r\n"]],
+            ),
+            ("PING\r\nGET  a\n", vec![vec!["PING"], vec!["GET", "a"]]),
+            (
+                "*0\r\n*-1\r\n\r\nPING\r\n",
+                vec![vec![], vec![], vec![], vec!["PING"]],
+            ),
+            (
+                "set 'a b' \"\\x41\\n\"\r\n",
+                vec![vec!["set", "a b", "A\n"]],
+            ),
+        ] {
+            assert_eq!(
+                texts(read(bytes.as_bytes(), &[]).unwrap()),
+                requests,
+                "{bytes:?}"
+            );
+            assert_eq!(
+                texts(read(bytes.as_bytes(), &[1]).unwrap()),
+                requests,
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (bytes, fault) in [
+            ("*x\r\n", "invalid multibulk length"),
+            ("*01\r\n", "invalid multibulk length"),
+            ("*1048577\r\n", "invalid multibulk length"),
+            ("*1\r\nPING\r\n", "expected '$', got 'P'"),
+            ("*1\r\n$-1\r\n", "invalid bulk length"),
+            ("*1\r\n$536870913\r\n", "invalid bulk length"),
+            ("*1\r\n$4\r\nPINGxx", "expected CRLF after bulk string"),
+            (
+                "*1111111111111111111111111111111111111",
+                "too big mbulk count string",
+            ),
+            (
+                "*1\r\n$111111111111111111111111111111111",
+                "too big bulk count string",
+            ),
+            ("get 'a\r\n", "unbalanced quotes in request"),
+        ] {
+            assert_eq!(
+                read(bytes.as_bytes(), &[]),
+                Err(Fault::new(fault)),
+                "{bytes:?}"
+            );
+        }
+        let long = vec![b'a'; limits::LINE_BYTES + 1];
+        assert_eq!(
+            read(&long, &[1000]),
+            Err(Fault::new("too big inline request"))
+        );
+    }
+
+    fn request() -> impl Strategy<Value = Vec<u8>> {
+        let arg = prop::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![
+            prop::collection::vec(arg, 0..6).prop_map(|args| {
+                let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
+                for arg in args {
+                    bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+                    bytes.extend_from_slice(&arg);
+                    bytes.extend_from_slice(b"\r\n");
+                }
+                bytes
+            }),
+            "[a-z'\" \\\\x0-9]{0,20}\r\n".prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 0..20),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_changes_nothing(
+            requests in prop::collection::vec(request(), 0..6),
+            pieces in prop::collection::vec(1usize..30, 1..8),
+        ) {
+            let bytes = requests.concat();
+            prop_assert_eq!(read(&bytes, &pieces), read(&bytes, &[]));
+        }
+    }
+}

@@ -1,0 +1,774 @@
+//! The command table and everything that is said from it, against a real redis-server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command as Program, Stdio};
+use std::time::{Duration, Instant};
+
+use heeler::command::pattern::matches;
+use heeler::command::{
+    Arg, Command, Flags, Id, Keys, Reply, Room, Spec, Split, TABLE, describe, find, resolve,
+    subcommands,
+};
+
+/// Bytes that Redis answers to a request, errors and all, must be those that the table's own
+/// functions make.
+#[test]
+fn unknown_words_and_wrong_numbers_of_arguments_get_the_texts_of_redis() {
+    let mut redis = Redis::start();
+    let a = |n: usize| "a".repeat(n);
+    let long = [a(50), a(50), a(50), a(50)];
+    let long: Vec<&[u8]> = long.iter().map(|a| a.as_bytes()).collect();
+    for tail in 120..132 {
+        redis.same_error(&[b"foo", a(tail).as_bytes(), b"second", b"third"]);
+    }
+    for name in [1, 127, 128, 129, 1000] {
+        redis.same_error(&[a(name).as_bytes(), b"x"]);
+        redis.same_error(&[b"config", a(name).as_bytes(), b"x"]);
+    }
+    redis.same_error(&[&[b"foo".as_slice()][..], &long].concat());
+    let requests: &[&[&[u8]]] = &[
+        &[b"foo"],
+        &[b"foo", b"a", b"b"],
+        &[b"", b""],
+        &[b"foo", b"", b"b"],
+        &[b"f\xffo", b"\x01\x80", b"it's \"q\""],
+        &[b"a\0b", b"c\0d", b"e"],
+        &[b"two\nlines\r", b"\r\n"],
+        &["größe".as_bytes(), "ключ".as_bytes()],
+        &[b"config|get", b"x"],
+        &[b"config|get|x"],
+        &[b"get|x", b"y"],
+        &[b"ge"],
+        &[b"gett", b"y"],
+        &[b"CONFIG"],
+        &[b"config", b"x"],
+        &[b"Config", b"Zz", b"y"],
+        &[b"config", b""],
+        &[b"config", b"nosuch\0", b"x"],
+        &[b"config", b"x\r\n\xff"],
+        &[b"command", b"x"],
+        &[b"config", b"get"],
+        &[b"CoNfIg", b"GeT"],
+        &[b"object", b"encoding"],
+        &[b"object", b"encoding", b"a", b"b"],
+        &[b"memory", b"usage"],
+        &[b"get"],
+        &[b"GET", b"a", b"b"],
+        &[b"mset", b"a"],
+        &[b"restore-asking", b"a"],
+        &[b"BITFIELD_RO"],
+    ];
+    for request in requests {
+        redis.same_error(request);
+    }
+}
+
+#[test]
+fn names_are_found_in_any_case() {
+    for spec in TABLE {
+        for name in [spec.name.to_uppercase(), spec.name.to_lowercase()] {
+            let words: Vec<&[u8]> = name.split('|').map(str::as_bytes).collect();
+            let found = resolve(words[0], words.get(1).copied());
+            assert_eq!(found.map(|s| s.id), Ok(spec.id), "{name}");
+        }
+    }
+}
+
+/// Each of the ten elements of each command and subcommand: name, arity, flags, first and last key,
+/// step, categories, tips, key specifications, subcommands.
+#[test]
+fn every_line_says_what_redis_says() {
+    let mut redis = Redis::start();
+    let theirs = by_name(&redis.ask(&[b"COMMAND"]));
+    let ours = by_name(&described(&[b"COMMAND"], |_| true));
+    assert!(
+        theirs.len() > 300,
+        "redis-server tells of {} lines only",
+        theirs.len()
+    );
+    let names = |of: &BTreeMap<String, Value>| of.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&ours), names(&theirs));
+    assert_eq!(ours.len(), TABLE.len());
+    for (name, line) in &theirs {
+        assert_eq!(ours[name], *line, "{name}");
+    }
+}
+
+#[test]
+fn keys_and_their_uses_are_found_as_redis_finds_them() {
+    let mut redis = Redis::start();
+    for line in COMMAND_LINES {
+        let words: Vec<&[u8]> = line
+            .split(' ')
+            .map(|w| w.trim_matches('"').as_bytes())
+            .collect();
+        for subcommand in [b"getkeys".as_slice(), b"GETKEYSANDFLAGS"] {
+            let request = [&[b"COMMAND".as_slice(), subcommand], words.as_slice()].concat();
+            let theirs = redis.ask(&request);
+            let ours = match Request::new(&request).resolve() {
+                Ok(command) => Value::from(&describe(&command, |_| true)),
+                Err(reply) => Value::from(&reply),
+            };
+            assert_eq!(ours.sorted(), theirs.sorted(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_commands_are_those_of_redis() {
+    let mut redis = Redis::start();
+    let requests: &[&str] = &[
+        "COMMAND COUNT",
+        "COMMAND LIST",
+        "command list filterby module json",
+        "COMMAND LIST FILTERBY ACLCAT nosuch",
+        "COMMAND LIST FILTERBY ACLCAT @geo",
+        "COMMAND LIST FILTERBY ACLCAT GEO",
+        "COMMAND LIST FILTERBY ACLCAT dangerous",
+        "COMMAND LIST FILTERBY PATTERN *",
+        "COMMAND LIST FILTERBY PATTERN GE[a-t]*",
+        "COMMAND LIST FILTERBY PATTERN config|*",
+        "COMMAND LIST FILTERBY PATTERN nosuch*",
+        "COMMAND LIST FILTERBY PATTERN a b",
+        "COMMAND LIST FILTERBY nosuch a",
+        "COMMAND LIST FILTERBY",
+        "COMMAND LIST nosuch",
+        "COMMAND INFO",
+    ];
+    for line in requests {
+        let request: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let ours = described(&request, |_| true);
+        let theirs = redis.ask(&request);
+        assert_eq!(
+            ours.sorted_throughout(),
+            theirs.sorted_throughout(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn commands_are_described_in_the_order_asked() {
+    let mut redis = Redis::start();
+    for line in [
+        "COMMAND INFO get SET config|get",
+        "COMMAND INFO nosuch get get|x config|nosuch config|get|x |get object|ENCODING",
+    ] {
+        let request: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let ours = described(&request, |_| true);
+        assert_eq!(ours.sorted(), redis.ask(&request).sorted(), "{line}");
+    }
+}
+
+#[test]
+fn help_in_words_has_the_facts_of_redis() {
+    let mut redis = Redis::start();
+    for request in [
+        &[b"COMMAND".as_slice(), b"DOCS"][..],
+        &[
+            b"command",
+            b"docs",
+            b"GET",
+            b"nosuch",
+            b"config|get",
+            b"object",
+        ],
+        &[b"command", b"docs", b"nosuch"],
+    ] {
+        let theirs = docs_by_name(&redis.ask(request));
+        let ours = docs_by_name(&described(request, |_| true));
+        let names = |of: &BTreeMap<String, Doc>| of.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&ours), names(&theirs));
+        for (name, doc) in &theirs {
+            let own = &ours[name];
+            assert_eq!(own["since"], doc["since"], "{name}");
+            assert_eq!(own["group"], doc["group"], "{name}");
+            assert!(
+                !own["summary"].is_empty() && own["summary"].len() <= 80,
+                "{name}"
+            );
+            let complexity = own.get("complexity").map_or("", String::as_str);
+            let theirs = doc.get("complexity").map_or("", String::as_str);
+            assert!(
+                theirs.starts_with(complexity),
+                "{name}: {complexity}, {theirs}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_door_tells_only_of_what_it_serves() {
+    let door = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet | Id::CommandCount);
+    let names = |of: &[&str]| {
+        Value::Array(
+            of.iter()
+                .map(|n| Value::Bulk(n.as_bytes().to_vec()))
+                .collect(),
+        )
+    };
+    let ask = |line: &str| {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        described(&words, door)
+    };
+    assert_eq!(ask("COMMAND COUNT"), Value::Int(3));
+    let lines = ["get", "command", "command|count", "config", "config|get"];
+    assert_eq!(ask("COMMAND LIST"), names(&lines));
+    assert_eq!(by_name(&ask("COMMAND")).len(), 5);
+    assert_eq!(docs_by_name(&ask("COMMAND DOCS")).len(), 5);
+    assert_eq!(by_name(&ask("COMMAND INFO config")).len(), 2);
+    assert_eq!(ask("COMMAND INFO set"), Value::Array(vec![Value::Null]));
+    assert_eq!(ask("COMMAND DOCS set"), Value::Map(vec![]));
+    let refused = Value::Error(b"ERR Invalid command specified".to_vec());
+    assert_eq!(ask("COMMAND GETKEYS set a b"), refused);
+    assert_eq!(ask("COMMAND GETKEYS get a"), names(&["a"]));
+}
+
+#[test]
+fn a_door_answers_what_it_does_not_serve_as_if_it_were_not_in_the_table() {
+    let served = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet);
+    let table: &[(&str, &str)] = &[
+        (
+            "Dump k",
+            "ERR unknown command 'Dump', with args beginning with: 'k' ",
+        ),
+        (
+            "dump",
+            "ERR unknown command 'dump', with args beginning with: ",
+        ),
+        (
+            "config set a b",
+            "ERR unknown subcommand 'set'. Try CONFIG HELP.",
+        ),
+        (
+            "config nosuch",
+            "ERR unknown subcommand 'nosuch'. Try CONFIG HELP.",
+        ),
+        (
+            "config get",
+            "ERR wrong number of arguments for 'config|get' command",
+        ),
+        (
+            "acl nosuch",
+            "ERR unknown command 'acl', with args beginning with: 'nosuch' ",
+        ),
+        (
+            "acl whoami",
+            "ERR unknown command 'acl', with args beginning with: 'whoami' ",
+        ),
+        ("get", "ERR wrong number of arguments for 'get' command"),
+    ];
+    for (line, text) in table {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let request = Request::new(&words);
+        let refused = Command::resolve_for(&request.raw, &request.args, served).unwrap_err();
+        assert_eq!(refused, Reply::error(*text), "{line}");
+        if let Ok(command) = request.resolve()
+            && !served(command.spec)
+        {
+            assert_eq!(command.unknown(served), refused, "{line}");
+        }
+    }
+}
+
+/// A proxy can spread a command over servers only by what the table says of its keys.
+#[test]
+fn every_split_fits_the_keys() {
+    for spec in TABLE {
+        let run = matches!(spec.keys, Keys::Range(1, -1, _));
+        let keyless = spec.keys == Keys::Keyless;
+        let fits = match spec.split {
+            Split::Sum => run && spec.uses.len() == 1,
+            Split::Gather => run && !spec.is_write(),
+            Split::AllOk => spec.keys == Keys::Range(1, -1, 2),
+            Split::Whole => !keyless || spec.is_container(),
+            Split::EverySum | Split::EveryGather | Split::EveryOk | Split::Here => keyless,
+            Split::Never => true,
+        };
+        assert!(fits, "{}: {:?} with {:?}", spec.name, spec.split, spec.keys);
+        let blocks = spec.flags.has(Flags::BLOCKING) && spec.split != Split::Never;
+        assert!(!blocks, "{} would hold up a shared connection", spec.name);
+    }
+}
+
+#[test]
+fn a_container_is_served_where_one_of_its_subcommands_is() {
+    for spec in TABLE.iter().filter(|s| s.is_container()) {
+        let parts = subcommands(spec);
+        let on_node = parts.iter().any(|s| s.room != Room::Absent);
+        assert_eq!(
+            spec.room != Room::Absent,
+            on_node,
+            "{} on a node",
+            spec.name
+        );
+        let on_proxy = parts.iter().any(|s| s.split != Split::Never);
+        assert_eq!(
+            spec.split != Split::Never,
+            on_proxy,
+            "{} on a proxy",
+            spec.name
+        );
+    }
+}
+
+/// Patterns made at random from the bytes that mean something, each asked of `KEYS` and of
+/// `COMMAND`'s own matcher.
+#[test]
+fn patterns_match_what_they_match_in_redis() {
+    const BYTES: &[u8] = b"aabbcAZ**?[]^-\\\x80\xff";
+    let mut redis = Redis::start();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut draw = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 33) as usize % below
+    };
+    let mut word = |longest: usize| -> Vec<u8> {
+        (0..draw(longest + 1))
+            .map(|_| BYTES[draw(BYTES.len())])
+            .collect()
+    };
+    let mut matched = 0;
+    for _ in 0..200 {
+        let keys: BTreeSet<Vec<u8>> = (0..20).map(|_| word(5)).collect();
+        redis.ask(&[b"FLUSHALL"]);
+        for key in &keys {
+            redis.ask(&[b"SET", key, b""]);
+        }
+        for _ in 0..50 {
+            let pattern = word(8);
+            let fits = keys.iter().filter(|key| matches(&pattern, key, false));
+            let ours: Vec<Value> = fits.cloned().map(Value::Bulk).collect();
+            matched += ours.len();
+            let theirs = redis.ask(&[b"KEYS", &pattern]).sorted_throughout();
+            assert_eq!(
+                Value::Array(ours).sorted(),
+                theirs,
+                "{:?}",
+                pattern.escape_ascii()
+            );
+        }
+    }
+    assert!(matched > 1000, "the patterns match {matched} keys only");
+}
+
+/// Command lines whose keys are asked of the server.
+const COMMAND_LINES: &[&str] = &[
+    "get a",
+    "GET a b",
+    "set a b",
+    "set a b get",
+    "set a b GET ex 1",
+    "nosuch a",
+    "mset a 1 b 2",
+    "mset a 1 b",
+    "msetnx a 1",
+    "mget a",
+    "del a b c",
+    "touch a a",
+    "getex a",
+    "lcs a b len",
+    "bitop and d a b",
+    "bitop not d a",
+    "bitfield a get u8 0",
+    "bitfield a get u8 0 set u8 0 1",
+    "bitfield a overflow sat get u8 0",
+    "bitfield a incrby u8 0 1",
+    "bitfield_ro a get u8 0",
+    "rename a b",
+    "copy a b db 1",
+    "object encoding k",
+    "object help",
+    "object nosuch",
+    "memory usage k samples 3",
+    "dump k",
+    "restore-asking k 0 x",
+    "sort a",
+    "sort a store b store c",
+    "sort a limit 0 store b",
+    "sort a LIMIT 0 1 STORE b",
+    "sort a get store store b",
+    "sort a by store store b get #",
+    "sort a store",
+    "sort a limit store",
+    "sort_ro a store b",
+    "migrate h 1 k 0 1",
+    r#"migrate h 1 "" 0 1 keys a b"#,
+    r#"migrate h 1 "" 0 1 copy replace KEYS a"#,
+    r#"migrate h 1 "" 0 1 auth keys keys a"#,
+    r#"migrate h 1 "" 0 1 auth2 keys keys keys a"#,
+    r#"migrate h 1 "" 0 1 copy"#,
+    "migrate h 1 k 0 1 keys a",
+    r#"migrate h 1 "" 0 1 keys"#,
+    r#"migrate h 1 "" 0 1 nosuch keys a"#,
+    "lmpop 2 a b left",
+    "lmpop 3 a b left",
+    "blmpop 0 2 a b left",
+    "blpop a b 0",
+    "blpop a 0",
+    "brpoplpush a b 0",
+    "lmove a b left right",
+    "smove a b c",
+    "sintercard 1 a",
+    "sdiffstore d a b",
+    "sinterstore d a",
+    "zunionstore d 2 a b",
+    "zunionstore d 3 a b",
+    "zunionstore d x a b",
+    "zunionstore d 0 a b",
+    "zunionstore d -1 a b",
+    "zunionstore d 99999999999999999999 a",
+    "zdiff 2 a b",
+    "zdiff 1 a b",
+    "zinter 2 a",
+    "zintercard 2 a b limit 1",
+    "zmpop 1 a min",
+    "bzmpop 0 1 a min",
+    "bzpopmin a b c 0",
+    "zrangestore d s 0 1",
+    "pfcount a b",
+    "pfmerge d a b",
+    "pfdebug encoding k",
+    "geosearchstore d s fromlonlat 1 2 byradius 1 m",
+    "georadius k 1 2 3 m",
+    "georadius k 1 2 3 m store a",
+    "georadius k 1 2 3 m StoreDist a",
+    "georadius k 1 2 3 m store",
+    "georadius k 1 2 3 m store store",
+    "georadius k 1 2 3 m store store x",
+    "georadius_ro k 1 2 3 m store a",
+    "georadiusbymember k m 1 km store a",
+    "georadiusbymember k store 2 m store a",
+    "georadiusbymember store m 1 km",
+    "xread count 1 streams a b 0 0",
+    "xread streams a b 0",
+    "xread streams a",
+    "xread block 0 count 1 a",
+    "xread nosuch STREAMS a b",
+    "xread streams streams streams",
+    "xreadgroup group g c streams a >",
+    "xreadgroup group g c count 1 noack streams a b > >",
+    "xreadgroup group streams c streams a >",
+    "xgroup create k g 0",
+    "xinfo stream k full",
+    "watch a b",
+    "eval s 2 a b c",
+    "eval s 3 a b",
+    "eval s 0",
+    "eval s -1 a",
+    "eval s x a",
+    "eval_ro s 1 a",
+    "evalsha s 1 a",
+    "fcall f 2 a b",
+    "ssubscribe a b",
+    "spublish a b",
+    "publish a b",
+    "config get x",
+    "command info x",
+    "ping x",
+    "scan 0",
+    "swapdb 0 1",
+    "get",
+    "config",
+];
+
+/// What this house says to a request that the table knows.
+fn described(words: &[&[u8]], served: impl Fn(&Spec) -> bool) -> Value {
+    let request = Request::new(words);
+    let command = request.resolve().expect("a request that the table knows");
+    Value::from(&describe(&command, served))
+}
+
+/// The entries of `COMMAND`'s answer by name, subcommands beside their containers, sets sorted.
+fn by_name(entries: &Value) -> BTreeMap<String, Value> {
+    let Value::Array(entries) = entries else {
+        panic!("no array of commands: {entries:?}")
+    };
+    let mut lines = BTreeMap::new();
+    for entry in entries {
+        let Value::Array(elements) = entry else {
+            panic!("no command: {entry:?}")
+        };
+        let [Value::Bulk(name), .., parts] = elements.as_slice() else {
+            panic!("no command: {elements:?}")
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
+        if let Value::Array(_) = parts {
+            lines.extend(by_name(parts));
+        }
+        let line = Value::Array(elements[..9].to_vec()).sorted();
+        assert!(
+            lines.insert(name.clone(), line).is_none(),
+            "{name} is there twice"
+        );
+    }
+    lines
+}
+
+type Doc = BTreeMap<String, String>;
+
+/// The texts of `COMMAND DOCS`'s answer by name, subcommands beside their containers.
+fn docs_by_name(docs: &Value) -> BTreeMap<String, Doc> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let Value::Map(docs) = docs else {
+        panic!("no map of commands: {docs:?}")
+    };
+    let mut found = BTreeMap::new();
+    for (name, facts) in docs {
+        let (Value::Bulk(name), Value::Map(facts)) = (name, facts) else {
+            panic!("no command: {name:?} {facts:?}")
+        };
+        let mut doc = Doc::new();
+        for (fact, value) in facts {
+            match (fact, value) {
+                (Value::Bulk(fact), Value::Bulk(value)) => {
+                    doc.insert(text(fact), text(value));
+                }
+                (Value::Bulk(fact), parts) if fact == b"subcommands" => {
+                    found.extend(docs_by_name(parts));
+                }
+                _ => {}
+            }
+        }
+        found.insert(text(name), doc);
+    }
+    found
+}
+
+/// The index by which a name is found must not take one name for another.
+#[test]
+fn a_name_with_one_wrong_byte_is_not_found() {
+    let known = |name: &[u8]| {
+        TABLE
+            .iter()
+            .find(|s| !s.is_subcommand() && s.name.as_bytes().eq_ignore_ascii_case(name))
+    };
+    let check = |name: &[u8]| {
+        let found = find(name).map(|s| s.id);
+        assert_eq!(
+            found,
+            known(name).map(|s| s.id),
+            "{:?}",
+            name.escape_ascii()
+        );
+    };
+    for spec in TABLE {
+        let name = spec.name.as_bytes();
+        for at in 0..name.len() {
+            let near = (0..8).map(|bit| name[at] ^ (1 << bit));
+            for byte in near.chain([0, b'|', 0xff]) {
+                let mut wrong = name.to_vec();
+                wrong[at] = byte;
+                check(&wrong);
+            }
+            check(&name[..at]);
+            check(&name[at..]);
+        }
+        check(&[name, b"\0"].concat());
+        check(&[name, name].concat());
+    }
+}
+
+/// A request as a wire would hand it on: RESP bytes and the places of the words in them.
+struct Request {
+    raw: Vec<u8>,
+    args: Vec<Arg>,
+}
+
+impl Request {
+    fn new(words: &[&[u8]]) -> Request {
+        let mut raw = format!("*{}\r\n", words.len()).into_bytes();
+        let mut args = Vec::new();
+        for word in words {
+            raw.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            let start = raw.len() as u32;
+            raw.extend_from_slice(word);
+            args.push(Arg {
+                start,
+                end: raw.len() as u32,
+            });
+            raw.extend_from_slice(b"\r\n");
+        }
+        Request { raw, args }
+    }
+
+    fn resolve(&self) -> Result<Command<'_>, Reply> {
+        Command::resolve(&self.raw, &self.args)
+    }
+}
+
+/// What a server answers, or what a [`Reply`] says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Null,
+    Status(Vec<u8>),
+    Error(Vec<u8>),
+    Int(i64),
+    Bulk(Vec<u8>),
+    Text(String),
+    Array(Vec<Value>),
+    Map(Vec<(Value, Value)>),
+    Set(Vec<Value>),
+}
+
+impl Value {
+    /// The same, with sets and maps in one order; arrays keep theirs.
+    fn sorted(self) -> Value {
+        let all = |of: Vec<Value>| of.into_iter().map(Value::sorted);
+        match self {
+            Value::Set(of) => Value::Set(all(of).collect::<BTreeSet<_>>().into_iter().collect()),
+            Value::Array(of) => Value::Array(all(of).collect()),
+            Value::Map(of) => {
+                let of = of.into_iter().map(|(k, v)| (k.sorted(), v.sorted()));
+                Value::Map(of.collect::<BTreeMap<_, _>>().into_iter().collect())
+            }
+            single => single,
+        }
+    }
+
+    /// The same, with arrays in one order too: for lists that Redis gives in the order of its hash
+    /// table.
+    fn sorted_throughout(self) -> Value {
+        match self.sorted() {
+            Value::Array(of) => {
+                let mut of: Vec<_> = of.into_iter().map(Value::sorted_throughout).collect();
+                of.sort();
+                Value::Array(of)
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<&Reply> for Value {
+    fn from(reply: &Reply) -> Value {
+        let all = |of: &[Reply]| of.iter().map(Value::from).collect();
+        match reply {
+            Reply::Status(s) => Value::Status(s.as_bytes().to_vec()),
+            Reply::Error(e) => Value::Error(e.as_bytes().to_vec()),
+            Reply::Int(n) => Value::Int(*n),
+            Reply::Bulk(b) => Value::Bulk(b.to_vec()),
+            Reply::Null | Reply::NullArray => Value::Null,
+            Reply::Array(of) => Value::Array(all(of)),
+            Reply::Set(of) => Value::Set(all(of)),
+            Reply::Map(of) => Value::Map(of.iter().map(|(k, v)| (k.into(), v.into())).collect()),
+            Reply::Raw(raw) => read_value(&mut raw.as_ref()),
+            Reply::Double(_) | Reply::Bool(_) | Reply::Text(_) => panic!("not here: {reply:?}"),
+        }
+    }
+}
+
+fn read_value(from: &mut impl BufRead) -> Value {
+    let mut line = Vec::new();
+    from.read_until(b'\n', &mut line)
+        .expect("a line of the server's reply");
+    let body = line
+        .strip_suffix(b"\r\n")
+        .expect("a line that ends in CR LF");
+    let (kind, text) = body.split_first().expect("a line that is not empty");
+    let number = || std::str::from_utf8(text).unwrap().parse::<i64>().unwrap();
+    let mut next = |_| read_value(from);
+    match kind {
+        b'+' => Value::Status(text.to_vec()),
+        b'-' => Value::Error(text.to_vec()),
+        b':' => Value::Int(number()),
+        b'_' => Value::Null,
+        b'*' | b'$' if number() < 0 => Value::Null,
+        b'*' => Value::Array((0..number()).map(next).collect()),
+        b'~' => Value::Set((0..number()).map(next).collect()),
+        b'%' => Value::Map((0..number()).map(|i| (next(i), next(i))).collect()),
+        b'$' => Value::Bulk(read_bytes(from, number())),
+        b'=' => Value::Text(String::from_utf8(read_bytes(from, number())).expect("UTF-8")),
+        _ => panic!("unexpected reply line {:?}", String::from_utf8_lossy(&line)),
+    }
+}
+
+fn read_bytes(from: &mut impl BufRead, length: i64) -> Vec<u8> {
+    let mut bytes = vec![0; length as usize + 2];
+    from.read_exact(&mut bytes).expect("a bulk string");
+    bytes.truncate(bytes.len() - 2);
+    bytes
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("the port's number").port()
+}
+
+/// A redis-server of this test's own, killed when the test is done.
+struct Redis {
+    child: Child,
+    connection: BufReader<TcpStream>,
+}
+
+impl Redis {
+    /// Tries a few ports: between the look for a free one and its use another may take it.
+    fn start() -> Redis {
+        (0..10)
+            .find_map(|_| Redis::start_on(free_port()))
+            .expect("redis-server found no free port in ten tries")
+    }
+
+    fn start_on(port: u16) -> Option<Redis> {
+        let mut child = Program::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server must be installed for this test (Debian: redis-server)");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while child
+            .try_wait()
+            .expect("to ask after redis-server")
+            .is_none()
+        {
+            if let Ok(connection) = TcpStream::connect(("127.0.0.1", port)) {
+                let connection = BufReader::new(connection);
+                let mut redis = Redis { child, connection };
+                return redis.is_the_child().then_some(redis);
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("redis-server did not answer on port {port}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    /// Changes to RESP3, and makes sure that no other server took the port.
+    fn is_the_child(&mut self) -> bool {
+        self.ask(&[b"HELLO", b"3"]);
+        let process = format!("process_id:{}\r\n", self.child.id());
+        matches!(self.ask(&[b"INFO", b"server"]), Value::Text(info) if info.contains(&process))
+    }
+
+    fn ask(&mut self, words: &[&[u8]]) -> Value {
+        let request = Request::new(words);
+        self.connection
+            .get_mut()
+            .write_all(&request.raw)
+            .expect("to write to redis-server");
+        read_value(&mut self.connection)
+    }
+
+    fn same_error(&mut self, words: &[&[u8]]) {
+        let theirs = self.ask(words);
+        let shown: Vec<_> = words.iter().map(|w| String::from_utf8_lossy(w)).collect();
+        let request = Request::new(words);
+        let ours = request.resolve().expect_err("a request that Redis refuses");
+        assert!(ours.is_error());
+        assert_eq!(Value::from(&ours), theirs, "{shown:?}");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
