@@ -177,8 +177,7 @@ impl Door {
         let reply = match commands {
             Err(refused) => refused,
             Ok(commands) => {
-                let is_of_store =
-                    |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+                let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
                 let of_store: Vec<OwnedCommand> =
                     commands.iter().filter(|c| is_of_store(c)).cloned().collect();
                 match store.transaction(now, &watched, &of_store) {

@@ -57,9 +57,8 @@ pub fn service(
 ) -> Service {
     let (store, process) = (store.clone(), process.clone());
     let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp3 };
-    let door = move |_: &_| {
-        Door::new(Behind::Node(store.clone()), process.clone(), greeting, run::seed())
-    };
+    let door =
+        move |_: &_| Door::new(Behind::Node(store.clone()), process.clone(), greeting, run::seed());
     Service { name: name.into(), listener, door: Box::new(door) }
 }
 

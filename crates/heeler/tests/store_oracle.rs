@@ -155,11 +155,7 @@ struct Pair {
 
 impl Pair {
     fn start() -> Pair {
-        Pair {
-            redis: Redis::start(),
-            store: Store::new(42),
-            history: Vec::new(),
-        }
+        Pair { redis: Redis::start(), store: Store::new(42), history: Vec::new() }
     }
 
     /// Sends a command to both, and compares what comes back.
@@ -512,7 +508,8 @@ const BITS: &str = r#"
     EXISTS f
     BITFIELD f SET u8 0 255 GET u8 0 INCRBY u8 0 1
     BITFIELD f SET i8 0 -1 GET i8 0 GET u8 0 GET u4 #1
-    BITFIELD f OVERFLOW SAT INCRBY u8 0 100 OVERFLOW FAIL INCRBY u8 0 100 OVERFLOW WRAP INCRBY u8 0 200
+    BITFIELD f OVERFLOW SAT INCRBY u8 0 100 OVERFLOW FAIL INCRBY u8 0 100
+    BITFIELD f INCRBY u8 0 100 OVERFLOW WRAP INCRBY u8 0 200
     BITFIELD f OVERFLOW FAIL SET u2 100 5
     BITFIELD f OVERFLOW SAT SET u2 100 -1
     BITFIELD f OVERFLOW SAT SET i5 100 -100 SET i5 100 100
@@ -790,13 +787,7 @@ fn a_scan_finds_the_keys_that_redis_has() {
     for i in 0..3_000 {
         pair.line(&format!("SET key:{i} {i}"));
     }
-    for options in [
-        "",
-        " COUNT 1",
-        " COUNT 777",
-        " MATCH key:*7*",
-        " TYPE string COUNT 100",
-    ] {
+    for options in ["", " COUNT 1", " COUNT 777", " MATCH key:*7*", " TYPE string COUNT 100"] {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeSet::new());
         loop {
             let line = format!("SCAN {cursor}{options}");
@@ -816,11 +807,7 @@ fn a_scan_finds_the_keys_that_redis_has() {
                 break;
             }
         }
-        let pattern = if options.contains("MATCH") {
-            "key:*7*"
-        } else {
-            "*"
-        };
+        let pattern = if options.contains("MATCH") { "key:*7*" } else { "*" };
         let keys = Reply::Array(found.iter().map(Reply::bulk).collect());
         let mut found = Vec::new();
         encode(&keys, &mut found);
@@ -876,15 +863,7 @@ impl Random {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        word(self.one(&[
-            "a",
-            "b",
-            "c",
-            "d",
-            "key:with:a:longer:name",
-            "\\x00\\xff",
-            "\"\"",
-        ]))
+        word(self.one(&["a", "b", "c", "d", "key:with:a:longer:name", "\\x00\\xff", "\"\""]))
     }
 
     fn value(&mut self) -> Vec<u8> {
@@ -935,9 +914,7 @@ impl Random {
             4 => format!("{sign}0x{digits:x}p{}", self.below(90) as i64 - 80),
             5 => format!("{sign}{}.{}", self.below(100), self.below(100)),
             6 => format!("{sign}{digits}{digits}.{digits}"),
-            _ => self
-                .one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"])
-                .to_owned(),
+            _ => self.one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"]).to_owned(),
         };
         text.into_bytes()
     }
@@ -1011,11 +988,7 @@ impl Random {
             1 => {
                 let seconds = self.below(1_000).to_string();
                 let name = self.one(&["SETEX", "PSETEX"]);
-                let seconds = if name == "PSETEX" {
-                    seconds + "0000"
-                } else {
-                    seconds
-                };
+                let seconds = if name == "PSETEX" { seconds + "0000" } else { seconds };
                 return vec![name.into(), self.key(), seconds.into(), self.value()];
             }
             _ => vec![b"SET".to_vec(), self.key(), self.value()],
@@ -1092,11 +1065,7 @@ impl Random {
 
     fn expiry_command(&mut self) -> Vec<Vec<u8>> {
         match self.below(6) {
-            0 => vec![
-                b"EXPIRE".to_vec(),
-                self.key(),
-                self.below(1_000).to_string().into(),
-            ],
+            0 => vec![b"EXPIRE".to_vec(), self.key(), self.below(1_000).to_string().into()],
             1 => {
                 let millis = (self.below(1_000) * 10_000).to_string();
                 vec![b"PEXPIRE".to_vec(), self.key(), millis.into()]
@@ -1105,11 +1074,7 @@ impl Random {
                 let at = self.deadline();
                 let mut words = match self.below(2) {
                     0 => vec![b"EXPIREAT".to_vec(), self.key(), at.to_string().into()],
-                    _ => vec![
-                        b"PEXPIREAT".to_vec(),
-                        self.key(),
-                        (at * 1_000).to_string().into(),
-                    ],
+                    _ => vec![b"PEXPIREAT".to_vec(), self.key(), (at * 1_000).to_string().into()],
                 };
                 (0..self.below(3))
                     .for_each(|_| words.push(self.one(&["NX", "XX", "gt", "LT"]).into()));

@@ -184,7 +184,9 @@ impl Future for Connection {
         }
         match ready!(this.step(cx)) {
             Ok(()) => {}
-            Err(error) => tracing::debug!(client = %this.client.address, "connection lost: {error}"),
+            Err(error) => {
+                tracing::debug!(client = %this.client.address, "connection lost: {error}")
+            }
         }
         Poll::Ready(())
     }

@@ -65,7 +65,9 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
             let (user, _password) = (options.next(), options.next());
             // Without passwords the default user may log in with any.
             if user != Some(b"default") {
-                return Reply::error("WRONGPASS invalid username-password pair or user is disabled.");
+                return Reply::error(
+                    "WRONGPASS invalid username-password pair or user is disabled.",
+                );
             }
         } else if option.eq_ignore_ascii_case(b"setname") && options.len() >= 1 {
             name = options.next();

@@ -26,7 +26,6 @@ mod dispatch;
 mod entry;
 mod errors;
 mod expiry;
-mod glob;
 mod keys;
 mod keyspace;
 mod lcs;

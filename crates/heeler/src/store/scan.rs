@@ -7,23 +7,22 @@
 
 use super::entry::Entry;
 use super::errors::{Error, Outcome, SYNTAX};
-use super::glob::Pattern;
 use super::numbers;
 use super::shard::{LAYOUT_BITS, Shard};
 use super::view::View;
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, pattern};
 use crate::limits;
 
 /// Keys that SCAN visits if it is not told how many.
 const SCAN_COUNT: i64 = 10;
 
 pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let pattern = Pattern::new(command.arg(1));
+    let wanted = command.arg(1);
     let now = view.now();
     let mut found = Vec::new();
     view.for_each_shard(|shard| {
         let present = shard.iter().filter(|e| !e.is_expired(now));
-        let matching = present.filter(|e| pattern.matches(e.key()));
+        let matching = present.filter(|e| pattern::matches(wanted, e.key(), false));
         found.extend(matching.map(|e| Reply::bulk(e.key())));
     });
     Ok(Reply::Array(found))
@@ -32,12 +31,7 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let cursor = Cursor::parse(command.arg(1))?;
     let options = Options::parse(command)?;
-    let mut walk = Walk {
-        now: view.now(),
-        left: options.count,
-        options,
-        found: Vec::new(),
-    };
+    let mut walk = Walk { now: view.now(), left: options.count, options, found: Vec::new() };
     let next = walk.run(view, cursor);
     let mut digits = itoa::Buffer::new();
     let next = Reply::bulk(digits.format(next.map_or(0, Cursor::encode)));
@@ -135,7 +129,7 @@ impl Cursor {
 
 struct Options<'a> {
     count: usize,
-    pattern: Option<Pattern<'a>>,
+    pattern: Option<&'a [u8]>,
     kind: Option<&'a [u8]>,
 }
 
@@ -153,21 +147,18 @@ impl<'a> Options<'a> {
                         return Err(SYNTAX.into());
                     }
                 }
-                w if w.eq_ignore_ascii_case(b"match") => pattern = Some(Pattern::new(argument)),
+                w if w.eq_ignore_ascii_case(b"match") => pattern = Some(argument),
                 w if w.eq_ignore_ascii_case(b"type") => kind = Some(argument),
                 _ => return Err(SYNTAX.into()),
             }
         }
-        Ok(Options {
-            count: usize::try_from(count).unwrap_or(usize::MAX),
-            pattern,
-            kind,
-        })
+        Ok(Options { count: usize::try_from(count).unwrap_or(usize::MAX), pattern, kind })
     }
 
     fn accept(&self, entry: &Entry) -> bool {
         let kind = |kind: &[u8]| kind.eq_ignore_ascii_case(entry.kind().name().as_bytes());
-        self.kind.is_none_or(kind) && self.pattern.as_ref().is_none_or(|p| p.matches(entry.key()))
+        let key = |wanted: &[u8]| pattern::matches(wanted, entry.key(), false);
+        self.kind.is_none_or(kind) && self.pattern.is_none_or(key)
     }
 }
 
@@ -187,11 +178,7 @@ impl Walk<'_> {
             if next.is_some() {
                 return next;
             }
-            at = Cursor {
-                shard: at.shard + 1,
-                layout: 0,
-                bucket: 0,
-            };
+            at = Cursor { shard: at.shard + 1, layout: 0, bucket: 0 };
             if self.left == 0 && at.shard < limits::SHARDS {
                 return Some(at);
             }
@@ -209,11 +196,7 @@ impl Walk<'_> {
         for bucket in first..shard.buckets() {
             if self.left == 0 && !moved {
                 let layout = shard.layout();
-                return Some(Cursor {
-                    bucket,
-                    layout,
-                    ..at
-                });
+                return Some(Cursor { bucket, layout, ..at });
             }
             if let Some(entry) = shard.bucket(bucket) {
                 self.left = self.left.saturating_sub(1);
@@ -232,18 +215,11 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_number() {
-        for cursor in [
-            (0, 0, 0),
-            (1, 0, 0),
-            (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
-            (0, 5, 1),
-        ] {
+        for cursor in
+            [(0, 0, 0), (1, 0, 0), (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7), (0, 5, 1)]
+        {
             let (shard, layout, bucket) = cursor;
-            let cursor = Cursor {
-                shard,
-                layout,
-                bucket,
-            };
+            let cursor = Cursor { shard, layout, bucket };
             assert_eq!(Cursor::decode(cursor.encode()), cursor);
         }
     }

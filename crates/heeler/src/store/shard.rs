@@ -24,10 +24,7 @@ pub(super) struct Hashing {
 
 impl Hashing {
     pub(super) fn new(seed: u64) -> Hashing {
-        Hashing {
-            seed,
-            shared: SharedSeed::from_u64(seed.rotate_left(32)),
-        }
+        Hashing { seed, shared: SharedSeed::from_u64(seed.rotate_left(32)) }
     }
 
     #[inline]
@@ -83,7 +80,8 @@ impl Shard {
         self.table.get_bucket_mut(place)
     }
 
-    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved to another bucket.
+    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
+    /// to another bucket.
     pub(super) fn layout(&self) -> u32 {
         self.layout & ((1 << LAYOUT_BITS) - 1)
     }
@@ -118,9 +116,7 @@ impl Shard {
         }
         self.deadlines.change(hash, None, entry.deadline());
         self.watches.changed(entry.key());
-        let inserted = self
-            .table
-            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
+        let inserted = self.table.insert_unique(hash, entry, |e| hashing.hash(e.key()));
         inserted.bucket_index()
     }
 

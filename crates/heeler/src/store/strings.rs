@@ -162,7 +162,7 @@ pub(super) fn mset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 pub(super) fn msetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut keys = command.args(1).step_by(2);
-    if command.len() % 2 == 1 && keys.any(|key| view.slot(key).exists()) {
+    if !command.len().is_multiple_of(2) && keys.any(|key| view.slot(key).exists()) {
         return Ok(Reply::Int(0));
     }
     set_pairs(view, command)?;
@@ -170,7 +170,7 @@ pub(super) fn msetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 fn set_pairs(view: &mut View<'_>, command: &Command<'_>) -> Result<(), Error> {
-    if command.len() % 2 == 0 {
+    if command.len().is_multiple_of(2) {
         return Err(wrong_arguments(command));
     }
     for i in (1..command.len()).step_by(2) {
@@ -278,9 +278,7 @@ pub(super) fn getrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let mut buffer = itoa::Buffer::new();
     let bytes = text.bytes(&mut buffer);
-    Ok(Reply::bulk(
-        &bytes[numbers::text_range(first, last, bytes.len())],
-    ))
+    Ok(Reply::bulk(&bytes[numbers::text_range(first, last, bytes.len())]))
 }
 
 pub(super) fn strlen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
