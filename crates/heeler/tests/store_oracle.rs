@@ -127,7 +127,7 @@ fn encode(reply: &Reply, out: &mut Vec<u8>) {
         Reply::Null => out.extend(b"$-1\r\n"),
         Reply::NullArray => out.extend(b"*-1\r\n"),
         Reply::Array(items) | Reply::Set(items) => array(&items.iter().collect::<Vec<_>>(), out),
-        Reply::Map(pairs) => {
+        Reply::Map(pairs) | Reply::Pairs(pairs) => {
             let items: Vec<&Reply> = pairs.iter().flat_map(|(k, v)| [k, v]).collect();
             array(&items, out);
         }
