@@ -30,7 +30,31 @@ pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Most bytes of memory that are set aside for a value before its bytes have come.
+pub const RESERVE_BYTES: usize = 1024 * 1024;
+/// Largest buffer that an idle connection keeps, in bytes.
+pub const IDLE_BUFFER_BYTES: usize = 4 * 1024;
+/// Reads from one socket in a row before others get their turn.
+pub const READS_IN_A_ROW: usize = 4;
+/// How long a connection to a server may take to open, in milliseconds.
+pub const CONNECT_MS: u64 = 5_000;
+/// How long a graceful stop waits for clients to take their replies, in milliseconds.
+pub const STOP_MS: u64 = 10_000;
+/// Pause after a connection could not be accepted, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Most client connections at a time, if the operating system allows as many files.
+pub const CLIENTS: usize = 1_000_000;
+/// Files that are kept free for other things than clients.
+pub const SPARE_FILES: usize = 64;
 /// Longest configuration file, in bytes.
 pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
-/// Most problems of one configuration file that are reported.
+/// Most problems that are told of one configuration file.
 pub const CONFIG_PROBLEMS: usize = 100;
+/// Connections that may wait at a store's listener.
+pub const BACKLOG: u32 = 1024;
+/// Keys that the background removes in a row because their time is up.
+pub const EXPIRE_BUDGET: usize = 1000;
+/// Pause of the background when nothing more is due, in milliseconds.
+pub const EXPIRE_PAUSE_MS: u64 = 50;
+/// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
+pub const RANDOM_ELEMENTS: usize = 1024 * 1024;

@@ -9,6 +9,10 @@
 //! The value is 8 bytes of a little-endian integer, or the bytes themselves. Everything else (long
 //! strings, collections) is an [`Object`] in a box. Either way the entry is two words wide.
 
+use super::hashes::Hash;
+use super::lists::List;
+use super::sets::Set;
+use super::sorted_set::SortedSet;
 use crate::command::Blob;
 
 /// Longest string that shares its key's allocation, in bytes. A longer one owns a buffer with room
@@ -50,12 +54,36 @@ struct Boxed {
 pub(super) enum Object {
     /// A string that outgrew its key's allocation.
     Text(Vec<u8>),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    SortedSet(SortedSet),
+}
+
+impl Object {
+    /// A string that owns its bytes; they are given back if they are so few that they are better
+    /// kept beside their key.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Object, Vec<u8>> {
+        if bytes.len() > PACKED_BYTES {
+            Ok(Object::Text(bytes))
+        } else {
+            Err(bytes)
+        }
+    }
 }
 
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
+    List,
+    Set,
+    Hash,
+    SortedSet,
 }
 
 impl Kind {
@@ -63,6 +91,10 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+            Kind::SortedSet => "zset",
         }
     }
 }
@@ -161,6 +193,10 @@ impl Entry {
             Repr::Packed(_) => Kind::String,
             Repr::Boxed(boxed) => match &boxed.object {
                 Object::Text(_) => Kind::String,
+                Object::List(_) => Kind::List,
+                Object::Set(_) => Kind::Set,
+                Object::Hash(_) => Kind::Hash,
+                Object::SortedSet(_) => Kind::SortedSet,
             },
         }
     }
@@ -174,6 +210,7 @@ impl Entry {
             }
             Repr::Boxed(_) => match self.as_object()? {
                 Object::Text(bytes) => Some(Text::Raw(bytes)),
+                _ => None,
             },
         }
     }
@@ -204,6 +241,10 @@ impl Entry {
             },
             Repr::Boxed(boxed) => match &boxed.object {
                 Object::Text(_) => "raw",
+                Object::List(list) => list.encoding(),
+                Object::Set(set) => set.encoding(),
+                Object::Hash(hash) => hash.encoding(),
+                Object::SortedSet(set) => set.encoding(),
             },
         }
     }
@@ -282,16 +323,17 @@ impl Entry {
     /// one that was built piece by piece. `None` if it is no string.
     pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
         self.make_raw(len);
-        match &mut self.0 {
-            Repr::Packed(packed) => {
+        match self.0 {
+            Repr::Packed(ref mut packed) => {
                 let (_, end) = key_place(packed);
                 Some(&mut packed[end..])
             }
-            Repr::Boxed(boxed) => match &mut boxed.object {
+            Repr::Boxed(_) => match self.as_object_mut()? {
                 Object::Text(bytes) => {
                     extend_zeroed(bytes, len);
                     Some(bytes)
                 }
+                _ => None,
             },
         }
     }

@@ -13,6 +13,9 @@ use super::watch::Watches;
 /// Buckets below which a table is never made smaller.
 const SMALL_TABLE: usize = 64;
 
+/// Width of [`Shard::layout`].
+pub(super) const LAYOUT_BITS: u32 = 22;
+
 /// How keys are hashed: seeded, so that nobody outside can choose keys that collide.
 pub(super) struct Hashing {
     seed: u64,
@@ -52,7 +55,7 @@ pub(super) struct Counters {
 pub(super) struct Shard {
     table: HashTable<Entry>,
     /// Raised whenever entries may move to other buckets: see [`Shard::layout`].
-    layout: u16,
+    layout: u32,
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
     pub(super) counters: Counters,
@@ -80,9 +83,10 @@ impl Shard {
         self.table.get_bucket_mut(place)
     }
 
-    /// A number that changes whenever an entry that stays may have moved to another bucket.
-    pub(super) fn layout(&self) -> u16 {
-        self.layout
+    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
+    /// to another bucket.
+    pub(super) fn layout(&self) -> u32 {
+        self.layout & ((1 << LAYOUT_BITS) - 1)
     }
 
     /// All entries, those included that have expired.
@@ -106,6 +110,11 @@ impl Shard {
             return None;
         }
         Some(place)
+    }
+
+    /// The entry of a key. It may have expired unless [`find`](Shard::find) was called before.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        self.table.find(hash, |e| e.key() == key)
     }
 
     /// Adds an entry whose key is absent.
