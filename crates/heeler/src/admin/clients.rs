@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::session::Session;
 use crate::stats::Counters;
-use crate::wire::resp::{Protocol, integer};
+use crate::wire::resp::Protocol;
 
 /// All connections, by number.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod describe;
 mod docs;
 mod key_spec;
 mod keys;
+pub mod number;
 pub mod pattern;
 mod reply;
 mod resolve;

@@ -13,8 +13,7 @@ use super::ranking::{Ranking, Scored};
 use super::scores::{MemberRange, ScoreRange, score};
 use super::sorted_set::SortedSet;
 use super::view::View;
-use crate::command::{Command, Reply};
-use crate::wire::resp;
+use crate::command::{Command, Reply, number};
 
 pub(super) fn zadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let options = AddOptions::parse(command, false)?;
@@ -498,7 +497,7 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
     for i in scan.places() {
         if let Some((member, score)) = set.at_index(i) {
-            scan.visit(member, Some(resp::double(score).as_bytes()));
+            scan.visit(member, Some(number::double(score).as_bytes()));
         }
     }
     scan.reply()

@@ -1,7 +1,7 @@
 //! Replies to bytes.
 
-use super::{Protocol, number};
-use crate::command::Reply;
+use super::Protocol;
+use crate::command::{Reply, number};
 
 /// Writes a reply in the client's version of the protocol.
 pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {

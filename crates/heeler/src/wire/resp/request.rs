@@ -1,7 +1,7 @@
 //! Requests, read piece by piece as the bytes arrive.
 
-use super::{Fault, inline, number};
-use crate::command::Arg;
+use super::{Fault, inline};
+use crate::command::{Arg, number};
 use crate::limits;
 
 /// Finds the requests of one connection in its bytes.

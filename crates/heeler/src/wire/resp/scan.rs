@@ -1,6 +1,7 @@
 //! Replies of servers: where one ends. What is in it is left as it is.
 
-use super::{Fault, number};
+use super::Fault;
+use crate::command::number;
 use crate::limits;
 
 /// Finds the replies of one server connection in its bytes, without looking at a byte twice
