@@ -333,8 +333,7 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, client: &Client, me: u64) -> bool {
-        !self.none
-            && !(self.skip_me && client.id == me)
+        !(self.none || self.skip_me && client.id == me)
             && self.id.is_none_or(|id| id == client.id)
             && self.address.is_none_or(|a| a == client.address.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())

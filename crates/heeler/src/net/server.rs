@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -36,14 +37,14 @@ impl Service {
     }
 }
 
+/// Hands a worker a connection to the service of this number.
+type Sender = UnboundedSender<(usize, Accepted)>;
+
 /// All services of a process and the threads that serve them.
 pub struct Server {
     services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<(
-        UnboundedSender<(usize, Accepted)>,
-        std::thread::JoinHandle<()>,
-    )>,
+    workers: Vec<(Sender, JoinHandle<()>)>,
 }
 
 impl Server {
@@ -106,7 +107,7 @@ impl Server {
         drop(senders);
         self.process.clients.stop();
         let all_left = async {
-            while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+            while !threads.iter().all(JoinHandle::is_finished) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 // A connection that was on its way to its worker hears of the stop here.
                 self.process.clients.stop();
@@ -123,7 +124,7 @@ async fn accept(
     number: usize,
     services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<UnboundedSender<(usize, Accepted)>>,
+    workers: Vec<Sender>,
 ) {
     let service = &services[number];
     let Service { listener, name, .. } = service;
