@@ -103,11 +103,8 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
 }
 
 fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning = Tuning {
-        backlog: pool.backlog,
-        keepalive: pool.tcpkeepalive,
-        reuseport: pool.reuseport,
-    };
+    let tuning =
+        Tuning { backlog: pool.backlog, keepalive: pool.tcpkeepalive, reuseport: pool.reuseport };
     Listener::bind(&pool.listen, tuning)
 }
 

@@ -99,11 +99,7 @@ impl<'a> Command<'a> {
 
     /// A copy that owns its bytes, for a queue (MULTI) or a log.
     pub fn to_owned(&self) -> OwnedCommand {
-        OwnedCommand {
-            spec: self.spec,
-            raw: self.raw.into(),
-            args: self.args.into(),
-        }
+        OwnedCommand { spec: self.spec, raw: self.raw.into(), args: self.args.into() }
     }
 }
 
@@ -118,10 +114,6 @@ pub struct OwnedCommand {
 impl OwnedCommand {
     /// The command itself.
     pub fn as_command(&self) -> Command<'_> {
-        Command {
-            spec: self.spec,
-            raw: &self.raw,
-            args: &self.args,
-        }
+        Command { spec: self.spec, raw: &self.raw, args: &self.args }
     }
 }

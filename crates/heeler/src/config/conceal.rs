@@ -30,10 +30,7 @@ impl Lines {
         secrets: &[Range<usize>],
         is_key: impl Fn(&str) -> bool,
     ) -> Lines {
-        let mut lines = Lines {
-            lines: Vec::new(),
-            hidden: Vec::new(),
-        };
+        let mut lines = Lines { lines: Vec::new(), hidden: Vec::new() };
         let mut open: Option<Open> = None;
         let mut start = 0;
         for line in text.split(['\n', '\r']) {
@@ -51,9 +48,7 @@ impl Lines {
             lines.push(start, line, kept);
             start += line.len() + 1;
         }
-        lines
-            .hidden
-            .sort_by_key(|word| std::cmp::Reverse(word.len()));
+        lines.hidden.sort_by_key(|word| std::cmp::Reverse(word.len()));
         lines.hidden.dedup();
         lines
     }
@@ -64,19 +59,14 @@ impl Lines {
             self.lines.push((start, line.to_owned()));
             return;
         }
-        let words = hidden
-            .split([' ', '\t', '"', '\''])
-            .filter(|word| !word.is_empty());
+        let words = hidden.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
         self.hidden.extend(words.map(str::to_owned));
         self.lines.push((start, format!("{shown}{HIDDEN}")));
     }
 
     /// The line that holds byte `at`: where it begins, and what is shown of it.
     pub(super) fn line(&self, at: usize) -> (usize, String) {
-        let index = self
-            .lines
-            .partition_point(|(start, _)| *start <= at)
-            .saturating_sub(1);
+        let index = self.lines.partition_point(|(start, _)| *start <= at).saturating_sub(1);
         match self.lines.get(index) {
             Some((start, line)) => (*start, truncated(line.clone(), LINE_BYTES)),
             None => (0, String::new()),
@@ -86,12 +76,10 @@ impl Lines {
     /// A message without the words that may not be shown: a slip can make a password a key, or
     /// the name of a pool. Words that are too short to tell from others go where they are quoted.
     pub(super) fn scrub(&self, message: String) -> String {
-        self.hidden
-            .iter()
-            .fold(message, |message, word| match word.len() {
-                0..4 => message.replace(&format!("'{word}'"), HIDDEN),
-                _ => message.replace(word, HIDDEN),
-            })
+        self.hidden.iter().fold(message, |message, word| match word.len() {
+            0..4 => message.replace(&format!("'{word}'"), HIDDEN),
+            _ => message.replace(word, HIDDEN),
+        })
     }
 }
 
@@ -116,10 +104,7 @@ impl Open {
     fn at(line: &str) -> Option<Open> {
         let value = before_secret(line)?;
         let ends_on_its_line = ends_on_its_line(&line[value..]);
-        Some(Open {
-            indentation: indent(line),
-            ends_on_its_line,
-        })
+        Some(Open { indentation: indent(line), ends_on_its_line })
     }
 }
 
@@ -141,36 +126,20 @@ pub(super) fn pool_around(text: &str, at: usize) -> Option<String> {
     if !text[start..].starts_with([' ', '\t']) {
         return None;
     }
-    let header = text[..start]
-        .lines()
-        .rev()
-        .find(|line| is_pool_header(line))?;
-    let name = header
-        .split(" #")
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .trim_end_matches(':');
-    Some(
-        name.trim_matches(['"', '\'', '\u{feff}'])
-            .trim_end()
-            .to_owned(),
-    )
+    let header = text[..start].lines().rev().find(|line| is_pool_header(line))?;
+    let name = header.split(" #").next().unwrap_or_default().trim_end().trim_end_matches(':');
+    Some(name.trim_matches(['"', '\'', '\u{feff}']).trim_end().to_owned())
 }
 
 /// Where the line that holds byte `at` begins.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
-    text[..at]
-        .rfind(['\n', '\r'])
-        .map_or(0, |newline| newline + 1)
+    text[..at].rfind(['\n', '\r']).map_or(0, |newline| newline + 1)
 }
 
 /// The first word of a line of a file: its key, if it has one.
 pub(super) fn first_word(line: &str) -> &str {
     let line = line.trim_start_matches([' ', '\t', '?', '"', '\'', '\u{feff}']);
-    line.split([':', ' ', '\t', '"', '\''])
-        .next()
-        .unwrap_or_default()
+    line.split([':', ' ', '\t', '"', '\'']).next().unwrap_or_default()
 }
 
 fn indent(line: &str) -> usize {
@@ -211,9 +180,7 @@ fn before_secret(line: &str) -> Option<usize> {
         let secret = looks_secret(word) || (first && is_secret_key(word));
         first &= word.is_empty();
         if secret {
-            let value = line[end..]
-                .trim_start_matches(':')
-                .trim_start_matches([' ', '\t']);
+            let value = line[end..].trim_start_matches(':').trim_start_matches([' ', '\t']);
             return Some(line.len() - value.len());
         }
         from = end + line[end..].chars().next().map_or(0, char::len_utf8);
@@ -224,10 +191,7 @@ fn before_secret(line: &str) -> Option<usize> {
 /// True for a key that may well hold a password.
 fn is_secret_key(word: &str) -> bool {
     let lower = word.to_lowercase();
-    ["auth", "pass", "secret"]
-        .iter()
-        .any(|part| lower.contains(part))
-        || looks_secret(word)
+    ["auth", "pass", "secret"].iter().any(|part| lower.contains(part)) || looks_secret(word)
 }
 
 /// True for `redis_auth` and what a slip of the keyboard makes of it.
@@ -268,30 +232,13 @@ mod tests {
 
     #[test]
     fn what_follows_a_password_key_is_hidden() {
-        for key in [
-            "redis_auth",
-            "redis_auht",
-            "Redis-Auth",
-            "edis_auth",
-            "password",
-            "auth",
-        ] {
-            for text in [
-                format!("  {key}: S3"),
-                format!("  {key}:S3"),
-                format!("  {key} S3"),
-            ] {
+        for key in ["redis_auth", "redis_auht", "Redis-Auth", "edis_auth", "password", "auth"] {
+            for text in [format!("  {key}: S3"), format!("  {key}:S3"), format!("  {key} S3")] {
                 let shown = shown(&text, key);
-                assert!(
-                    shown.contains(key) && !shown.contains("S3"),
-                    "{text} {shown}"
-                );
+                assert!(shown.contains(key) && !shown.contains("S3"), "{text} {shown}");
             }
         }
-        assert_eq!(
-            shown("a: {redis_auth: S3}", "a"),
-            "a: {redis_auth: (hidden)"
-        );
+        assert_eq!(shown("a: {redis_auth: S3}", "a"), "a: {redis_auth: (hidden)");
         assert_eq!(shown("  # redis_auth: S3", "#"), "  # redis_auth: (hidden)");
         assert_eq!(quoted("md5 redis_auth:S3"), "'md5 redis_auth:(hidden)'");
     }

@@ -52,6 +52,14 @@ pub(super) enum Object {
     Text(Vec<u8>),
 }
 
+impl Object {
+    /// A string that owns its bytes; they are given back if they are so few that they are better
+    /// kept beside their key.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Object, Vec<u8>> {
+        if bytes.len() > PACKED_BYTES { Ok(Object::Text(bytes)) } else { Err(bytes) }
+    }
+}
+
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -282,12 +290,12 @@ impl Entry {
     /// one that was built piece by piece. `None` if it is no string.
     pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
         self.make_raw(len);
-        match &mut self.0 {
-            Repr::Packed(packed) => {
+        match self.0 {
+            Repr::Packed(ref mut packed) => {
                 let (_, end) = key_place(packed);
                 Some(&mut packed[end..])
             }
-            Repr::Boxed(boxed) => match &mut boxed.object {
+            Repr::Boxed(_) => match self.as_object_mut()? {
                 Object::Text(bytes) => {
                     extend_zeroed(bytes, len);
                     Some(bytes)
@@ -404,11 +412,7 @@ fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
 
 /// Lays out a packed string. The key's length fits 32 bits.
 fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[u8]> {
-    let long = if key.len() > usize::from(u8::MAX) {
-        LONG_KEY
-    } else {
-        0
-    };
+    let long = if key.len() > usize::from(u8::MAX) { LONG_KEY } else { 0 };
     let expires = if deadline.is_some() { EXPIRES } else { 0 };
     let header = KEY_LENGTH + if long == 0 { 1 } else { 4 } + usize::from(expires) * 8;
     let mut packed = Vec::with_capacity(header + key.len() + text.stored_len());

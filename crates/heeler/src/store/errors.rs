@@ -13,6 +13,8 @@ pub(super) const WRONG_TYPE: &str =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub(super) const SYNTAX: &str = "ERR syntax error";
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+pub(super) const NOT_AN_INT: &str =
+    "ERR value is out of range, value must between -2147483648 and 2147483647";
 pub(super) const NOT_A_FLOAT: &str = "ERR value is not a valid float";
 pub(super) const NO_SUCH_KEY: &str = "ERR no such key";
 pub(super) const OVERFLOW: &str = "ERR increment or decrement would overflow";

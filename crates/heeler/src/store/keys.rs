@@ -1,27 +1,26 @@
 //! Commands about keys of any type.
 
-use super::errors::Outcome;
+use super::entry::{Entry, Text};
+use super::errors::{NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
+use super::keyspace;
 use super::view::View;
 use crate::command::{Command, Reply};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let removed = command
-        .args(1)
-        .filter(|key| view.slot(key).remove().is_some());
+    let keys = command.args(1);
+    let removed = keys.filter(|key| view.slot(key).remove().is_some());
     Ok(Reply::Int(removed.count() as i64))
 }
 
 pub(super) fn exists(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let found = command
-        .args(1)
-        .filter(|key| view.slot(key).inspect().is_some());
+    let keys = command.args(1);
+    let found = keys.filter(|key| view.slot(key).inspect().is_some());
     Ok(Reply::Int(found.count() as i64))
 }
 
 pub(super) fn touch(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let found = command
-        .args(1)
-        .filter(|key| view.slot(key).read().is_some());
+    let keys = command.args(1);
+    let found = keys.filter(|key| view.slot(key).read().is_some());
     Ok(Reply::Int(found.count() as i64))
 }
 
@@ -29,4 +28,135 @@ pub(super) fn kind(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let name = slot.inspect().map_or("none", |entry| entry.kind().name());
     Ok(Reply::Status(name))
+}
+
+pub(super) fn rename(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    move_entry(view, command, true)?;
+    Ok(Reply::OK)
+}
+
+pub(super) fn renamenx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let moved = move_entry(view, command, false)?;
+    Ok(Reply::Int(i64::from(moved)))
+}
+
+/// Whether the key was renamed: not if the new name is taken and must not be replaced.
+fn move_entry(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    replace: bool,
+) -> Result<bool, super::errors::Error> {
+    let (from, to) = (command.arg(1), command.arg(2));
+    if !view.slot(from).exists() {
+        return Err(NO_SUCH_KEY.into());
+    }
+    if from == to {
+        return Ok(false);
+    }
+    if !replace && view.slot(to).exists() {
+        return Ok(false);
+    }
+    let Some(mut entry) = view.slot(from).remove() else {
+        return Ok(false);
+    };
+    entry.touch(view.now());
+    view.slot(to).set_entry(entry.renamed(to));
+    Ok(true)
+}
+
+pub(super) fn copy(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let mut replace = false;
+    let mut words = command.args(3);
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case(b"replace") {
+            replace = true;
+        } else if word.eq_ignore_ascii_case(b"db") {
+            keyspace::only_database(words.next().ok_or(SYNTAX)?)?;
+        } else {
+            return Err(SYNTAX.into());
+        }
+    }
+    let (from, to) = (command.arg(1), command.arg(2));
+    if from == to {
+        return Err(SAME_OBJECT.into());
+    }
+    let now = view.now();
+    let Some(mut copied) = view.slot(from).read().map(|entry| entry.copied(to)) else {
+        return Ok(Reply::Int(0));
+    };
+    let mut slot = view.slot(to);
+    if slot.exists() && !replace {
+        return Ok(Reply::Int(0));
+    }
+    copied.touch(now);
+    slot.set_entry(copied);
+    Ok(Reply::Int(1))
+}
+
+/// MOVE: there is no other database to move a key to.
+pub(super) fn move_to_database(_: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    keyspace::only_database(command.arg(2))?;
+    Err(SAME_OBJECT.into())
+}
+
+pub(super) fn object_encoding(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    object(view, command, |entry, _| Ok(Reply::bulk(entry.encoding())))
+}
+
+pub(super) fn object_freq(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    const NO_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequency not \
+        tracked. Please note that when switching between policies at runtime LRU and LFU data \
+        will take some time to adjust.";
+    object(view, command, |_, _| Err(NO_LFU.into()))
+}
+
+pub(super) fn object_idletime(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    object(view, command, |entry, now| Ok(Reply::Int(i64::from(entry.idle_seconds(now)))))
+}
+
+/// Redis shares the objects of small numbers, and shows that as the greatest count.
+pub(super) fn object_refcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    object(view, command, |entry, _| {
+        Ok(Reply::Int(match entry.as_text() {
+            Some(Text::Int(0..10_000)) => i64::from(i32::MAX),
+            _ => 1,
+        }))
+    })
+}
+
+fn object(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    answer: impl FnOnce(&Entry, u64) -> Outcome,
+) -> Outcome {
+    let mut slot = view.slot(command.arg(2));
+    let now = slot.now();
+    slot.inspect().map_or(Ok(Reply::Null), |e| answer(e, now))
+}
+
+/// OBJECT with a subcommand that does not exist.
+pub(super) fn object_unknown(_: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let word = String::from_utf8_lossy(command.arg(1));
+    Err(format!("ERR unknown subcommand '{word}'. Try OBJECT HELP.").into())
+}
+
+pub(super) fn object_help(_: &mut View<'_>, _: &Command<'_>) -> Outcome {
+    const HELP: [&str; 15] = [
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        "HELP",
+        "    Prints this help.",
+    ];
+    Ok(Reply::Array(HELP.map(Reply::Status).to_vec()))
 }

@@ -19,13 +19,19 @@
 //! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. A
 //! collection that becomes empty is removed by the command that emptied it.
 
+mod bitfield;
+mod bits;
 mod deadlines;
 mod dispatch;
 mod entry;
 mod errors;
 mod expiry;
 mod keys;
+mod keyspace;
+mod lcs;
+mod long_double;
 mod numbers;
+mod scan;
 mod shard;
 mod slot;
 mod strings;
@@ -36,10 +42,12 @@ mod watch;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
+use entry::Entry;
 use shard::{Hashing, Shard};
 use view::View;
 pub use watch::Watched;
@@ -50,6 +58,8 @@ pub struct Store {
     random: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
+    /// Tables that FLUSHALL ASYNC left to be freed.
+    discarded: Mutex<Vec<HashTable<Entry>>>,
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -79,6 +89,7 @@ impl Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
             expiring: AtomicUsize::new(0),
+            discarded: Mutex::default(),
             shards,
         }
     }
@@ -162,8 +173,9 @@ impl Store {
 
     /// Removes keys whose deadline has passed, `budget` at most, and returns how many: fewer than
     /// the budget means that none is left. The cost grows with what is due, not with the number
-    /// of keys.
+    /// of keys. It also frees the memory of about as many keys that FLUSHALL ASYNC removed.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        self.free_discarded(budget);
         let mut removed = 0;
         for _ in 0..limits::SHARDS {
             if removed >= budget {
@@ -178,6 +190,17 @@ impl Store {
             }
         }
         removed
+    }
+
+    /// Frees tables that were cleared, until about that many keys are freed.
+    fn free_discarded(&self, keys: usize) {
+        let mut freed = 0;
+        while freed < keys {
+            let Some(table) = self.discarded.lock().pop() else {
+                return;
+            };
+            freed += table.len();
+        }
     }
 
     /// Counts, for INFO and the metrics.

@@ -40,22 +40,25 @@ pub(super) fn integer_argument(bytes: &[u8]) -> Result<i64, Error> {
     integer(bytes).ok_or_else(|| NOT_AN_INTEGER.into())
 }
 
-/// The part of a string's `len` bytes (or bits) from `first` to `last`, which is included, as
-/// GETRANGE and BITCOUNT take it: negative numbers count from the end, and a `last` that lies before
-/// the string's start still means its first byte.
-pub(super) fn text_range(first: i64, last: i64, len: usize) -> Range<usize> {
+/// The part of a string's `len` bytes or bits from `first` to `last`, which is included, as
+/// BITPOS takes it: negative numbers count from the end, and what lies before the string's start
+/// means its first byte, `last` too.
+pub(super) fn clamped_range(first: i64, last: i64, len: usize) -> Range<usize> {
     let from_start = |i: i64| match usize::try_from(i) {
         Ok(i) => i,
         Err(_) => len.saturating_sub(usize::try_from(i.unsigned_abs()).unwrap_or(usize::MAX)),
     };
-    let reversed = first < 0 && last < 0 && first > last;
     let start = from_start(first);
     let end = from_start(last).saturating_add(1).min(len);
-    if reversed || start >= end {
-        0..0
-    } else {
-        start..end
+    if start < end { start..end } else { 0..0 }
+}
+
+/// The same as GETRANGE and BITCOUNT take it: two negative numbers from back to front are nothing.
+pub(super) fn text_range(first: i64, last: i64, len: usize) -> Range<usize> {
+    if first < 0 && last < 0 && first > last {
+        return 0..0;
     }
+    clamped_range(first, last, len)
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use super::watch::Watches;
 /// Buckets below which a table is never made smaller.
 const SMALL_TABLE: usize = 64;
 
+/// Width of [`Shard::layout`].
+pub(super) const LAYOUT_BITS: u32 = 22;
+
 /// How keys are hashed: seeded, so that nobody outside can choose keys that collide.
 pub(super) struct Hashing {
     seed: u64,
@@ -21,10 +24,7 @@ pub(super) struct Hashing {
 
 impl Hashing {
     pub(super) fn new(seed: u64) -> Hashing {
-        Hashing {
-            seed,
-            shared: SharedSeed::from_u64(seed.rotate_left(32)),
-        }
+        Hashing { seed, shared: SharedSeed::from_u64(seed.rotate_left(32)) }
     }
 
     #[inline]
@@ -52,7 +52,7 @@ pub(super) struct Counters {
 pub(super) struct Shard {
     table: HashTable<Entry>,
     /// Raised whenever entries may move to other buckets: see [`Shard::layout`].
-    layout: u16,
+    layout: u32,
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
     pub(super) counters: Counters,
@@ -80,9 +80,10 @@ impl Shard {
         self.table.get_bucket_mut(place)
     }
 
-    /// A number that changes whenever an entry that stays may have moved to another bucket.
-    pub(super) fn layout(&self) -> u16 {
-        self.layout
+    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
+    /// to another bucket.
+    pub(super) fn layout(&self) -> u32 {
+        self.layout & ((1 << LAYOUT_BITS) - 1)
     }
 
     /// All entries, those included that have expired.
@@ -115,9 +116,7 @@ impl Shard {
         }
         self.deadlines.change(hash, None, entry.deadline());
         self.watches.changed(entry.key());
-        let inserted = self
-            .table
-            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
+        let inserted = self.table.insert_unique(hash, entry, |e| hashing.hash(e.key()));
         inserted.bucket_index()
     }
 

@@ -2,10 +2,11 @@
 
 use super::entry::Text;
 use super::errors::{
-    DECREMENT_OVERFLOW, Error, NOT_AN_INTEGER, OFFSET, OVERFLOW, Outcome, SYNTAX, TOO_LONG,
-    wrong_arguments,
+    DECREMENT_OVERFLOW, Error, NOT_A_FLOAT, NOT_AN_INTEGER, NOT_FINITE, OFFSET, OVERFLOW, Outcome,
+    SYNTAX, TOO_LONG, wrong_arguments,
 };
 use super::expiry::{Time, TimeOption};
+use super::long_double::LongDouble;
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
@@ -161,7 +162,7 @@ pub(super) fn mset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 pub(super) fn msetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut keys = command.args(1).step_by(2);
-    if command.len() % 2 == 1 && keys.any(|key| view.slot(key).exists()) {
+    if !command.len().is_multiple_of(2) && keys.any(|key| view.slot(key).exists()) {
         return Ok(Reply::Int(0));
     }
     set_pairs(view, command)?;
@@ -169,7 +170,7 @@ pub(super) fn msetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 fn set_pairs(view: &mut View<'_>, command: &Command<'_>) -> Result<(), Error> {
-    if command.len() % 2 == 0 {
+    if command.len().is_multiple_of(2) {
         return Err(wrong_arguments(command));
     }
     for i in (1..command.len()).step_by(2) {
@@ -206,6 +207,20 @@ fn add(view: &mut View<'_>, command: &Command<'_>, by: i64) -> Outcome {
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     slot.update_text(Text::Int(new));
     Ok(Reply::Int(new))
+}
+
+pub(super) fn incrbyfloat(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let mut slot = view.slot(command.arg(1));
+    let old = match slot.text()? {
+        None => LongDouble::ZERO,
+        Some(Text::Int(old)) => old.into(),
+        Some(Text::Bytes(old) | Text::Raw(old)) => LongDouble::parse(old).ok_or(NOT_A_FLOAT)?,
+    };
+    let by = LongDouble::parse(command.arg(2)).ok_or(NOT_A_FLOAT)?;
+    let new = old.add(by).and_then(LongDouble::finite).ok_or(NOT_FINITE)?;
+    let new = new.to_string();
+    slot.update_text(Text::Bytes(new.as_bytes()));
+    Ok(Reply::bulk(new))
 }
 
 pub(super) fn append(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -263,9 +278,7 @@ pub(super) fn getrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let mut buffer = itoa::Buffer::new();
     let bytes = text.bytes(&mut buffer);
-    Ok(Reply::bulk(
-        &bytes[numbers::text_range(first, last, bytes.len())],
-    ))
+    Ok(Reply::bulk(&bytes[numbers::text_range(first, last, bytes.len())]))
 }
 
 pub(super) fn strlen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

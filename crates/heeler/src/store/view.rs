@@ -1,9 +1,11 @@
 //! The locked part of the keyspace that a command, or a whole transaction, works on.
 
+use hashbrown::HashTable;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
+use super::entry::Entry;
 use super::shard::{Hashing, Shard};
 use super::slot::Slot;
 use super::watch::Watched;
@@ -15,6 +17,8 @@ pub(super) struct View<'s> {
     store: &'s Store,
     now: u64,
     held: Held<'s>,
+    /// Tables to be freed after the locks: fields are dropped in this order.
+    cleared: Vec<HashTable<Entry>>,
 }
 
 /// Which shards are locked.
@@ -30,10 +34,14 @@ enum Held<'s> {
 }
 
 impl<'s> View<'s> {
+    fn new(store: &'s Store, now: u64, held: Held<'s>) -> View<'s> {
+        View { store, now, held, cleared: Vec::new() }
+    }
+
     /// Nothing locked.
     pub(super) fn of_none(store: &'s Store, now: u64) -> View<'s> {
         let held = Held::None;
-        View { store, now, held }
+        View::new(store, now, held)
     }
 
     /// The shard of one key locked.
@@ -41,7 +49,7 @@ impl<'s> View<'s> {
     pub(super) fn of_key(store: &'s Store, now: u64, key: &[u8]) -> View<'s> {
         let hash = store.hashing.hash(key);
         let held = Held::One(hash, store.shards[shard_of(hash)].lock());
-        View { store, now, held }
+        View::new(store, now, held)
     }
 
     /// The shards of keys with these hashes locked: in order and each once, so that two views
@@ -56,13 +64,13 @@ impl<'s> View<'s> {
         shards.dedup();
         let lock = |i: usize| (i, store.shards[i].lock());
         let held = Held::Some(shards.into_iter().map(lock).collect());
-        View { store, now, held }
+        View::new(store, now, held)
     }
 
     /// All shards locked.
     pub(super) fn of_all(store: &'s Store, now: u64) -> View<'s> {
         let held = Held::All(store.shards.iter().map(|shard| shard.lock()).collect());
-        View { store, now, held }
+        View::new(store, now, held)
     }
 
     /// The time of the command, in milliseconds since 1970.
@@ -90,13 +98,7 @@ impl<'s> View<'s> {
         };
         let now = self.now;
         let shard = self.held_shard(shard_of(hash));
-        Slot::new(
-            shard.expect("a command locks its keys"),
-            hashing,
-            key,
-            hash,
-            now,
-        )
+        Slot::new(shard.expect("a command locks its keys"), hashing, key, hash, now)
     }
 
     /// Watches a key of this view.
@@ -132,6 +134,18 @@ impl<'s> View<'s> {
     pub(super) fn for_each_shard(&mut self, mut f: impl FnMut(&mut Shard)) {
         for index in 0..limits::SHARDS {
             self.with_shard(index, &mut f);
+        }
+    }
+
+    /// Removes all keys. Their memory is freed by this thread once the locks are gone, or later by
+    /// [`Store::expire_due`].
+    pub(super) fn clear(&mut self, in_background: bool) {
+        let mut cleared = Vec::with_capacity(limits::SHARDS);
+        self.for_each_shard(|shard| cleared.push(shard.clear()));
+        if in_background {
+            self.store.discarded.lock().append(&mut cleared);
+        } else {
+            self.cleared.append(&mut cleared);
         }
     }
 

@@ -148,9 +148,7 @@ pub fn read(path: &Path) -> Result<File, Invalid> {
     let unreadable = |error| Invalid::unreadable(&name, format!("cannot read: {error}"), None);
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(limits::CONFIG_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(limits::CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     parse(&name, &decode(&name, bytes)?)
 }
 
@@ -191,11 +189,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Invalid {
     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
     let text = String::from_utf8_lossy(valid);
     let (line, column) = line_and_column(&text, text.len());
-    let byte = error
-        .as_bytes()
-        .get(valid.len())
-        .copied()
-        .unwrap_or_default();
+    let byte = error.as_bytes().get(valid.len()).copied().unwrap_or_default();
     let message = format!("line {line}, column {column}: byte 0x{byte:02x} is not UTF-8");
     Invalid::unreadable(name, message, Some("save the file as UTF-8".to_owned()))
 }
@@ -218,21 +212,14 @@ fn pools(blocks: &[Block<'_>], text: &str, findings: &mut Findings<'_>) -> Vec<P
             let fault = Finding::error(block.name.at.clone(), fault).pool(name);
             findings.push(fault.help("give each pool a name of its own"));
         }
-        let listen = block
-            .entries
-            .iter()
-            .find(|entry| entry.key.text == "listen");
-        if let Some(listen) = listen
-            .map(|entry| &entry.value)
-            .filter(|l| !l.text.is_empty())
+        let listen = block.entries.iter().find(|entry| entry.key.text == "listen");
+        if let Some(listen) = listen.map(|entry| &entry.value).filter(|l| !l.text.is_empty())
             && let Some((first, at)) = listens.insert(&*listen.text, (name, &listen.at))
         {
             let line = findings.line_of(at);
             let first = super::conceal::quoted(first);
             let fault = format!("pool {first} listens there too, on line {line}");
-            let fault = Finding::error(listen.at.clone(), fault)
-                .pool(name)
-                .key("listen");
+            let fault = Finding::error(listen.at.clone(), fault).pool(name).key("listen");
             findings.push(fault.help("give each pool an address of its own"));
         }
         pools.extend(keys::pool(block, text, findings));

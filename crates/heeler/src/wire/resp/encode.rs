@@ -108,32 +108,16 @@ mod tests {
             (Reply::error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
             (Reply::Int(-7), ":-7\r\n", ":-7\r\n"),
             (Reply::bulk(""), "$0\r\n\r\n", "$0\r\n\r\n"),
-            (
-                Reply::bulk("0123456789"),
-                "$10\r\n0123456789\r\n",
-                "$10\r\n0123456789\r\n",
-            ),
+            (Reply::bulk("0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
             (Reply::Null, "$-1\r\n", "_\r\n"),
             (Reply::NullArray, "*-1\r\n", "_\r\n"),
-            (
-                Reply::Array(many(1)),
-                "*2\r\n:1\r\n$-1\r\n",
-                "*2\r\n:1\r\n_\r\n",
-            ),
-            (
-                Reply::Set(many(1)),
-                "*2\r\n:1\r\n$-1\r\n",
-                "~2\r\n:1\r\n_\r\n",
-            ),
+            (Reply::Array(many(1)), "*2\r\n:1\r\n$-1\r\n", "*2\r\n:1\r\n_\r\n"),
+            (Reply::Set(many(1)), "*2\r\n:1\r\n$-1\r\n", "~2\r\n:1\r\n_\r\n"),
             (map, "*2\r\n$1\r\na\r\n:12\r\n", "%1\r\n$1\r\na\r\n:12\r\n"),
             (Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
             (Reply::Bool(true), ":1\r\n", "#t\r\n"),
             (Reply::Text("hi".into()), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
-            (
-                Reply::Raw(Bytes::from_static(b":1\r\n")),
-                ":1\r\n",
-                ":1\r\n",
-            ),
+            (Reply::Raw(Bytes::from_static(b":1\r\n")), ":1\r\n", ":1\r\n"),
         ] {
             for (protocol, expected) in [(Protocol::Resp2, two), (Protocol::Resp3, three)] {
                 let mut out = Vec::new();

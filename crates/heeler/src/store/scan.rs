@@ -1,0 +1,238 @@
+//! Commands that walk the keyspace: KEYS, SCAN, RANDOMKEY.
+//!
+//! A scan goes shard by shard, and inside a shard bucket by bucket. Its cursor carries the layout
+//! that the shard's table had. If the table was laid out anew since, the whole of that shard is
+//! answered at once: then every key that stays is seen, whatever the table does meanwhile, and
+//! the scan always ends.
+
+use super::entry::Entry;
+use super::errors::{Error, Outcome, SYNTAX};
+use super::numbers;
+use super::shard::{LAYOUT_BITS, Shard};
+use super::view::View;
+use crate::command::{Command, Reply, pattern};
+use crate::limits;
+
+/// Keys that SCAN visits if it is not told how many.
+const SCAN_COUNT: i64 = 10;
+
+pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let wanted = command.arg(1);
+    let now = view.now();
+    let mut found = Vec::new();
+    view.for_each_shard(|shard| {
+        let present = shard.iter().filter(|e| !e.is_expired(now));
+        let matching = present.filter(|e| pattern::matches(wanted, e.key(), false));
+        found.extend(matching.map(|e| Reply::bulk(e.key())));
+    });
+    Ok(Reply::Array(found))
+}
+
+pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let cursor = Cursor::parse(command.arg(1))?;
+    let options = Options::parse(command)?;
+    let mut walk = Walk { now: view.now(), left: options.count, options, found: Vec::new() };
+    let next = walk.run(view, cursor);
+    let mut digits = itoa::Buffer::new();
+    let next = Reply::bulk(digits.format(next.map_or(0, Cursor::encode)));
+    Ok(Reply::Array(vec![next, Reply::Array(walk.found)]))
+}
+
+/// A random key: each is as likely as any other.
+pub(super) fn randomkey(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
+    let (now, hashing) = (view.now(), view.hashing());
+    loop {
+        let mut total = 0u64;
+        view.for_each_shard(|shard| {
+            shard.expire_due(hashing, now, usize::MAX);
+            total += shard.len() as u64;
+        });
+        if total == 0 {
+            return Ok(Reply::Null);
+        }
+        // Other threads may have removed the chosen key meanwhile: then choose again.
+        let mut skip = view.random() % total;
+        for index in 0..limits::SHARDS {
+            let len = view.with_shard(index, |shard| shard.len() as u64);
+            if skip < len {
+                let random = view.random();
+                if let Some(key) = view.with_shard(index, |shard| random_key(shard, random)) {
+                    return Ok(key);
+                }
+                break;
+            }
+            skip -= len;
+        }
+    }
+}
+
+/// The key in a random bucket that is taken. Tables shrink, so that few buckets are empty.
+fn random_key(shard: &Shard, mut random: u64) -> Option<Reply> {
+    if shard.len() == 0 {
+        return None;
+    }
+    loop {
+        let place = (random >> 16) as usize % shard.buckets();
+        if let Some(entry) = shard.bucket(place) {
+            return Some(Reply::bulk(entry.key()));
+        }
+        random = random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+    }
+}
+
+/// Where a scan goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    shard: usize,
+    /// The layout of the shard's table that the bucket belongs to.
+    layout: u32,
+    bucket: usize,
+}
+
+impl Cursor {
+    const SHARD_BITS: u32 = limits::SHARDS.trailing_zeros();
+
+    /// Any number is a cursor: one that no scan gave starts somewhere.
+    fn decode(number: u64) -> Cursor {
+        Cursor {
+            shard: number as usize % limits::SHARDS,
+            layout: (number >> Self::SHARD_BITS) as u32 & ((1 << LAYOUT_BITS) - 1),
+            bucket: (number >> (Self::SHARD_BITS + LAYOUT_BITS)) as usize,
+        }
+    }
+
+    /// Never 0, but for the first bucket of the first shard.
+    fn encode(self) -> u64 {
+        let layout = if self.bucket == 0 { 0 } else { self.layout };
+        let upper = ((self.bucket as u64) << LAYOUT_BITS) | u64::from(layout);
+        (upper << Self::SHARD_BITS) | self.shard as u64
+    }
+
+    /// As C's `strtoul` reads it.
+    fn parse(text: &[u8]) -> Result<Cursor, Error> {
+        const INVALID: &str = "ERR invalid cursor";
+        let (negative, digits) = match text {
+            [] => return Ok(Cursor::decode(0)),
+            [b'-', digits @ ..] => (true, digits),
+            [b'+', digits @ ..] => (false, digits),
+            digits => (false, digits),
+        };
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(INVALID.into());
+        }
+        let number = std::str::from_utf8(digits).ok();
+        let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
+        let wrapped = number.wrapping_neg();
+        Ok(Cursor::decode(if negative { wrapped } else { number }))
+    }
+}
+
+struct Options<'a> {
+    count: usize,
+    pattern: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(command: &Command<'a>) -> Result<Options<'a>, Error> {
+        let mut count = SCAN_COUNT;
+        let (mut pattern, mut kind) = (None, None);
+        let mut words = command.args(2);
+        while let Some(word) = words.next() {
+            let argument = words.next().ok_or(SYNTAX)?;
+            match word {
+                w if w.eq_ignore_ascii_case(b"count") => {
+                    count = numbers::integer_argument(argument)?;
+                    if count < 1 {
+                        return Err(SYNTAX.into());
+                    }
+                }
+                w if w.eq_ignore_ascii_case(b"match") => pattern = Some(argument),
+                w if w.eq_ignore_ascii_case(b"type") => kind = Some(argument),
+                _ => return Err(SYNTAX.into()),
+            }
+        }
+        Ok(Options { count: usize::try_from(count).unwrap_or(usize::MAX), pattern, kind })
+    }
+
+    fn accept(&self, entry: &Entry) -> bool {
+        let kind = |kind: &[u8]| kind.eq_ignore_ascii_case(entry.kind().name().as_bytes());
+        let key = |wanted: &[u8]| pattern::matches(wanted, entry.key(), false);
+        self.kind.is_none_or(kind) && self.pattern.is_none_or(key)
+    }
+}
+
+/// One call of SCAN.
+struct Walk<'a> {
+    now: u64,
+    left: usize,
+    options: Options<'a>,
+    found: Vec<Reply>,
+}
+
+impl Walk<'_> {
+    /// Visits keys from the cursor on; returns where to go on, or `None` at the end.
+    fn run(&mut self, view: &mut View<'_>, mut at: Cursor) -> Option<Cursor> {
+        while at.shard < limits::SHARDS {
+            let next = view.with_shard(at.shard, |shard| self.shard(shard, at));
+            if next.is_some() {
+                return next;
+            }
+            at = Cursor { shard: at.shard + 1, layout: 0, bucket: 0 };
+            if self.left == 0 && at.shard < limits::SHARDS {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Visits keys of one shard; returns where to go on in it, or `None` at its end.
+    fn shard(&mut self, shard: &mut Shard, at: Cursor) -> Option<Cursor> {
+        let moved = at.bucket > 0 && at.layout != shard.layout();
+        let first = if moved { 0 } else { at.bucket };
+        if shard.len() == 0 {
+            return None;
+        }
+        for bucket in first..shard.buckets() {
+            if self.left == 0 && !moved {
+                let layout = shard.layout();
+                return Some(Cursor { bucket, layout, ..at });
+            }
+            if let Some(entry) = shard.bucket(bucket) {
+                self.left = self.left.saturating_sub(1);
+                if !entry.is_expired(self.now) && self.options.accept(entry) {
+                    self.found.push(Reply::bulk(entry.key()));
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_number() {
+        for cursor in
+            [(0, 0, 0), (1, 0, 0), (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7), (0, 5, 1)]
+        {
+            let (shard, layout, bucket) = cursor;
+            let cursor = Cursor { shard, layout, bucket };
+            assert_eq!(Cursor::decode(cursor.encode()), cursor);
+        }
+    }
+
+    #[test]
+    fn cursors_are_read_as_c_reads_them() {
+        for (text, number) in [("", Some(0)), ("17", Some(17)), ("+17", Some(17))] {
+            let cursor = Cursor::parse(text.as_bytes()).ok();
+            assert_eq!(cursor, number.map(Cursor::decode), "{text:?}");
+        }
+        for text in ["+", "-", " 1", "1 ", "x", "18446744073709551616"] {
+            assert!(Cursor::parse(text.as_bytes()).is_err(), "{text:?}");
+        }
+        assert_eq!(Cursor::parse(b"-1").unwrap(), Cursor::decode(u64::MAX));
+    }
+}

@@ -1,0 +1,1110 @@
+//! The store against a real redis-server: the same commands, the same bytes in reply.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use heeler::command::{Arg, Command, Reply, find, find_subcommand, is_container};
+use heeler::store::Store;
+
+/// A redis-server with one database, killed on drop, and a connection to it.
+struct Redis {
+    process: Child,
+    stream: BufReader<TcpStream>,
+}
+
+impl Redis {
+    fn start() -> Redis {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let mut process = Process::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--databases", "1"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server must be installed: these tests compare with it");
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let stream = loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(stream) => break stream,
+                Err(error) if Instant::now() > give_up => {
+                    let _ = process.kill();
+                    panic!("redis-server on port {port} does not answer: {error}");
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        stream.set_nodelay(true).unwrap();
+        let stream = BufReader::new(stream);
+        Redis { process, stream }
+    }
+
+    fn call(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
+        let mut request = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            request.extend(format!("${}\r\n", word.len()).bytes());
+            request.extend(word);
+            request.extend(b"\r\n");
+        }
+        self.stream.get_mut().write_all(&request).unwrap();
+        let mut reply = Vec::new();
+        self.read_reply(&mut reply);
+        reply
+    }
+
+    fn read_reply(&mut self, reply: &mut Vec<u8>) {
+        let start = reply.len();
+        self.stream.read_until(b'\n', reply).unwrap();
+        let line = String::from_utf8_lossy(&reply[start + 1..reply.len() - 2]).into_owned();
+        let number: i64 = match reply[start] {
+            b'$' | b'*' => line.parse().unwrap(),
+            _ => return,
+        };
+        match reply[start] {
+            b'$' if number >= 0 => {
+                let end = reply.len();
+                reply.resize(end + number as usize + 2, 0);
+                self.stream.read_exact(&mut reply[end..]).unwrap();
+            }
+            b'*' => (0..number).for_each(|_| self.read_reply(reply)),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs a command on the store at the time that it is.
+fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
+    let (mut raw, mut args) = (Vec::new(), Vec::new());
+    for word in words {
+        let start = raw.len() as u32;
+        raw.extend_from_slice(word);
+        let end = raw.len() as u32;
+        args.push(Arg { start, end });
+    }
+    let mut spec = find(&words[0]).expect("a command of the table");
+    if is_container(spec)
+        && let Some(subcommand) = find_subcommand(spec, &words[1])
+    {
+        spec = subcommand;
+    }
+    assert!(spec.accepts(words.len()), "arity of {}", show(words));
+    store.execute(now(), &Command::new(spec, &raw, &args))
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_millis() as u64
+}
+
+/// The bytes of a reply for a client that speaks RESP2.
+fn encode(reply: &Reply, out: &mut Vec<u8>) {
+    let bulk = |bytes: &[u8], out: &mut Vec<u8>| {
+        out.extend(format!("${}\r\n", bytes.len()).bytes());
+        out.extend_from_slice(bytes);
+        out.extend(b"\r\n");
+    };
+    let array = |items: &[&Reply], out: &mut Vec<u8>| {
+        out.extend(format!("*{}\r\n", items.len()).bytes());
+        items.iter().for_each(|item| encode(item, out));
+    };
+    match reply {
+        Reply::Status(text) => out.extend(format!("+{text}\r\n").bytes()),
+        Reply::Error(text) => out.extend(format!("-{text}\r\n").bytes()),
+        Reply::Int(number) => out.extend(format!(":{number}\r\n").bytes()),
+        Reply::Bool(value) => out.extend(format!(":{}\r\n", i64::from(*value)).bytes()),
+        Reply::Bulk(bytes) => bulk(bytes, out),
+        Reply::Null => out.extend(b"$-1\r\n"),
+        Reply::NullArray => out.extend(b"*-1\r\n"),
+        Reply::Array(items) | Reply::Set(items) => array(&items.iter().collect::<Vec<_>>(), out),
+        Reply::Map(pairs) => {
+            let items: Vec<&Reply> = pairs.iter().flat_map(|(k, v)| [k, v]).collect();
+            array(&items, out);
+        }
+        Reply::Double(number) => bulk(number.to_string().as_bytes(), out),
+        Reply::Text(text) => bulk(text.as_bytes(), out),
+        Reply::Raw(bytes) => out.extend_from_slice(bytes),
+    }
+}
+
+fn show(words: &[Vec<u8>]) -> String {
+    let word = |w: &Vec<u8>| match w.len() {
+        0 => "\"\"".to_owned(),
+        1..=200 => w.escape_ascii().to_string(),
+        len => format!("({len} bytes)"),
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Both, side by side.
+struct Pair {
+    redis: Redis,
+    store: Store,
+    history: Vec<String>,
+}
+
+impl Pair {
+    fn start() -> Pair {
+        Pair { redis: Redis::start(), store: Store::new(42), history: Vec::new() }
+    }
+
+    /// Sends a command to both, and compares what comes back.
+    fn check(&mut self, words: &[Vec<u8>]) {
+        let expected = self.redis.call(words);
+        let mut found = Vec::new();
+        encode(&execute(&self.store, words), &mut found);
+        self.history.push(show(words));
+        let name = words[0].to_ascii_lowercase();
+        let same = match &name[..] {
+            b"ttl" | b"expiretime" => differ_by(&expected, &found) <= 1,
+            b"pttl" | b"pexpiretime" => differ_by(&expected, &found) <= 2_000,
+            b"keys" => sorted(&expected) == sorted(&found),
+            _ => expected == found,
+        };
+        let earlier = self.history.len().saturating_sub(25);
+        assert!(
+            same,
+            "redis: {}\nstore: {}\nafter:\n  {}",
+            expected.escape_ascii(),
+            found.escape_ascii(),
+            self.history[earlier..].join("\n  "),
+        );
+    }
+
+    /// Checks a line of words, in which `\xNN` and `""` may stand.
+    fn line(&mut self, line: &str) {
+        self.check(&line.split(' ').map(word).collect::<Vec<_>>());
+    }
+
+    fn lines(&mut self, lines: &str) {
+        let lines = lines.lines().map(str::trim);
+        lines.filter(|l| !l.is_empty()).for_each(|l| self.line(l));
+    }
+}
+
+fn word(text: &str) -> Vec<u8> {
+    if text == "\"\"" {
+        return Vec::new();
+    }
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("\\x") {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        bytes.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).unwrap());
+        rest = &rest[at + 4..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+fn differ_by(first: &[u8], second: &[u8]) -> u64 {
+    let number = |reply: &[u8]| -> Option<i64> {
+        let text = std::str::from_utf8(reply).ok()?;
+        text.strip_prefix(':')?.trim().parse().ok()
+    };
+    match (number(first), number(second)) {
+        (Some(first), Some(second)) => first.abs_diff(second),
+        _ if first == second => 0,
+        _ => u64::MAX,
+    }
+}
+
+fn sorted(reply: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = reply.split(|b| *b == b'\n').collect();
+    lines.sort_unstable();
+    lines
+}
+
+const STRINGS: &str = r#"
+    GET k
+    SET k v
+    GET k
+    SET k v EX
+    SET k v EX 0
+    SET k v EX -1
+    SET k v EX x
+    SET k v EX 9223372036854775807
+    SET k v EX 9223372036854775
+    SET k v PX 9223372036854775807
+    SET k v PXAT 9223372036854775807
+    PEXPIRETIME k
+    TTL k
+    PTTL k
+    EXPIRETIME k
+    SET k v EXAT 9223372036854775807
+    SET k v PX 0
+    SET k v EX 10 PX 10
+    SET k v EX 10 EX 20
+    TTL k
+    SET k v KEEPTTL EX 10
+    SET k v EX 10 KEEPTTL
+    SET k v KEEPTTL KEEPTTL
+    SET k v PERSIST
+    SET k v NX XX
+    SET k v XX NX
+    SET k v nx get
+    SET k w GET
+    SET k w xx get ex 100
+    SET absent w xx get
+    SET absent w XX
+    GET absent
+    SET absent w NX GET
+    SET k v bogus
+    SET k v EXAT 1
+    GET k
+    SET k v PXAT 1
+    EXISTS k
+    SETEX k 10 v
+    SETEX k 0 v
+    SETEX k -5 v
+    SETEX k x v
+    PSETEX k 0 v
+    PSETEX k 100000 v
+    TTL k
+    SETNX k v
+    SETNX fresh v
+    GETSET fresh w
+    TTL fresh
+    GETSET never w
+    GETDEL never
+    GETDEL never
+    GETEX never
+    GETEX never EX bogus
+    GETEX never EX
+    GETEX k
+    GETEX k EX 0
+    GETEX k EX 100
+    TTL k
+    GETEX k PERSIST
+    TTL k
+    GETEX k PERSIST PERSIST
+    GETEX k EX 10 PERSIST
+    GETEX k PERSIST EX 10
+    GETEX k KEEPTTL
+    GETEX k EX 10 PX 10
+    GETEX k PXAT 1
+    GET k
+    MSET a 1 b 2 c
+    MSET a 1 b 2
+    MSET a 1 a 2
+    GET a
+    MGET a b c a
+    MSETNX a 1 x 2
+    MSETNX x 1 y 2 z
+    MSETNX a 1 y 2 z
+    MSETNX x 1 y 2
+    STRLEN x
+    STRLEN none
+    APPEND fresh2 12
+    OBJECT ENCODING fresh2
+    APPEND fresh2 ""
+    OBJECT ENCODING fresh2
+    APPEND fresh2 34
+    GET fresh2
+    INCR fresh2
+    OBJECT ENCODING fresh2
+    SETRANGE none 5 ""
+    EXISTS none
+    SETRANGE none 5 x
+    GET none
+    OBJECT ENCODING none
+    SETRANGE none -1 x
+    SETRANGE none x x
+    SETRANGE none 536870912 x
+    SETRANGE none 536870911 ""
+    SETRANGE none 9223372036854775807 x
+    SETRANGE none 0 abc
+    GETRANGE none 0 -1
+    GETRANGE none -3 -2
+    GETRANGE none -100 -50
+    GETRANGE none -50 -100
+    GETRANGE none 4 2
+    GETRANGE none 2 100
+    GETRANGE none x 1
+    GETRANGE nokey x 1
+    GETRANGE nokey 0 1
+    SUBSTR none 0 1
+    SUBSTR none -9223372036854775808 9223372036854775807
+"#;
+
+const COUNTERS: &str = r#"
+    INCR n
+    DECR n
+    DECRBY n 5
+    INCRBY n 9223372036854775807
+    INCRBY n 9223372036854775807
+    SET n 9223372036854775807
+    INCR n
+    SET n -9223372036854775808
+    DECR n
+    DECRBY n -9223372036854775808
+    INCRBY n -9223372036854775808
+    INCRBY n x
+    INCRBY n 1.5
+    INCRBY n 01
+    SET n 010
+    INCR n
+    SET n " 1"
+    SET n ""
+    INCR n
+    SET n +5
+    INCR n
+    SET n -0
+    INCR n
+    OBJECT ENCODING n
+    SET n 9223372036854775808
+    OBJECT ENCODING n
+    INCR n
+    SET n 5 EX 100
+    INCR n
+    TTL n
+    OBJECT ENCODING n
+    OBJECT REFCOUNT n
+    SET n 10000
+    OBJECT REFCOUNT n
+    SET n 9999
+    OBJECT REFCOUNT n
+    SET n -1
+    OBJECT REFCOUNT n
+    SET f 10.50
+    INCRBYFLOAT f 0.1
+    INCRBYFLOAT f -5
+    INCRBYFLOAT f 5.0e3
+    INCRBYFLOAT f x
+    INCRBYFLOAT f nan
+    INCRBYFLOAT f inf
+    INCRBYFLOAT f -inf
+    INCRBYFLOAT f ""
+    INCRBYFLOAT f 1e
+    INCRBYFLOAT f 0x10
+    INCRBYFLOAT f 1e4000
+    STRLEN f
+    INCRBYFLOAT f 1e4932
+    INCRBYFLOAT f 1e4932
+    INCRBYFLOAT f 1e5000
+    INCRBYFLOAT f 1e-5000
+    OBJECT ENCODING f
+    SET f 3
+    INCRBYFLOAT f 0
+    OBJECT ENCODING f
+    INCR f
+    OBJECT ENCODING f
+    SET f abc
+    INCRBYFLOAT f 1
+    SET f 5.0 EX 100
+    INCRBYFLOAT f 1
+    TTL f
+    INCRBYFLOAT newf -0
+    INCRBYFLOAT newf -1e-20
+    INCRBYFLOAT newf 1e20
+    INCRBYFLOAT newf 0.00000000000000001
+    INCRBYFLOAT newf -1e20
+"#;
+
+const BITS: &str = r#"
+    SETBIT b 7 1
+    SETBIT b 7 1
+    SETBIT b 7 0
+    SETBIT b -1 0
+    SETBIT b x 0
+    SETBIT b 0 2
+    SETBIT b 0 x
+    SETBIT b 4294967296 1
+    SETBIT b 4294967295x 1
+    SETBIT b 100 1
+    STRLEN b
+    GETBIT b 100
+    GETBIT b 99
+    GETBIT b 100000
+    GETBIT b 4294967296
+    GETBIT none 3
+    OBJECT ENCODING b
+    SET num 12345
+    GETBIT num 3
+    SETBIT num 3 1
+    GET num
+    OBJECT ENCODING num
+    SET s foobar
+    BITCOUNT s
+    BITCOUNT s 0 0
+    BITCOUNT s 1 1
+    BITCOUNT s 0
+    BITCOUNT none 0
+    BITCOUNT s 0 x
+    BITCOUNT s 5 30 BIT
+    BITCOUNT s 5 30 bogus
+    BITCOUNT s -1 -2 bogus
+    BITCOUNT s 0 0 BYTE extra
+    BITCOUNT s -100 -50
+    BITCOUNT s -100 -50 BIT
+    BITCOUNT s -1 -1 bit
+    BITCOUNT none x y
+    BITCOUNT s 9223372036854775807 9223372036854775807 BIT
+    BITCOUNT s -9223372036854775808 9223372036854775807 BIT
+    BITPOS s 1
+    BITPOS s 0
+    BITPOS s 2
+    BITPOS s x
+    BITPOS none 1
+    BITPOS none 0
+    BITPOS none 0 x
+    BITPOS s 1 2
+    BITPOS s 1 2 -1
+    BITPOS s 1 7 15 bit
+    BITPOS s 1 7 15 byte
+    BITPOS s 1 7 15 bogus
+    BITPOS s 1 0 1 bit extra
+    BITPOS s 1 x
+    BITPOS s 1 0 x
+    BITPOS s 1 -100 -50
+    BITPOS s 1 -50 -100
+    BITPOS s 0 -50 -100 BIT
+    BITPOS s 1 100
+    BITPOS s 0 100
+    SET ones \xff\xff\xff
+    BITPOS ones 0
+    BITPOS ones 0 0
+    BITPOS ones 0 1
+    BITPOS ones 0 0 -1
+    BITPOS ones 0 0 -1 BIT
+    BITPOS ones 0 3
+    BITPOS ones 1 3
+    SET empty ""
+    BITPOS empty 0
+    BITPOS empty 1
+    BITPOS empty 0 0 -1
+    BITCOUNT empty
+    SET zeros \x00\x00\x00
+    BITPOS zeros 1
+    BITPOS zeros 1 2 2
+    BITOP AND dest s ones
+    GET dest
+    BITOP or dest s num none
+    GET dest
+    BITOP XOR dest s s
+    GET dest
+    OBJECT ENCODING dest
+    BITOP NOT dest s
+    GET dest
+    BITOP NOT dest s ones
+    BITOP NOT dest none
+    EXISTS dest
+    BITOP AND dest none empty
+    BITOP bogus dest s
+    BITOP XOR s s ones
+    GET s
+    BITFIELD f
+    BITFIELD f GET u8 0
+    EXISTS f
+    BITFIELD f SET u8 0 255 GET u8 0 INCRBY u8 0 1
+    BITFIELD f SET i8 0 -1 GET i8 0 GET u8 0 GET u4 #1
+    BITFIELD f OVERFLOW SAT INCRBY u8 0 100 OVERFLOW FAIL INCRBY u8 0 100
+    BITFIELD f INCRBY u8 0 100 OVERFLOW WRAP INCRBY u8 0 200
+    BITFIELD f OVERFLOW FAIL SET u2 100 5
+    BITFIELD f OVERFLOW SAT SET u2 100 -1
+    BITFIELD f OVERFLOW SAT SET i5 100 -100 SET i5 100 100
+    BITFIELD f INCRBY i64 0 9223372036854775807
+    BITFIELD f OVERFLOW SAT INCRBY i64 0 9223372036854775807
+    BITFIELD f OVERFLOW FAIL INCRBY i64 0 -9223372036854775808
+    BITFIELD f SET u63 3 9223372036854775807
+    BITFIELD f GET u64 0
+    BITFIELD f GET i65 0
+    BITFIELD f GET u0 0
+    BITFIELD f GET 8 0
+    BITFIELD f GET u8 -1
+    BITFIELD f GET u8 #-1
+    BITFIELD f GET u8 4294967296
+    BITFIELD f GET u8 #536870912
+    BITFIELD f GET u8 #536870911
+    BITFIELD f GET u8
+    BITFIELD f SET u8 0
+    BITFIELD f SET u8 0 x
+    BITFIELD f OVERFLOW
+    BITFIELD f OVERFLOW bogus
+    BITFIELD f bogus
+    BITFIELD f OVERFLOW sat
+    BITFIELD_RO f GET u8 0 GET i64 1000
+    BITFIELD_RO f SET u8 0 1
+    BITFIELD_RO none GET u8 0
+    BITFIELD num GET u8 0
+    STRLEN f
+    OBJECT ENCODING f
+"#;
+
+const KEYS: &str = r#"
+    SET k v
+    EXISTS k k none
+    TYPE k
+    TYPE none
+    TOUCH k none k
+    DEL k k
+    UNLINK k
+    RENAME none x
+    RENAME none none
+    SET k v EX 100
+    RENAME k k
+    RENAMENX k k
+    RENAMENX none none
+    RENAME k l
+    TTL l
+    EXISTS k
+    SET m w
+    RENAMENX l m
+    RENAME l m
+    GET m
+    TTL m
+    RENAMENX m n
+    COPY n o
+    TTL o
+    COPY n o
+    COPY n o REPLACE
+    COPY n o replace DB 0
+    COPY n o DB 1
+    COPY n o DB x
+    COPY n o DB
+    COPY n o bogus
+    COPY n n
+    COPY none n
+    COPY none none
+    MOVE n 0
+    MOVE n 1
+    MOVE n x
+    MOVE n 99999999999
+    OBJECT ENCODING none
+    OBJECT FREQ none
+    OBJECT FREQ n
+    OBJECT IDLETIME n
+    OBJECT IDLETIME none
+    OBJECT REFCOUNT n
+    OBJECT REFCOUNT none
+    OBJECT HELP
+    OBJECT bogus
+    OBJECT bogus n
+    DBSIZE
+    SWAPDB 0 0
+    SWAPDB 0 1
+    SWAPDB x 0
+    SWAPDB 0 x
+    SWAPDB -1 0
+    EXPIRE none 10
+    EXPIRE n x
+    EXPIRE n 10 bogus
+    EXPIRE none x NX GT
+    EXPIRE n 10 NX XX
+    EXPIRE n 10 NX GT
+    EXPIRE n 10 GT LT
+    EXPIRE n 10 gt xx
+    EXPIRE n 9223372036854775807
+    EXPIRE n -9223372036854775808
+    EXPIRE n 9223372036854775
+    PEXPIRE n 9223372036854775807
+    EXPIREAT n 9223372036854775807
+    PEXPIREAT n 9223372036854775807
+    PEXPIRETIME n
+    PERSIST n
+    PERSIST n
+    PERSIST none
+    TTL n
+    PTTL n
+    TTL none
+    EXPIRETIME n
+    PEXPIRETIME none
+    EXPIREAT n 4102444800 XX
+    EXPIREAT n 4102444800 GT
+    EXPIREAT n 4102444800 LT
+    EXPIREAT n 4102444800 NX
+    EXPIRETIME n
+    PEXPIREAT n 4102444800000 GT
+    PEXPIREAT n 4102444800001 GT
+    PEXPIREAT n 4102444800001 LT
+    PEXPIREAT n 4102444800000 LT
+    PEXPIRETIME n
+    EXPIREAT n 1 GT
+    EXPIREAT n 1 NX
+    EXPIREAT n 1
+    EXISTS n
+    SET n v
+    EXPIRE n 0
+    GET n
+    SET n v
+    PEXPIRE n -1
+    GET n
+    FLUSHALL bogus
+    FLUSHALL SYNC ASYNC
+    FLUSHDB ASYNC
+    DBSIZE
+    RANDOMKEY
+    SET only v
+    RANDOMKEY
+    FLUSHALL sync
+    DBSIZE
+"#;
+
+const SCANS: &str = r#"
+    SCAN x
+    SCAN -
+    SCAN 1x
+    SCAN 99999999999999999999
+    SCAN 0 COUNT
+    SCAN 0 COUNT x
+    SCAN 0 COUNT 0
+    SCAN 0 MATCH
+    SCAN 0 TYPE
+    SCAN 0 bogus x
+    SCAN 0
+    KEYS *
+    MSET a 1 ab 2 abc 3 b 4 [ 5 a* 6 ^ 7 \x00\xff 8 \x7f 9 - a ] b \x5c c "" d
+    KEYS *
+    KEYS a*
+    KEYS *b*
+    KEYS ?
+    KEYS ??
+    KEYS [ab]
+    KEYS [^ab]
+    KEYS [a-b]
+    KEYS [b-a]
+    KEYS [a-
+    KEYS [a-]
+    KEYS [
+    KEYS [^
+    KEYS []
+    KEYS [^]
+    KEYS []]
+    KEYS [\]]
+    KEYS [\x00-\xff]*
+    KEYS [\x7f-\xff]*
+    KEYS [\x01-\xff]*
+    KEYS \x5c
+    KEYS \x5c\x5c
+    KEYS a\x5c*
+    KEYS \x5c[
+    KEYS **
+    KEYS *?
+    KEYS ""
+    KEYS a?c
+    KEYS *[c]
+    SCAN 0 COUNT 1000 MATCH nothing
+    SCAN 0 COUNT 1000 TYPE list
+    SCAN 0 COUNT 1000 TYPE bogus
+"#;
+
+const SUBSEQUENCES: &str = r#"
+    MSET x ohmytext y mynewtext n 1234567 m 3456
+    LCS x y
+    LCS x y LEN
+    LCS x y IDX
+    LCS x y IDX WITHMATCHLEN
+    LCS x y IDX MINMATCHLEN 4 WITHMATCHLEN
+    LCS x y IDX MINMATCHLEN -4
+    LCS x y MINMATCHLEN
+    LCS x y MINMATCHLEN x
+    LCS x y IDX LEN
+    LCS x y bogus
+    LCS x none
+    LCS none none IDX
+    LCS x none LEN
+    LCS n m IDX WITHMATCHLEN
+    LCS x x IDX
+"#;
+
+#[test]
+fn hand_picked_commands_get_the_replies_of_redis() {
+    for lines in [STRINGS, COUNTERS, BITS, KEYS, SCANS, SUBSEQUENCES] {
+        let mut pair = Pair::start();
+        pair.lines(lines);
+    }
+}
+
+#[test]
+fn keys_expire_when_they_do_in_redis() {
+    let mut pair = Pair::start();
+    for round in 0..20 {
+        pair.line(&format!("SET k{round} v PX {}", 1 + round));
+        pair.line(&format!("SET l{round} v"));
+        pair.line(&format!("PEXPIRE l{round} {}", 1 + round));
+    }
+    std::thread::sleep(Duration::from_millis(60));
+    for round in 0..20 {
+        for command in ["GET", "TTL", "TYPE", "EXISTS", "PERSIST", "STRLEN"] {
+            pair.line(&format!("{command} k{round}"));
+            pair.line(&format!("{command} l{round}"));
+        }
+        pair.line(&format!("RENAME k{round} x"));
+        pair.line(&format!("APPEND l{round} tail"));
+        pair.line(&format!("TTL l{round}"));
+    }
+    pair.line("KEYS *");
+    pair.line("DBSIZE");
+}
+
+#[test]
+fn long_values_are_bounded_as_in_redis() {
+    let mut pair = Pair::start();
+    pair.line("SETRANGE k 536870911 x");
+    pair.line("STRLEN k");
+    pair.line("APPEND k y");
+    pair.line("SETRANGE k 536870911 yz");
+    pair.line("GETRANGE k -3 -1");
+    pair.line("BITCOUNT k");
+    pair.line("BITPOS k 1");
+    pair.line("SETBIT k 4294967295 0");
+    pair.line("LCS k k LEN");
+    pair.line("OBJECT ENCODING k");
+    pair.line("DEL k");
+    for len in [43, 44, 45, 2047, 2048, 2049, 70_000] {
+        let value = vec![b'v'; len];
+        pair.check(&[b"SET".to_vec(), b"k".to_vec(), value.clone()]);
+        pair.line("OBJECT ENCODING k");
+        pair.line("GET k");
+        pair.line("APPEND k tail");
+        pair.line("GET k");
+        pair.line("SETBIT k 3 1");
+        pair.line("COPY k l REPLACE");
+        pair.line("RENAME l m");
+        pair.line("GET m");
+        pair.check(&[b"SET".to_vec(), value.clone(), b"v".to_vec()]);
+        pair.line("EXPIRE k 100");
+        pair.check(&[b"INCR".to_vec(), value.clone()]);
+        pair.check(&[b"RENAME".to_vec(), value, b"k".to_vec()]);
+        pair.line("TTL k");
+        pair.line("GET k");
+    }
+}
+
+#[test]
+fn a_scan_finds_the_keys_that_redis_has() {
+    let mut pair = Pair::start();
+    for i in 0..3_000 {
+        pair.line(&format!("SET key:{i} {i}"));
+    }
+    for options in ["", " COUNT 1", " COUNT 777", " MATCH key:*7*", " TYPE string COUNT 100"] {
+        let (mut cursor, mut found) = ("0".to_owned(), BTreeSet::new());
+        loop {
+            let line = format!("SCAN {cursor}{options}");
+            let words: Vec<Vec<u8>> = line.split(' ').map(word).collect();
+            let Reply::Array(parts) = execute(&pair.store, &words) else {
+                panic!("{line}: no array");
+            };
+            let (Reply::Bulk(next), Reply::Array(keys)) = (&parts[0], &parts[1]) else {
+                panic!("{line}: {parts:?}");
+            };
+            for key in keys {
+                let Reply::Bulk(key) = key else { panic!() };
+                assert!(found.insert(key.to_vec()), "{line}: {key:?} twice");
+            }
+            cursor = String::from_utf8(next.to_vec()).unwrap();
+            if cursor == "0" {
+                break;
+            }
+        }
+        let pattern = if options.contains("MATCH") { "key:*7*" } else { "*" };
+        let keys = Reply::Array(found.iter().map(Reply::bulk).collect());
+        let mut found = Vec::new();
+        encode(&keys, &mut found);
+        let expected = pair.redis.call(&[b"KEYS".to_vec(), pattern.into()]);
+        assert_eq!(sorted(&found), sorted(&expected), "SCAN 0{options}");
+    }
+}
+
+#[test]
+fn sums_of_floating_point_numbers_have_the_digits_of_redis() {
+    let mut pair = Pair::start();
+    let mut random = Random(7);
+    for i in 0..4_000 {
+        if i % 7 == 0 {
+            pair.check(&[b"SET".to_vec(), b"f".to_vec(), random.float()]);
+        }
+        pair.check(&[b"INCRBYFLOAT".to_vec(), b"f".to_vec(), random.float()]);
+        pair.line("GET f");
+    }
+}
+
+#[test]
+fn generated_commands_get_the_replies_of_redis() {
+    for seed in 1..=4 {
+        let mut pair = Pair::start();
+        let mut random = Random(seed);
+        for _ in 0..6_000 {
+            let words = random.command();
+            pair.check(&words);
+        }
+        pair.line("KEYS *");
+        pair.line("DBSIZE");
+    }
+}
+
+/// A generator of commands (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len() as u64) as usize]
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        word(self.one(&["a", "b", "c", "d", "key:with:a:longer:name", "\\x00\\xff", "\"\""]))
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.below(10) {
+            0 => word(self.one(&["", "0", "-1", "9223372036854775807", "-9223372036854775808"])),
+            1 => self.float(),
+            2 => {
+                let len = self.below(3_000);
+                (0..len).map(|_| self.below(256) as u8).collect()
+            }
+            3..=5 => self.next().to_string().into_bytes(),
+            6 => self.integer(),
+            _ => {
+                let len = self.below(60);
+                (0..len).map(|_| self.below(4) as u8 + b'a').collect()
+            }
+        }
+    }
+
+    fn integer(&mut self) -> Vec<u8> {
+        let number = match self.below(8) {
+            0 => return word(self.one(&["x", "1.5", "", "9223372036854775808", "01", "\\x00"])),
+            1 => i64::MAX - self.below(3) as i64,
+            2 => i64::MIN + self.below(3) as i64,
+            3 => -(self.below(40) as i64),
+            _ => self.below(80) as i64,
+        };
+        number.to_string().into_bytes()
+    }
+
+    /// A place in a string: never so great that the string becomes huge.
+    fn place(&mut self) -> Vec<u8> {
+        match self.below(12) {
+            0 => word(self.one(&["x", "-1", "", "99999999999"])),
+            1 => self.below(30_000).to_string().into_bytes(),
+            _ => self.below(100).to_string().into_bytes(),
+        }
+    }
+
+    fn float(&mut self) -> Vec<u8> {
+        let sign = self.one(&["", "-", ""]);
+        let digits = self.next() >> self.below(53);
+        let text = match self.below(8) {
+            0 => format!("{sign}{digits}"),
+            1 => format!("{sign}{digits}e{}", self.below(40) as i64 - 30),
+            2 => format!("{sign}0.{digits}"),
+            3 => format!("{sign}{}.{digits}", self.next() >> self.below(53)),
+            4 => format!("{sign}0x{digits:x}p{}", self.below(90) as i64 - 80),
+            5 => format!("{sign}{}.{}", self.below(100), self.below(100)),
+            6 => format!("{sign}{digits}{digits}.{digits}"),
+            _ => self.one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"]).to_owned(),
+        };
+        text.into_bytes()
+    }
+
+    /// A deadline in 2100, or thereabouts, or in the past.
+    fn deadline(&mut self) -> u64 {
+        match self.below(8) {
+            0 => 1,
+            _ => 4_102_444_800 + self.below(5),
+        }
+    }
+
+    fn words(&mut self, words: &[&str]) -> Vec<Vec<u8>> {
+        words.iter().map(|w| w.as_bytes().to_vec()).collect()
+    }
+
+    fn command(&mut self) -> Vec<Vec<u8>> {
+        match self.below(8) {
+            0..=2 => self.string_command(),
+            3 => self.set_command(),
+            4 => self.bit_command(),
+            5 => self.expiry_command(),
+            _ => self.key_command(),
+        }
+    }
+
+    fn string_command(&mut self) -> Vec<Vec<u8>> {
+        let name = self.one(&[
+            "GET",
+            "GETSET",
+            "GETDEL",
+            "APPEND",
+            "SETRANGE",
+            "GETRANGE",
+            "INCR",
+            "DECR",
+            "INCRBY",
+            "DECRBY",
+            "INCRBYFLOAT",
+            "MGET",
+            "MSET",
+            "MSETNX",
+            "SETNX",
+            "STRLEN",
+            "LCS",
+        ]);
+        let mut words = self.words(&[name]);
+        words.push(self.key());
+        match name {
+            "GETSET" | "APPEND" | "SETNX" => words.push(self.value()),
+            "SETRANGE" => words.extend([self.place(), self.value()]),
+            "GETRANGE" => words.extend([self.integer(), self.integer()]),
+            "INCRBY" | "DECRBY" => words.push(self.integer()),
+            "INCRBYFLOAT" => words.push(self.float()),
+            "MGET" => words.extend([self.key(), self.key()]),
+            "MSET" | "MSETNX" => words.extend([self.value(), self.key(), self.value()]),
+            "LCS" => {
+                words.push(self.key());
+                let options =
+                    self.one(&["", "LEN", "IDX", "IDX WITHMATCHLEN", "IDX MINMATCHLEN 2"]);
+                words.extend(options.split_whitespace().map(word));
+            }
+            _ => {}
+        }
+        words
+    }
+
+    fn set_command(&mut self) -> Vec<Vec<u8>> {
+        let mut words = match self.below(4) {
+            0 => vec![b"GETEX".to_vec(), self.key()],
+            1 => {
+                let seconds = self.below(1_000).to_string();
+                let name = self.one(&["SETEX", "PSETEX"]);
+                let seconds = if name == "PSETEX" { seconds + "0000" } else { seconds };
+                return vec![name.into(), self.key(), seconds.into(), self.value()];
+            }
+            _ => vec![b"SET".to_vec(), self.key(), self.value()],
+        };
+        for _ in 0..self.below(4) {
+            let option = self.one(&[
+                "NX", "xx", "GET", "KEEPTTL", "PERSIST", "EX", "PX", "EXAT", "PXAT", "bogus",
+            ]);
+            words.push(option.into());
+            match option {
+                "EX" => words.push(self.below(1_000).to_string().into()),
+                "PX" => words.push((self.below(1_000) * 10_000).to_string().into()),
+                "EXAT" => words.push(self.deadline().to_string().into()),
+                "PXAT" => words.push((self.deadline() * 1_000).to_string().into()),
+                _ => {}
+            }
+        }
+        words
+    }
+
+    fn bit_command(&mut self) -> Vec<Vec<u8>> {
+        let name = self.one(&[
+            "SETBIT",
+            "GETBIT",
+            "BITCOUNT",
+            "BITPOS",
+            "BITOP",
+            "BITFIELD",
+            "BITFIELD_RO",
+        ]);
+        let mut words = self.words(&[name]);
+        match name {
+            "SETBIT" => {
+                words.extend([self.key(), self.place(), self.one(&["0", "1", "2"]).into()]);
+            }
+            "GETBIT" => words.extend([self.key(), self.place()]),
+            "BITOP" => {
+                let operation = self.one(&["AND", "or", "XOR", "NOT"]);
+                words.extend([operation.into(), self.key(), self.key()]);
+                (0..self.below(3)).for_each(|_| words.push(self.key()));
+            }
+            "BITCOUNT" | "BITPOS" => {
+                words.push(self.key());
+                if name == "BITPOS" {
+                    words.push(self.one(&["0", "1", "1", "0", "2"]).into());
+                }
+                (0..self.below(3)).for_each(|_| words.push(self.integer()));
+                if self.below(2) == 0 {
+                    words.push(self.one(&["BIT", "byte"]).into());
+                }
+            }
+            _ => {
+                words.push(self.key());
+                (0..self.below(4)).for_each(|_| self.field_operation(&mut words));
+            }
+        }
+        words
+    }
+
+    fn field_operation(&mut self, words: &mut Vec<Vec<u8>>) {
+        let operation = self.one(&["GET", "SET", "INCRBY", "OVERFLOW"]);
+        words.push(operation.into());
+        if operation == "OVERFLOW" {
+            words.push(self.one(&["wrap", "SAT", "FAIL"]).into());
+            return;
+        }
+        words.push(format!("{}{}", self.one(&["u", "i"]), self.below(65)).into());
+        let hash = self.one(&["", "", "#"]);
+        words.push(format!("{hash}{}", self.below(200)).into());
+        if operation != "GET" {
+            words.push(self.integer());
+        }
+    }
+
+    fn expiry_command(&mut self) -> Vec<Vec<u8>> {
+        match self.below(6) {
+            0 => vec![b"EXPIRE".to_vec(), self.key(), self.below(1_000).to_string().into()],
+            1 => {
+                let millis = (self.below(1_000) * 10_000).to_string();
+                vec![b"PEXPIRE".to_vec(), self.key(), millis.into()]
+            }
+            2 | 3 => {
+                let at = self.deadline();
+                let mut words = match self.below(2) {
+                    0 => vec![b"EXPIREAT".to_vec(), self.key(), at.to_string().into()],
+                    _ => vec![b"PEXPIREAT".to_vec(), self.key(), (at * 1_000).to_string().into()],
+                };
+                (0..self.below(3))
+                    .for_each(|_| words.push(self.one(&["NX", "XX", "gt", "LT"]).into()));
+                words
+            }
+            _ => {
+                let name = self.one(&["TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "PERSIST"]);
+                vec![name.into(), self.key()]
+            }
+        }
+    }
+
+    fn key_command(&mut self) -> Vec<Vec<u8>> {
+        let name = self.one(&[
+            "DEL", "UNLINK", "EXISTS", "TOUCH", "TYPE", "RENAME", "RENAMENX", "COPY", "OBJECT",
+            "KEYS", "DBSIZE", "GET", "STRLEN",
+        ]);
+        let mut words = self.words(&[name]);
+        match name {
+            "DBSIZE" => {}
+            "KEYS" => words.push(self.one(&["*", "?", "[a-c]", "k*e", "[^a]*"]).into()),
+            "OBJECT" => words.extend([b"ENCODING".to_vec(), self.key()]),
+            "RENAME" | "RENAMENX" => words.extend([self.key(), self.key()]),
+            "COPY" => {
+                words.extend([self.key(), self.key()]);
+                (0..self.below(2)).for_each(|_| words.push(self.one(&["REPLACE", "bogus"]).into()));
+            }
+            "EXISTS" | "TOUCH" => words.extend([self.key(), self.key()]),
+            _ => words.push(self.key()),
+        }
+        words
+    }
+}
