@@ -174,9 +174,9 @@ fn cpu_ticks(pid: u32) -> u64 {
     ticks(11) + ticks(12)
 }
 
-/// The memory of a process, in megabytes.
+/// The most memory that a process has had at a time, in megabytes.
 fn resident(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() / 1000
 }
