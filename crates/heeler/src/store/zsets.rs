@@ -65,7 +65,7 @@ impl AddOptions {
         if self.nx && self.xx {
             return Err("ERR XX and NX options at the same time are not compatible".into());
         }
-        if self.gt && self.nx || self.lt && self.nx || self.gt && self.lt {
+        if (self.gt || self.lt) && self.nx || self.gt && self.lt {
             return Err("ERR GT, LT, and/or NX options at the same time are not compatible".into());
         }
         if self.incr && words > 2 {
@@ -455,8 +455,17 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
     for i in scan.places() {
         if let Some((member, score)) = set.at_index(i) {
-            scan.visit(member, Some(resp::double(score).as_bytes()));
+            scan.visit(member, Some(score_text(score, set.is_listpack()).as_bytes()));
         }
     }
     scan.reply()
+}
+
+/// A score as ZSCAN shows it: a listpack has whole ones as integers, however great.
+fn score_text(score: f64, in_listpack: bool) -> String {
+    const GREATEST: f64 = (i64::MAX / 2) as f64;
+    if in_listpack && score.abs() <= GREATEST && score.trunc() == score {
+        return (score as i64).to_string();
+    }
+    resp::double(score)
 }

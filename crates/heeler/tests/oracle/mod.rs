@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use heeler::command::{Arg, Command, Reply, find, find_subcommand, is_container};
+use heeler::command::{Arg, Command, Reply};
 use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
@@ -90,7 +90,7 @@ impl Drop for Redis {
     }
 }
 
-/// Runs a command on the store at the time that it is.
+/// Resolves a command and runs it on the store, at the time that it is.
 pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
     let (mut raw, mut args) = (Vec::new(), Vec::new());
     for word in words {
@@ -99,14 +99,10 @@ pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
         let end = raw.len() as u32;
         args.push(Arg { start, end });
     }
-    let mut spec = find(&words[0]).expect("a command of the table");
-    if is_container(spec)
-        && let Some(subcommand) = find_subcommand(spec, &words[1])
-    {
-        spec = subcommand;
+    match Command::resolve(&raw, &args) {
+        Ok(command) => store.execute(now(), &command),
+        Err(reply) => reply,
     }
-    assert!(spec.accepts(words.len()), "arity of {}", show(words));
-    store.execute(now(), &Command::new(spec, &raw, &args))
 }
 
 fn now() -> u64 {
