@@ -12,7 +12,7 @@ use std::fmt;
 use heeler::command::Reply;
 use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Redis, encode, execute, show, word};
+use oracle::{Redis, encode, execute, resolve, show, word};
 
 type Words = Vec<Vec<u8>>;
 
@@ -21,18 +21,27 @@ struct Pair {
     redis: Redis,
     store: Store,
     protocol: Protocol,
+    /// Whether the store gets each command in a transaction.
+    in_transactions: bool,
     history: Vec<String>,
 }
 
 impl Pair {
     fn start(protocol: Protocol) -> Pair {
         let (redis, store) = (Redis::start(protocol), Store::new(42));
-        Pair { redis, store, protocol, history: Vec::new() }
+        Pair { redis, store, protocol, in_transactions: false, history: Vec::new() }
     }
 
     /// Runs a command on the store alone.
     fn store(&self, words: &[Vec<u8>]) -> Value {
-        Value::parse(&encode(&execute(&self.store, words), self.protocol))
+        let reply = match (self.in_transactions, resolve(words)) {
+            (true, Ok(command)) => {
+                let replies = self.store.transaction(oracle::now(), &[], &[command]);
+                replies.expect("no key was watched").remove(0)
+            }
+            _ => execute(&self.store, words),
+        };
+        Value::parse(&encode(&reply, self.protocol))
     }
 
     /// Runs a command on Redis alone.
@@ -1315,6 +1324,7 @@ const KEYS: [&str; 10] =
 fn generated_commands_get_the_replies_of_redis() {
     for (seed, protocol) in [(1, PROTOCOLS[0]), (2, PROTOCOLS[1]), (3, PROTOCOLS[0])] {
         let mut pair = Pair::start(protocol);
+        pair.in_transactions = seed == 3;
         let mut random = Random { state: seed, own: &KEYS };
         for i in 0..8_000 {
             let words = random.command();
@@ -1328,6 +1338,36 @@ fn generated_commands_get_the_replies_of_redis() {
             }
         }
     }
+}
+
+/// EXEC tells whether a command has changed a key that was watched before it.
+#[test]
+fn generated_commands_change_what_they_change_in_redis() {
+    let mut pair = Pair::start(Protocol::Resp2);
+    let mut random = Random { state: 21, own: &KEYS };
+    let mut seen = [0; 2];
+    for _ in 0..6_000 {
+        let words = random.command();
+        if words[0] == b"SPOP" {
+            continue;
+        }
+        let place = if words[0] == b"SINTERCARD" { 2 } else { 1 };
+        let places = place..words.len().min(place + 2);
+        let keys: Vec<&Vec<u8>> = words[places].iter().collect();
+        let key = keys[random.below(keys.len() as u64) as usize].clone();
+        let watched = pair.store.watch(&key, oracle::now());
+        pair.redis(&[b"WATCH".to_vec(), key.clone()]);
+        pair.check(&words);
+        pair.redis(&[b"MULTI".to_vec()]);
+        let expected = pair.redis(&[b"EXEC".to_vec()]);
+        let watched = [watched];
+        let unchanged = pair.store.transaction(oracle::now(), &watched, &[]).is_some();
+        watched.into_iter().for_each(|watched| pair.store.unwatch(watched));
+        let found = Value::parse(if unchanged { b"*0\r\n" } else { b"*-1\r\n" });
+        seen[usize::from(unchanged)] += 1;
+        pair.holds(found == expected, &format!("{} was {expected:?}", key.escape_ascii()));
+    }
+    assert!(seen.iter().all(|seen| *seen > 1_000), "changed and unchanged: {seen:?}");
 }
 
 /// A generator of commands (xorshift).

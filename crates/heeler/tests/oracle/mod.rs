@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use heeler::command::{Arg, Command, Reply};
+use heeler::command::{Arg, Command, OwnedCommand, Reply};
 use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
@@ -92,6 +92,14 @@ impl Drop for Redis {
 
 /// Resolves a command and runs it on the store, at the time that it is.
 pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
+    match resolve(words) {
+        Ok(command) => store.execute(now(), &command.as_command()),
+        Err(reply) => reply,
+    }
+}
+
+/// A command of the table, or the reply if it is none or has the wrong number of arguments.
+pub fn resolve(words: &[Vec<u8>]) -> Result<OwnedCommand, Reply> {
     let (mut raw, mut args) = (Vec::new(), Vec::new());
     for word in words {
         let start = raw.len() as u32;
@@ -99,13 +107,11 @@ pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
         let end = raw.len() as u32;
         args.push(Arg { start, end });
     }
-    match Command::resolve(&raw, &args) {
-        Ok(command) => store.execute(now(), &command),
-        Err(reply) => reply,
-    }
+    Command::resolve(&raw, &args).map(|command| command.to_owned())
 }
 
-fn now() -> u64 {
+/// The time, in milliseconds since 1970.
+pub fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     now.as_millis() as u64
 }
