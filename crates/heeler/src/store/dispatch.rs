@@ -3,7 +3,7 @@
 use super::errors::Outcome;
 use super::view::View;
 use super::{bitfield, bits, expiry, keys, keyspace, lcs, scan, strings};
-use crate::command::{Command, Group, Id, Reply};
+use crate::command::{Command, Group, Id, Reply, unknown_command};
 
 /// Answers a command on a view that has its keys locked.
 #[inline]
@@ -115,5 +115,5 @@ fn server(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 /// A command of the table that the store does not answer yet.
 fn unknown(command: &Command<'_>) -> Outcome {
-    Err(format!("ERR unknown command '{}'", command.spec.name).into())
+    Ok(unknown_command(command.arg(0), command.args(1)))
 }
