@@ -108,23 +108,26 @@ impl Cursor {
         (upper << Self::SHARD_BITS) | self.shard as u64
     }
 
-    /// As C's `strtoul` reads it.
     fn parse(text: &[u8]) -> Result<Cursor, Error> {
-        const INVALID: &str = "ERR invalid cursor";
-        let (negative, digits) = match text {
-            [] => return Ok(Cursor::decode(0)),
-            [b'-', digits @ ..] => (true, digits),
-            [b'+', digits @ ..] => (false, digits),
-            digits => (false, digits),
-        };
-        if !digits.iter().all(u8::is_ascii_digit) {
-            return Err(INVALID.into());
-        }
-        let number = std::str::from_utf8(digits).ok();
-        let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
-        let wrapped = number.wrapping_neg();
-        Ok(Cursor::decode(if negative { wrapped } else { number }))
+        cursor_number(text).map(Cursor::decode)
     }
+}
+
+/// The number of a cursor, as C's `strtoul` reads it.
+pub(super) fn cursor_number(text: &[u8]) -> Result<u64, Error> {
+    const INVALID: &str = "ERR invalid cursor";
+    let (negative, digits) = match text {
+        [] => return Ok(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(INVALID.into());
+    }
+    let number = std::str::from_utf8(digits).ok();
+    let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
 }
 
 struct Options<'a> {

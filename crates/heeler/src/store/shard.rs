@@ -109,6 +109,11 @@ impl Shard {
         Some(place)
     }
 
+    /// The entry of a key. It may have expired unless [`find`](Shard::find) was called before.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        self.table.find(hash, |e| e.key() == key)
+    }
+
     /// Adds an entry whose key is absent.
     pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, entry: Entry) -> usize {
         if self.table.len() == self.table.capacity() {

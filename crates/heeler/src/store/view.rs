@@ -101,6 +101,23 @@ impl<'s> View<'s> {
         Slot::new(shard.expect("a command locks its keys"), hashing, key, hash, now)
     }
 
+    /// What is under one of the command's keys that has been looked up with [`slot`](View::slot)
+    /// before: several keys can be held at once.
+    pub(super) fn peek(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.hashing().hash(key);
+        let index = shard_of(hash);
+        let shard: &Shard = match &self.held {
+            Held::None => return None,
+            Held::One(_, shard) => shard,
+            Held::Some(shards) => {
+                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
+                &shards[at].1
+            }
+            Held::All(shards) => &shards[index],
+        };
+        shard.get(hash, key)
+    }
+
     /// Watches a key of this view.
     pub(super) fn watch(&mut self, key: &[u8]) -> Watched {
         let slot = self.slot(key);
