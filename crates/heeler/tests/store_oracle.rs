@@ -1,150 +1,14 @@
 //! The store against a real redis-server: the same commands, the same bytes in reply.
 
+mod oracle;
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command as Process, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use heeler::command::{Arg, Command, Reply, find, find_subcommand, is_container};
+use heeler::command::Reply;
 use heeler::store::Store;
-
-/// A redis-server with one database, killed on drop, and a connection to it.
-struct Redis {
-    process: Child,
-    stream: BufReader<TcpStream>,
-}
-
-impl Redis {
-    fn start() -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let mut process = Process::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--databases", "1"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed: these tests compare with it");
-        let give_up = Instant::now() + Duration::from_secs(20);
-        let stream = loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
-                Ok(stream) => break stream,
-                Err(error) if Instant::now() > give_up => {
-                    let _ = process.kill();
-                    panic!("redis-server on port {port} does not answer: {error}");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
-            }
-        };
-        stream.set_nodelay(true).unwrap();
-        let stream = BufReader::new(stream);
-        Redis { process, stream }
-    }
-
-    fn call(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
-        let mut request = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            request.extend(format!("${}\r\n", word.len()).bytes());
-            request.extend(word);
-            request.extend(b"\r\n");
-        }
-        self.stream.get_mut().write_all(&request).unwrap();
-        let mut reply = Vec::new();
-        self.read_reply(&mut reply);
-        reply
-    }
-
-    fn read_reply(&mut self, reply: &mut Vec<u8>) {
-        let start = reply.len();
-        self.stream.read_until(b'\n', reply).unwrap();
-        let line = String::from_utf8_lossy(&reply[start + 1..reply.len() - 2]).into_owned();
-        let number: i64 = match reply[start] {
-            b'$' | b'*' => line.parse().unwrap(),
-            _ => return,
-        };
-        match reply[start] {
-            b'$' if number >= 0 => {
-                let end = reply.len();
-                reply.resize(end + number as usize + 2, 0);
-                self.stream.read_exact(&mut reply[end..]).unwrap();
-            }
-            b'*' => (0..number).for_each(|_| self.read_reply(reply)),
-            _ => {}
-        }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Runs a command on the store at the time that it is.
-fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word);
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let mut spec = find(&words[0]).expect("a command of the table");
-    if is_container(spec)
-        && let Some(subcommand) = find_subcommand(spec, &words[1])
-    {
-        spec = subcommand;
-    }
-    assert!(spec.accepts(words.len()), "arity of {}", show(words));
-    store.execute(now(), &Command::new(spec, &raw, &args))
-}
-
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    now.as_millis() as u64
-}
-
-/// The bytes of a reply for a client that speaks RESP2.
-fn encode(reply: &Reply, out: &mut Vec<u8>) {
-    let bulk = |bytes: &[u8], out: &mut Vec<u8>| {
-        out.extend(format!("${}\r\n", bytes.len()).bytes());
-        out.extend_from_slice(bytes);
-        out.extend(b"\r\n");
-    };
-    let array = |items: &[&Reply], out: &mut Vec<u8>| {
-        out.extend(format!("*{}\r\n", items.len()).bytes());
-        items.iter().for_each(|item| encode(item, out));
-    };
-    match reply {
-        Reply::Status(text) => out.extend(format!("+{text}\r\n").bytes()),
-        Reply::Error(text) => out.extend(format!("-{text}\r\n").bytes()),
-        Reply::Int(number) => out.extend(format!(":{number}\r\n").bytes()),
-        Reply::Bool(value) => out.extend(format!(":{}\r\n", i64::from(*value)).bytes()),
-        Reply::Bulk(bytes) => bulk(bytes, out),
-        Reply::Null => out.extend(b"$-1\r\n"),
-        Reply::NullArray => out.extend(b"*-1\r\n"),
-        Reply::Array(items) | Reply::Set(items) => array(&items.iter().collect::<Vec<_>>(), out),
-        Reply::Map(pairs) | Reply::Pairs(pairs) => {
-            let items: Vec<&Reply> = pairs.iter().flat_map(|(k, v)| [k, v]).collect();
-            array(&items, out);
-        }
-        Reply::Double(number) => bulk(number.to_string().as_bytes(), out),
-        Reply::Text(text) => bulk(text.as_bytes(), out),
-        Reply::Raw(bytes) => out.extend_from_slice(bytes),
-    }
-}
-
-fn show(words: &[Vec<u8>]) -> String {
-    let word = |w: &Vec<u8>| match w.len() {
-        0 => "\"\"".to_owned(),
-        1..=200 => w.escape_ascii().to_string(),
-        len => format!("({len} bytes)"),
-    };
-    words.iter().map(word).collect::<Vec<_>>().join(" ")
-}
+use heeler::wire::resp::Protocol;
+use oracle::{Redis, encode, execute, show, word};
 
 /// Both, side by side.
 struct Pair {
@@ -156,7 +20,7 @@ struct Pair {
 impl Pair {
     fn start() -> Pair {
         Pair {
-            redis: Redis::start(),
+            redis: Redis::start(Protocol::Resp2),
             store: Store::new(42),
             history: Vec::new(),
         }
@@ -165,8 +29,7 @@ impl Pair {
     /// Sends a command to both, and compares what comes back.
     fn check(&mut self, words: &[Vec<u8>]) {
         let expected = self.redis.call(words);
-        let mut found = Vec::new();
-        encode(&execute(&self.store, words), &mut found);
+        let found = encode(&execute(&self.store, words), Protocol::Resp2);
         self.history.push(show(words));
         let name = words[0].to_ascii_lowercase();
         let same = match &name[..] {
@@ -194,21 +57,6 @@ impl Pair {
         let lines = lines.lines().map(str::trim);
         lines.filter(|l| !l.is_empty()).for_each(|l| self.line(l));
     }
-}
-
-fn word(text: &str) -> Vec<u8> {
-    if text == "\"\"" {
-        return Vec::new();
-    }
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("\\x") {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        bytes.push(u8::from_str_radix(&rest[at + 2..at + 4], 16).unwrap());
-        rest = &rest[at + 4..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
 }
 
 fn differ_by(first: &[u8], second: &[u8]) -> u64 {
@@ -823,8 +671,7 @@ fn a_scan_finds_the_keys_that_redis_has() {
             "*"
         };
         let keys = Reply::Array(found.iter().map(Reply::bulk).collect());
-        let mut found = Vec::new();
-        encode(&keys, &mut found);
+        let found = encode(&keys, Protocol::Resp2);
         let expected = pair.redis.call(&[b"KEYS".to_vec(), pattern.into()]);
         assert_eq!(sorted(&found), sorted(&expected), "SCAN 0{options}");
     }

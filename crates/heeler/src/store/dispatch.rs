@@ -5,7 +5,7 @@ use super::view::View;
 use super::{
     bitfield, bits, expiry, hashes, keys, keyspace, lcs, lists, scan, sets, strings, zsets,
 };
-use crate::command::{Command, Group, Id, Reply};
+use crate::command::{Command, Group, Id, Reply, unknown_command};
 
 /// Answers a command on a view that has its keys locked.
 #[inline]
@@ -221,5 +221,5 @@ fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 /// A command of the table that the store does not answer yet.
 fn unknown(command: &Command<'_>) -> Outcome {
-    Err(format!("ERR unknown command '{}'", command.spec.name).into())
+    Ok(unknown_command(command.arg(0), command.args(1)))
 }

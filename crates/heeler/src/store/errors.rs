@@ -40,3 +40,9 @@ pub(super) fn wrong_arguments(command: &Command<'_>) -> Error {
     let name = name(command);
     format!("ERR wrong number of arguments for '{name}' command").into()
 }
+
+/// A client's word in an error text: up to its first zero byte, on one line.
+pub(super) fn shown(word: &[u8]) -> String {
+    let word = word.split(|b| *b == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(word).replace(['\r', '\n'], " ")
+}

@@ -1,6 +1,6 @@
 //! Commands about when keys expire, and the times in the options of SET and GETEX.
 
-use super::errors::{Error, Outcome, SYNTAX, invalid_expire_time};
+use super::errors::{Error, Outcome, SYNTAX, invalid_expire_time, shown};
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
@@ -169,10 +169,7 @@ impl Conditions {
                 w if w.eq_ignore_ascii_case(b"xx") => found.xx = true,
                 w if w.eq_ignore_ascii_case(b"gt") => found.gt = true,
                 w if w.eq_ignore_ascii_case(b"lt") => found.lt = true,
-                w => {
-                    let word = String::from_utf8_lossy(w);
-                    return Err(format!("ERR Unsupported option {word}").into());
-                }
+                w => return Err(format!("ERR Unsupported option {}", shown(w)).into()),
             }
         }
         if found.nx && (found.xx || found.gt || found.lt) {

@@ -267,3 +267,28 @@ pub(super) fn hscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     scan.reply()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_a_listpack_until_it_has_too_long_a_word_or_too_many_fields() {
+        let (short, long) = ([b's'; LISTPACK_BYTES], [b'l'; LISTPACK_BYTES + 1]);
+        let mut hash = Hash::default();
+        assert!(hash.set(&short, &short) && !hash.set(&short, b"v"));
+        assert_eq!(hash.encoding(), "listpack");
+        for (field, value) in [(&short[..], &long[..]), (&long, b"v")] {
+            let mut hash = hash.clone();
+            hash.set(field, value);
+            assert_eq!(hash.get(field), Some(value));
+            assert!(hash.remove(field));
+            assert_eq!(hash.encoding(), "hashtable");
+        }
+        for i in 1..=LISTPACK_FIELDS {
+            assert_eq!(hash.encoding(), "listpack");
+            hash.set(i.to_string().as_bytes(), b"v");
+        }
+        assert_eq!(hash.encoding(), "hashtable");
+    }
+}

@@ -4,7 +4,7 @@ use super::entry::{Entry, Text};
 use super::errors::{NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
 use super::keyspace;
 use super::view::View;
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, unknown_subcommand};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let keys = command.args(1);
@@ -138,8 +138,7 @@ fn object(
 
 /// OBJECT with a subcommand that does not exist.
 pub(super) fn object_unknown(_: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let word = String::from_utf8_lossy(command.arg(1));
-    Err(format!("ERR unknown subcommand '{word}'. Try OBJECT HELP.").into())
+    Ok(unknown_subcommand(command.arg(0), command.arg(1)))
 }
 
 pub(super) fn object_help(_: &mut View<'_>, _: &Command<'_>) -> Outcome {

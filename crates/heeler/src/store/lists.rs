@@ -250,7 +250,7 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn lrem(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let count = symmetric(command.arg(2))?;
+    let count = numbers::integer_argument(command.arg(2))?;
     let from = if count < 0 { End::Right } else { End::Left };
     let most = match count {
         0 => usize::MAX,

@@ -181,36 +181,36 @@ impl Store {
         view.unwatch(&watched);
     }
 
-    /// Removes keys whose deadline has passed, `budget` at most, and returns how many: fewer than
-    /// the budget means that none is left. The cost grows with what is due, not with the number
-    /// of keys. It also frees the memory of about as many keys that FLUSHALL ASYNC removed.
+    /// Removes keys whose deadline has passed, and frees the memory of those that FLUSHALL ASYNC
+    /// removed: about `budget` keys in all. Returns how many they were; fewer than the budget
+    /// means that nothing is left to do. The cost grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
-        self.free_discarded(budget);
-        let mut removed = 0;
+        let mut done = self.free_discarded(budget);
         for _ in 0..limits::SHARDS {
-            if removed >= budget {
+            if done >= budget {
                 break;
             }
             let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
             let mut shard = self.shards[index].lock();
-            removed += shard.expire_due(&self.hashing, now, budget - removed);
+            done += shard.expire_due(&self.hashing, now, budget - done);
             drop(shard);
-            if removed < budget {
+            if done < budget {
                 self.expiring.store(index + 1, Ordering::Relaxed);
             }
         }
-        removed
+        done
     }
 
     /// Frees tables that were cleared, until about that many keys are freed.
-    fn free_discarded(&self, keys: usize) {
+    fn free_discarded(&self, budget: usize) -> usize {
         let mut freed = 0;
-        while freed < keys {
+        while freed < budget {
             let Some(table) = self.discarded.lock().pop() else {
-                return;
+                break;
             };
             freed += table.len();
         }
+        freed
     }
 
     /// Counts, for INFO and the metrics.

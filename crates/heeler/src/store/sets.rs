@@ -361,11 +361,10 @@ impl<'v> Operands<'v> {
     }
 
     fn union(self) -> impl Iterator<Item = &'v [u8]> {
-        let mut sets = self.0;
-        let all = std::mem::take(&mut sets).into_iter().flatten();
-        let largest = all.clone().map(Set::len).max().unwrap_or(0);
+        let sets = self.0.into_iter().flatten();
+        let largest = sets.clone().map(Set::len).max().unwrap_or(0);
         let mut seen = IndexSet::with_capacity_and_hasher(largest, Hashing::default());
-        seen.extend(all.flat_map(Set::iter));
+        seen.extend(sets.flat_map(Set::iter));
         seen.into_iter()
     }
 
@@ -394,4 +393,81 @@ pub(super) fn sscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         }
     }
     scan.reply()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(members: &[&str]) -> Set {
+        collect(members.iter().map(|m| m.as_bytes()))
+    }
+
+    fn sorted<'a>(members: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+        let mut members: Vec<String> = members.map(|m| m.escape_ascii().to_string()).collect();
+        members.sort();
+        members
+    }
+
+    #[test]
+    fn operations_combine_sets_as_sets_do() {
+        let (abc, bcd, none) = (of(&["a", "b", "c"]), of(&["b", "c", "d"]), of(&[]));
+        let operands = |sets: &[&'static str]| {
+            let set = |name: &&str| match *name {
+                "abc" => Some(&abc),
+                "bcd" => Some(&bcd),
+                "none" => Some(&none),
+                _ => None,
+            };
+            Operands(sets.iter().map(set).collect())
+        };
+        for (sets, intersection, union, difference) in [
+            (&["abc"][..], "abc", "abc", "abc"),
+            (&["abc", "bcd"], "bc", "abcd", "a"),
+            (&["bcd", "abc"], "bc", "abcd", "d"),
+            (&["abc", "none"], "", "abc", "abc"),
+            (&["abc", "absent"], "", "abc", "abc"),
+            (&["absent", "abc"], "", "abc", ""),
+            (&["abc", "abc"], "abc", "abc", ""),
+            (&["absent"], "", "", ""),
+        ] {
+            assert_eq!(
+                sorted(operands(sets).intersection()).concat(),
+                intersection,
+                "{sets:?}"
+            );
+            assert_eq!(sorted(operands(sets).union()).concat(), union, "{sets:?}");
+            assert_eq!(
+                sorted(operands(sets).difference()).concat(),
+                difference,
+                "{sets:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_set_is_an_intset_until_it_has_another_member_or_too_many() {
+        let mut set = of(&["1", "-9223372036854775808"]);
+        assert_eq!(set.encoding(), "intset");
+        for other in ["a", "", "01", "9223372036854775808"] {
+            let mut set = set.clone();
+            assert!(set.add(other.as_bytes()));
+            assert!(set.remove(other.as_bytes()));
+            assert_eq!(set.encoding(), "hashtable", "{other:?}");
+        }
+        for i in 2..=INTSET_MEMBERS {
+            assert_eq!(set.encoding(), "intset");
+            set.add(i.to_string().as_bytes());
+        }
+        assert_eq!(set.encoding(), "hashtable");
+    }
+
+    #[test]
+    fn an_emptied_set_gives_its_memory_back() {
+        let mut set = Set::default();
+        (0..10_000).for_each(|i| assert!(set.add(i.to_string().as_bytes())));
+        (10..10_000).for_each(|i| assert!(set.remove(i.to_string().as_bytes())));
+        assert!(set.members.capacity() < 200);
+        assert_eq!(sorted(set.iter()).concat(), "0123456789");
+    }
 }

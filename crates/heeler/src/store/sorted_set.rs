@@ -76,25 +76,28 @@ impl SortedSet {
 
     /// Sets a member's score, which is not NaN; whether the member is new.
     pub(super) fn set(&mut self, member: &[u8], score: f64) -> bool {
-        let new = match self.scores.get_mut(member) {
-            Some(old) if *old == score => return false,
+        let old = self.score(member);
+        self.is_listpack &=
+            old.is_some() || member.len() <= LISTPACK_BYTES && self.scores.len() < LISTPACK_MEMBERS;
+        // A listpack keeps whole scores as integers, and loses the sign of a zero.
+        let score = if self.is_listpack { score + 0.0 } else { score };
+        match old {
+            Some(old) if old == score => return false,
             Some(old) => {
-                self.ranking.remove(*old, member);
-                *old = score;
-                false
+                self.ranking.remove(old, member);
+                if let Some(old) = self.scores.get_mut(member) {
+                    *old = score;
+                }
             }
             None => {
                 self.scores.insert(Element::from_slice(member), score);
-                self.is_listpack &=
-                    member.len() <= LISTPACK_BYTES && self.scores.len() <= LISTPACK_MEMBERS;
-                true
             }
-        };
+        }
         self.ranking.insert(Scored {
             score,
             member: Element::from_slice(member),
         });
-        new
+        old.is_none()
     }
 
     /// Removes a member; whether it was there.

@@ -1,5 +1,9 @@
 //! Tests of the store as its callers see it.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::command::{Arg, find};
 
@@ -117,4 +121,280 @@ fn a_watched_key_that_expires_has_changed() {
     run(&store, 20, "SET k v PX 10");
     let late = store.watch(b"k", 31);
     assert!(store.transaction(32, &[late], &[]).is_some());
+}
+
+#[test]
+fn watches_see_flushes_renames_and_copies() {
+    for (meanwhile, done) in [
+        ("FLUSHALL", false),
+        ("FLUSHDB ASYNC", false),
+        ("RENAME a b", false),
+        ("RENAME other a", false),
+        ("RENAMENX other a", true),
+        ("COPY other a", true),
+        ("COPY other a REPLACE", false),
+        ("COPY a b", true),
+        ("SETBIT a 0 0", true),
+        ("SETBIT a 0 1", false),
+        ("BITFIELD a GET u8 0", true),
+        ("BITFIELD a SET u8 0 0", false),
+        ("BITOP NOT a other", false),
+        ("GETEX a", true),
+        ("GETEX a EX 10", false),
+        ("SETRANGE a 0 x", false),
+        ("INCRBYFLOAT a 1", false),
+        ("MSETNX a 1 c 2", true),
+        ("TOUCH a", true),
+    ] {
+        let store = Store::new(1);
+        run(&store, 0, "MSET a 1 other 2");
+        let watched = [store.watch(b"a", 0)];
+        run(&store, 0, meanwhile);
+        let replies = store.transaction(0, &watched, &[line("DBSIZE")]);
+        assert_eq!(replies.is_some(), done, "{meanwhile}");
+        let absent = [store.watch(b"absent", 0)];
+        run(&store, 0, "FLUSHALL");
+        assert!(store.transaction(0, &absent, &[]).is_some());
+        watched
+            .into_iter()
+            .chain(absent)
+            .for_each(|w| store.unwatch(w));
+    }
+}
+
+#[test]
+fn a_transaction_may_be_about_the_whole_keyspace() {
+    let store = Store::new(1);
+    let commands = [
+        "MSET a 1 b 2",
+        "DBSIZE",
+        "KEYS a",
+        "RANDOMKEY",
+        "FLUSHALL",
+        "RANDOMKEY",
+        "SCAN 0",
+    ];
+    let replies = store.transaction(0, &[], &commands.map(line)).unwrap();
+    assert_eq!(replies[..2], [Reply::OK, Reply::Int(2)]);
+    assert_eq!(replies[2], Reply::Array(vec![bulk("a")]));
+    assert!([bulk("a"), bulk("b")].contains(&replies[3]));
+    assert_eq!(replies[4..6], [Reply::OK, Reply::Null]);
+    assert_eq!(
+        replies[6],
+        Reply::Array(vec![bulk("0"), Reply::Array(vec![])])
+    );
+}
+
+#[test]
+fn a_flush_in_the_background_frees_a_budget_at_a_time() {
+    let store = Store::new(1);
+    (0..5_000).for_each(|i| drop(run(&store, 0, &format!("SET k{i} v"))));
+    run(&store, 0, "FLUSHALL ASYNC");
+    assert_eq!(store.stats(0).keys, 0);
+    let mut freed = 0;
+    loop {
+        let done = store.expire_due(0, 100);
+        freed += done;
+        if done < 100 {
+            break;
+        }
+        assert!(done < 200, "{done}");
+    }
+    assert_eq!(freed, 5_000);
+}
+
+#[test]
+fn every_key_is_as_likely_as_any_other_to_be_random() {
+    let store = Store::new(1);
+    assert_eq!(run(&store, 0, "RANDOMKEY"), Reply::Null);
+    for key in 0..8 {
+        run(&store, 0, &format!("SET {key} v"));
+        run(&store, 0, &format!("SET gone{key} v PX 1"));
+    }
+    let mut counts = BTreeMap::new();
+    for _ in 0..8_000 {
+        let Reply::Bulk(key) = run(&store, 2, "RANDOMKEY") else {
+            panic!("no key");
+        };
+        *counts.entry(key.to_vec()).or_insert(0) += 1;
+    }
+    assert_eq!(counts.len(), 8);
+    assert!(
+        counts.values().all(|n| (850..1_150).contains(n)),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn stats_count_hits_misses_and_deadlines() {
+    let store = Store::new(1);
+    run(&store, 0, "SET a v PX 1000");
+    run(&store, 0, "SET b v PX 3000");
+    run(&store, 0, "SET c v");
+    run(&store, 0, "MGET a b none");
+    run(&store, 0, "EXISTS none c");
+    let stats = store.stats(500);
+    assert_eq!((stats.hits, stats.misses), (3, 2));
+    assert_eq!((stats.keys, stats.expiring_keys), (3, 2));
+    assert_eq!(stats.average_ttl, 1_500);
+}
+
+/// A scan that starts with those keys present sees each of them, while others come and go and
+/// the tables grow and shrink.
+#[test]
+fn a_scan_sees_every_key_that_stays() {
+    for count in [1, 10, 500] {
+        let store = Store::new(1);
+        for i in 0..4_000 {
+            run(&store, 0, &format!("SET stays{i} v"));
+            run(&store, 0, &format!("SET goes{i} v"));
+        }
+        let (mut cursor, mut seen, mut calls) = ("0".to_owned(), BTreeMap::new(), 0);
+        loop {
+            let text = format!("SCAN {cursor} COUNT {count} MATCH stays*");
+            let Reply::Array(parts) = run(&store, 0, &text) else {
+                panic!("no array");
+            };
+            let [Reply::Bulk(next), Reply::Array(keys)] = &parts[..] else {
+                panic!("no cursor: {parts:?}");
+            };
+            for key in keys {
+                let Reply::Bulk(key) = key else { panic!() };
+                seen.insert(key.to_vec(), ());
+            }
+            cursor = String::from_utf8(next.to_vec()).unwrap();
+            if cursor == "0" {
+                break;
+            }
+            calls += 1;
+            for i in 0..if calls < 100 { 100 } else { 0 } {
+                run(&store, 0, &format!("SET more{calls}:{i} v"));
+                run(&store, 0, &format!("DEL goes{}", calls * 7 + i));
+                if calls % 3 == 0 {
+                    run(&store, 0, &format!("DEL more{}:{i}", calls - 1));
+                }
+            }
+        }
+        assert_eq!(seen.len(), 4_000, "COUNT {count}");
+    }
+}
+
+/// What the store is to be like: a sorted map.
+#[derive(Default)]
+struct Model(BTreeMap<String, (String, Option<u64>)>);
+
+impl Model {
+    fn run(&mut self, now: u64, step: &Step) -> Reply {
+        self.0
+            .retain(|_, (_, deadline)| deadline.is_none_or(|d| now <= d));
+        match step {
+            Step::Set(key, value, life) => {
+                let deadline = life.map(|life| now + life);
+                self.0.insert(key.clone(), (value.clone(), deadline));
+                Reply::OK
+            }
+            Step::Get(key) => self.0.get(key).map_or(Reply::Null, |(v, _)| bulk(v)),
+            Step::Append(key, tail) => {
+                let (value, _) = self.0.entry(key.clone()).or_default();
+                value.push_str(tail);
+                Reply::Int(value.len() as i64)
+            }
+            Step::Del(key) => Reply::Int(i64::from(self.0.remove(key).is_some())),
+            Step::Expire(key, life) => match self.0.get_mut(key) {
+                Some((_, deadline)) => {
+                    *deadline = Some(now + life);
+                    Reply::Int(1)
+                }
+                None => Reply::Int(0),
+            },
+            Step::Rename(from, to) => match self.0.remove(from) {
+                Some(value) => {
+                    self.0.insert(to.clone(), value);
+                    Reply::OK
+                }
+                None => Reply::error("ERR no such key"),
+            },
+            Step::Pttl(key) => Reply::Int(match self.0.get(key) {
+                None => -2,
+                Some((_, None)) => -1,
+                Some((_, Some(deadline))) => (deadline - now) as i64,
+            }),
+            Step::Wait(_) => Reply::OK,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set(String, String, Option<u64>),
+    Get(String),
+    Append(String, String),
+    Del(String),
+    Expire(String, u64),
+    Rename(String, String),
+    Pttl(String),
+    Wait(u64),
+}
+
+impl Step {
+    fn words(&self) -> Vec<String> {
+        let words: &[&str] = match self {
+            Step::Set(key, value, None) => &["SET", key, value],
+            Step::Set(key, value, Some(life)) => &["SET", key, value, "PX", &life.to_string()],
+            Step::Get(key) => &["GET", key],
+            Step::Append(key, tail) => &["APPEND", key, tail],
+            Step::Del(key) => &["DEL", key],
+            Step::Expire(key, life) => &["PEXPIRE", key, &life.to_string()],
+            Step::Rename(from, to) => &["RENAME", from, to],
+            Step::Pttl(key) => &["PTTL", key],
+            Step::Wait(_) => &["DBSIZE"],
+        };
+        words.iter().map(|w| w.to_string()).collect()
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || "[a-h]{1,2}";
+    let value = || prop_oneof!["[0-9]{1,3}", "[a-z]{0,60}", "[a-z]{3000}"];
+    let life = || 1..100u64;
+    prop_oneof![
+        (key(), value(), proptest::option::of(life())).prop_map(|(k, v, l)| Step::Set(k, v, l)),
+        key().prop_map(Step::Get),
+        (key(), "[a-z0-9]{0,40}").prop_map(|(k, v)| Step::Append(k, v)),
+        key().prop_map(Step::Del),
+        (key(), life()).prop_map(|(k, l)| Step::Expire(k, l)),
+        (key(), key()).prop_map(|(a, b)| Step::Rename(a, b)),
+        key().prop_map(Step::Pttl),
+        (0..40u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_store_is_a_map_whose_keys_expire(
+        steps in proptest::collection::vec(step(), 1..300),
+        background in any::<bool>(),
+    ) {
+        let (store, mut model, mut now) = (Store::new(9), Model::default(), 1_000);
+        for step in &steps {
+            if let Step::Wait(millis) = step {
+                now += millis;
+                if background {
+                    store.expire_due(now, usize::MAX);
+                    model.run(now, step);
+                    prop_assert_eq!(store.stats(now).keys, model.0.len());
+                }
+                continue;
+            }
+            let words = step.words();
+            let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+            let reply = store.execute(now, &command(&words).as_command());
+            prop_assert_eq!(reply, model.run(now, step), "{:?}", step);
+        }
+        store.expire_due(now, usize::MAX);
+        model.run(now, &Step::Wait(0));
+        let expiring = model.0.values().filter(|(_, d)| d.is_some()).count();
+        let stats = store.stats(now);
+        prop_assert_eq!((stats.keys, stats.expiring_keys), (model.0.len(), expiring));
+    }
 }

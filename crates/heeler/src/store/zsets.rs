@@ -68,7 +68,7 @@ impl AddOptions {
         if self.nx && self.xx {
             return Err("ERR XX and NX options at the same time are not compatible".into());
         }
-        if self.gt && self.nx || self.lt && self.nx || self.gt && self.lt {
+        if (self.gt || self.lt) && self.nx || self.gt && self.lt {
             return Err("ERR GT, LT, and/or NX options at the same time are not compatible".into());
         }
         if self.incr && words > 2 {
@@ -204,6 +204,7 @@ enum By {
 }
 
 /// The bounds of a range.
+#[derive(Clone, Copy, Debug)]
 enum Bounds<'a> {
     Rank(i64, i64),
     Score(ScoreRange),
@@ -497,8 +498,74 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
     for i in scan.places() {
         if let Some((member, score)) = set.at_index(i) {
-            scan.visit(member, Some(number::double(score).as_bytes()));
+            scan.visit(
+                member,
+                Some(score_text(score, set.is_listpack()).as_bytes()),
+            );
         }
     }
     scan.reply()
+}
+
+/// A score as ZSCAN shows it: a listpack has whole ones as integers, however great.
+fn score_text(score: f64, in_listpack: bool) -> String {
+    const GREATEST: f64 = (i64::MAX / 2) as f64;
+    if in_listpack && score.abs() <= GREATEST && score.trunc() == score {
+        return (score as i64).to_string();
+    }
+    number::double(score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_counted_from_the_end_that_comes_first() {
+        let mut set = SortedSet::default();
+        for (score, member) in (0..).zip(["a", "b", "c", "d", "e", "f"]) {
+            set.set(member.as_bytes(), f64::from(score));
+        }
+        let score = Bounds::parse(By::Score, b"1", b"4").unwrap();
+        let rank = Bounds::Rank(1, 3);
+        for (bounds, limit, forward, backward) in [
+            (score, (0, -1), 1..5, 1..5),
+            (score, (0, 2), 1..3, 3..5),
+            (score, (1, 2), 2..4, 2..4),
+            (score, (3, 9), 4..5, 1..2),
+            (score, (9, 9), 5..5, 1..1),
+            (score, (-1, 9), 5..5, 1..1),
+            (score, (0, 0), 1..1, 5..5),
+            (score, (1, i64::MAX), 2..5, 1..4),
+            (rank, (0, -1), 1..4, 2..5),
+        ] {
+            for (reversed, expected) in [(false, forward), (true, backward)] {
+                let selection = Selection {
+                    bounds,
+                    reversed,
+                    limit,
+                    with_scores: false,
+                };
+                assert_eq!(
+                    selection.ranks(set.ranking()),
+                    expected,
+                    "{limit:?} {reversed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn whole_scores_in_a_listpack_are_shown_as_integers() {
+        for (score, in_listpack, text) in [
+            (1.0, true, "1"),
+            (1.5, true, "1.5"),
+            (1e17, true, "100000000000000000"),
+            (1e17, false, "1e+17"),
+            (1e19, true, "1e+19"),
+            (f64::NEG_INFINITY, true, "-inf"),
+        ] {
+            assert_eq!(score_text(score, in_listpack), text);
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! Several threads on one store.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
+use heeler::store::Store;
+
+const THREADS: u64 = 4;
+const ACCOUNTS: u64 = 16;
+const TRANSFERS: u64 = 3_000;
+
+fn command(line: &str) -> OwnedCommand {
+    let mut args = Vec::new();
+    let mut start = 0;
+    for word in line.split(' ') {
+        let end = start + word.len() as u32;
+        args.push(Arg { start, end });
+        start = end + 1;
+    }
+    let spec = find(line.split(' ').next().unwrap().as_bytes()).unwrap();
+    Command::new(spec, line.as_bytes(), &args).to_owned()
+}
+
+fn run(store: &Store, line: &str) -> Reply {
+    store.execute(0, &command(line).as_command())
+}
+
+fn next(random: &mut u64) -> u64 {
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1);
+    *random >> 33
+}
+
+fn all_accounts() -> String {
+    (0..ACCOUNTS).fold("MGET".to_owned(), |line, i| format!("{line} account{i}"))
+}
+
+fn total(reply: &Reply) -> i64 {
+    let Reply::Array(balances) = reply else {
+        panic!("no array: {reply:?}");
+    };
+    let balance = |balance: &Reply| match balance {
+        Reply::Bulk(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
+        Reply::Null => 0,
+        other => panic!("no balance: {other:?}"),
+    };
+    balances.iter().map(balance).sum::<i64>()
+}
+
+#[test]
+fn transactions_of_many_threads_are_atomic() {
+    let store = Store::new(3);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let movers: Vec<_> = (0..THREADS)
+            .map(|seed| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut random = seed;
+                    for _ in 0..TRANSFERS {
+                        let (from, to) = (next(&mut random), next(&mut random));
+                        let amount = next(&mut random) % 100;
+                        let commands = [
+                            command(&format!("DECRBY account{} {amount}", from % ACCOUNTS)),
+                            command(&format!("INCRBY account{} {amount}", to % ACCOUNTS)),
+                        ];
+                        assert!(store.transaction(0, &[], &commands).is_some());
+                    }
+                })
+            })
+            .collect();
+        let watcher = scope.spawn(|| {
+            let whole = [command(&all_accounts()), command("DBSIZE")];
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(total(&run(&store, &all_accounts())), 0);
+                let replies = store.transaction(0, &[], &whole).unwrap();
+                assert_eq!(total(&replies[0]), 0);
+            }
+        });
+        movers.into_iter().for_each(|mover| mover.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    });
+}
+
+#[test]
+fn watched_increments_lose_nothing() {
+    let store = Store::new(3);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let mut added = 0;
+                while added < 500 {
+                    let watched = store.watch(b"counter", 0);
+                    let old = match run(&store, "GET counter") {
+                        Reply::Bulk(text) => String::from_utf8(text.to_vec()).unwrap(),
+                        _ => "0".to_owned(),
+                    };
+                    let new = old.parse::<u64>().unwrap() + 1;
+                    let set = [command(&format!("SET counter {new}"))];
+                    let watched = [watched];
+                    added += u64::from(store.transaction(0, &watched, &set).is_some());
+                    watched
+                        .into_iter()
+                        .for_each(|watched| store.unwatch(watched));
+                }
+            });
+        }
+    });
+    let expected = (THREADS * 500).to_string();
+    assert_eq!(run(&store, "GET counter"), Reply::bulk(expected));
+}
+
+#[test]
+fn crossing_commands_of_many_keys_do_not_wait_for_each_other_for_ever() {
+    let store = Store::new(3);
+    thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || {
+                let mut random = seed;
+                for _ in 0..2_000 {
+                    let keys = [(); 3].map(|()| next(&mut random) % 50);
+                    let [a, b, c] = keys;
+                    run(store, &format!("MSET k{a} 1 k{b} 2 k{c} 3"));
+                    run(store, &format!("RENAME k{b} k{a}"));
+                    run(store, &format!("BITOP OR k{c} k{b} k{a}"));
+                    run(store, &format!("DEL k{a} k{c}"));
+                    if a == 0 {
+                        run(store, "FLUSHALL");
+                    }
+                }
+            });
+        }
+    });
+}
