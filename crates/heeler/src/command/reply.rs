@@ -30,6 +30,8 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// Pairs: RESP2 shows them one after the other in an array.
     Map(Vec<(Reply, Reply)>),
+    /// Pairs in order: RESP2 shows them one after the other in one array, RESP3 each in its own.
+    Pairs(Vec<(Reply, Reply)>),
     /// Values without order: RESP2 shows an array.
     Set(Vec<Reply>),
     /// A floating-point number: RESP2 shows its text as bytes.

@@ -2,7 +2,9 @@
 
 use super::errors::Outcome;
 use super::view::View;
-use super::{bitfield, bits, expiry, keys, keyspace, lcs, scan, strings};
+use super::{
+    bitfield, bits, expiry, hashes, keys, keyspace, lcs, lists, scan, sets, strings, zsets,
+};
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
 /// Answers a command on a view that has its keys locked.
@@ -19,7 +21,10 @@ pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
 /// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
 pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
     use Id::*;
-    matches!(command.spec.id, Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb)
+    matches!(
+        command.spec.id,
+        Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb
+    )
 }
 
 fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -27,6 +32,10 @@ fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Group::String => string(view, command),
         Group::Bitmap => bitmap(view, command),
         Group::Generic => generic(view, command),
+        Group::List => list(view, command),
+        Group::Set => set(view, command),
+        Group::Hash => hash(view, command),
+        Group::SortedSet => sorted_set(view, command),
         Group::Server => server(view, command),
         _ => unknown(command),
     }
@@ -109,6 +118,103 @@ fn server(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Dbsize => keyspace::dbsize(view, command),
         Id::Flushall | Id::Flushdb => keyspace::flush(view, command),
         Id::Swapdb => keyspace::swapdb(view, command),
+        _ => unknown(command),
+    }
+}
+
+fn list(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        Id::Lindex => lists::lindex(view, command),
+        Id::Linsert => lists::linsert(view, command),
+        Id::Llen => lists::llen(view, command),
+        Id::Lmove => lists::lmove(view, command),
+        Id::Lpop => lists::lpop(view, command),
+        Id::Lpos => lists::lpos(view, command),
+        Id::Lpush => lists::lpush(view, command),
+        Id::Lpushx => lists::lpushx(view, command),
+        Id::Lrange => lists::lrange(view, command),
+        Id::Lrem => lists::lrem(view, command),
+        Id::Lset => lists::lset(view, command),
+        Id::Ltrim => lists::ltrim(view, command),
+        Id::Rpop => lists::rpop(view, command),
+        Id::Rpoplpush => lists::rpoplpush(view, command),
+        Id::Rpush => lists::rpush(view, command),
+        Id::Rpushx => lists::rpushx(view, command),
+        _ => unknown(command),
+    }
+}
+
+fn set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        Id::Sadd => sets::sadd(view, command),
+        Id::Scard => sets::scard(view, command),
+        Id::Sdiff => sets::sdiff(view, command),
+        Id::Sdiffstore => sets::sdiffstore(view, command),
+        Id::Sinter => sets::sinter(view, command),
+        Id::Sintercard => sets::sintercard(view, command),
+        Id::Sinterstore => sets::sinterstore(view, command),
+        Id::Sismember => sets::sismember(view, command),
+        Id::Smembers => sets::smembers(view, command),
+        Id::Smismember => sets::smismember(view, command),
+        Id::Smove => sets::smove(view, command),
+        Id::Spop => sets::spop(view, command),
+        Id::Srandmember => sets::srandmember(view, command),
+        Id::Srem => sets::srem(view, command),
+        Id::Sscan => sets::sscan(view, command),
+        Id::Sunion => sets::sunion(view, command),
+        Id::Sunionstore => sets::sunionstore(view, command),
+        _ => unknown(command),
+    }
+}
+
+fn hash(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        Id::Hdel => hashes::hdel(view, command),
+        Id::Hexists => hashes::hexists(view, command),
+        Id::Hget => hashes::hget(view, command),
+        Id::Hgetall => hashes::hgetall(view, command),
+        Id::Hincrby => hashes::hincrby(view, command),
+        Id::Hincrbyfloat => hashes::hincrbyfloat(view, command),
+        Id::Hkeys => hashes::hkeys(view, command),
+        Id::Hlen => hashes::hlen(view, command),
+        Id::Hmget => hashes::hmget(view, command),
+        Id::Hmset => hashes::hmset(view, command),
+        Id::Hrandfield => hashes::hrandfield(view, command),
+        Id::Hscan => hashes::hscan(view, command),
+        Id::Hset => hashes::hset(view, command),
+        Id::Hsetnx => hashes::hsetnx(view, command),
+        Id::Hstrlen => hashes::hstrlen(view, command),
+        Id::Hvals => hashes::hvals(view, command),
+        _ => unknown(command),
+    }
+}
+
+fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        Id::Zadd => zsets::zadd(view, command),
+        Id::Zcard => zsets::zcard(view, command),
+        Id::Zcount => zsets::zcount(view, command),
+        Id::Zincrby => zsets::zincrby(view, command),
+        Id::Zlexcount => zsets::zlexcount(view, command),
+        Id::Zmscore => zsets::zmscore(view, command),
+        Id::Zpopmax => zsets::zpopmax(view, command),
+        Id::Zpopmin => zsets::zpopmin(view, command),
+        Id::Zrandmember => zsets::zrandmember(view, command),
+        Id::Zrange => zsets::zrange(view, command),
+        Id::Zrangebylex => zsets::zrangebylex(view, command),
+        Id::Zrangebyscore => zsets::zrangebyscore(view, command),
+        Id::Zrangestore => zsets::zrangestore(view, command),
+        Id::Zrank => zsets::zrank(view, command),
+        Id::Zrem => zsets::zrem(view, command),
+        Id::Zremrangebylex => zsets::zremrangebylex(view, command),
+        Id::Zremrangebyrank => zsets::zremrangebyrank(view, command),
+        Id::Zremrangebyscore => zsets::zremrangebyscore(view, command),
+        Id::Zrevrange => zsets::zrevrange(view, command),
+        Id::Zrevrangebylex => zsets::zrevrangebylex(view, command),
+        Id::Zrevrangebyscore => zsets::zrevrangebyscore(view, command),
+        Id::Zrevrank => zsets::zrevrank(view, command),
+        Id::Zscan => zsets::zscan(view, command),
+        Id::Zscore => zsets::zscore(view, command),
         _ => unknown(command),
     }
 }

@@ -9,6 +9,10 @@
 //! The value is 8 bytes of a little-endian integer, or the bytes themselves. Everything else (long
 //! strings, collections) is an [`Object`] in a box. Either way the entry is two words wide.
 
+use super::hashes::Hash;
+use super::lists::List;
+use super::sets::Set;
+use super::sorted_set::SortedSet;
 use crate::command::Blob;
 
 /// Longest string that shares its key's allocation, in bytes. A longer one owns a buffer with room
@@ -50,13 +54,25 @@ struct Boxed {
 pub(super) enum Object {
     /// A string that outgrew its key's allocation.
     Text(Vec<u8>),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    SortedSet(SortedSet),
 }
 
 impl Object {
     /// A string that owns its bytes; they are given back if they are so few that they are better
     /// kept beside their key.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Object, Vec<u8>> {
-        if bytes.len() > PACKED_BYTES { Ok(Object::Text(bytes)) } else { Err(bytes) }
+        if bytes.len() > PACKED_BYTES {
+            Ok(Object::Text(bytes))
+        } else {
+            Err(bytes)
+        }
     }
 }
 
@@ -64,6 +80,10 @@ impl Object {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
+    List,
+    Set,
+    Hash,
+    SortedSet,
 }
 
 impl Kind {
@@ -71,6 +91,10 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+            Kind::SortedSet => "zset",
         }
     }
 }
@@ -169,6 +193,10 @@ impl Entry {
             Repr::Packed(_) => Kind::String,
             Repr::Boxed(boxed) => match &boxed.object {
                 Object::Text(_) => Kind::String,
+                Object::List(_) => Kind::List,
+                Object::Set(_) => Kind::Set,
+                Object::Hash(_) => Kind::Hash,
+                Object::SortedSet(_) => Kind::SortedSet,
             },
         }
     }
@@ -182,6 +210,7 @@ impl Entry {
             }
             Repr::Boxed(_) => match self.as_object()? {
                 Object::Text(bytes) => Some(Text::Raw(bytes)),
+                _ => None,
             },
         }
     }
@@ -212,6 +241,10 @@ impl Entry {
             },
             Repr::Boxed(boxed) => match &boxed.object {
                 Object::Text(_) => "raw",
+                Object::List(list) => list.encoding(),
+                Object::Set(set) => set.encoding(),
+                Object::Hash(hash) => hash.encoding(),
+                Object::SortedSet(set) => set.encoding(),
             },
         }
     }
@@ -300,6 +333,7 @@ impl Entry {
                     extend_zeroed(bytes, len);
                     Some(bytes)
                 }
+                _ => None,
             },
         }
     }
@@ -412,7 +446,11 @@ fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
 
 /// Lays out a packed string. The key's length fits 32 bits.
 fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[u8]> {
-    let long = if key.len() > usize::from(u8::MAX) { LONG_KEY } else { 0 };
+    let long = if key.len() > usize::from(u8::MAX) {
+        LONG_KEY
+    } else {
+        0
+    };
     let expires = if deadline.is_some() { EXPIRES } else { 0 };
     let header = KEY_LENGTH + if long == 0 { 1 } else { 4 } + usize::from(expires) * 8;
     let mut packed = Vec::with_capacity(header + key.len() + text.stored_len());

@@ -21,24 +21,34 @@
 
 mod bitfield;
 mod bits;
+mod collection;
+mod collection_scan;
 mod deadlines;
 mod dispatch;
 mod entry;
 mod errors;
 mod expiry;
+mod hashes;
 mod keys;
 mod keyspace;
 mod lcs;
+mod lists;
 mod long_double;
 mod numbers;
+mod random;
+mod ranking;
 mod scan;
+mod scores;
+mod sets;
 mod shard;
 mod slot;
+mod sorted_set;
 mod strings;
 #[cfg(test)]
 mod tests;
 mod view;
 mod watch;
+mod zsets;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -31,7 +31,12 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let cursor = Cursor::parse(command.arg(1))?;
     let options = Options::parse(command)?;
-    let mut walk = Walk { now: view.now(), left: options.count, options, found: Vec::new() };
+    let mut walk = Walk {
+        now: view.now(),
+        left: options.count,
+        options,
+        found: Vec::new(),
+    };
     let next = walk.run(view, cursor);
     let mut digits = itoa::Buffer::new();
     let next = Reply::bulk(digits.format(next.map_or(0, Cursor::encode)));
@@ -108,23 +113,30 @@ impl Cursor {
         (upper << Self::SHARD_BITS) | self.shard as u64
     }
 
-    /// As C's `strtoul` reads it.
     fn parse(text: &[u8]) -> Result<Cursor, Error> {
-        const INVALID: &str = "ERR invalid cursor";
-        let (negative, digits) = match text {
-            [] => return Ok(Cursor::decode(0)),
-            [b'-', digits @ ..] => (true, digits),
-            [b'+', digits @ ..] => (false, digits),
-            digits => (false, digits),
-        };
-        if !digits.iter().all(u8::is_ascii_digit) {
-            return Err(INVALID.into());
-        }
-        let number = std::str::from_utf8(digits).ok();
-        let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
-        let wrapped = number.wrapping_neg();
-        Ok(Cursor::decode(if negative { wrapped } else { number }))
+        cursor_number(text).map(Cursor::decode)
     }
+}
+
+/// The number of a cursor, as C's `strtoul` reads it.
+pub(super) fn cursor_number(text: &[u8]) -> Result<u64, Error> {
+    const INVALID: &str = "ERR invalid cursor";
+    let (negative, digits) = match text {
+        [] => return Ok(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(INVALID.into());
+    }
+    let number = std::str::from_utf8(digits).ok();
+    let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
+    Ok(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 struct Options<'a> {
@@ -152,7 +164,11 @@ impl<'a> Options<'a> {
                 _ => return Err(SYNTAX.into()),
             }
         }
-        Ok(Options { count: usize::try_from(count).unwrap_or(usize::MAX), pattern, kind })
+        Ok(Options {
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+            pattern,
+            kind,
+        })
     }
 
     fn accept(&self, entry: &Entry) -> bool {
@@ -178,7 +194,11 @@ impl Walk<'_> {
             if next.is_some() {
                 return next;
             }
-            at = Cursor { shard: at.shard + 1, layout: 0, bucket: 0 };
+            at = Cursor {
+                shard: at.shard + 1,
+                layout: 0,
+                bucket: 0,
+            };
             if self.left == 0 && at.shard < limits::SHARDS {
                 return Some(at);
             }
@@ -196,7 +216,11 @@ impl Walk<'_> {
         for bucket in first..shard.buckets() {
             if self.left == 0 && !moved {
                 let layout = shard.layout();
-                return Some(Cursor { bucket, layout, ..at });
+                return Some(Cursor {
+                    bucket,
+                    layout,
+                    ..at
+                });
             }
             if let Some(entry) = shard.bucket(bucket) {
                 self.left = self.left.saturating_sub(1);
@@ -215,11 +239,18 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_number() {
-        for cursor in
-            [(0, 0, 0), (1, 0, 0), (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7), (0, 5, 1)]
-        {
+        for cursor in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
+            (0, 5, 1),
+        ] {
             let (shard, layout, bucket) = cursor;
-            let cursor = Cursor { shard, layout, bucket };
+            let cursor = Cursor {
+                shard,
+                layout,
+                bucket,
+            };
             assert_eq!(Cursor::decode(cursor.encode()), cursor);
         }
     }

@@ -24,7 +24,10 @@ pub(super) struct Hashing {
 
 impl Hashing {
     pub(super) fn new(seed: u64) -> Hashing {
-        Hashing { seed, shared: SharedSeed::from_u64(seed.rotate_left(32)) }
+        Hashing {
+            seed,
+            shared: SharedSeed::from_u64(seed.rotate_left(32)),
+        }
     }
 
     #[inline]
@@ -109,6 +112,11 @@ impl Shard {
         Some(place)
     }
 
+    /// The entry of a key. It may have expired unless [`find`](Shard::find) was called before.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        self.table.find(hash, |e| e.key() == key)
+    }
+
     /// Adds an entry whose key is absent.
     pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, entry: Entry) -> usize {
         if self.table.len() == self.table.capacity() {
@@ -116,7 +124,9 @@ impl Shard {
         }
         self.deadlines.change(hash, None, entry.deadline());
         self.watches.changed(entry.key());
-        let inserted = self.table.insert_unique(hash, entry, |e| hashing.hash(e.key()));
+        let inserted = self
+            .table
+            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
         inserted.bucket_index()
     }
 
