@@ -52,6 +52,9 @@ Example of a file:
         /// Check the file, say what is wrong with it, and exit with 0 or 1.
         #[arg(short = 't', long)]
         test_conf: bool,
+        /// When the file changes.
+        #[command(flatten)]
+        watching: Watching,
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
@@ -80,6 +83,23 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct Watching {
+    /// Reload the file when it has changed, as on SIGHUP [default].
+    #[arg(long, overrides_with = "no_watch")]
+    watch: bool,
+    /// Reload the file only on SIGHUP.
+    #[arg(long)]
+    no_watch: bool,
+}
+
+impl Watching {
+    /// Whether the file is watched: unless the last of the two flags says otherwise.
+    pub fn watch(&self) -> bool {
+        self.watch || !self.no_watch
+    }
 }
 
 #[derive(Args, Debug)]

@@ -86,6 +86,23 @@ impl Cluster {
         }
     }
 
+    /// Takes the place of another cluster: the servers that were there already stay ejected as long
+    /// as they were to be. `origin` is a server's place among those of the other, if it had one.
+    pub fn inherit(&self, other: &Cluster, origin: impl Fn(usize) -> Option<usize>) {
+        if self.plan.ejection.is_none() {
+            return;
+        }
+        let _rebuild = self.rebuild.lock();
+        for (server, health) in self.health.iter().enumerate() {
+            if let Some(was) = origin(server).map(|o| &other.health[o]) {
+                health.failures.store(was.failures.load(Relaxed), Relaxed);
+                let until = was.ejected_until.load(Relaxed);
+                health.ejected_until.store(until, Relaxed);
+            }
+        }
+        self.publish();
+    }
+
     /// The placement for a request that comes now. A server whose time is up is taken back first.
     pub fn placement(&self, now: u64) -> arc_swap::Guard<Arc<Placement>> {
         if now >= self.next_retry.load(Relaxed) {
@@ -193,6 +210,25 @@ mod tests {
         assert_eq!(live(&cluster, 1019), [0, 2]);
         assert_eq!(live(&cluster, 1020), [0, 1, 2]);
         assert!(!cluster.failed(1, 1021), "it takes two failures again");
+    }
+
+    #[test]
+    fn who_is_ejected_stays_so_in_another_cluster() {
+        let ejection = Some(Ejection {
+            failures: 2,
+            retry: 1000,
+        });
+        let (old, new) = (cluster(ejection), cluster(ejection));
+        old.failed(0, 0);
+        old.failed(2, 0);
+        assert!(old.failed(2, 0));
+        // The new file has removed the first server and added one behind the others.
+        new.inherit(&old, |server| [Some(1), Some(2), None][server]);
+        assert_eq!(live(&new, 10), [0, 2]);
+        assert_eq!(live(&new, 1000), [0, 1, 2]);
+        let without = cluster(None);
+        without.inherit(&old, Some);
+        assert_eq!(live(&without, 10), [0, 1, 2]);
     }
 
     #[test]

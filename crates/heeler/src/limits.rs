@@ -43,6 +43,11 @@ pub const READS_IN_A_ROW: usize = 4;
 pub const CONNECT_MS: u64 = 5_000;
 /// How long a graceful stop waits for clients to take their replies, in milliseconds.
 pub const STOP_MS: u64 = 10_000;
+/// How long requests may wait for a server that a new file has removed, in milliseconds, where the
+/// pool's timeout is not shorter.
+pub const DRAIN_MS: u64 = 60_000;
+/// Pause between two looks at whether the configuration file has changed, in milliseconds.
+pub const WATCH_MS: u64 = 1_000;
 /// Pause after a connection could not be accepted, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Most client connections at a time, if the operating system allows as many files.

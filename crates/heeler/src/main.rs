@@ -17,11 +17,13 @@ fn main() -> ExitCode {
         Command::Proxy {
             conf_file,
             test_conf,
+            watching,
             workers,
         } => {
             let options = proxy::Options {
                 file: conf_file,
                 threads: workers.threads(),
+                watch: watching.watch(),
             };
             match test_conf {
                 true => proxy::test(&options),

@@ -1,21 +1,11 @@
 //! `heeler proxy`: one address in front of many Redis servers.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
-use anyhow::bail;
+use tokio::sync::mpsc;
 
-use crate::admin::{Process, REDIS_VERSION};
-use crate::cluster::{Cluster, Plan};
-use crate::config::Diagnostic;
-use crate::config::pools::{self, File};
-use crate::deliver::{Behind, Door};
-use crate::net::{Listener, Server, Service, Tuning};
-use crate::pool::{Pool, Settings};
+use crate::live::{self, Live};
 use crate::run;
-use crate::session::Greeting;
-use crate::wire::resp::Protocol;
 
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
@@ -24,6 +14,8 @@ pub struct Options {
     pub file: PathBuf,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// Reload the file when it has changed.
+    pub watch: bool,
 }
 
 /// Runs until it is asked to stop.
@@ -31,34 +23,14 @@ pub struct Options {
 /// # Errors
 /// The file is not right, or it could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let file = read(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
-        let threads = run::threads(options.threads);
-        let links = file
-            .pools
-            .iter()
-            .map(|p| p.servers.len() * p.server_connections as usize);
-        let most_clients = run::most_clients(links.sum::<usize>().saturating_mul(threads));
-        let listeners = file
-            .pools
-            .iter()
-            .map(bind)
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut process = Process::new("proxy", threads, most_clients, run::seed());
-        process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
-        process.bind = listeners.first().map(Listener::address).unwrap_or_default();
-        let process = Arc::new(process);
-        let service = |(pool, listener): (&pools::Pool, Listener)| {
-            let (name, servers) = (&pool.name, pool.servers.len());
-            tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
-            service(pool, listener, &process)
-        };
-        let services = file.pools.iter().zip(listeners).map(service).collect();
-        Server::start(services, process.clone())?.run(stop).await;
+        let live = Live::start(options.file.clone(), run::threads(options.threads))?;
+        let (_ask, asked) = mpsc::channel(1);
+        live.run(stop, asked, options.watch).await?;
         tracing::info!("stopped");
         Ok(())
     })
@@ -69,72 +41,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// # Errors
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
-    let file = read(options)?;
+    let file = live::read(&options.file)?;
     println!(
         "{}: syntax is ok, {} pools",
         options.file.display(),
         file.pools.len()
     );
     Ok(())
-}
-
-/// Reads the file and checks all of it.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn read(options: &Options) -> anyhow::Result<File> {
-    let file = match pools::read(&options.file) {
-        Ok(file) => file,
-        Err(invalid) => bail!("{}", invalid.render(false)),
-    };
-    for warning in &file.warnings {
-        tracing::warn!("{}", Diagnostic::one_line(warning));
-    }
-    for pool in &file.pools {
-        if !pool.redis {
-            bail!(
-                "{}: pool '{}' is a memcached pool, and so far only Redis pools are carried; \
-                 write `redis: true` if its servers are Redis",
-                options.file.display(),
-                pool.name
-            );
-        }
-    }
-    Ok(file)
-}
-
-fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning = Tuning {
-        backlog: pool.backlog,
-        keepalive: pool.tcpkeepalive,
-        reuseport: pool.reuseport,
-    };
-    Listener::bind(&pool.listen, tuning)
-}
-
-/// The door of a pool.
-pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
-    let cluster = Arc::new(Cluster::new(Plan::of(pool)));
-    let settings = Arc::new(Settings::of(pool));
-    let process = process.clone();
-    let greeting = Greeting {
-        version: REDIS_VERSION,
-        newest: Protocol::Resp2,
-    };
-    let door = move |scratch: &_| {
-        let pool = Pool::start(&settings, &cluster, scratch);
-        Door::new(
-            Behind::Pool(cluster.clone(), pool),
-            process.clone(),
-            greeting,
-            run::seed(),
-        )
-    };
-    Service {
-        name: pool.name.clone(),
-        listener,
-        most_clients: pool.client_connections.map(|most| most as usize),
-        clients: AtomicUsize::new(0),
-        door: Box::new(door),
-    }
 }

@@ -2,13 +2,12 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::admin::{Process, REDIS_VERSION};
 use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
-use crate::net::{Listener, Server, Service, Tuning};
+use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
 use crate::session::Greeting;
 use crate::store::Store;
 use crate::wire::resp::Protocol;
@@ -42,7 +41,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
-        let server = Server::start(vec![service], process)?;
+        let mut server = Server::start(process)?;
+        server.open(service);
         let expiring = tokio::spawn(expire(store));
         server.run(stop).await;
         expiring.abort();
@@ -63,20 +63,19 @@ pub fn service(
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
     };
-    let door = move |_: &_| {
+    let door: MakeDoor = Arc::new(move |_: &_, _| {
         Door::new(
             Behind::Node(store.clone()),
             process.clone(),
             greeting,
             run::seed(),
         )
-    };
+    });
     Service {
         name: name.into(),
-        listener,
+        listener: Arc::new(listener),
         most_clients: None,
-        clients: AtomicUsize::new(0),
-        door: Box::new(door),
+        door,
     }
 }
 

@@ -50,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Compositions.
     ("run", &["limits"]),
+    ("live", ALL_ROOMS),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
@@ -59,7 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 const ALL_ROOMS: &[&str] = &[
     "command", "wire", "session", "route", "store", "pool", "deliver", "cluster", "config",
-    "stats", "admin", "net", "socket", "clock", "limits", "run", "serve", "proxy",
+    "stats", "admin", "net", "socket", "clock", "limits", "run", "live", "serve", "proxy",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

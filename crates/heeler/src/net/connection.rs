@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::worker::Entrance;
 use crate::admin::Client;
 use crate::command::Reply;
-use crate::deliver::{Caller, Door};
+use crate::deliver::Caller;
 use crate::socket::{Scratch, Stream};
 use crate::wire::resp::Decoder;
 use crate::{clock, limits};
@@ -19,7 +19,7 @@ use crate::{clock, limits};
 /// A connection, as a task of its worker. Ready once it is closed.
 pub struct Connection {
     stream: Stream,
-    door: Rc<Door>,
+    entrance: Entrance,
     scratch: Scratch,
     client: Arc<Client>,
     caller: Caller,
@@ -36,13 +36,13 @@ impl Connection {
     /// A connection that has been accepted.
     pub fn new(
         stream: Stream,
-        door: Rc<Door>,
+        entrance: Entrance,
         scratch: Scratch,
         client: Arc<Client>,
     ) -> Connection {
         Connection {
             stream,
-            door,
+            entrance,
             scratch,
             caller: Caller::new(client.id),
             client,
@@ -144,7 +144,7 @@ impl Connection {
 
     /// Hands in the whole requests in the bytes; returns how many bytes they were.
     fn hand_in(&mut self, bytes: &[u8]) -> usize {
-        let now = clock::now();
+        let (now, door) = (clock::now(), self.entrance.door());
         let mut read = 0;
         let mut requests = 0;
         while self.is_open() {
@@ -153,7 +153,7 @@ impl Connection {
                 Ok(Some(length)) => {
                     let (raw, args) = self.decoder.request(&bytes[read..]);
                     if !args.is_empty() {
-                        self.door.request(now, &mut self.caller, raw, args);
+                        door.request(now, &mut self.caller, raw, args);
                         requests += 1;
                     }
                     read += length;
@@ -209,7 +209,7 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.door.leave(&mut self.caller);
+        self.entrance.door().leave(&mut self.caller);
         self.client.left();
     }
 }

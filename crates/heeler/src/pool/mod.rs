@@ -4,7 +4,7 @@
 mod link;
 mod mailbox;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 pub use link::{Broken, Link};
 pub use mailbox::{Mailbox, ReplyTo};
@@ -56,41 +58,65 @@ impl Settings {
             database: pool.redis_db,
         }
     }
+
+    /// Whether connections to a server are the same under other settings.
+    fn connects_as(&self, other: &Settings) -> bool {
+        self.connections == other.connections
+            && self.password == other.password
+            && self.database == other.database
+    }
 }
 
 /// One worker's connections to the servers of a pool.
 #[derive(Debug)]
 pub struct Pool {
+    settings: Arc<Settings>,
     /// By server, then by connection.
     servers: Vec<Vec<Rc<Connection>>>,
 }
 
 impl Pool {
-    /// Starts a task for each connection on this thread's runtime; they connect when they are
+    /// Starts tasks for each connection on this thread's runtime; they connect when they are
     /// needed.
-    pub fn start(settings: &Arc<Settings>, cluster: &Arc<Cluster>, scratch: &Scratch) -> Pool {
-        let connection = |server: usize, number: usize| {
-            let connection = Rc::new(Connection {
+    ///
+    /// With a pool `before` this one, connections that are to be as they were are taken over with
+    /// the requests that wait on them. Those that differ (in password, database or number) are made
+    /// anew, and carry nothing before the old ones to that server have been answered, so that no
+    /// client's requests are reordered. Drop the pool before then: its other connections answer
+    /// what is in flight and end.
+    pub fn start(
+        settings: &Arc<Settings>,
+        cluster: &Arc<Cluster>,
+        scratch: &Scratch,
+        before: Option<&Pool>,
+    ) -> Pool {
+        let old = before.map_or(&[][..], |before| &before.settings.servers);
+        let origins = pools::origins(old, &settings.servers);
+        let connections = |(server, origin): (usize, Option<usize>)| {
+            let seat = Rc::new(Seat {
                 server,
                 settings: settings.clone(),
                 cluster: cluster.clone(),
-                scratch: scratch.clone(),
-                link: RefCell::new(Link::new(settings.timeout)),
-                task: RefCell::new(None),
             });
-            // One connection a server is opened ahead, as nutcracker does it.
-            tokio::task::spawn_local(connection.clone().run(settings.preconnect && number == 0));
-            tokio::task::spawn_local(connection.clone().expire());
-            connection
-        };
-        let servers = 0..settings.servers.len();
-        let connections = |s| {
-            (0..settings.connections)
-                .map(|n| connection(s, n))
-                .collect()
+            let old = before
+                .zip(origin)
+                .map(|(b, o)| (&b.settings, &b.servers[o]));
+            match old {
+                Some((as_before, old)) if settings.connects_as(as_before) => {
+                    old.iter().for_each(|c| c.take_seat(seat.clone()));
+                    old.clone()
+                }
+                old => (0..settings.connections)
+                    .map(|number| {
+                        let after = old.map_or_else(Vec::new, |(_, old)| old.clone());
+                        Connection::start(seat.clone(), number, scratch, after)
+                    })
+                    .collect(),
+            }
         };
         Pool {
-            servers: servers.map(connections).collect(),
+            servers: origins.into_iter().enumerate().map(connections).collect(),
+            settings: settings.clone(),
         }
     }
 
@@ -106,21 +132,112 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Those that another pool has taken over have its settings.
+        let is_ours = |c: &&Rc<Connection>| Arc::ptr_eq(&c.seat().settings, &self.settings);
+        for connection in self.servers.iter().flatten().filter(is_ours) {
+            connection.retire();
+        }
+    }
+}
+
+/// What a connection is for. A new file may change it while requests wait on the connection.
 #[derive(Debug)]
-struct Connection {
+struct Seat {
     server: usize,
     settings: Arc<Settings>,
     cluster: Arc<Cluster>,
+}
+
+impl Seat {
+    /// The pool's name and the server's, for the log.
+    fn names(&self) -> (&str, &str) {
+        (
+            &self.settings.pool,
+            &self.settings.servers[self.server].name,
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    seat: RefCell<Rc<Seat>>,
     scratch: Scratch,
     link: RefCell<Link>,
     /// The task that writes, while it sleeps.
     task: RefCell<Option<Waker>>,
+    life: Life,
+}
+
+/// How a connection's tasks learn of its end.
+#[derive(Debug, Default)]
+struct Life {
+    /// No request will be sent on it any more.
+    retired: Cell<bool>,
+    /// Its requests are answered, and its tasks are over.
+    ended: Cell<bool>,
+    /// The timeout is another, it is retired, or a retired one has handed out replies.
+    changed: Notify,
+    /// It has ended.
+    end: Notify,
 }
 
 impl Connection {
+    /// Starts the tasks of connection `number` to a server, which wait for the end of others.
+    fn start(
+        seat: Rc<Seat>,
+        number: usize,
+        scratch: &Scratch,
+        after: Vec<Rc<Connection>>,
+    ) -> Rc<Connection> {
+        // One connection a server is opened ahead, as nutcracker does it.
+        let connect_now = seat.settings.preconnect && number == 0;
+        let connection = Rc::new(Connection {
+            scratch: scratch.clone(),
+            link: RefCell::new(Link::new(seat.settings.timeout)),
+            seat: RefCell::new(seat),
+            task: RefCell::new(None),
+            life: Life::default(),
+        });
+        let carrier = tokio::task::spawn_local(connection.clone().run(connect_now, after));
+        tokio::task::spawn_local(connection.clone().tend(carrier.abort_handle()));
+        connection
+    }
+
+    fn seat(&self) -> Rc<Seat> {
+        self.seat.borrow().clone()
+    }
+
+    /// Goes on for another pool, or for the same one with other settings.
+    fn take_seat(&self, seat: Rc<Seat>) {
+        self.link.borrow_mut().set_timeout(seat.settings.timeout);
+        *self.seat.borrow_mut() = seat;
+        self.life.changed.notify_one();
+    }
+
+    /// Ends once what is in flight is answered.
+    fn retire(&self) {
+        let mut link = self.link.borrow_mut();
+        let timeout = self.seat().settings.timeout.unwrap_or(limits::DRAIN_MS);
+        link.set_timeout(Some(timeout.min(limits::DRAIN_MS)));
+        self.life.retired.set(true);
+        self.life.changed.notify_one();
+    }
+
+    /// Whether a retired connection owes nobody a reply.
+    fn is_done(&self) -> bool {
+        self.life.retired.get() && !self.link.borrow().owes()
+    }
+
     /// Connects when there is something to send, carries requests and replies until the connection
     /// is lost, and starts over.
-    async fn run(self: Rc<Self>, connect_now: bool) {
+    async fn run(self: Rc<Self>, connect_now: bool, after: Vec<Rc<Connection>>) {
+        for other in after {
+            while !other.life.ended.get() {
+                other.life.end.notified().await;
+            }
+        }
         let mut wanted = connect_now;
         loop {
             if !std::mem::take(&mut wanted) {
@@ -151,7 +268,8 @@ impl Connection {
     }
 
     async fn connect(&self) -> io::Result<Stream> {
-        let connect = Stream::connect(&self.settings.servers[self.server].address);
+        let seat = self.seat();
+        let connect = Stream::connect(&seat.settings.servers[seat.server].address);
         let timeout = Duration::from_millis(limits::CONNECT_MS);
         tokio::time::timeout(timeout, connect)
             .await
@@ -161,15 +279,16 @@ impl Connection {
     /// SELECT before AUTH: in that order nutcracker sends them, so that with both set the data is
     /// in database 0.
     fn greet(&self) {
+        let seat = self.seat();
         let (mut requests, mut count) = (Vec::new(), 0);
         let mut push = |args: &[&[u8]]| {
             resp::encode_command(args.iter().copied(), &mut requests);
             count += 1;
         };
-        if self.settings.database > 0 {
-            push(&[b"SELECT", self.settings.database.to_string().as_bytes()]);
+        if seat.settings.database > 0 {
+            push(&[b"SELECT", seat.settings.database.to_string().as_bytes()]);
         }
-        if let Some(password) = &self.settings.password {
+        if let Some(password) = &seat.settings.password {
             push(&[b"AUTH", password.expose().as_bytes()]);
         }
         self.link.borrow_mut().greet(&requests, count);
@@ -212,11 +331,12 @@ impl Connection {
             let received = self.link.borrow_mut().receive(buffer.filled());
             match received {
                 Ok(0) => {}
-                Ok(_) => self.cluster.succeeded(self.server),
+                Ok(_) => self.succeeded(),
                 Err(broken) => return Poll::Ready(io::Error::other(broken)),
             }
             if let Some(refusal) = self.link.borrow_mut().take_refusal() {
-                let (pool, server) = self.names();
+                let seat = self.seat();
+                let (pool, server) = seat.names();
                 tracing::warn!(pool, server, "the server refused AUTH or SELECT: {refusal}");
             }
         }
@@ -233,7 +353,8 @@ impl Connection {
 
     fn lost(&self, error: &io::Error) {
         let failed = self.link.borrow_mut().fail(&told(error));
-        let (pool, server) = self.names();
+        let seat = self.seat();
+        let (pool, server) = seat.names();
         if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
             tracing::warn!(
                 pool,
@@ -245,33 +366,37 @@ impl Connection {
             tracing::info!(pool, server, "the server closed an idle connection");
         }
         self.failed();
+        if self.life.retired.get() {
+            self.life.changed.notify_one();
+        }
+    }
+
+    fn succeeded(&self) {
+        let seat = self.seat.borrow();
+        seat.cluster.succeeded(seat.server);
+        if self.life.retired.get() {
+            self.life.changed.notify_one();
+        }
     }
 
     fn failed(&self) {
-        if self.cluster.failed(self.server, clock::now()) {
-            let (pool, server) = self.names();
+        let seat = self.seat();
+        if seat.cluster.failed(seat.server, clock::now()) {
+            let (pool, server) = seat.names();
             tracing::warn!(pool, server, "ejected: its keys go to the other servers");
         }
     }
 
-    /// The pool's name and the server's, for the log.
-    fn names(&self) -> (&str, &str) {
-        (
-            &self.settings.pool,
-            &self.settings.servers[self.server].name,
-        )
-    }
-
-    /// Answers requests whose time is up, as long as the pool lives.
-    async fn expire(self: Rc<Self>) {
-        let Some(timeout) = self.settings.timeout else {
-            return;
-        };
-        loop {
+    /// Answers requests whose time is up, until the connection is retired and owes no reply. Then
+    /// ends the task that carries.
+    async fn tend(self: Rc<Self>, carrier: AbortHandle) {
+        while !self.is_done() {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
-            if expired > 0 {
-                let (pool, server) = self.names();
+            let timeout = self.link.borrow().timeout();
+            if let Some(timeout) = timeout.filter(|_| expired > 0) {
+                let seat = self.seat();
+                let (pool, server) = seat.names();
                 tracing::warn!(
                     pool,
                     server,
@@ -279,12 +404,21 @@ impl Connection {
                     "requests timed out after {timeout} ms"
                 );
                 self.failed();
+                continue;
             }
+            let changed = self.life.changed.notified();
+            let Some(timeout) = timeout else {
+                changed.await;
+                continue;
+            };
             // Without requests nothing can be due sooner than one that came right now.
             let next = self.link.borrow().next_wake().unwrap_or(now + timeout);
-            let pause = next.saturating_sub(now).clamp(1, timeout);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let pause = next.saturating_sub(now).clamp(1, timeout.max(1));
+            let _ = tokio::time::timeout(Duration::from_millis(pause), changed).await;
         }
+        carrier.abort();
+        self.life.ended.set(true);
+        self.life.end.notify_waiters();
     }
 }
 

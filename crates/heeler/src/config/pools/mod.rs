@@ -19,8 +19,11 @@
 //! a tab, and a comment after a tab, are taken.
 
 mod address;
+mod change;
 mod keys;
 mod warnings;
+
+pub use change::{changes, origins};
 
 use std::collections::HashMap;
 use std::io::Read as _;
