@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use heeler_ring::{Distribution, Hash, HashTag, Server};
 use parking_lot::Mutex;
 
+use crate::config::pools;
 use crate::route::Placement;
 
 /// The servers of one pool and the placement over those that are live.
@@ -56,6 +57,23 @@ struct Health {
     ejected_until: AtomicU64,
 }
 
+impl Plan {
+    /// The plan of a pool in the file.
+    pub fn of(pool: &pools::Pool) -> Plan {
+        let retry = pool.server_retry_timeout.as_millis() as u64;
+        Plan {
+            distribution: pool.distribution,
+            hash: pool.hash,
+            tag: pool.hash_tag,
+            servers: pool.servers.iter().map(pools::Server::placed).collect(),
+            ejection: pool.auto_eject_hosts.then_some(Ejection {
+                failures: pool.server_failure_limit,
+                retry,
+            }),
+        }
+    }
+}
+
 impl Cluster {
     /// All servers are live.
     pub fn new(plan: Plan) -> Cluster {
@@ -92,7 +110,9 @@ impl Cluster {
     /// A server refused, broke or lost a connection, or let a request time out. Returns whether it
     /// is ejected by that.
     pub fn failed(&self, server: usize, now: u64) -> bool {
-        let Some(ejection) = self.plan.ejection else { return false };
+        let Some(ejection) = self.plan.ejection else {
+            return false;
+        };
         let health = &self.health[server];
         if health.failures.fetch_add(1, Relaxed) + 1 < ejection.failures {
             return false;
@@ -119,7 +139,8 @@ impl Cluster {
 
     fn publish(&self) {
         let until = |health: &Health| health.ejected_until.load(Relaxed);
-        self.placement.store(Arc::new(place(&self.plan, |i| until(&self.health[i]) == 0)));
+        self.placement
+            .store(Arc::new(place(&self.plan, |i| until(&self.health[i]) == 0)));
         let next = self.health.iter().map(until).filter(|&at| at != 0).min();
         self.next_retry.store(next.unwrap_or(u64::MAX), Relaxed);
     }
@@ -161,7 +182,10 @@ mod tests {
 
     #[test]
     fn a_server_that_fails_often_enough_is_out_for_a_while() {
-        let cluster = cluster(Some(Ejection { failures: 2, retry: 1000 }));
+        let cluster = cluster(Some(Ejection {
+            failures: 2,
+            retry: 1000,
+        }));
         assert!(!cluster.failed(1, 10));
         assert_eq!(live(&cluster, 10), [0, 1, 2]);
         assert!(cluster.failed(1, 20));
@@ -173,7 +197,10 @@ mod tests {
 
     #[test]
     fn a_good_reply_forgives() {
-        let cluster = cluster(Some(Ejection { failures: 2, retry: 1000 }));
+        let cluster = cluster(Some(Ejection {
+            failures: 2,
+            retry: 1000,
+        }));
         cluster.failed(1, 0);
         cluster.succeeded(1);
         assert!(!cluster.failed(1, 0));

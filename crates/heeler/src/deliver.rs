@@ -10,7 +10,7 @@ use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
 use crate::route::{Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
-use crate::store::Store;
+use crate::store::{Store, Watched};
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -35,6 +35,8 @@ pub struct Caller {
     pub session: Session,
     /// Replies of servers to it.
     pub mailbox: Rc<Mailbox>,
+    /// Keys under WATCH.
+    watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
     gathers: Vec<(Ticket, Gather)>,
 }
@@ -42,7 +44,12 @@ pub struct Caller {
 impl Caller {
     /// A new connection.
     pub fn new(id: u64) -> Caller {
-        Caller { session: Session::new(id), mailbox: Rc::default(), gathers: Vec::new() }
+        Caller {
+            session: Session::new(id),
+            mailbox: Rc::default(),
+            watched: Vec::new(),
+            gathers: Vec::new(),
+        }
     }
 
     /// Takes in the replies that servers have sent.
@@ -64,7 +71,12 @@ impl Caller {
 impl Door {
     /// A door of this process. `seed` is any random number.
     pub fn new(behind: Behind, process: Arc<Process>, greeting: Greeting, seed: u64) -> Door {
-        Door { behind, process, greeting, random: Cell::new(seed) }
+        Door {
+            behind,
+            process,
+            greeting,
+            random: Cell::new(seed),
+        }
     }
 
     /// Takes a request. Its reply is in the caller's session at once, or will be after some
@@ -101,7 +113,7 @@ impl Door {
         };
         match route {
             Route::Here => {
-                let reply = self.here(now, &mut caller.session, command);
+                let reply = self.here(now, caller, command);
                 caller.session.answer(&reply);
             }
             Route::Refused(reply) => caller.session.answer(&reply),
@@ -140,53 +152,61 @@ impl Door {
         let (Destination::Server(server), Behind::Pool(_, pool)) = (to, &self.behind) else {
             unreachable!("requests are sent to servers of pools only");
         };
-        let reply_to = ReplyTo { mailbox: caller.mailbox.clone(), ticket, part };
+        let reply_to = ReplyTo {
+            mailbox: caller.mailbox.clone(),
+            ticket,
+            part,
+        };
         pool.send(now, server, caller.session.id, request, reply_to);
     }
 
     /// What this connection or this process answers.
-    fn here(&self, now: u64, session: &mut Session, command: &Command<'_>) -> Reply {
+    fn here(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Reply {
         match (command.spec.id, &self.behind) {
-            (Id::Exec, Behind::Node(store)) => self.exec(now, session, store),
-            (Id::Watch, Behind::Node(store)) => watch(now, session, store, command),
+            (Id::Exec, Behind::Node(store)) => self.exec(now, caller, store),
+            (Id::Watch, Behind::Node(store)) => watch(now, caller, store, command),
             (Id::Unwatch, Behind::Node(store)) => {
-                unwatch(session, store);
+                unwatch(caller, store);
                 Reply::OK
             }
             (Id::Discard | Id::Reset, Behind::Node(store)) => {
-                unwatch(session, store);
-                session::answer(session, command, self.greeting)
+                unwatch(caller, store);
+                session::answer(&mut caller.session, command, self.greeting)
             }
-            (Id::ClientInfo, _) => self.of_process(now, session, command),
+            (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
-                session::answer(session, command, self.greeting)
+                session::answer(&mut caller.session, command, self.greeting)
             }
-            _ => self.of_process(now, session, command),
+            _ => self.of_process(now, &caller.session, command),
         }
     }
 
     fn of_process(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
         let serves = |spec: &_| self.behind.serves(spec);
-        self.process.answer(now, session, command, self.behind.store(), serves)
+        self.process
+            .answer(now, session, command, self.behind.store(), serves)
     }
 
     /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
-    fn exec(&self, now: u64, session: &mut Session, store: &Store) -> Reply {
-        let commands = session.end_transaction();
-        let watched = std::mem::take(&mut session.watched);
+    fn exec(&self, now: u64, caller: &mut Caller, store: &Store) -> Reply {
+        let commands = caller.session.end_transaction();
+        let watched = std::mem::take(&mut caller.watched);
         let reply = match commands {
             Err(refused) => refused,
             Ok(commands) => {
                 let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
-                let of_store: Vec<OwnedCommand> =
-                    commands.iter().filter(|c| is_of_store(c)).cloned().collect();
+                let of_store: Vec<OwnedCommand> = commands
+                    .iter()
+                    .filter(|c| is_of_store(c))
+                    .cloned()
+                    .collect();
                 match store.transaction(now, &watched, &of_store) {
                     None => Reply::NullArray,
                     Some(replies) => {
                         let mut replies = replies.into_iter();
                         let reply = |command: &OwnedCommand| match is_of_store(command) {
                             true => replies.next().unwrap_or(Reply::Null),
-                            false => self.here(now, session, &command.as_command()),
+                            false => self.here(now, caller, &command.as_command()),
                         };
                         Reply::Array(commands.iter().map(reply).collect())
                     }
@@ -203,7 +223,7 @@ impl Door {
     pub fn leave(&self, caller: &mut Caller) {
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
-            unwatch(&mut caller.session, store);
+            unwatch(caller, store);
         }
     }
 
@@ -234,18 +254,18 @@ impl Behind {
     }
 }
 
-fn watch(now: u64, session: &mut Session, store: &Store, command: &Command<'_>) -> Reply {
-    if session.transaction.is_some() {
+fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) -> Reply {
+    if caller.session.transaction.is_some() {
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
     for key in command.args(1) {
-        session.watched.push(store.watch(key, now));
+        caller.watched.push(store.watch(key, now));
     }
     Reply::OK
 }
 
-fn unwatch(session: &mut Session, store: &Store) {
-    for watched in session.watched.drain(..) {
+fn unwatch(caller: &mut Caller, store: &Store) {
+    for watched in caller.watched.drain(..) {
         store.unwatch(watched);
     }
 }

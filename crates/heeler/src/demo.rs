@@ -24,7 +24,9 @@ pub struct Options {
 /// # Errors
 /// It could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let threads = run::threads(options.threads);
@@ -36,11 +38,18 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let listener = Listener::bind(&free_port(), serve::tuning())?;
             ports.push(listener.port().context("a TCP listener has a port")?);
             let store = Arc::new(Store::new(run::seed()));
-            services.push(serve::service(&format!("store{number}"), listener, &store, &process));
+            services.push(serve::service(
+                &format!("store{number}"),
+                listener,
+                &store,
+                &process,
+            ));
             expiring.push(tokio::spawn(serve::expire(store)));
         }
         let file = file(&ports);
-        let pools = pools::parse("demo.yml", &file).map_err(|i| anyhow::anyhow!("{i}"))?.pools;
+        let pools = pools::parse("demo.yml", &file)
+            .map_err(|i| anyhow::anyhow!("{i}"))?
+            .pools;
         let listener = Listener::bind(&free_port(), serve::tuning())?;
         let port = listener.port().context("a TCP listener has a port")?;
         services.push(proxy::service(&pools[0], listener, &process));
@@ -52,7 +61,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn free_port() -> Listen {
-    Listen::Tcp { host: "127.0.0.1".into(), port: 0 }
+    Listen::Tcp {
+        host: "127.0.0.1".into(),
+        port: 0,
+    }
 }
 
 /// The proxy's nutcracker.yml. Its listener is bound already, so that its port is not looked at.

@@ -31,6 +31,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod limits;
+pub mod socket;
 pub mod stats;
 
 pub mod demo;

@@ -1,120 +1,41 @@
-//! The program's command line.
+//! The program.
 
-use std::path::PathBuf;
+mod cli;
+
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use heeler::config::pools::Listen;
-use heeler::run::LogFormat;
+use clap::Parser;
+use cli::{Arguments, Command};
 use heeler::{demo, proxy, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Heeler keeps keys with the herd: it shards key-value data over many machines.
-#[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    log: Log,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  heeler demo                              three stores and a proxy, to try things out
-  heeler proxy -c nutcracker.yml           one address in front of many Redis servers
-  heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
-  heeler serve --redis 127.0.0.1:6380      a store of its own, for any Redis client
-  heeler serve --threads 2 --log debug";
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Put one address in front of many Redis servers, as twemproxy does.
-    #[command(after_help = "\
-Example of a file:
-  herd:
-    listen: 127.0.0.1:22121
-    hash: murmur
-    distribution: ketama
-    redis: true
-    timeout: 400
-    servers:
-     - 127.0.0.1:6379:1 one
-     - 127.0.0.1:6380:1 two")]
-    Proxy {
-        /// The file with the pools, as nutcracker reads it.
-        #[arg(short = 'c', long, value_name = "FILE", default_value = "conf/nutcracker.yml")]
-        conf_file: PathBuf,
-        /// Check the file, say what is wrong with it, and exit with 0 or 1.
-        #[arg(short = 't', long)]
-        test_conf: bool,
-        #[command(flatten)]
-        workers: Workers,
-    },
-    /// Run a store: an in-memory server for Redis clients.
-    #[command(after_help = "\
-Examples:
-  heeler serve                             on 127.0.0.1:6380, a worker on each core
-  heeler serve --redis 10.0.0.1:6379       for other machines
-  redis-cli -p 6380 set greeting hello     from another terminal")]
-    Serve {
-        /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380", value_parser = listen)]
-        redis: Listen,
-        #[command(flatten)]
-        workers: Workers,
-    },
-    /// Run some stores and a proxy over them in one process, to try things out.
-    Demo {
-        /// How many stores stand behind the proxy.
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
-        stores: u16,
-        #[command(flatten)]
-        workers: Workers,
-    },
-}
-
-#[derive(Args, Debug)]
-struct Workers {
-    /// Threads that serve clients [default: one a core].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-}
-
-impl Workers {
-    fn threads(&self) -> Option<usize> {
-        self.threads.map(usize::from)
-    }
-}
-
-#[derive(Args, Debug)]
-struct Log {
-    /// What to log to standard error: error, warn, info, debug, trace.
-    #[arg(long, global = true, default_value = "info", env = "HEELER_LOG")]
-    log: String,
-    /// How to log: lines for people, or a JSON object a line.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-}
-
 fn main() -> ExitCode {
     let Arguments { command, log } = Arguments::parse();
     let done = run::start_log(&log.log, log.log_format).and_then(|()| match command {
-        Command::Proxy { conf_file, test_conf, workers } => {
-            let options = proxy::Options { file: conf_file, threads: workers.threads() };
+        Command::Proxy {
+            conf_file,
+            test_conf,
+            workers,
+        } => {
+            let options = proxy::Options {
+                file: conf_file,
+                threads: workers.threads(),
+            };
             match test_conf {
                 true => proxy::test(&options),
                 false => proxy::run(&options),
             }
         }
-        Command::Serve { redis, workers } => {
-            serve::run(&serve::Options { redis, threads: workers.threads() })
-        }
-        Command::Demo { stores, workers } => {
-            demo::run(&demo::Options { stores: stores.into(), threads: workers.threads() })
-        }
+        Command::Serve { redis, workers } => serve::run(&serve::Options {
+            redis,
+            threads: workers.threads(),
+        }),
+        Command::Demo { stores, workers } => demo::run(&demo::Options {
+            stores: stores.into(),
+            threads: workers.threads(),
+        }),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -122,20 +43,5 @@ fn main() -> ExitCode {
             eprintln!("heeler: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Reads an address to listen on.
-fn listen(text: &str) -> Result<Listen, String> {
-    if text.starts_with('/') {
-        return Ok(Listen::Unix { path: text.into(), permissions: None });
-    }
-    const FORM: &str = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
-    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().map_err(|_| format!("'{port}' is no port; {FORM}"))?;
-    match host.is_empty() {
-        true => Err(FORM.into()),
-        false => Ok(Listen::Tcp { host: host.into(), port }),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use anyhow::bail;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::cluster::{Cluster, Ejection, Plan};
+use crate::cluster::{Cluster, Plan};
 use crate::config::Diagnostic;
 use crate::config::pools::{self, File};
 use crate::deliver::{Behind, Door};
@@ -31,13 +32,22 @@ pub struct Options {
 /// The file is not right, or it could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let file = read(options)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let threads = run::threads(options.threads);
-        let links = file.pools.iter().map(|p| p.servers.len() * p.server_connections as usize);
+        let links = file
+            .pools
+            .iter()
+            .map(|p| p.servers.len() * p.server_connections as usize);
         let most_clients = run::most_clients(links.sum::<usize>().saturating_mul(threads));
-        let listeners = file.pools.iter().map(bind).collect::<anyhow::Result<Vec<_>>>()?;
+        let listeners = file
+            .pools
+            .iter()
+            .map(bind)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let mut process = Process::new("proxy", threads, most_clients, run::seed());
         process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
         process.bind = listeners.first().map(Listener::address).unwrap_or_default();
@@ -60,7 +70,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
     let file = read(options)?;
-    println!("{}: syntax is ok, {} pools", options.file.display(), file.pools.len());
+    println!(
+        "{}: syntax is ok, {} pools",
+        options.file.display(),
+        file.pools.len()
+    );
     Ok(())
 }
 
@@ -90,44 +104,37 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
 }
 
 fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning =
-        Tuning { backlog: pool.backlog, keepalive: pool.tcpkeepalive, reuseport: pool.reuseport };
+    let tuning = Tuning {
+        backlog: pool.backlog,
+        keepalive: pool.tcpkeepalive,
+        reuseport: pool.reuseport,
+    };
     Listener::bind(&pool.listen, tuning)
 }
 
 /// The door of a pool.
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
-    let cluster = Arc::new(Cluster::new(plan(pool)));
-    let settings = Arc::new(settings(pool));
+    let cluster = Arc::new(Cluster::new(Plan::of(pool)));
+    let settings = Arc::new(Settings::of(pool));
     let process = process.clone();
-    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp2 };
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp2,
+    };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);
-        Door::new(Behind::Pool(cluster.clone(), pool), process.clone(), greeting, run::seed())
+        Door::new(
+            Behind::Pool(cluster.clone(), pool),
+            process.clone(),
+            greeting,
+            run::seed(),
+        )
     };
-    Service { name: pool.name.clone(), listener, door: Box::new(door) }
-}
-
-fn plan(pool: &pools::Pool) -> Plan {
-    let retry = pool.server_retry_timeout.as_millis() as u64;
-    let ejection = Ejection { failures: pool.server_failure_limit, retry };
-    Plan {
-        distribution: pool.distribution,
-        hash: pool.hash,
-        tag: pool.hash_tag,
-        servers: pool.servers.iter().map(pools::Server::placed).collect(),
-        ejection: pool.auto_eject_hosts.then_some(ejection),
-    }
-}
-
-fn settings(pool: &pools::Pool) -> Settings {
-    Settings {
-        pool: pool.name.clone(),
-        servers: pool.servers.clone(),
-        connections: pool.server_connections as usize,
-        timeout: pool.timeout.map(|t| t.as_millis() as u64),
-        preconnect: pool.preconnect,
-        password: pool.redis_auth.clone(),
-        database: pool.redis_db,
+    Service {
+        name: pool.name.clone(),
+        listener,
+        most_clients: pool.client_connections.map(|most| most as usize),
+        clients: AtomicUsize::new(0),
+        door: Box::new(door),
     }
 }

@@ -45,19 +45,29 @@ pub fn seed() -> u64 {
 
 /// One worker a core where the user names no number.
 pub fn threads(asked: Option<usize>) -> usize {
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    asked
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .max(1)
 }
 
 /// Lets the process open as many files as the system allows it, and returns how many clients it
 /// may have when `reserved` files are for something else.
 pub fn most_clients(reserved: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let files = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+    let files = match setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    ) {
         Ok(()) => maximum,
         Err(_) => current,
     };
     let files = files.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    files.saturating_sub(reserved + limits::SPARE_FILES).clamp(1, limits::CLIENTS)
+    files
+        .saturating_sub(reserved + limits::SPARE_FILES)
+        .clamp(1, limits::CLIENTS)
 }
 
 /// Ready once the process is asked to stop (SIGTERM, SIGINT). Asked again, it exits at once.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::admin::{Process, REDIS_VERSION};
@@ -27,7 +28,9 @@ pub struct Options {
 /// # Errors
 /// It could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let listener = Listener::bind(&options.redis, tuning())?;
@@ -56,10 +59,25 @@ pub fn service(
     process: &Arc<Process>,
 ) -> Service {
     let (store, process) = (store.clone(), process.clone());
-    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp3 };
-    let door =
-        move |_: &_| Door::new(Behind::Node(store.clone()), process.clone(), greeting, run::seed());
-    Service { name: name.into(), listener, door: Box::new(door) }
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp3,
+    };
+    let door = move |_: &_| {
+        Door::new(
+            Behind::Node(store.clone()),
+            process.clone(),
+            greeting,
+            run::seed(),
+        )
+    };
+    Service {
+        name: name.into(),
+        listener,
+        most_clients: None,
+        clients: AtomicUsize::new(0),
+        door: Box::new(door),
+    }
 }
 
 /// Removes keys whose time is up and which nobody asks for, as long as the process lives.
@@ -67,19 +85,29 @@ pub async fn expire(store: Arc<Store>) {
     loop {
         let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
         // More may be due: others get their turn in between, then it goes on.
-        let pause = if removed < limits::EXPIRE_BUDGET { limits::EXPIRE_PAUSE_MS } else { 1 };
+        let pause = if removed < limits::EXPIRE_BUDGET {
+            limits::EXPIRE_PAUSE_MS
+        } else {
+            1
+        };
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
 /// How a store's listeners are set up.
 pub fn tuning() -> Tuning {
-    Tuning { backlog: limits::BACKLOG, keepalive: true, reuseport: false }
+    Tuning {
+        backlog: limits::BACKLOG,
+        keepalive: true,
+        reuseport: false,
+    }
 }
 
 /// Whoever reaches the port reads and writes everything.
 fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else { return };
+    let Listen::Tcp { host, port } = listen else {
+        return;
+    };
     let found = (host.as_str(), *port).to_socket_addrs();
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {

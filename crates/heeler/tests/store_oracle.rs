@@ -19,7 +19,11 @@ struct Pair {
 
 impl Pair {
     fn start() -> Pair {
-        Pair { redis: Redis::start(Protocol::Resp2), store: Store::new(42), history: Vec::new() }
+        Pair {
+            redis: Redis::start(Protocol::Resp2),
+            store: Store::new(42),
+            history: Vec::new(),
+        }
     }
 
     /// Sends a command to both, and compares what comes back.
@@ -635,7 +639,13 @@ fn a_scan_finds_the_keys_that_redis_has() {
     for i in 0..3_000 {
         pair.line(&format!("SET key:{i} {i}"));
     }
-    for options in ["", " COUNT 1", " COUNT 777", " MATCH key:*7*", " TYPE string COUNT 100"] {
+    for options in [
+        "",
+        " COUNT 1",
+        " COUNT 777",
+        " MATCH key:*7*",
+        " TYPE string COUNT 100",
+    ] {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeSet::new());
         loop {
             let line = format!("SCAN {cursor}{options}");
@@ -655,7 +665,11 @@ fn a_scan_finds_the_keys_that_redis_has() {
                 break;
             }
         }
-        let pattern = if options.contains("MATCH") { "key:*7*" } else { "*" };
+        let pattern = if options.contains("MATCH") {
+            "key:*7*"
+        } else {
+            "*"
+        };
         let keys = Reply::Array(found.iter().map(Reply::bulk).collect());
         let found = encode(&keys, Protocol::Resp2);
         let expected = pair.redis.call(&[b"KEYS".to_vec(), pattern.into()]);
@@ -710,7 +724,15 @@ impl Random {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        word(self.one(&["a", "b", "c", "d", "key:with:a:longer:name", "\\x00\\xff", "\"\""]))
+        word(self.one(&[
+            "a",
+            "b",
+            "c",
+            "d",
+            "key:with:a:longer:name",
+            "\\x00\\xff",
+            "\"\"",
+        ]))
     }
 
     fn value(&mut self) -> Vec<u8> {
@@ -761,7 +783,9 @@ impl Random {
             4 => format!("{sign}0x{digits:x}p{}", self.below(90) as i64 - 80),
             5 => format!("{sign}{}.{}", self.below(100), self.below(100)),
             6 => format!("{sign}{digits}{digits}.{digits}"),
-            _ => self.one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"]).to_owned(),
+            _ => self
+                .one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"])
+                .to_owned(),
         };
         text.into_bytes()
     }
@@ -835,7 +859,11 @@ impl Random {
             1 => {
                 let seconds = self.below(1_000).to_string();
                 let name = self.one(&["SETEX", "PSETEX"]);
-                let seconds = if name == "PSETEX" { seconds + "0000" } else { seconds };
+                let seconds = if name == "PSETEX" {
+                    seconds + "0000"
+                } else {
+                    seconds
+                };
                 return vec![name.into(), self.key(), seconds.into(), self.value()];
             }
             _ => vec![b"SET".to_vec(), self.key(), self.value()],
@@ -912,7 +940,11 @@ impl Random {
 
     fn expiry_command(&mut self) -> Vec<Vec<u8>> {
         match self.below(6) {
-            0 => vec![b"EXPIRE".to_vec(), self.key(), self.below(1_000).to_string().into()],
+            0 => vec![
+                b"EXPIRE".to_vec(),
+                self.key(),
+                self.below(1_000).to_string().into(),
+            ],
             1 => {
                 let millis = (self.below(1_000) * 10_000).to_string();
                 vec![b"PEXPIRE".to_vec(), self.key(), millis.into()]
@@ -921,7 +953,11 @@ impl Random {
                 let at = self.deadline();
                 let mut words = match self.below(2) {
                     0 => vec![b"EXPIREAT".to_vec(), self.key(), at.to_string().into()],
-                    _ => vec![b"PEXPIREAT".to_vec(), self.key(), (at * 1_000).to_string().into()],
+                    _ => vec![
+                        b"PEXPIREAT".to_vec(),
+                        self.key(),
+                        (at * 1_000).to_string().into(),
+                    ],
                 };
                 (0..self.below(3))
                     .for_each(|_| words.push(self.one(&["NX", "XX", "gt", "LT"]).into()));

@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::session::Session;
 use crate::stats::Counters;
-use crate::wire::resp::{Protocol, integer};
+use crate::wire::resp::Protocol;
 
 /// All connections, by number.
 #[derive(Debug)]
@@ -45,11 +46,7 @@ pub struct Client {
 impl Client {
     /// Who is woken when the connection shall close.
     pub fn set_task(&self, waker: &Waker) {
-        // Only its own thread sets it; the lock is free but for a moment of CLIENT KILL.
-        let mut task = self.task.lock();
-        if task.is_none() {
-            *task = Some(waker.clone());
-        }
+        *self.task.lock() = Some(waker.clone());
     }
 
     /// Whether CLIENT KILL has named it.
@@ -101,8 +98,14 @@ impl Client {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
         let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
-        let multi = of.and_then(|s| s.transaction.as_ref()).map_or(-1, |t| t.commands.len() as i64);
-        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) { 3 } else { 2 };
+        let multi = of
+            .and_then(|s| s.transaction.as_ref())
+            .map_or(-1, |t| t.commands.len() as i64);
+        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) {
+            3
+        } else {
+            2
+        };
         let flags = if multi >= 0 { "x" } else { "N" };
         let _ = write!(
             line,
@@ -185,7 +188,12 @@ impl Clients {
     pub(super) fn list(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
         let mut wanted = None;
         let mut none = false;
-        match command.args(2).next().map(<[u8]>::to_ascii_lowercase).as_deref() {
+        match command
+            .args(2)
+            .next()
+            .map(<[u8]>::to_ascii_lowercase)
+            .as_deref()
+        {
             None => {}
             Some(b"type") if command.len() == 4 => {
                 match command.arg(3).to_ascii_lowercase().as_slice() {
@@ -208,7 +216,11 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            if !none && wanted.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64))) {
+            if !none
+                && wanted
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&(client.id as i64)))
+            {
                 let of = (client.id == session.id).then_some(session);
                 text.push_str(&client.line(now, of));
                 text.push('\n');
@@ -219,7 +231,11 @@ impl Clients {
 
     /// CLIENT INFO.
     pub(super) fn info(&self, now: u64, session: &Session) -> Reply {
-        let line = self.all.lock().get(&session.id).map(|c| c.line(now, Some(session)));
+        let line = self
+            .all
+            .lock()
+            .get(&session.id)
+            .map(|c| c.line(now, Some(session)));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 
@@ -227,7 +243,11 @@ impl Clients {
     pub(super) fn kill(&self, session: &Session, command: &Command<'_>) -> Reply {
         let old_form = command.len() == 3;
         let filter = match old_form {
-            true => Filter { address: Some(command.arg(2)), skip_me: false, ..Filter::default() },
+            true => Filter {
+                address: Some(command.arg(2)),
+                skip_me: false,
+                ..Filter::default()
+            },
             false => match Filter::parse(command) {
                 Ok(filter) => filter,
                 Err(reply) => return reply,
@@ -261,7 +281,13 @@ struct Filter<'a> {
 
 impl Default for Filter<'_> {
     fn default() -> Self {
-        Filter { id: None, address: None, local: None, none: false, skip_me: true }
+        Filter {
+            id: None,
+            address: None,
+            local: None,
+            none: false,
+            skip_me: true,
+        }
     }
 }
 
@@ -270,7 +296,9 @@ impl<'a> Filter<'a> {
         let mut filter = Filter::default();
         let mut words = command.args(2);
         while let Some(word) = words.next() {
-            let Some(value) = words.next() else { return Err(Reply::error("ERR syntax error")) };
+            let Some(value) = words.next() else {
+                return Err(Reply::error("ERR syntax error"));
+            };
             match word.to_ascii_lowercase().as_slice() {
                 b"id" => match integer(value).filter(|&id| id > 0) {
                     Some(id) => filter.id = Some(id as u64),
@@ -305,8 +333,7 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, client: &Client, me: u64) -> bool {
-        !self.none
-            && !(self.skip_me && client.id == me)
+        !(self.none || self.skip_me && client.id == me)
             && self.id.is_none_or(|id| id == client.id)
             && self.address.is_none_or(|a| a == client.address.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())

@@ -8,8 +8,14 @@ use crate::limits;
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, command: &Command<'_>) -> Reply {
     let wanted = |name: &str| command.args(2).any(|p| matches(p, name.as_bytes(), true));
-    let pairs = parameters(process).into_iter().filter(|(name, _)| wanted(name));
-    Reply::Map(pairs.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
+    let pairs = parameters(process)
+        .into_iter()
+        .filter(|(name, _)| wanted(name));
+    Reply::Map(
+        pairs
+            .map(|(name, value)| (Reply::bulk(name), Reply::bulk(value)))
+            .collect(),
+    )
 }
 
 fn parameters(process: &Process) -> Vec<(&'static str, String)> {

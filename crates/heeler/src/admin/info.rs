@@ -7,8 +7,15 @@ use super::{Process, REDIS_VERSION};
 use crate::command::{Command, Reply};
 use crate::store::Store;
 
-const SECTIONS: [&str; 7] =
-    ["server", "clients", "memory", "stats", "replication", "cpu", "keyspace"];
+const SECTIONS: [&str; 7] = [
+    "server",
+    "clients",
+    "memory",
+    "stats",
+    "replication",
+    "cpu",
+    "keyspace",
+];
 
 /// INFO [section …].
 pub(super) fn info(
@@ -31,7 +38,11 @@ pub(super) fn info(
             text.push_str("\r\n");
         }
         let title = section[..1].to_uppercase() + &section[1..];
-        let title = if section == "cpu" { "CPU".into() } else { title };
+        let title = if section == "cpu" {
+            "CPU".into()
+        } else {
+            title
+        };
         let _ = write!(text, "# {title}\r\n");
         for (name, value) in lines(section, process, now, store) {
             let _ = write!(text, "{name}:{value}\r\n");
@@ -105,11 +116,26 @@ fn memory() -> Vec<(&'static str, String)> {
 fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let stats = store.map(|s| s.stats(now)).unwrap_or_default();
     vec![
-        ("total_connections_received", process.sum(|c| &c.connections).to_string()),
-        ("total_commands_processed", process.sum(|c| &c.requests).to_string()),
-        ("total_net_input_bytes", process.sum(|c| &c.input).to_string()),
-        ("total_net_output_bytes", process.sum(|c| &c.output).to_string()),
-        ("rejected_connections", process.refused.load(Relaxed).to_string()),
+        (
+            "total_connections_received",
+            process.sum(|c| &c.connections).to_string(),
+        ),
+        (
+            "total_commands_processed",
+            process.sum(|c| &c.requests).to_string(),
+        ),
+        (
+            "total_net_input_bytes",
+            process.sum(|c| &c.input).to_string(),
+        ),
+        (
+            "total_net_output_bytes",
+            process.sum(|c| &c.output).to_string(),
+        ),
+        (
+            "rejected_connections",
+            process.refused.load(Relaxed).to_string(),
+        ),
         ("expired_keys", stats.expired.to_string()),
         ("evicted_keys", "0".into()),
         ("keyspace_hits", stats.hits.to_string()),
@@ -121,28 +147,54 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
 fn cpu() -> Vec<(&'static str, String)> {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field is a name in parentheses that may hold blanks: count from behind it.
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().skip(11);
-    let mut seconds = || fields.next().and_then(|f| f.parse().ok()).map_or(0.0, |t: f64| t / 100.0);
+    let mut fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .skip(11);
+    let mut seconds = || {
+        fields
+            .next()
+            .and_then(|f| f.parse().ok())
+            .map_or(0.0, |t: f64| t / 100.0)
+    };
     let (user, system) = (seconds(), seconds());
-    vec![("used_cpu_sys", format!("{system:.6}")), ("used_cpu_user", format!("{user:.6}"))]
+    vec![
+        ("used_cpu_sys", format!("{system:.6}")),
+        ("used_cpu_user", format!("{user:.6}")),
+    ]
 }
 
 fn keyspace(now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
-    let Some(stats) = store.map(|s| s.stats(now)).filter(|s| s.keys > 0) else { return Vec::new() };
+    let Some(stats) = store.map(|s| s.stats(now)).filter(|s| s.keys > 0) else {
+        return Vec::new();
+    };
     let (keys, expires, ttl) = (stats.keys, stats.expiring_keys, stats.average_ttl);
-    vec![("db0", format!("keys={keys},expires={expires},avg_ttl={ttl}"))]
+    vec![(
+        "db0",
+        format!("keys={keys},expires={expires},avg_ttl={ttl}"),
+    )]
 }
 
 /// A line of `/proc/self/status` that counts in KiB; 0 where there is none.
 fn status_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Bytes with a unit, as Redis shows them.
 fn human(bytes: u64) -> String {
-    let units = [(1u64 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    let units = [
+        (1u64 << 40, "T"),
+        (1 << 30, "G"),
+        (1 << 20, "M"),
+        (1 << 10, "K"),
+    ];
     match units.into_iter().find(|(size, _)| bytes >= *size) {
         Some((size, unit)) => format!("{:.2}{unit}", bytes as f64 / size as f64),
         None => format!("{bytes}B"),

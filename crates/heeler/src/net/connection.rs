@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Scratch, Stream};
 use crate::admin::Client;
 use crate::command::Reply;
 use crate::deliver::{Caller, Door};
+use crate::socket::{Scratch, Stream};
 use crate::wire::resp::Decoder;
 use crate::{clock, limits};
 
@@ -28,6 +28,8 @@ pub struct Connection {
     input: Vec<u8>,
     /// The client has sent all that it will.
     ended: bool,
+    /// Those who may have to wake this task know it.
+    known: bool,
 }
 
 impl Connection {
@@ -47,13 +49,17 @@ impl Connection {
             decoder: Decoder::default(),
             input: Vec::new(),
             ended: false,
+            known: false,
         }
     }
 
     /// Goes on as far as it can: replies in, requests in, replies out.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.caller.mailbox.set_owner(cx.waker());
-        self.client.set_task(cx.waker());
+        if !self.known {
+            self.known = true;
+            self.caller.mailbox.set_owner(cx.waker());
+            self.client.set_task(cx.waker());
+        }
         self.caller.collect();
         self.hand_in_input();
         if let Poll::Ready(Err(error)) = self.read(cx) {
@@ -147,7 +153,9 @@ impl Connection {
                 }
                 Err(fault) => {
                     tracing::info!(client = %self.client.address, "{fault}");
-                    self.caller.session.answer(&Reply::error(format!("ERR {fault}")));
+                    self.caller
+                        .session
+                        .answer(&Reply::error(format!("ERR {fault}")));
                     self.caller.session.closing = true;
                 }
             }

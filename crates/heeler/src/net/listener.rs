@@ -1,6 +1,6 @@
 //! Listening sockets.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -44,6 +44,17 @@ pub enum Accepted {
     Unix(std::os::unix::net::UnixStream, String),
 }
 
+impl Accepted {
+    /// Closes it, with an error for the client if that can be written at once.
+    pub fn refuse(self, text: &str) {
+        let reply = format!("-{text}\r\n");
+        let _ = match self {
+            Accepted::Tcp(mut stream, ..) => stream.write_all(reply.as_bytes()),
+            Accepted::Unix(mut stream, _) => stream.write_all(reply.as_bytes()),
+        };
+    }
+}
+
 impl Listener {
     /// Binds and listens, on this thread's runtime.
     ///
@@ -55,7 +66,10 @@ impl Listener {
                 let shown = format!("{host}:{port}");
                 let found = (host.as_str(), *port).to_socket_addrs();
                 let found = found.with_context(|| format!("cannot find the address of {shown}"))?;
-                let first = found.into_iter().next().context("the name has no address")?;
+                let first = found
+                    .into_iter()
+                    .next()
+                    .context("the name has no address")?;
                 let listener = bind_tcp(first, tuning)
                     .with_context(|| format!("cannot listen on {shown}; is the port in use?"))?;
                 Inner::Tcp(listener)
@@ -72,9 +86,9 @@ impl Listener {
     /// The address that was bound: with the port that was chosen where 0 was asked for.
     pub fn address(&self) -> String {
         match &self.inner {
-            Inner::Tcp(listener) => {
-                listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
-            }
+            Inner::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|e| e.to_string(), |a| a.to_string()),
             Inner::Unix(_, path) => path.clone(),
         }
     }
@@ -124,7 +138,12 @@ fn bind_tcp(address: SocketAddr, tuning: Tuning) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path, permissions: Option<u32>) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a socket")),
+        Ok(_) => {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it is not a socket",
+            ));
+        }
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;

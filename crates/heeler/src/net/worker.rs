@@ -1,9 +1,10 @@
 //! A worker: one thread that owns its connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::LocalRuntime;
@@ -11,10 +12,10 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::connection::Connection;
-use super::{Accepted, Scratch, Service, Stream};
+use super::{Accepted, Service};
 use crate::admin::Process;
 use crate::deliver::Door;
-use crate::limits;
+use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
 
 /// What a worker's thread is made of.
@@ -41,13 +42,13 @@ impl Worker {
     }
 
     async fn serve(mut self) {
-        let scratch: Scratch =
-            Rc::new(RefCell::new(vec![0; limits::READ_BYTES].into_boxed_slice()));
+        let scratch = scratch();
         let door = |service: &Service| Rc::new((service.door)(&scratch));
         let doors: Vec<Rc<Door>> = self.services.iter().map(door).collect();
         let open = Rc::new(Open::default());
         while let Some((service, accepted)) = self.inbox.recv().await {
-            if let Err(error) = self.take_over(&doors[service], accepted, &scratch, &open) {
+            let place = Place::take(&self.services, service, &open);
+            if let Err(error) = self.take_over(&doors[service], accepted, &scratch, place) {
                 tracing::warn!("cannot take over a connection: {error}");
             }
         }
@@ -61,24 +62,28 @@ impl Worker {
         door: &Rc<Door>,
         accepted: Accepted,
         scratch: &Scratch,
-        open: &Rc<Open>,
+        place: Place,
     ) -> io::Result<()> {
         let (stream, address, local) = match accepted {
-            Accepted::Tcp(stream, from, to) => {
-                (Stream::Tcp(TcpStream::from_std(stream)?), from.to_string(), to.to_string())
-            }
-            Accepted::Unix(stream, path) => {
-                (Stream::Unix(UnixStream::from_std(stream)?), format!("{path}:0"), path)
-            }
+            Accepted::Tcp(stream, from, to) => (
+                Stream::Tcp(TcpStream::from_std(stream)?),
+                from.to_string(),
+                to.to_string(),
+            ),
+            Accepted::Unix(stream, path) => (
+                Stream::Unix(UnixStream::from_std(stream)?),
+                format!("{path}:0"),
+                path,
+            ),
         };
-        let client = self.process.clients.join(address, local, self.counters.clone());
+        let client = self
+            .process
+            .clients
+            .join(address, local, self.counters.clone());
         let connection = Connection::new(stream, door.clone(), scratch.clone(), client);
-        let open = open.clone();
-        open.count.set(open.count.get() + 1);
         tokio::task::spawn_local(async move {
+            let _place = place;
             connection.await;
-            open.count.set(open.count.get() - 1);
-            open.changed.notify_one();
         });
         Ok(())
     }
@@ -89,4 +94,32 @@ impl Worker {
 struct Open {
     count: Cell<usize>,
     changed: Notify,
+}
+
+/// A connection's place among those of its worker and its service: given back when it is dropped,
+/// whatever the connection ended by.
+struct Place {
+    services: Arc<Vec<Service>>,
+    service: usize,
+    open: Rc<Open>,
+}
+
+impl Place {
+    /// The listener has counted it for the service already.
+    fn take(services: &Arc<Vec<Service>>, service: usize, open: &Rc<Open>) -> Place {
+        open.count.set(open.count.get() + 1);
+        Place {
+            services: services.clone(),
+            service,
+            open: open.clone(),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.count.set(self.open.count.get() - 1);
+        self.open.changed.notify_one();
+        self.services[self.service].clients.fetch_sub(1, Relaxed);
+    }
 }

@@ -77,7 +77,10 @@ impl Link {
             return;
         }
         self.out.extend_from_slice(request);
-        self.awaited.push_back(Awaited { reply_to: Some(reply_to), since: now });
+        self.awaited.push_back(Awaited {
+            reply_to: Some(reply_to),
+            since: now,
+        });
     }
 
     /// A connection has been opened: our own requests go before those that wait already.
@@ -144,7 +147,11 @@ impl Link {
             input = Vec::new();
         }
         let expected = self.scanner.expects(&input);
-        input.reserve(expected.saturating_sub(input.len()).min(limits::RESERVE_BYTES));
+        input.reserve(
+            expected
+                .saturating_sub(input.len())
+                .min(limits::RESERVE_BYTES),
+        );
         self.input = input;
         result
     }
@@ -153,7 +160,9 @@ impl Link {
     fn hand_out(&mut self, bytes: &[u8]) -> Result<(usize, usize), Broken> {
         let (mut read, mut count) = (0, 0);
         while read < bytes.len() {
-            let Some(length) = self.scanner.scan(&bytes[read..])? else { break };
+            let Some(length) = self.scanner.scan(&bytes[read..])? else {
+                break;
+            };
             let reply = &bytes[read..read + length];
             read += length;
             if self.greetings > 0 {
@@ -182,7 +191,9 @@ impl Link {
     /// Answers the requests whose time is up, each alone: its late reply will be dropped, and its
     /// neighbours still get theirs. Returns how many there were.
     pub fn wake(&mut self, now: u64) -> usize {
-        let Some(timeout) = self.timeout else { return 0 };
+        let Some(timeout) = self.timeout else {
+            return 0;
+        };
         let mut count = 0;
         for awaited in &mut self.awaited {
             if awaited.since + timeout > now {
@@ -222,14 +233,21 @@ mod tests {
     }
 
     fn send(link: &mut Link, mailbox: &Rc<Mailbox>, now: u64, ticket: u64) {
-        let reply_to = ReplyTo { mailbox: mailbox.clone(), ticket, part: 0 };
+        let reply_to = ReplyTo {
+            mailbox: mailbox.clone(),
+            ticket,
+            part: 0,
+        };
         link.send(now, format!("{ticket};").as_bytes(), reply_to);
     }
 
     fn letters(mailbox: &Mailbox) -> Vec<String> {
         let mut letters = Vec::new();
         mailbox.empty(|ticket, _, reply| {
-            letters.push(format!("{ticket} {}", String::from_utf8_lossy(reply).trim_end()));
+            letters.push(format!(
+                "{ticket} {}",
+                String::from_utf8_lossy(reply).trim_end()
+            ));
         });
         letters
     }
@@ -294,8 +312,14 @@ mod tests {
 
     #[test]
     fn what_nobody_asked_for_breaks_the_link() {
-        assert!(matches!(link(None).0.receive(b"+OK\r\n"), Err(Broken::Stray)));
-        assert!(matches!(link(None).0.receive(b"oops\r\n"), Err(Broken::Fault(_))));
+        assert!(matches!(
+            link(None).0.receive(b"+OK\r\n"),
+            Err(Broken::Stray)
+        ));
+        assert!(matches!(
+            link(None).0.receive(b"oops\r\n"),
+            Err(Broken::Fault(_))
+        ));
     }
 
     #[test]

@@ -48,7 +48,11 @@ impl ReplyTo {
         }
         inner.bytes.extend_from_slice(reply);
         let (ticket, part) = (self.ticket, self.part);
-        inner.letters.push(Letter { ticket, part, length: reply.len() });
+        inner.letters.push(Letter {
+            ticket,
+            part,
+            length: reply.len(),
+        });
         if inner.letters.len() == 1
             && let Some(owner) = &inner.owner
         {
@@ -76,14 +80,14 @@ impl Mailbox {
 
     /// Who is woken when replies come.
     pub fn set_owner(&self, waker: &Waker) {
-        let owner = &mut self.inner.borrow_mut().owner;
-        if !owner.as_ref().is_some_and(|o| o.will_wake(waker)) {
-            *owner = Some(waker.clone());
-        }
+        self.inner.borrow_mut().owner = Some(waker.clone());
     }
 
     /// Nobody waits any more: replies are dropped from now on.
     pub fn close(&self) {
-        *self.inner.borrow_mut() = Inner { closed: true, ..Inner::default() };
+        *self.inner.borrow_mut() = Inner {
+            closed: true,
+            ..Inner::default()
+        };
     }
 }

@@ -20,7 +20,7 @@ pub use mailbox::{Mailbox, ReplyTo};
 
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
-use crate::net::{Scratch, Stream};
+use crate::socket::{Scratch, Stream};
 use crate::wire::resp;
 use crate::{clock, limits};
 
@@ -41,6 +41,21 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+}
+
+impl Settings {
+    /// The settings of a pool in the file.
+    pub fn of(pool: &pools::Pool) -> Settings {
+        Settings {
+            pool: pool.name.clone(),
+            servers: pool.servers.clone(),
+            connections: pool.server_connections as usize,
+            timeout: pool.timeout.map(|t| t.as_millis() as u64),
+            preconnect: pool.preconnect,
+            password: pool.redis_auth.clone(),
+            database: pool.redis_db,
+        }
+    }
 }
 
 /// One worker's connections to the servers of a pool.
@@ -69,8 +84,14 @@ impl Pool {
             connection
         };
         let servers = 0..settings.servers.len();
-        let connections = |s| (0..settings.connections).map(|n| connection(s, n)).collect();
-        Pool { servers: servers.map(connections).collect() }
+        let connections = |s| {
+            (0..settings.connections)
+                .map(|n| connection(s, n))
+                .collect()
+        };
+        Pool {
+            servers: servers.map(connections).collect(),
+        }
     }
 
     /// Sends a request to a server. All requests of one client to one server go over the same
@@ -120,7 +141,11 @@ impl Connection {
     async fn until_wanted(&self) {
         poll_fn(|cx| {
             self.sleep(cx);
-            if self.link.borrow().out().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+            if self.link.borrow().out().is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
     }
@@ -201,14 +226,21 @@ impl Connection {
 
     /// Leaves the waker with those who send.
     fn sleep(&self, cx: &Context<'_>) {
-        self.task.borrow_mut().get_or_insert_with(|| cx.waker().clone());
+        self.task
+            .borrow_mut()
+            .get_or_insert_with(|| cx.waker().clone());
     }
 
     fn lost(&self, error: &io::Error) {
         let failed = self.link.borrow_mut().fail(&told(error));
         let (pool, server) = self.names();
         if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
-            tracing::warn!(pool, server, failed, "lost a connection to a server: {error}");
+            tracing::warn!(
+                pool,
+                server,
+                failed,
+                "lost a connection to a server: {error}"
+            );
         } else {
             tracing::info!(pool, server, "the server closed an idle connection");
         }
@@ -224,18 +256,28 @@ impl Connection {
 
     /// The pool's name and the server's, for the log.
     fn names(&self) -> (&str, &str) {
-        (&self.settings.pool, &self.settings.servers[self.server].name)
+        (
+            &self.settings.pool,
+            &self.settings.servers[self.server].name,
+        )
     }
 
     /// Answers requests whose time is up, as long as the pool lives.
     async fn expire(self: Rc<Self>) {
-        let Some(timeout) = self.settings.timeout else { return };
+        let Some(timeout) = self.settings.timeout else {
+            return;
+        };
         loop {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
             if expired > 0 {
                 let (pool, server) = self.names();
-                tracing::warn!(pool, server, expired, "requests timed out after {timeout} ms");
+                tracing::warn!(
+                    pool,
+                    server,
+                    expired,
+                    "requests timed out after {timeout} ms"
+                );
                 self.failed();
             }
             // Without requests nothing can be due sooner than one that came right now.

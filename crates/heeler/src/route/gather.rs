@@ -1,7 +1,8 @@
 //! The replies to the parts of one command, put together again.
 
 use crate::command::Split;
-use crate::wire::resp::{Elements, integer};
+use crate::command::number::integer;
+use crate::wire::resp::Elements;
 
 /// Waits for the replies to all parts of a command, then merges them.
 #[derive(Debug)]
@@ -16,7 +17,11 @@ pub struct Gather {
 impl Gather {
     /// Waits for `parts` replies. `order` tells for each key which part answers for it.
     pub fn new(split: Split, parts: usize, order: Vec<u32>) -> Gather {
-        Gather { split, order, parts: vec![None; parts] }
+        Gather {
+            split,
+            order,
+            parts: vec![None; parts],
+        }
     }
 
     /// Takes the reply to a part, in RESP2. Returns the merged reply once all parts are there.
@@ -35,7 +40,10 @@ impl Gather {
             Split::Sum | Split::EverySum => sum(replies),
             Split::Gather => in_order(replies, &self.order),
             Split::EveryGather => one_after_another(replies),
-            _ => replies.iter().all(|&r| r == b"+OK\r\n").then(|| b"+OK\r\n".to_vec()),
+            _ => replies
+                .iter()
+                .all(|&r| r == b"+OK\r\n")
+                .then(|| b"+OK\r\n".to_vec()),
         };
         merged.unwrap_or_else(|| b"-ERR a server's reply is not of the kind expected\r\n".to_vec())
     }
@@ -52,8 +60,10 @@ fn sum(replies: &[&[u8]]) -> Option<Vec<u8>> {
 
 /// For each key the next element of the part that answers for it.
 fn in_order(replies: &[&[u8]], order: &[u32]) -> Option<Vec<u8>> {
-    let mut parts: Vec<Elements<'_>> =
-        replies.iter().map(|reply| Elements::of(reply)).collect::<Option<_>>()?;
+    let mut parts: Vec<Elements<'_>> = replies
+        .iter()
+        .map(|reply| Elements::of(reply))
+        .collect::<Option<_>>()?;
     let mut merged = format!("*{}\r\n", order.len()).into_bytes();
     merged.reserve(replies.iter().map(|reply| reply.len()).sum());
     for &part in order {
@@ -63,8 +73,10 @@ fn in_order(replies: &[&[u8]], order: &[u32]) -> Option<Vec<u8>> {
 }
 
 fn one_after_another(replies: &[&[u8]]) -> Option<Vec<u8>> {
-    let parts: Vec<Elements<'_>> =
-        replies.iter().map(|reply| Elements::of(reply)).collect::<Option<_>>()?;
+    let parts: Vec<Elements<'_>> = replies
+        .iter()
+        .map(|reply| Elements::of(reply))
+        .collect::<Option<_>>()?;
     let count: usize = parts.iter().map(Elements::left).sum();
     let mut merged = format!("*{count}\r\n").into_bytes();
     for element in parts.into_iter().flatten() {
@@ -85,7 +97,12 @@ mod tests {
             (Split::Sum, &[], [":2\r\n", "+OK\r\n"], NOT),
             (Split::Sum, &[], [":2\r\n", "-ERR x\r\n"], "-ERR x\r\n"),
             (Split::AllOk, &[0, 1], ["+OK\r\n", "+OK\r\n"], "+OK\r\n"),
-            (Split::AllOk, &[0, 1], ["+OK\r\n", "-OOM x\r\n"], "-OOM x\r\n"),
+            (
+                Split::AllOk,
+                &[0, 1],
+                ["+OK\r\n", "-OOM x\r\n"],
+                "-OOM x\r\n",
+            ),
             (Split::AllOk, &[0, 1], ["+OK\r\n", ":1\r\n"], NOT),
             (
                 Split::Gather,
@@ -94,7 +111,12 @@ mod tests {
                 "*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n",
             ),
             (Split::Gather, &[0, 1], ["*0\r\n", "*1\r\n$1\r\nb\r\n"], NOT),
-            (Split::Gather, &[0, 1], ["*2\r\n:1\r\n:1\r\n", "*1\r\n:1\r\n"], NOT),
+            (
+                Split::Gather,
+                &[0, 1],
+                ["*2\r\n:1\r\n:1\r\n", "*1\r\n:1\r\n"],
+                NOT,
+            ),
             (
                 Split::EveryGather,
                 &[],
@@ -106,7 +128,11 @@ mod tests {
                 let mut gather = Gather::new(split, 2, order.to_vec());
                 assert_eq!(gather.put(first, parts[first].as_bytes()), None);
                 let reply = gather.put(second, parts[second].as_bytes()).unwrap();
-                assert_eq!(String::from_utf8(reply).unwrap(), merged, "{split:?} {parts:?}");
+                assert_eq!(
+                    String::from_utf8(reply).unwrap(),
+                    merged,
+                    "{split:?} {parts:?}"
+                );
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Commands about the connection itself.
 
 use super::{Replies, Session};
+use crate::command::number::integer;
 use crate::command::{Command, Id, Reply};
-use crate::wire::resp::{Protocol, integer};
+use crate::wire::resp::Protocol;
 
 /// What this connection is told of the server that it talks to.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +84,10 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
     Reply::Map(vec![
         (Reply::bulk("server"), Reply::bulk("redis")),
         (Reply::bulk("version"), Reply::bulk(greeting.version)),
-        (Reply::bulk("proto"), Reply::Int(if protocol == Protocol::Resp3 { 3 } else { 2 })),
+        (
+            Reply::bulk("proto"),
+            Reply::Int(if protocol == Protocol::Resp3 { 3 } else { 2 }),
+        ),
         (Reply::bulk("id"), Reply::Int(session.id as i64)),
         (Reply::bulk("mode"), Reply::bulk("standalone")),
         (Reply::bulk("role"), Reply::bulk("master")),

@@ -10,7 +10,6 @@ pub use pipeline::{Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
 use crate::command::Reply;
-use crate::store::Watched;
 use crate::wire::resp::Protocol;
 
 /// What a connection has said of itself, and what it still has to be told.
@@ -30,8 +29,6 @@ pub struct Session {
     pub replies: Replies,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
-    /// Keys under WATCH.
-    pub watched: Vec<Watched>,
     /// Close once the replies so far are written.
     pub closing: bool,
 }
@@ -53,7 +50,10 @@ pub enum Replies {
 impl Session {
     /// A new connection's session.
     pub fn new(id: u64) -> Session {
-        Session { id, ..Session::default() }
+        Session {
+            id,
+            ..Session::default()
+        }
     }
 
     /// A request begins: a `CLIENT REPLY SKIP` before it takes effect, one before that ends.

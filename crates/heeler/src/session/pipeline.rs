@@ -57,9 +57,15 @@ impl Pipeline {
 
     /// Puts a reply's bytes into its place. A ticket that was answered already is ignored.
     pub fn complete(&mut self, ticket: Ticket, reply: &[u8]) {
-        let Some(index) = ticket.0.checked_sub(self.first) else { return };
-        let Some(place) = self.waiting.get_mut(index as usize) else { return };
-        let Place::Open { muted } = *place else { return };
+        let Some(index) = ticket.0.checked_sub(self.first) else {
+            return;
+        };
+        let Some(place) = self.waiting.get_mut(index as usize) else {
+            return;
+        };
+        let Place::Open { muted } = *place else {
+            return;
+        };
         let reply = if muted { &[] } else { reply };
         if index > 0 {
             *place = Place::Answered(reply.to_vec());

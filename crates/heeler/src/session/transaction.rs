@@ -25,7 +25,9 @@ pub enum Admission {
 impl Session {
     /// Queues a command in a transaction; outside of one, lets it pass.
     pub fn admit(&mut self, command: &Command<'_>) -> Admission {
-        let Some(transaction) = &mut self.transaction else { return Admission::Run };
+        let Some(transaction) = &mut self.transaction else {
+            return Admission::Run;
+        };
         match command.spec.id {
             Id::Exec | Id::Discard | Id::Multi | Id::Watch | Id::Quit | Id::Reset => Admission::Run,
             _ if command.spec.flags.has(Flags::NO_MULTI) => {
@@ -66,9 +68,9 @@ impl Session {
     pub fn end_transaction(&mut self) -> Result<Vec<OwnedCommand>, Reply> {
         match self.transaction.take() {
             None => Err(Reply::error("ERR EXEC without MULTI")),
-            Some(Transaction { spoiled: true, .. }) => {
-                Err(Reply::error("EXECABORT Transaction discarded because of previous errors."))
-            }
+            Some(Transaction { spoiled: true, .. }) => Err(Reply::error(
+                "EXECABORT Transaction discarded because of previous errors.",
+            )),
             Some(Transaction { commands, .. }) => Ok(commands),
         }
     }

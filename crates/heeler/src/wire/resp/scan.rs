@@ -1,6 +1,7 @@
 //! Replies of servers: where one ends. What is in it is left as it is.
 
-use super::{Fault, number};
+use super::Fault;
+use crate::command::number;
 use crate::limits;
 
 /// Finds the replies of one server connection in its bytes, without looking at a byte twice
@@ -51,8 +52,13 @@ impl Scanner {
     pub fn expects(&self, bytes: &[u8]) -> usize {
         match bytes.get(self.at..) {
             Some([b'$' | b'=' | b'!', rest @ ..]) => {
-                let line = rest.iter().take(limits::LENGTH_DIGITS).position(|&b| b == b'\r');
-                let length = line.and_then(|end| number::integer(&rest[..end])).unwrap_or(0);
+                let line = rest
+                    .iter()
+                    .take(limits::LENGTH_DIGITS)
+                    .position(|&b| b == b'\r');
+                let length = line
+                    .and_then(|end| number::integer(&rest[..end]))
+                    .unwrap_or(0);
                 self.at + length.clamp(0, limits::REPLY_BYTES as i64) as usize
             }
             _ => self.at,
@@ -93,7 +99,11 @@ fn value(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
 fn line(kind: u8, bytes: &[u8]) -> Result<Option<&[u8]>, Fault> {
     let rest = &bytes[1..];
     let short = !matches!(kind, b'+' | b'-' | b'(');
-    let limit = if short { limits::LENGTH_DIGITS } else { limits::LINE_BYTES };
+    let limit = if short {
+        limits::LENGTH_DIGITS
+    } else {
+        limits::LINE_BYTES
+    };
     let window = &rest[..rest.len().min(limit)];
     let end = match short {
         true => window.iter().position(|&b| b == b'\r'),
@@ -136,7 +146,10 @@ impl<'a> Elements<'a> {
         }
         let head = line(b'*', reply).ok()??;
         let left = length(head).ok()??;
-        Some(Elements { rest: &reply[head.len() + 3..], left })
+        Some(Elements {
+            rest: &reply[head.len() + 3..],
+            left,
+        })
     }
 
     /// How many are left.
@@ -202,7 +215,11 @@ mod tests {
             let twice = [reply, reply].concat();
             for piece in [1, 2, 3, 5, 100] {
                 let expected = Ok(vec![reply.len(), reply.len()]);
-                assert_eq!(lengths(twice.as_bytes(), piece), expected, "{reply:?} by {piece}");
+                assert_eq!(
+                    lengths(twice.as_bytes(), piece),
+                    expected,
+                    "{reply:?} by {piece}"
+                );
             }
         }
     }
@@ -217,7 +234,11 @@ mod tests {
             ("$1\r\nabc", "expected CRLF after bulk string"),
             (deep.as_str(), "reply nested too deeply"),
         ] {
-            assert_eq!(lengths(bytes.as_bytes(), 100), Err(Fault::new(fault)), "{bytes:?}");
+            assert_eq!(
+                lengths(bytes.as_bytes(), 100),
+                Err(Fault::new(fault)),
+                "{bytes:?}"
+            );
         }
     }
 

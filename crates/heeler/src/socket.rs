@@ -1,13 +1,25 @@
-//! The two kinds of sockets, as one.
+//! The two kinds of sockets, as one, and the buffer that they are read into.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::config::pools::Address;
+use crate::limits;
+
+/// The buffer into which all connections of a worker read, one after the other: an idle connection
+/// needs none of its own.
+pub type Scratch = Rc<RefCell<Box<[u8]>>>;
+
+/// A new buffer.
+pub fn scratch() -> Scratch {
+    Rc::new(RefCell::new(vec![0; limits::READ_BYTES].into_boxed_slice()))
+}
 
 /// A stream over either kind of socket.
 #[derive(Debug)]

@@ -1,0 +1,25 @@
+.PHONY: help build test check demo bench-proxy bench-store bench-ring fuzz clean
+TARGET ?= command
+SECONDS ?= 60
+BENCH = cargo run --release -p heeler-bench --
+
+help:        ## what can be made
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+build:       ## the program, optimised: target/release/heeler
+	cargo build --release -p heeler
+test:        ## all tests
+	cargo test --workspace
+check:       ## format, lints and tests: what has to hold before a commit
+	cargo fmt --check && cargo clippy --workspace --all-targets -- -D warnings && cargo test --workspace
+demo:        ## three stores and a proxy over them, to play with
+	cargo run --release -- demo
+bench-proxy: build ## heeler proxy beside nutcracker
+	$(BENCH) proxy
+bench-store: build ## heeler serve beside redis-server
+	$(BENCH) store
+bench-ring:  ## lookups a second
+	cargo bench -p heeler-ring
+fuzz:        ## one fuzz target for a while: make fuzz TARGET=command SECONDS=60
+	fuzz/run $(TARGET) -max_total_time=$(SECONDS)
+clean:       ## what was built
+	cargo clean && rm -rf fuzz/target

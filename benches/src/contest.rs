@@ -1,0 +1,124 @@
+//! The same loads for each contestant, in turns.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::kernel::{cpu_ns, rss_kib};
+use crate::load::Load;
+use crate::process::Process;
+
+/// A server under load.
+pub struct Contestant {
+    /// What the table calls it.
+    pub name: String,
+    /// Where it listens.
+    pub port: u16,
+    /// The process whose CPU time and memory count.
+    pub process: Process,
+}
+
+/// One run of one contestant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// Requests a second.
+    pub rps: f64,
+    /// CPU seconds of the contestant's process for a million requests.
+    pub cpu_s_per_million: f64,
+    /// Median latency, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile of latency, in milliseconds.
+    pub p99_ms: f64,
+    /// Memory in RAM after the run, in KiB.
+    pub rss_kib: f64,
+}
+
+/// All runs of one load on one contestant.
+#[derive(Debug, Serialize)]
+pub struct Cell {
+    /// redis-benchmark's test.
+    pub test: &'static str,
+    /// Requests in flight on a connection.
+    pub pipeline: u32,
+    /// The contestant's name.
+    pub who: String,
+    /// The median of each number.
+    pub median: Run,
+    /// A run for each round, in order.
+    pub runs: Vec<Run>,
+}
+
+/// Runs every load `rounds` times on every contestant, one after the other in each round.
+pub fn run(contestants: &[Contestant], loads: &[Load], rounds: u32) -> Result<Vec<Cell>> {
+    for contestant in contestants {
+        let load = &loads[0];
+        measure(
+            contestant,
+            &Load {
+                requests: load.requests.min(20_000),
+                ..load.clone()
+            },
+        )?;
+    }
+    let mut cells = Vec::new();
+    for load in loads {
+        let mut runs = vec![Vec::new(); contestants.len()];
+        for round in 1..=rounds {
+            for (contestant, runs) in contestants.iter().zip(&mut runs) {
+                let Contestant { name, .. } = contestant;
+                eprintln!(
+                    "{} P={} round {round}/{rounds}: {name}",
+                    load.test, load.pipeline
+                );
+                let failed = || format!("{} P={} on {name}", load.test, load.pipeline);
+                runs.push(measure(contestant, load).with_context(failed)?);
+            }
+        }
+        cells.extend(contestants.iter().zip(runs).map(|(contestant, runs)| Cell {
+            test: load.test,
+            pipeline: load.pipeline,
+            who: contestant.name.clone(),
+            median: median_run(&runs),
+            runs,
+        }));
+    }
+    Ok(cells)
+}
+
+fn measure(contestant: &Contestant, load: &Load) -> Result<Run> {
+    let pid = contestant.process.pid();
+    let before = cpu_ns(pid)?;
+    let seen = load.run(contestant.port)?;
+    let used = cpu_ns(pid)?.saturating_sub(before);
+    Ok(Run {
+        rps: seen.rps,
+        cpu_s_per_million: used as f64 / 1e3 / load.requests as f64,
+        p50_ms: seen.p50_ms,
+        p99_ms: seen.p99_ms,
+        rss_kib: rss_kib(pid)? as f64,
+    })
+}
+
+fn median_run(runs: &[Run]) -> Run {
+    let of = |number: fn(&Run) -> f64| median(runs.iter().map(number).collect());
+    Run {
+        rps: of(|run| run.rps),
+        cpu_s_per_million: of(|run| run.cpu_s_per_million),
+        p50_ms: of(|run| run.p50_ms),
+        p99_ms: of(|run| run.p99_ms),
+        rss_kib: of(|run| run.rss_kib),
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
+    (numbers[low] + numbers[high]) / 2.0
+}
+
+#[test]
+fn medians() {
+    assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+    assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.5);
+    assert_eq!(median(vec![7.0]), 7.0);
+}

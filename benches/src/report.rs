@@ -1,0 +1,89 @@
+//! The table for people and the file for programs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::contest::Cell;
+use crate::kernel::Machine;
+
+/// Medians, a line for each load and contestant, with the ratios to the load's first contestant.
+pub fn table(cells: &[Cell]) -> String {
+    let mut text = format!(
+        "{:<5}{:>3}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}\n",
+        "test", "P", "who", "req/s", "CPU s/M", "p50 ms", "p99 ms", "RSS MB", "× req/s", "× CPU"
+    );
+    let mut first = &cells[0];
+    for cell in cells {
+        if (cell.test, cell.pipeline) != (first.test, first.pipeline) {
+            first = cell;
+        }
+        let (run, base) = (&cell.median, &first.median);
+        let _ = write!(
+            text,
+            "{:<5}{:>3}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
+            cell.test,
+            cell.pipeline,
+            cell.who,
+            run.rps,
+            run.cpu_s_per_million,
+            run.p50_ms,
+            run.p99_ms,
+            run.rss_kib / 1024.0,
+        );
+        if !std::ptr::eq(cell, first) {
+            let cpu = run.cpu_s_per_million / base.cpu_s_per_million;
+            let _ = write!(text, "{:>9.2}{cpu:>9.2}", run.rps / base.rps);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Everything measured, as JSON.
+pub fn write_json(path: &Path, name: &str, machine: &Machine, cells: &[Cell]) -> Result<()> {
+    let all = json!({ "bench": name, "machine": machine, "cells": cells });
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    let text = serde_json::to_string_pretty(&all)? + "\n";
+    fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+#[test]
+fn ratios_are_to_the_first_of_the_same_load() {
+    let cell = |test, who: &str, rps, cpu| {
+        let median = crate::contest::Run {
+            rps,
+            cpu_s_per_million: cpu,
+            p50_ms: 1.0,
+            p99_ms: 2.0,
+            rss_kib: 1024.0,
+        };
+        Cell {
+            test,
+            pipeline: 1,
+            who: who.into(),
+            median,
+            runs: Vec::new(),
+        }
+    };
+    let cells = [
+        cell("set", "a", 100.0, 8.0),
+        cell("set", "b", 150.0, 2.0),
+        cell("get", "a", 10.0, 1.0),
+        cell("get", "b", 30.0, 0.5),
+    ];
+    let table = table(&cells);
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    assert!(lines[1].ends_with(&["1.000", "2.000", "1.0"]));
+    assert!(lines[2].ends_with(&["1.50", "0.25"]));
+    assert!(lines[3].ends_with(&["1.000", "2.000", "1.0"]));
+    assert!(lines[4].ends_with(&["3.00", "0.50"]));
+}

@@ -1,0 +1,224 @@
+//! Real servers for tests, each on a free port of 127.0.0.1 and killed when it is dropped.
+//!
+//! ```ignore
+//! mod servers;
+//! let redis = servers::RedisServer::start();
+//! let mut client = redis.client();
+//! assert_eq!(client.run("SET k v"), Value::ok());
+//! ```
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses a part of this module"
+)]
+
+mod client;
+mod process;
+
+pub use client::{Client, Value, request};
+pub use process::{PATIENCE, Process, Stopped, free_port};
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+/// A redis-server without persistence.
+#[derive(Debug)]
+pub struct RedisServer {
+    /// Where it listens.
+    pub port: u16,
+    /// The process.
+    pub process: Process,
+    _dir: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one.
+    pub fn start() -> RedisServer {
+        RedisServer::start_with(&[])
+    }
+
+    /// Starts one with more arguments: `&["--requirepass", "secret"]`.
+    pub fn start_with(args: &[&str]) -> RedisServer {
+        RedisServer::start_at(free_port(), args)
+    }
+
+    /// Starts one on a given port: to come back where another has died.
+    pub fn start_at(port: u16, args: &[&str]) -> RedisServer {
+        let dir = TempDir::new().unwrap();
+        let (at, home) = (port.to_string(), dir.path().to_str().unwrap());
+        let mut all = vec!["--port", &at, "--bind", "127.0.0.1", "--dir", home];
+        all.extend(["--save", "", "--appendonly", "no"]);
+        all.extend(args);
+        let package = "the Debian package redis-server";
+        let mut process = Process::spawn("redis-server", package, &all);
+        process.wait_until_accepts(port);
+        RedisServer {
+            port,
+            process,
+            _dir: dir,
+        }
+    }
+
+    /// A new connection to it.
+    pub fn client(&self) -> Client {
+        Client::connect(("127.0.0.1", self.port))
+    }
+
+    /// `127.0.0.1:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// A memcached.
+#[derive(Debug)]
+pub struct Memcached {
+    /// Where it listens.
+    pub port: u16,
+    /// The process.
+    pub process: Process,
+}
+
+impl Memcached {
+    /// Starts one.
+    pub fn start() -> Memcached {
+        let port = free_port();
+        let at = port.to_string();
+        // It refuses to run as root, and takes no notice of -u as anybody else.
+        let args = ["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
+        let mut process = Process::spawn("memcached", "the Debian package memcached", &args);
+        process.wait_until_accepts(port);
+        Memcached { port, process }
+    }
+
+    /// `127.0.0.1:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// A nutcracker (twemproxy).
+#[derive(Debug)]
+pub struct Nutcracker {
+    /// Where the file makes it listen.
+    pub port: u16,
+    /// Where it answers with its statistics.
+    pub stats_port: u16,
+    /// The process.
+    pub process: Process,
+    _file: ConfigFile,
+}
+
+impl Nutcracker {
+    /// Starts one with a file of this text, which makes it listen on 127.0.0.1:`port`.
+    pub fn start(port: u16, config_text: &str) -> Nutcracker {
+        let file = ConfigFile::new(config_text);
+        let stats_port = free_port();
+        let stats = stats_port.to_string();
+        let args = ["-c", file.path(), "-a", "127.0.0.1", "-s", &stats];
+        let mut process = Process::spawn("nutcracker", "the Debian package nutcracker", &args);
+        process.wait_until_accepts(port);
+        Nutcracker {
+            port,
+            stats_port,
+            process,
+            _file: file,
+        }
+    }
+
+    /// A new connection to it.
+    pub fn client(&self) -> Client {
+        Client::connect(("127.0.0.1", self.port))
+    }
+}
+
+/// The program under test.
+#[derive(Debug)]
+pub struct Heeler {
+    /// Where it listens.
+    pub port: u16,
+    /// The process.
+    pub process: Process,
+    _file: Option<ConfigFile>,
+}
+
+impl Heeler {
+    /// Starts it with these arguments, which make it listen on 127.0.0.1:`port`.
+    pub fn start(port: u16, args: &[&str]) -> Heeler {
+        let mut process = Heeler::spawn(args);
+        process.wait_until_accepts(port);
+        Heeler {
+            port,
+            process,
+            _file: None,
+        }
+    }
+
+    /// `heeler serve --redis 127.0.0.1:PORT` and more arguments.
+    pub fn serve(args: &[&str]) -> Heeler {
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let mut all = vec!["serve", "--redis", &address];
+        all.extend(args);
+        Heeler::start(port, &all)
+    }
+
+    /// `heeler proxy -c FILE` with a file of this text, which makes it listen on
+    /// 127.0.0.1:`port`, and more arguments.
+    pub fn proxy(port: u16, config_text: &str, args: &[&str]) -> Heeler {
+        let file = ConfigFile::new(config_text);
+        let mut all = vec!["proxy", "-c", file.path()];
+        all.extend(args);
+        let mut heeler = Heeler::start(port, &all);
+        heeler._file = Some(file);
+        heeler
+    }
+
+    /// Starts it with these arguments and waits for nothing: for `--help`, and for a start that
+    /// must fail.
+    pub fn spawn(args: &[&str]) -> Process {
+        Process::spawn(
+            env!("CARGO_BIN_EXE_heeler"),
+            "nothing: cargo builds it",
+            args,
+        )
+    }
+
+    /// A new connection to it.
+    pub fn client(&self) -> Client {
+        Client::connect(("127.0.0.1", self.port))
+    }
+
+    /// `127.0.0.1:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// SIGTERM, then its exit code and what it wrote.
+    pub fn stop(self) -> Stopped {
+        self.process.stop()
+    }
+}
+
+/// A file that lives as long as the server that reads it.
+#[derive(Debug)]
+pub struct ConfigFile {
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// Writes the text into `nutcracker.yml` of a new directory.
+    pub fn new(text: &str) -> ConfigFile {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("nutcracker.yml");
+        std::fs::write(&path, text).unwrap();
+        ConfigFile { _dir: dir, path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}

@@ -1,0 +1,214 @@
+//! A child process that never outlives its test, and ports that no two tests share.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a test waits for anything before it fails: a start, a stop, a reply.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ports below the kernel's range for outgoing connections, so that no client takes one of them
+/// between our look and the server's bind.
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 20_000;
+
+/// A TCP port of 127.0.0.1 that nobody listens on, and that no other call of this function, in
+/// this process or another, returns while this process lives.
+///
+/// The UDP port of the same number is held as the mark that it is taken.
+pub fn free_port() -> u16 {
+    static NEXT: OnceLock<AtomicU32> = OnceLock::new();
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
+    let next = NEXT.get_or_init(|| AtomicU32::new(std::process::id().wrapping_mul(7919)));
+    for _ in 0..PORTS {
+        let port = (FIRST_PORT + next.fetch_add(1, Ordering::Relaxed) % PORTS) as u16;
+        let Ok(mark) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else {
+            continue;
+        };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            HELD.lock().unwrap_or_else(|e| e.into_inner()).push(mark);
+            return port;
+        }
+    }
+    panic!("no free port from {FIRST_PORT} on");
+}
+
+/// What a process left behind.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// All that it wrote to standard output.
+    pub stdout: String,
+    /// All that it wrote to standard error.
+    pub stderr: String,
+}
+
+/// A running child. Dropped, it is killed and reaped, also while a test panics.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    stdout: Captured,
+    stderr: Captured,
+}
+
+impl Process {
+    /// Starts a program with nothing to read and its output captured. `package` is what to install
+    /// where the program is missing.
+    pub fn spawn(program: &str, package: &str, args: &[&str]) -> Process {
+        // A Debian user's PATH has no sbin, where nutcracker is.
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin";
+        let spawned = Command::new(program)
+            .args(args)
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                panic!("{program} is not there: install {package}")
+            }
+            Err(e) => panic!("{program} does not start: {e}"),
+        };
+        let stdout = Captured::new(child.stdout.take().unwrap());
+        let stderr = Captured::new(child.stderr.take().unwrap());
+        Process {
+            name: program.to_string(),
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard error until now.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Returns when a connection to the port is accepted. Panics with the process's output if it
+    /// exits first or takes too long.
+    pub fn wait_until_accepts(&mut self, port: u16) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!(
+                    "{} ended with {status} at its start\n{}",
+                    self.name,
+                    self.output()
+                );
+            }
+            if TcpStream::connect_timeout(&address, PATIENCE).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!(
+            "{} does not listen on {address}\n{}",
+            self.name,
+            self.output()
+        );
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal)
+            .unwrap_or_else(|e| panic!("{}: no {signal:?} to {pid:?}: {e}", self.name));
+    }
+
+    /// Sends SIGTERM and waits for the end. Panics if the process is still there after
+    /// [`PATIENCE`].
+    pub fn stop(self) -> Stopped {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the end without a signal. Panics if the process is still there after
+    /// [`PATIENCE`].
+    pub fn wait(mut self) -> Stopped {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
+                return Stopped {
+                    code: status.code(),
+                    stdout,
+                    stderr,
+                };
+            }
+            if Instant::now() >= end {
+                panic!("{} does not end\n{}", self.name, self.output());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn output(&self) -> String {
+        // Give the readers a moment for the last words of a process that has just ended.
+        thread::sleep(Duration::from_millis(50));
+        format!(
+            "--- stdout\n{}--- stderr\n{}",
+            self.stdout.text(),
+            self.stderr.text()
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A pipe that a thread empties, so that the writer never blocks.
+#[derive(Debug)]
+struct Captured {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Captured {
+    fn new(mut pipe: impl Read + Send + 'static) -> Captured {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(n @ 1..) = pipe.read(&mut chunk) {
+                sink.lock().unwrap().extend_from_slice(&chunk[..n]);
+            }
+        });
+        Captured {
+            bytes,
+            reader: Some(reader),
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// All of it: returns when the pipe's last writer has closed it.
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text()
+    }
+}
