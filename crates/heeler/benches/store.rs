@@ -1,4 +1,5 @@
-//! What one command costs the store, without wire and session: `cargo bench -p heeler --bench store`.
+//! What one command costs the store, without wire and session:
+//! `cargo bench -p heeler --bench store`.
 //!
 //! 100,000 keys of 16 bytes, taken at random; values of 32 bytes.
 

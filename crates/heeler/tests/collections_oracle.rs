@@ -5,6 +5,7 @@
 //! the store chose is checked against what Redis has, and removed there too.
 
 mod oracle;
+mod servers;
 
 use std::collections::BTreeSet;
 use std::fmt;
