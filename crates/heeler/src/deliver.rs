@@ -96,12 +96,29 @@ impl Door {
         raw: &'a [u8],
         args: &'a [Arg],
     ) -> Result<Command<'a>, Reply> {
-        let session = &mut caller.session;
         let serves = |spec: &_| self.behind.serves(spec);
-        let command = Command::resolve_for(raw, args, serves).inspect_err(|_| session.spoil())?;
-        match session.admit(&command) {
+        let resolved = Command::resolve_for(raw, args, serves);
+        let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
+        match caller.session.admit(&command) {
             Admission::Run => Ok(command),
             Admission::Answer(reply) => Err(reply),
+        }
+    }
+
+    /// What a refused command does to the transaction that it comes in: a refused EXEC ends it.
+    fn refuse(&self, caller: &mut Caller, raw: &[u8], args: &[Arg], refused: Reply) -> Reply {
+        caller.session.spoil();
+        let name = &raw[args[0].start as usize..args[0].end as usize];
+        match (&self.behind, refused) {
+            (Behind::Node(store), Reply::Error(text)) if name.eq_ignore_ascii_case(b"exec") => {
+                caller.session.transaction = None;
+                unwatch(caller, store);
+                let text = text.strip_prefix("ERR ").unwrap_or(&text);
+                Reply::error(format!(
+                    "EXECABORT Transaction discarded because of: {text}"
+                ))
+            }
+            (_, refused) => refused,
         }
     }
 
@@ -170,7 +187,10 @@ impl Door {
                 Reply::OK
             }
             (Id::Discard | Id::Reset, Behind::Node(store)) => {
-                unwatch(caller, store);
+                let in_transaction = caller.session.transaction.is_some();
+                if in_transaction || command.spec.id == Id::Reset {
+                    unwatch(caller, store);
+                }
                 session::answer(&mut caller.session, command, self.greeting)
             }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),

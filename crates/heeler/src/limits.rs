@@ -20,8 +20,11 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 pub const SHARDS: usize = 1024;
 /// Requests of one client that may wait for their replies before it is read again.
 pub const PIPELINE: usize = 1024;
-/// Reply bytes that may wait for one client before it is read again.
+/// Reply bytes that may wait for one client, those included that are expected of servers, before it
+/// is read again.
 pub const CLIENT_OUTPUT_BYTES: usize = 1024 * 1024;
+/// What a reply is expected to be long before the first has come from a server, in bytes.
+pub const FIRST_REPLY_BYTES: usize = 16 * 1024;
 /// Requests that may wait on one server connection.
 pub const SERVER_QUEUE: usize = 256 * 1024;
 /// Request bytes that may wait to be written to one server connection.

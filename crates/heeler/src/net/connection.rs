@@ -61,11 +61,18 @@ impl Connection {
             self.client.set_task(cx.waker());
         }
         self.caller.collect();
-        self.hand_in_input();
-        if let Poll::Ready(Err(error)) = self.read(cx) {
-            return Poll::Ready(Err(error));
+        loop {
+            self.hand_in_input();
+            if let Poll::Ready(Err(error)) = self.read(cx) {
+                return Poll::Ready(Err(error));
+            }
+            let held_back = !self.is_open();
+            ready!(self.write(cx))?;
+            // Replies held back requests that are here already: no socket will wake us for them.
+            if !held_back || !self.is_open() {
+                break;
+            }
         }
-        ready!(self.write(cx))?;
         let pipeline = &self.caller.session.pipeline;
         let nothing_owed = pipeline.waiting() == 0 && pipeline.out().is_empty();
         let over = self.caller.session.closing || self.ended || self.client.is_stopped();

@@ -41,7 +41,7 @@ pub enum Replies {
     On,
     /// None.
     Off,
-    /// Not the one to the next command.
+    /// Not the one to this command, which was CLIENT REPLY SKIP, nor the one to the next.
     SkipNext,
     /// Not the one to this command.
     Skip,
@@ -78,6 +78,6 @@ impl Session {
     }
 
     fn is_heard(&self) -> bool {
-        matches!(self.replies, Replies::On | Replies::SkipNext)
+        self.replies == Replies::On
     }
 }

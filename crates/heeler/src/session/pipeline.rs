@@ -19,7 +19,7 @@ use crate::wire::resp::{Protocol, encode};
 pub struct Ticket(pub u64);
 
 /// The replies of one connection: those that wait their turn, and those that may be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pipeline {
     /// Requests from the first that has no reply yet.
     waiting: VecDeque<Place>,
@@ -27,6 +27,9 @@ pub struct Pipeline {
     first: u64,
     /// Replies in order, for the socket.
     out: Vec<u8>,
+    /// Bytes of a reply that was waited for, as a mean of the latest: how much is still to come is
+    /// not known, and a client may take nothing of it.
+    usual: usize,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,17 @@ enum Place {
     Open { muted: bool },
     /// The reply's bytes.
     Answered(Vec<u8>),
+}
+
+impl Default for Pipeline {
+    fn default() -> Pipeline {
+        Pipeline {
+            waiting: VecDeque::new(),
+            first: 0,
+            out: Vec::new(),
+            usual: limits::FIRST_REPLY_BYTES,
+        }
+    }
 }
 
 impl Pipeline {
@@ -67,6 +81,7 @@ impl Pipeline {
             return;
         };
         let reply = if muted { &[] } else { reply };
+        self.usual = (self.usual * 7 + reply.len()) / 8;
         if index > 0 {
             *place = Place::Answered(reply.to_vec());
             return;
@@ -91,7 +106,8 @@ impl Pipeline {
 
     /// Whether no further request should be read for now.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() >= limits::PIPELINE || self.out.len() >= limits::CLIENT_OUTPUT_BYTES
+        let expected = self.out.len() + self.waiting.len() * self.usual;
+        self.waiting.len() >= limits::PIPELINE || expected >= limits::CLIENT_OUTPUT_BYTES
     }
 
     /// Replies that may be written.
@@ -152,6 +168,33 @@ mod tests {
         pipeline.complete(heard, b":2\r\n");
         pipeline.complete(muted, b":1\r\n");
         assert_eq!(pipeline.out(), b":2\r\n");
+    }
+
+    #[test]
+    fn the_larger_replies_are_the_fewer_are_asked_for_ahead() {
+        let ahead = |pipeline: &mut Pipeline| {
+            let tickets: Vec<Ticket> = std::iter::from_fn(|| {
+                let takes_more = !pipeline.is_full();
+                takes_more.then(|| pipeline.wait(false))
+            })
+            .collect();
+            (tickets.len(), tickets)
+        };
+        let mut pipeline = Pipeline::default();
+        for (size, counts) in [(5, 1000..=1024), (100_000, 5..=20), (2_000_000, 1..=1)] {
+            for _ in 0..30 {
+                for ticket in ahead(&mut pipeline).1 {
+                    pipeline.complete(ticket, &vec![b'x'; size]);
+                }
+                pipeline.written(pipeline.out().len());
+            }
+            let (count, tickets) = ahead(&mut pipeline);
+            assert!(counts.contains(&count), "{count} replies of {size} bytes");
+            for ticket in tickets {
+                pipeline.complete(ticket, b"+OK\r\n");
+            }
+            pipeline.written(pipeline.out().len());
+        }
     }
 
     proptest! {

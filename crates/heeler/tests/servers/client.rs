@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 use super::process::PATIENCE;
 
@@ -26,6 +27,14 @@ impl Client {
     /// Writes the bytes and returns when the kernel has them all.
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).expect("send");
+    }
+
+    /// [`send`](Client::send) where the server may have closed the connection.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
     }
 
     /// Sends one command and reads its reply.
@@ -63,17 +72,44 @@ impl Client {
 
     /// Everything that still comes, until the server closes.
     pub fn read_to_close(&mut self) -> Vec<u8> {
+        self.try_read_to_close().expect("the server closes")
+    }
+
+    /// [`read_to_close`](Client::read_to_close) where the server may stay.
+    ///
+    /// # Errors
+    /// It does, and has sent these bytes.
+    pub fn try_read_to_close(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
-            Ok(_) => {}
+            Ok(_) => Ok(rest),
             // A server that closes with our bytes unread resets the connection.
-            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {}
-            Err(e) => panic!(
-                "the server did not close: {e}; read {:?}",
-                rest.escape_ascii()
-            ),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(rest),
+            Err(e) => Err(io::Error::new(
+                e.kind(),
+                format!(
+                    "the server did not close: {e}; read {}",
+                    rest.escape_ascii()
+                ),
+            )),
         }
-        rest
+    }
+
+    /// Everything that comes until nothing has come for so long, and whether the server has closed
+    /// the connection.
+    pub fn read_until_silent(&mut self, silence: Duration) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        self.stream
+            .get_mut()
+            .set_read_timeout(Some(silence))
+            .unwrap();
+        let end = self.stream.read_to_end(&mut bytes);
+        self.stream
+            .get_mut()
+            .set_read_timeout(Some(PATIENCE))
+            .unwrap();
+        let silent = end.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+        (bytes, !silent)
     }
 
     /// Says that nothing more will be sent; replies can still be read.

@@ -95,6 +95,11 @@ impl Process {
         self.child.id()
     }
 
+    /// What it has written to standard output until now.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// What it has written to standard error until now.
     pub fn stderr(&self) -> String {
         self.stderr.text()

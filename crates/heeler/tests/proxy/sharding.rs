@@ -1,0 +1,184 @@
+//! Commands whose keys lie on many servers, and the order of replies.
+
+use crate::servers::{Heeler, Value};
+use crate::{addresses, pipelined, proxy, proxy_with, redis_servers, words};
+
+#[test]
+fn commands_over_four_servers() {
+    let servers = redis_servers(4);
+    let proxy = proxy(&["hash: md5"], &addresses(&servers));
+    let mut client = proxy.client();
+    let keys: Vec<String> = (0..100).map(|i| format!("k{i}")).collect();
+    let all = keys.join(" ");
+    let pairs: String = (0..100).map(|i| format!(" k{i} v{i}")).collect();
+    assert_eq!(client.run(&format!("MSET{pairs}")), Value::ok());
+    for server in &servers {
+        let Value::Int(share) = server.client().run("DBSIZE") else {
+            panic!("DBSIZE")
+        };
+        assert!((5..50).contains(&share), "{share} keys");
+    }
+    // In the order of the keys, with some twice and some that are not there.
+    let mut asked: Vec<usize> = (0..100).rev().collect();
+    asked.extend([3, 3, 200, 99, 201, 3]);
+    let line: String = asked.iter().map(|i| format!(" k{i}")).collect();
+    let value = |&i: &usize| {
+        if i < 100 {
+            Value::bulk(format!("v{i}"))
+        } else {
+            Value::Null
+        }
+    };
+    let values = asked.iter().map(value).collect();
+    assert_eq!(client.run(&format!("MGET{line}")), Value::Array(values));
+    assert_eq!(client.run(&format!("EXISTS {all}")), Value::Int(100));
+    assert_eq!(
+        client.run(&format!("EXISTS {all} k7 k7 none")),
+        Value::Int(102)
+    );
+    assert_eq!(client.run(&format!("TOUCH {all} none")), Value::Int(100));
+    let first: String = (0..40).map(|i| format!(" k{i}")).collect();
+    assert_eq!(client.run(&format!("DEL{first} k0 none")), Value::Int(40));
+    assert_eq!(client.run(&format!("UNLINK {all} k50")), Value::Int(60));
+    assert_eq!(client.run(&format!("EXISTS {all}")), Value::Int(0));
+    for server in &servers {
+        assert_eq!(server.client().run("DBSIZE"), Value::Int(0));
+    }
+}
+
+#[test]
+fn one_error_among_the_parts_is_the_answer() {
+    let servers = redis_servers(3);
+    let proxy = proxy(&["hash: md5"], &addresses(&servers));
+    let mut client = proxy.client();
+    let keys = crate::keys_by_server(&proxy, &servers);
+    // A server that has no memory to give refuses its part.
+    assert_eq!(
+        servers[1].client().run("CONFIG SET maxmemory 1"),
+        Value::ok()
+    );
+    let pairs: String = keys.iter().map(|of| format!(" {} v", of[0])).collect();
+    let Value::Error(text) = client.run(&format!("MSET{pairs}")) else {
+        panic!("an error")
+    };
+    assert!(text.starts_with("OOM command not allowed"), "{text}");
+    assert_eq!(client.run("PING"), Value::Status("PONG".into()));
+}
+
+#[test]
+fn replies_keep_the_order_of_their_requests() {
+    let servers = redis_servers(4);
+    let proxy = proxy_with(&["hash: md5"], &addresses(&servers), &["--threads", "2"]);
+    let mut client = proxy.client();
+    let mut commands = Vec::new();
+    let mut replies = Vec::new();
+    for i in 0..300 {
+        let before = if i < 6 {
+            Value::Null
+        } else {
+            Value::bulk((i - 6).to_string())
+        };
+        let (command, reply) = match i % 6 {
+            0 => (format!("SET k{i} {i}"), Value::ok()),
+            1 => (format!("PING {i}"), Value::bulk(i.to_string())),
+            2 => (format!("GET k{}", i - 2), Value::bulk((i - 2).to_string())),
+            3 => {
+                let both = vec![before, Value::bulk((i - 3).to_string())];
+                let older = if i < 6 {
+                    "none".into()
+                } else {
+                    format!("x{}", i - 6)
+                };
+                commands.push(words(&format!("SET x{i} {i}")));
+                replies.push(Value::ok());
+                (format!("MGET {older} k{}", i - 3), Value::Array(both))
+            }
+            4 => (format!("ECHO {i}"), Value::bulk(i.to_string())),
+            _ => (format!("EXISTS k{} none k{}", i - 5, i - 5), Value::Int(2)),
+        };
+        commands.push(words(&command));
+        replies.push(reply);
+    }
+    let got = pipelined(&mut client, &commands);
+    for (i, (got, expected)) in got.into_iter().zip(replies).enumerate() {
+        let command = commands[i].join(&b' ');
+        assert_eq!(got, expected, "{i}: {}", String::from_utf8_lossy(&command));
+    }
+}
+
+#[test]
+fn keys_of_one_command_must_lie_together() {
+    let servers = redis_servers(3);
+    let proxy = proxy(&["hash: md5", "hash_tag: \"{}\""], &addresses(&servers));
+    let mut client = proxy.client();
+    let keys = crate::keys_by_server(&proxy, &servers);
+    let (here, there) = (&keys[0][0], &keys[1][0]);
+    let refused = client.run(&format!("RENAME {here} {there}"));
+    assert!(
+        matches!(&refused, Value::Error(t) if t.starts_with("CROSSSLOT")),
+        "{refused:?}"
+    );
+    assert_eq!(client.run("SET {t}a v"), Value::ok());
+    assert_eq!(client.run("RENAME {t}a {t}b"), Value::ok());
+    assert_eq!(client.run("GET {t}b"), Value::bulk("v"));
+    assert_eq!(client.run("LPUSH {t}list a b c"), Value::Int(3));
+    assert_eq!(client.run("RPOPLPUSH {t}list {t}other"), Value::bulk("a"));
+    assert_eq!(client.run("EVAL return{KEYS[1],ARGV[1]} 1 k v").clone(), {
+        Value::Array(vec![Value::bulk("k"), Value::bulk("v")])
+    });
+}
+
+#[test]
+fn every_client_gets_its_own_replies() {
+    const CLIENTS: usize = 200;
+    const REQUESTS: usize = 50;
+    let servers = redis_servers(3);
+    let proxy = proxy_with(&["hash: murmur"], &addresses(&servers), &["--threads", "2"]);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| proxy.client()).collect();
+    for round in 0..2 {
+        for (c, client) in clients.iter_mut().enumerate() {
+            let request = |r| format!("SET {c}:{r} {c}/{r}\r\nGET {c}:{r}\r\nGET {r}:{c}\r\n");
+            client.send((0..REQUESTS).map(request).collect::<String>().as_bytes());
+        }
+        for (c, client) in clients.iter_mut().enumerate() {
+            for r in 0..REQUESTS {
+                assert_eq!(client.read_reply(), Value::ok());
+                assert_eq!(client.read_reply(), Value::bulk(format!("{c}/{r}")));
+                let other = client.read_reply();
+                let theirs = r < CLIENTS && c < REQUESTS;
+                let expected = Value::bulk(format!("{r}/{c}"));
+                let may_be_null = round == 0 || !theirs;
+                assert!(
+                    other == expected || (may_be_null && other == Value::Null),
+                    "{other:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_benchmark_of_redis_runs_through() {
+    let servers = redis_servers(2);
+    let proxy = proxy_with(&["hash: murmur"], &addresses(&servers), &["--threads", "2"]);
+    benchmark_runs(&proxy, &[]);
+    benchmark_runs(&proxy, &["-P", "16", "-r", "1000"]);
+}
+
+/// redis-benchmark's full default run.
+pub fn benchmark_runs(server: &Heeler, args: &[&str]) {
+    let out = std::process::Command::new("redis-benchmark")
+        .args(["-p", &server.port.to_string(), "-n", "2000", "-q"])
+        .args(args)
+        .output()
+        .expect("redis-benchmark of the Debian package redis-tools");
+    let [said, complained] = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let text = format!("{said}{complained}");
+    assert!(out.status.success(), "{}: {text}", out.status);
+    let rates = text.matches("requests per second").count();
+    assert!(rates >= 19, "{rates} results: {text}");
+    let bad = ["ERR", "Error", "error", "WARNING"]
+        .into_iter()
+        .find(|word| text.contains(word));
+    assert_eq!(bad, None, "{text}");
+}
