@@ -16,8 +16,9 @@
 //!    redis-server.
 //!
 //! A new type of value is an arm of [`Object`](entry::Object) and of [`Kind`](entry::Kind); the
-//! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. A
-//! collection that becomes empty is removed by the command that emptied it.
+//! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. One that
+//! has elements is also named in `collection`, which gives slots the methods that read and change
+//! it: `collection_changed` removes a collection that has become empty.
 
 mod bitfield;
 mod bits;
