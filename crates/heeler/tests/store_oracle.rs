@@ -570,9 +570,97 @@ const SUBSEQUENCES: &str = r#"
     LCS x x IDX
 "#;
 
+const WRONG_TYPES: &str = r#"
+    RPUSH l a b
+    SET s v
+    GET l
+    GETSET l v
+    GETDEL l
+    GETEX l
+    GETEX l EX 0
+    GETEX l bogus
+    GETRANGE l 0 1
+    GETRANGE l x 1
+    STRLEN l
+    APPEND l v
+    SETRANGE l 0 ""
+    SETRANGE l -1 v
+    SETRANGE l 536870911 vv
+    INCR l
+    INCRBY l x
+    DECRBY l -9223372036854775808
+    INCRBYFLOAT l x
+    SET l v GET
+    SET l v GET NX
+    SET l v NX
+    SET l v GET EX 0
+    SETNX l v
+    MSETNX l v fresh v
+    MGET l s none
+    LCS l s
+    LCS s l bogus
+    SETBIT l 0 1
+    SETBIT l x 1
+    GETBIT l 0
+    GETBIT l x
+    BITCOUNT l
+    BITCOUNT l x y
+    BITPOS l 1
+    BITPOS l 2
+    BITPOS l 1 x
+    BITFIELD l GET u8 0
+    BITFIELD l SET u8 0 1
+    BITFIELD l bogus
+    BITFIELD_RO l GET u8 0
+    BITOP AND d s l
+    BITOP NOT d l
+    TYPE l
+    OBJECT ENCODING l
+    OBJECT REFCOUNT l
+    EXISTS l
+    TTL l
+    EXPIRE l 100
+    TTL l
+    COPY l m
+    COPY s m
+    COPY s m REPLACE
+    TYPE m
+    RENAME l m
+    TYPE m
+    TTL m
+    RENAMENX m s
+    BITOP NOT m s
+    TYPE m
+    TTL m
+    RPUSH n a
+    SET n v
+    TYPE n
+    RPUSH n a
+    RPUSH o a
+    SETEX o 100 v
+    TYPE o
+    RPUSH p a
+    MSET p v
+    TYPE p
+    RPUSH q a
+    PEXPIRE q 1000000
+    SET q v KEEPTTL
+    TTL q
+    SCAN 0 COUNT 10000 TYPE list
+    DBSIZE
+"#;
+
 #[test]
 fn hand_picked_commands_get_the_replies_of_redis() {
-    for lines in [STRINGS, COUNTERS, BITS, KEYS, SCANS, SUBSEQUENCES] {
+    for lines in [
+        STRINGS,
+        COUNTERS,
+        BITS,
+        KEYS,
+        SCANS,
+        SUBSEQUENCES,
+        WRONG_TYPES,
+    ] {
         let mut pair = Pair::start();
         pair.lines(lines);
     }

@@ -355,7 +355,8 @@ impl Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = || "[a-h]{1,2}";
-    let value = || prop_oneof!["[0-9]{1,3}", "[a-z]{0,60}", "[a-z]{3000}"];
+    let long = || (2_000..3_000usize).prop_map(|len| "v".repeat(len));
+    let value = || prop_oneof!["[0-9]{1,3}", "[a-z]{0,60}", long()];
     let life = || 1..100u64;
     prop_oneof![
         (key(), value(), proptest::option::of(life())).prop_map(|(k, v, l)| Step::Set(k, v, l)),

@@ -101,6 +101,11 @@ impl<'s> View<'s> {
             Held::One(hash, _) => *hash,
             _ => hashing.hash(key),
         };
+        debug_assert_eq!(
+            hash,
+            hashing.hash(key),
+            "a command has the keys that the table says"
+        );
         let now = self.now;
         let shard = self.held_shard(shard_of(hash));
         Slot::new(
