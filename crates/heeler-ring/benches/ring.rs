@@ -46,15 +46,18 @@ fn ring_lookups(criterion: &mut Criterion) {
 
 fn pool_lookups(criterion: &mut Criterion) {
     let keys = keys();
-    let servers: Vec<_> = (0..10).map(|i| Server::tcp("10.0.0.1", 6379 + i, 1)).collect();
+    let servers: Vec<_> = (0..10)
+        .map(|i| Server::tcp("10.0.0.1", 6379 + i, 1))
+        .collect();
     let mut group = criterion.benchmark_group("pool of 10 servers");
     group.throughput(Throughput::Elements(KEYS));
     for hash in [Hash::Fnv1a64, Hash::Murmur, Hash::Md5] {
         for distribution in [Distribution::Ketama, Distribution::Modula] {
             let placement = Placement::build(distribution, hash, None, &servers, |_| true);
-            group.bench_function(format!("{}, {}", distribution.name(), hash.name()), |bench| {
-                bench.iter(|| count(&keys, |key| black_box(&placement).pick(key, 0)))
-            });
+            group.bench_function(
+                format!("{}, {}", distribution.name(), hash.name()),
+                |bench| bench.iter(|| count(&keys, |key| black_box(&placement).pick(key, 0))),
+            );
         }
         let twin = Twin::new(Continuum::build(&servers, |_| true).points());
         group.bench_function(format!("ketama, {}, binary search", hash.name()), |bench| {
@@ -90,7 +93,10 @@ fn count(keys: &[u8], owner: impl FnMut(&[u8]) -> Option<usize>) -> usize {
 
 fn ring(hash: RingHash) -> Ring {
     let mut ring = Ring::new(hash);
-    ring.update((0..100).map(|i| Member::new(format!("10.0.0.{i}:3000"))), &[]);
+    ring.update(
+        (0..100).map(|i| Member::new(format!("10.0.0.{i}:3000"))),
+        &[],
+    );
     ring
 }
 
@@ -116,6 +122,9 @@ impl Twin {
 
     fn owner(&self, hash: u32) -> Option<usize> {
         let at = self.0.partition_point(|&(point, _)| point < hash);
-        self.0.get(at).or(self.0.first()).map(|&(_, owner)| owner as usize)
+        self.0
+            .get(at)
+            .or(self.0.first())
+            .map(|&(_, owner)| owner as usize)
     }
 }

@@ -48,7 +48,11 @@ pub fn fingerprint64(bytes: &[u8]) -> u64 {
 /// FarmHash changes its results on purpose.
 #[inline]
 pub fn hash32v1(bytes: &[u8]) -> u32 {
-    let hash = if bytes.len() <= 256 { fingerprint64(bytes) as u32 } else { su_over_256(bytes) };
+    let hash = if bytes.len() <= 256 {
+        fingerprint64(bytes) as u32
+    } else {
+        su_over_256(bytes)
+    };
     !hash.wrapping_mul(C1).swap_bytes()
 }
 
@@ -157,7 +161,12 @@ fn mk_over_24(bytes: &[u8]) -> u32 {
         f = f.wrapping_add(g);
         g = g.wrapping_add(f);
     }
-    let whirl = |x: u32| x.rotate_right(11).wrapping_mul(C1).rotate_right(17).wrapping_mul(C1);
+    let whirl = |x: u32| {
+        x.rotate_right(11)
+            .wrapping_mul(C1)
+            .rotate_right(17)
+            .wrapping_mul(C1)
+    };
     for x in [whirl(g), whirl(f)] {
         h = rotate5(h.wrapping_add(x)).rotate_right(17).wrapping_mul(C1);
     }
@@ -236,15 +245,27 @@ fn na_33_to_64(bytes: &[u8]) -> u64 {
     let f = fetch64(bytes, 24);
     let g = y.wrapping_add(fetch64(bytes, len - 32)).wrapping_mul(mul);
     let h = z.wrapping_add(fetch64(bytes, len - 24)).wrapping_mul(mul);
-    let u = e.wrapping_add(f).rotate_right(43).wrapping_add(g.rotate_right(30)).wrapping_add(h);
-    let v = e.wrapping_add(f.wrapping_add(a).rotate_right(18)).wrapping_add(g);
+    let u = e
+        .wrapping_add(f)
+        .rotate_right(43)
+        .wrapping_add(g.rotate_right(30))
+        .wrapping_add(h);
+    let v = e
+        .wrapping_add(f.wrapping_add(a).rotate_right(18))
+        .wrapping_add(g);
     hash_16(u, v, mul)
 }
 
 #[inline]
 fn na_pair(a: u64, b: u64, c: u64, d: u64) -> [u64; 2] {
-    let u = a.wrapping_add(b).rotate_right(43).wrapping_add(c.rotate_right(30)).wrapping_add(d);
-    let v = a.wrapping_add(b.wrapping_add(K2).rotate_right(18)).wrapping_add(c);
+    let u = a
+        .wrapping_add(b)
+        .rotate_right(43)
+        .wrapping_add(c.rotate_right(30))
+        .wrapping_add(d);
+    let v = a
+        .wrapping_add(b.wrapping_add(K2).rotate_right(18))
+        .wrapping_add(c);
     [u, v]
 }
 
@@ -262,14 +283,23 @@ impl Na {
     #[inline]
     fn mix(&mut self, s: &[u8], mul: u64, factor: u64) {
         let Na { x, y, z, v, w } = self;
-        *x = x.wrapping_add(*y).wrapping_add(v[0]).wrapping_add(fetch64(s, 8));
+        *x = x
+            .wrapping_add(*y)
+            .wrapping_add(v[0])
+            .wrapping_add(fetch64(s, 8));
         *x = x.rotate_right(37).wrapping_mul(mul) ^ w[1].wrapping_mul(factor);
         *y = y.wrapping_add(v[1]).wrapping_add(fetch64(s, 48));
         *y = y.rotate_right(42).wrapping_mul(mul);
-        *y = y.wrapping_add(v[0].wrapping_mul(factor)).wrapping_add(fetch64(s, 40));
+        *y = y
+            .wrapping_add(v[0].wrapping_mul(factor))
+            .wrapping_add(fetch64(s, 40));
         *z = z.wrapping_add(w[0]).rotate_right(33).wrapping_mul(mul);
         *v = na_32_bytes(&s[..32], v[1].wrapping_mul(mul), x.wrapping_add(w[0]));
-        *w = na_32_bytes(&s[32..64], z.wrapping_add(w[1]), y.wrapping_add(fetch64(s, 16)));
+        *w = na_32_bytes(
+            &s[32..64],
+            z.wrapping_add(w[1]),
+            y.wrapping_add(fetch64(s, 16)),
+        );
         std::mem::swap(z, x);
     }
 }
@@ -281,7 +311,10 @@ fn na_32_bytes(s: &[u8], a: u64, b: u64) -> [u64; 2] {
     let c = a.wrapping_add(w);
     let b = b.wrapping_add(c).wrapping_add(z).rotate_right(21);
     let a = c.wrapping_add(x).wrapping_add(y);
-    [a.wrapping_add(z), b.wrapping_add(a.rotate_right(44)).wrapping_add(c)]
+    [
+        a.wrapping_add(z),
+        b.wrapping_add(a.rotate_right(44)).wrapping_add(c),
+    ]
 }
 
 fn na_over_64(bytes: &[u8]) -> u64 {
@@ -305,8 +338,9 @@ fn na_over_64(bytes: &[u8]) -> u64 {
     state.w[0] = state.w[0].wrapping_add(state.v[0]);
     state.mix(&bytes[len - 64..], mul, 9);
     let Na { x, y, z, v, w } = state;
-    let first =
-        hash_16(v[0], w[0], mul).wrapping_add(shift_mix(y).wrapping_mul(K0)).wrapping_add(z);
+    let first = hash_16(v[0], w[0], mul)
+        .wrapping_add(shift_mix(y).wrapping_mul(K0))
+        .wrapping_add(z);
     hash_16(first, hash_16(v[1], w[1], mul).wrapping_add(x), mul)
 }
 
@@ -329,7 +363,13 @@ fn su_over_256(bytes: &[u8]) -> u32 {
     const SEED: u32 = 81;
     let len = bytes.len();
     let g = [C1.wrapping_mul(SEED); 4];
-    let mut state = Su { h: [SEED; 4], g, f: g, k: [0xe654_6b64; 4], q: g };
+    let mut state = Su {
+        h: [SEED; 4],
+        g,
+        f: g,
+        k: [0xe654_6b64; 4],
+        q: g,
+    };
     let blocks = (len - 1) / 80;
     for block in bytes[..blocks * 80].chunks_exact(80) {
         state.mix(block);
@@ -367,7 +407,13 @@ impl Su {
     }
 
     fn finish(self) -> u32 {
-        let Su { mut h, mut g, mut f, mut k, q } = self;
+        let Su {
+            mut h,
+            mut g,
+            mut f,
+            mut k,
+            q,
+        } = self;
         g = rotate_lanes(g);
         k = mul(xor(xor(k, g), q), C2);
         h = mul(xor(h, q), C2);
@@ -388,7 +434,10 @@ impl Su {
         let x = crc32c(crc32c(x, h[0]), h[3]);
         let y = crc32c(y.wrapping_mul(C1), h[1]);
         let z = crc32c(z, h[2]);
-        o.wrapping_sub(x).wrapping_add(y).wrapping_sub(z).wrapping_mul(C1)
+        o.wrapping_sub(x)
+            .wrapping_add(y)
+            .wrapping_sub(z)
+            .wrapping_mul(C1)
     }
 }
 

@@ -132,7 +132,11 @@ pub(crate) const CRC16_TABLE: [u16; 256] = {
         let mut crc = (byte as u16) << 8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x8000 != 0 { (crc << 1) ^ 0x1021 } else { crc << 1 };
+            crc = if crc & 0x8000 != 0 {
+                (crc << 1) ^ 0x1021
+            } else {
+                crc << 1
+            };
             bit += 1;
         }
         table[byte] = crc;
@@ -188,9 +192,9 @@ const FNV_32_INIT: u32 = 0x811c_9dc5;
 const FNV_32_PRIME: u32 = 0x0100_0193;
 
 fn fnv1_64(bytes: &[u8]) -> u32 {
-    let hash = bytes
-        .iter()
-        .fold(FNV_64_INIT, |hash, &byte| hash.wrapping_mul(FNV_64_PRIME) ^ (byte as i8 as u64));
+    let hash = bytes.iter().fold(FNV_64_INIT, |hash, &byte| {
+        hash.wrapping_mul(FNV_64_PRIME) ^ (byte as i8 as u64)
+    });
     hash as u32
 }
 
@@ -201,11 +205,15 @@ fn fnv1a_64(bytes: &[u8]) -> u32 {
 }
 
 fn fnv1_32(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(FNV_32_INIT, |hash, &byte| hash.wrapping_mul(FNV_32_PRIME) ^ signed(byte))
+    bytes.iter().fold(FNV_32_INIT, |hash, &byte| {
+        hash.wrapping_mul(FNV_32_PRIME) ^ signed(byte)
+    })
 }
 
 fn fnv1a_32(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(FNV_32_INIT, |hash, &byte| (hash ^ signed(byte)).wrapping_mul(FNV_32_PRIME))
+    bytes.iter().fold(FNV_32_INIT, |hash, &byte| {
+        (hash ^ signed(byte)).wrapping_mul(FNV_32_PRIME)
+    })
 }
 
 fn hsieh(bytes: &[u8]) -> u32 {
@@ -267,12 +275,17 @@ fn murmur(bytes: &[u8]) -> u32 {
 
 /// Up to four bytes as a little-endian number.
 fn little_endian(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u32::from(byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, &byte| (word << 8) | u32::from(byte))
 }
 
 fn jenkins(bytes: &[u8]) -> u32 {
     const INITIAL: u32 = 13;
-    let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32).wrapping_add(INITIAL);
+    let start = 0xdead_beef_u32
+        .wrapping_add(bytes.len() as u32)
+        .wrapping_add(INITIAL);
     let (mut a, mut b, mut c) = (start, start, start);
     let mut rest = bytes;
     while rest.len() > 12 {

@@ -47,7 +47,9 @@ impl Continuum {
             let server = order[owner_of(*entry) as usize];
             *entry = point(hash_of(*entry), server as u32);
         }
-        Continuum { points: Points::new(points) }
+        Continuum {
+            points: Points::new(points),
+        }
     }
 
     /// The index of the server that owns a hash. `None` if no server is live.

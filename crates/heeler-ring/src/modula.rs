@@ -29,7 +29,9 @@ impl Modula {
             end += u64::from(servers[server].weight);
             (end, server)
         });
-        Modula { runs: runs.collect() }
+        Modula {
+            runs: runs.collect(),
+        }
     }
 
     /// The index of the server that owns a hash. `None` if no server is live.

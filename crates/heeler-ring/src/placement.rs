@@ -20,12 +20,17 @@ pub enum Distribution {
 
 impl Distribution {
     /// All three.
-    pub const ALL: [Distribution; 3] =
-        [Distribution::Ketama, Distribution::Modula, Distribution::Random];
+    pub const ALL: [Distribution; 3] = [
+        Distribution::Ketama,
+        Distribution::Modula,
+        Distribution::Random,
+    ];
 
     /// The distribution of this name in a twemproxy configuration. Names are case-sensitive.
     pub fn from_name(name: &str) -> Option<Distribution> {
-        Distribution::ALL.into_iter().find(|distribution| distribution.name() == name)
+        Distribution::ALL
+            .into_iter()
+            .find(|distribution| distribution.name() == name)
     }
 
     /// The name in a twemproxy configuration.
@@ -138,7 +143,10 @@ mod tests {
         let names = Distribution::ALL.map(Distribution::name);
         assert_eq!(names, ["ketama", "modula", "random"]);
         for distribution in Distribution::ALL {
-            assert_eq!(Distribution::from_name(distribution.name()), Some(distribution));
+            assert_eq!(
+                Distribution::from_name(distribution.name()),
+                Some(distribution)
+            );
         }
         assert_eq!(Distribution::from_name("Ketama"), None);
     }
@@ -147,7 +155,10 @@ mod tests {
     fn without_live_servers_there_is_no_owner() {
         let servers = servers(&["a", "b"]);
         for distribution in Distribution::ALL {
-            assert_eq!(build(distribution, &servers, |_| false).pick(b"key", 1), None);
+            assert_eq!(
+                build(distribution, &servers, |_| false).pick(b"key", 1),
+                None
+            );
             assert_eq!(build(distribution, &[], |_| true).pick(b"key", 1), None);
         }
     }
@@ -168,7 +179,9 @@ mod tests {
         let mut servers = servers(&["server10", "server9", "b", "dead"]);
         servers[0].weight = 50;
         let placement = build(Distribution::Random, &servers, |server| server != 3);
-        let picks: Vec<_> = (0..6).map(|random| placement.pick(b"k", random).unwrap()).collect();
+        let picks: Vec<_> = (0..6)
+            .map(|random| placement.pick(b"k", random).unwrap())
+            .collect();
         assert_eq!(picks, [2, 1, 0, 2, 1, 0]);
         assert!(placement.pick(b"k", u64::MAX).is_some());
     }

@@ -49,7 +49,11 @@ impl Points {
         let shift = u32::BITS - bits.clamp(1, MAX_INDEX_BITS);
         let index = index(&points, shift);
         points.push(point(u32::MAX, owner_of(first)));
-        Points { points, index, shift }
+        Points {
+            points,
+            index,
+            shift,
+        }
     }
 
     /// The points, in order.
@@ -74,7 +78,11 @@ impl Points {
     /// All points in the order in which a search from `hash` meets them, once around the circle.
     pub(crate) fn from(&self, hash: u32) -> impl Iterator<Item = u64> {
         let points = self.as_slice();
-        let start = if points.is_empty() { 0 } else { self.position(hash) };
+        let start = if points.is_empty() {
+            0
+        } else {
+            self.position(hash)
+        };
         points[start..].iter().chain(&points[..start]).copied()
     }
 
@@ -119,7 +127,10 @@ mod tests {
     use super::*;
 
     fn sorted(raw: &[(u32, u32)]) -> Vec<u64> {
-        let mut sorted: Vec<u64> = raw.iter().map(|&(hash, owner)| point(hash, owner)).collect();
+        let mut sorted: Vec<u64> = raw
+            .iter()
+            .map(|&(hash, owner)| point(hash, owner))
+            .collect();
         sorted.sort_unstable();
         sorted
     }

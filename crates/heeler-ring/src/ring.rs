@@ -59,7 +59,10 @@ pub struct Member {
 impl Member {
     /// A member that is known by its address.
     pub fn new(address: impl Into<String>) -> Member {
-        Member { address: address.into(), identity: None }
+        Member {
+            address: address.into(),
+            identity: None,
+        }
     }
 
     /// A member that is known by an identity. If that is its address, it makes no difference.
@@ -149,7 +152,12 @@ impl Ring {
 
     /// An empty ring with another number of points for each member.
     pub fn with_replica_points(hash: RingHash, replica_points: NonZeroU32) -> Ring {
-        Ring { hash, replica_points, members: Vec::new(), points: Points::default() }
+        Ring {
+            hash,
+            replica_points,
+            members: Vec::new(),
+            points: Points::default(),
+        }
     }
 
     /// Adds a member. One with the same address is replaced. Returns whether the ring changed.
@@ -186,7 +194,8 @@ impl Ring {
     /// The address of the member that owns `key`. `None` if the ring is empty.
     #[inline]
     pub fn lookup(&self, key: &[u8]) -> Option<&str> {
-        self.lookup_index(key).map(|member| self.members[member].address.as_str())
+        self.lookup_index(key)
+            .map(|member| self.members[member].address.as_str())
     }
 
     /// The member that owns `key`, as a position in [`Ring::members`].
@@ -206,7 +215,10 @@ impl Ring {
     pub fn lookup_n(&self, key: &[u8], n: usize) -> Vec<&str> {
         let mut members = Vec::new();
         self.lookup_n_into(key, n, &mut members);
-        members.into_iter().map(|member| self.members[member].address.as_str()).collect()
+        members
+            .into_iter()
+            .map(|member| self.members[member].address.as_str())
+            .collect()
     }
 
     /// As [`Ring::lookup_n`], but writes positions in [`Ring::members`] over what `out` held, so
@@ -235,7 +247,9 @@ impl Ring {
 
     /// Whether a member has this address.
     pub fn contains(&self, address: &str) -> bool {
-        self.members.binary_search_by(|member| member.address.as_str().cmp(address)).is_ok()
+        self.members
+            .binary_search_by(|member| member.address.as_str().cmp(address))
+            .is_ok()
     }
 
     /// The number of members.
@@ -403,16 +417,26 @@ mod tests {
     fn change(added: &[&str], updated: &[&str], removed: &[&str]) -> Change {
         let [added, updated, removed] = [added, updated, removed]
             .map(|addresses| addresses.iter().copied().map(String::from).collect());
-        Change { added, updated, removed }
+        Change {
+            added,
+            updated,
+            removed,
+        }
     }
 
     #[test]
     fn an_update_says_what_it_did() {
         let mut ring = ring(&["b", "d"]);
         let add = ["c", "a", "b"].map(Member::new);
-        assert_eq!(ring.update(add, &["d", "nobody"]), change(&["a", "c"], &[], &["d"]));
+        assert_eq!(
+            ring.update(add, &["d", "nobody"]),
+            change(&["a", "c"], &[], &["d"])
+        );
         let renamed = Member::with_identity("b", "id");
-        assert_eq!(ring.update([renamed.clone()], &[]), change(&[], &["b"], &[]));
+        assert_eq!(
+            ring.update([renamed.clone()], &[]),
+            change(&[], &["b"], &[])
+        );
         assert_eq!(ring.update([renamed], &[]), Change::default());
         assert!(!ring.add(Member::new("a")) && !ring.remove("nobody"));
         let addresses: Vec<_> = ring.members().iter().map(Member::address).collect();
@@ -425,7 +449,10 @@ mod tests {
         let twice = ["x", "y"].map(|identity| Member::with_identity("b", identity));
         assert_eq!(ring.update(twice, &[]), change(&["b"], &[], &[]));
         assert_eq!(ring.members()[1].identity(), "y");
-        assert_eq!(ring.update([Member::new("a")], &["a", "b"]), change(&[], &[], &["b"]));
+        assert_eq!(
+            ring.update([Member::new("a")], &["a", "b"]),
+            change(&[], &[], &["b"])
+        );
         assert!(ring.contains("a") && !ring.contains("b"));
     }
 
@@ -461,7 +488,9 @@ mod tests {
         assert_eq!(ring.identity_checksum(), hash32v1(b"b;z"));
         let mut points = [(hash32v1(b"z#0"), "a"), (hash32v1(b"b0"), "b")];
         points.sort();
-        let text = points.map(|(hash, address)| format!("{hash}-{address};")).concat();
+        let text = points
+            .map(|(hash, address)| format!("{hash}-{address};"))
+            .concat();
         assert_eq!(ring.replica_checksum(), hash32v1(text.as_bytes()));
     }
 

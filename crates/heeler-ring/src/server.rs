@@ -26,7 +26,10 @@ pub struct Server {
 impl Server {
     /// A server with an explicit name.
     pub fn named(name: impl Into<String>, weight: u32) -> Server {
-        Server { name: name.into(), weight }
+        Server {
+            name: name.into(),
+            weight,
+        }
     }
 
     /// A server that is named by its address: `host:port`, or only `host` if the port is 11211,

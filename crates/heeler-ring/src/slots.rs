@@ -46,9 +46,9 @@ pub fn gache_slot(key: &[u8]) -> u16 {
 /// ```
 #[inline]
 pub fn memhashd_partition(key: &[u8], partitions: NonZeroU32) -> u32 {
-    let hash = key
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, &byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(byte));
+    let hash = key.iter().fold(0x811c_9dc5_u32, |hash, &byte| {
+        hash.wrapping_mul(0x0100_0193) ^ u32::from(byte)
+    });
     hash % partitions
 }
 
@@ -61,18 +61,18 @@ pub fn memhashd_owner(partition: u32, nodes: NonZeroUsize) -> usize {
 /// CRC-16/XMODEM: polynomial 0x1021, most significant bit first, initial value 0.
 #[inline]
 pub fn crc16(bytes: &[u8]) -> u16 {
-    bytes
-        .iter()
-        .fold(0, |crc: u16, &byte| (crc << 8) ^ CRC16_TABLE[usize::from((crc >> 8) as u8 ^ byte)])
+    bytes.iter().fold(0, |crc: u16, &byte| {
+        (crc << 8) ^ CRC16_TABLE[usize::from((crc >> 8) as u8 ^ byte)]
+    })
 }
 
 /// gache's CRC: Go's `crc32` with the table of 0xD5828281 (the reflected polynomial of CRC-32Q),
 /// inverted before and after.
 #[inline]
 pub fn crc32q(bytes: &[u8]) -> u32 {
-    !bytes
-        .iter()
-        .fold(!0, |crc: u32, &byte| (crc >> 8) ^ CRC32Q_TABLE[usize::from(crc as u8 ^ byte)])
+    !bytes.iter().fold(!0, |crc: u32, &byte| {
+        (crc >> 8) ^ CRC32Q_TABLE[usize::from(crc as u8 ^ byte)]
+    })
 }
 
 const CRC32Q_TABLE: [u32; 256] = reflected_crc_table(0xd582_8281);
@@ -85,7 +85,11 @@ pub(crate) const fn reflected_crc_table(polynomial: u32) -> [u32; 256] {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 != 0 { (crc >> 1) ^ polynomial } else { crc >> 1 };
+            crc = if crc & 1 != 0 {
+                (crc >> 1) ^ polynomial
+            } else {
+                crc >> 1
+            };
             bit += 1;
         }
         table[byte] = crc;
@@ -159,7 +163,11 @@ mod tests {
             ("123456789", 2070, 0),
         ];
         for (key, partition, owner) in rows {
-            assert_eq!(memhashd_partition(key.as_bytes(), partitions), partition, "{key}");
+            assert_eq!(
+                memhashd_partition(key.as_bytes(), partitions),
+                partition,
+                "{key}"
+            );
             assert_eq!(memhashd_owner(partition, nodes), owner, "{key}");
         }
     }

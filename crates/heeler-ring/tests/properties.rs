@@ -35,7 +35,10 @@ fn hash() -> impl Strategy<Value = RingHash> {
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof!["[a-z0-9:{}]{0,20}".prop_map(String::into_bytes), vec(any::<u8>(), 0..40)]
+    prop_oneof![
+        "[a-z0-9:{}]{0,20}".prop_map(String::into_bytes),
+        vec(any::<u8>(), 0..40)
+    ]
 }
 
 fn member((address, identity): (&String, &Option<String>)) -> Member {
@@ -53,13 +56,16 @@ fn ring(hash: RingHash, members: &BTreeMap<String, Option<String>>) -> Ring {
 
 /// Hashes at which owners can change: each point, its neighbours, and both ends of the circle.
 fn edges(rings: [&Ring; 2]) -> Vec<u32> {
-    let points = rings.into_iter().flat_map(|ring| ring.points().map(|(hash, _)| hash));
+    let points = rings
+        .into_iter()
+        .flat_map(|ring| ring.points().map(|(hash, _)| hash));
     let near = |hash: u32| [hash.wrapping_sub(1), hash, hash.wrapping_add(1)];
     points.chain([0, u32::MAX]).flat_map(near).collect()
 }
 
 fn owner(ring: &Ring, hash: u32) -> Option<&str> {
-    ring.lookup_hash(hash).map(|member| ring.members()[member].address())
+    ring.lookup_hash(hash)
+        .map(|member| ring.members()[member].address())
 }
 
 /// Ringpop's rule, word for word: the smallest (hash, address) at or after the key's hash, or of
@@ -79,7 +85,10 @@ fn naive_owner<'m>(
             points.push((hash.hash(label.as_bytes()), address.as_str(), i));
         }
     }
-    let at_or_after = points.iter().filter(|point| point.0 >= hash.hash(key)).min();
+    let at_or_after = points
+        .iter()
+        .filter(|point| point.0 >= hash.hash(key))
+        .min();
     at_or_after.or(points.iter().min()).map(|point| point.1)
 }
 

@@ -61,23 +61,41 @@ fn check(ring: &Ring, servers: &[String], keys: &[String], expected: &Owners) {
     assert_eq!(ring.checksum(), expected.ring_checksum, "{name}");
     assert_eq!(keys.len(), expected.owner.len());
     for (key, &owner) in keys.iter().zip(&expected.owner) {
-        assert_eq!(ring.lookup(key.as_bytes()), Some(servers[owner].as_str()), "{name}: {key}");
+        assert_eq!(
+            ring.lookup(key.as_bytes()),
+            Some(servers[owner].as_str()),
+            "{name}: {key}"
+        );
     }
     let LookupN { n, keys, owners } = &expected.lookup_n;
     assert_eq!(keys.len(), owners.len());
     for (key, owners) in keys.iter().zip(owners) {
-        let owners: Vec<_> = owners.iter().map(|&owner| servers[owner].as_str()).collect();
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|&owner| servers[owner].as_str())
+            .collect();
         assert_eq!(ring.lookup_n(key.as_bytes(), *n), owners, "{name}: {key}");
     }
 }
 
 #[test]
 fn membership_checksums_are_hashes_of_the_members_in_order() {
-    for Membership { mut members, hash, node_form, go_form } in vectors().membership_checksums {
+    for Membership {
+        mut members,
+        hash,
+        node_form,
+        go_form,
+    } in vectors().membership_checksums
+    {
         let hash = RingHash::from_name(&hash).unwrap();
         members.sort();
         let joined = members.join(";");
-        assert_eq!(hash.hash(joined.as_bytes()), node_form, "node, {}", hash.name());
+        assert_eq!(
+            hash.hash(joined.as_bytes()),
+            node_form,
+            "node, {}",
+            hash.name()
+        );
         let closed = joined + ";";
         assert_eq!(hash.hash(closed.as_bytes()), go_form, "go, {}", hash.name());
     }

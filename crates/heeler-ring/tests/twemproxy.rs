@@ -45,7 +45,12 @@ fn every_hash_of_every_key() {
         let hash = Hash::from_name(&name).unwrap();
         assert_eq!(values.len(), keys.len());
         for (key, value) in keys.iter().zip(values) {
-            assert_eq!(hash.hash(&from_hex(&key.hex)), value, "{name} of {}", key.hex);
+            assert_eq!(
+                hash.hash(&from_hex(&key.hex)),
+                value,
+                "{name} of {}",
+                key.hex
+            );
         }
     }
 }
@@ -72,7 +77,9 @@ fn every_pool_picks_as_twemproxy_does() {
         let placement = Placement::build(
             Distribution::from_name(&pool.distribution).unwrap(),
             Hash::from_name(&pool.hash).unwrap(),
-            pool.hash_tag.as_deref().map(|tag| HashTag::from_name(tag).unwrap()),
+            pool.hash_tag
+                .as_deref()
+                .map(|tag| HashTag::from_name(tag).unwrap()),
             &servers,
             |server| !pool.ejected.contains(&server),
         );
@@ -88,7 +95,10 @@ fn every_pool_picks_as_twemproxy_does() {
 fn every_pool_sorts_its_servers_as_twemproxy_does() {
     for pool in vectors().pools {
         let servers = servers(&pool);
-        let names: Vec<_> = by_name(&servers).into_iter().map(|i| &servers[i].name).collect();
+        let names: Vec<_> = by_name(&servers)
+            .into_iter()
+            .map(|i| &servers[i].name)
+            .collect();
         assert_eq!(names, Vec::from_iter(&pool.sorted_names), "{}", pool.name);
     }
 }
@@ -96,7 +106,10 @@ fn every_pool_sorts_its_servers_as_twemproxy_does() {
 #[test]
 fn every_continuum_has_twemproxys_points() {
     let pools = vectors().pools;
-    let ketama: Vec<_> = pools.iter().filter(|pool| pool.distribution == "ketama").collect();
+    let ketama: Vec<_> = pools
+        .iter()
+        .filter(|pool| pool.distribution == "ketama")
+        .collect();
     assert!(!ketama.is_empty());
     for pool in ketama {
         let servers = servers(pool);
@@ -108,7 +121,9 @@ fn every_continuum_has_twemproxys_points() {
         assert_eq!(&points[..first.len()], first, "{name}");
         assert_eq!(points.last().copied(), pool.last_point, "{name}");
         let mut per_server = vec![0; servers.len()];
-        points.iter().for_each(|&(_, server)| per_server[server] += 1);
+        points
+            .iter()
+            .for_each(|&(_, server)| per_server[server] += 1);
         assert_eq!(Some(per_server), pool.points_per_server, "{name}");
         assert_eq!(Some(ring_crc32(&points)), pool.ring_crc32, "{name}");
     }
@@ -117,7 +132,10 @@ fn every_continuum_has_twemproxys_points() {
 #[test]
 fn every_modula_table_is_as_long_as_twemproxys() {
     let pools = vectors().pools;
-    let modula: Vec<_> = pools.iter().filter(|pool| pool.distribution == "modula").collect();
+    let modula: Vec<_> = pools
+        .iter()
+        .filter(|pool| pool.distribution == "modula")
+        .collect();
     assert!(!modula.is_empty());
     for pool in modula {
         let table = Modula::build(&servers(pool), |server| !pool.ejected.contains(&server));
@@ -128,13 +146,18 @@ fn every_modula_table_is_as_long_as_twemproxys() {
 #[test]
 fn crc32_with_ketama_sends_every_key_to_one_server() {
     let pools = vectors().pools;
-    let pool = pools.iter().find(|pool| pool.name == "ten-ketama-crc32").unwrap();
+    let pool = pools
+        .iter()
+        .find(|pool| pool.name == "ten-ketama-crc32")
+        .unwrap();
     assert!(pool.pick.iter().all(|&owner| owner == pool.pick[0]));
 }
 
 /// The checksum of a whole continuum: each point as two little-endian words, hash and server.
 fn ring_crc32(points: &[(u32, usize)]) -> u32 {
-    let words = points.iter().flat_map(|&(hash, server)| [hash, server as u32]);
+    let words = points
+        .iter()
+        .flat_map(|&(hash, server)| [hash, server as u32]);
     Hash::Crc32a.hash(&words.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
 }
 
@@ -163,5 +186,7 @@ fn servers(pool: &Pool) -> Vec<Server> {
 
 fn from_hex(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! What one command costs the store, without wire and session: `cargo bench -p heeler --bench store`.
+//! What one command costs the store, without wire and session:
+//! `cargo bench -p heeler --bench store`.
 //!
 //! 100,000 keys of 16 bytes, taken at random; values of 32 bytes.
 
@@ -25,7 +26,12 @@ impl Script {
     fn new(name: &str, rest: &[&str], keys: impl Iterator<Item = u64>) -> Script {
         let spec = find(name.as_bytes()).expect("a command of the table");
         let words = 2 + rest.len();
-        let mut script = Script { spec, words, raw: Vec::new(), args: Vec::new() };
+        let mut script = Script {
+            spec,
+            words,
+            raw: Vec::new(),
+            args: Vec::new(),
+        };
         for key in keys {
             script.push(name);
             script.push(&format!("key:{key:012}"));
@@ -50,7 +56,9 @@ impl Script {
 fn random_keys() -> impl Iterator<Item = u64> {
     let mut random = 1u64;
     let next = move || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (random >> 33) % KEYS
     };
     std::iter::repeat_with(next).take(COMMANDS)
@@ -78,7 +86,13 @@ fn store(c: &mut Criterion) {
     run(c, "SET with EX", &value, "SET", &[&value, "EX", "100"]);
     run(c, "INCR", "1", "INCR", &[]);
     run(c, "EXISTS", &value, "EXISTS", &[]);
-    run(c, "MGET of 10", &value, "MGET", &["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+    run(
+        c,
+        "MGET of 10",
+        &value,
+        "MGET",
+        &["a", "b", "c", "d", "e", "f", "g", "h", "i"],
+    );
 }
 
 criterion_group!(benches, store);

@@ -114,7 +114,9 @@ impl Door {
                 caller.session.transaction = None;
                 unwatch(caller, store);
                 let text = text.strip_prefix("ERR ").unwrap_or(&text);
-                Reply::error(format!("EXECABORT Transaction discarded because of: {text}"))
+                Reply::error(format!(
+                    "EXECABORT Transaction discarded because of: {text}"
+                ))
             }
             (_, refused) => refused,
         }

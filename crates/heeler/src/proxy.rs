@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use anyhow::bail;
 
@@ -103,8 +104,11 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
 }
 
 fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning =
-        Tuning { backlog: pool.backlog, keepalive: pool.tcpkeepalive, reuseport: pool.reuseport };
+    let tuning = Tuning {
+        backlog: pool.backlog,
+        keepalive: pool.tcpkeepalive,
+        reuseport: pool.reuseport,
+    };
     Listener::bind(&pool.listen, tuning)
 }
 
@@ -129,6 +133,8 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     Service {
         name: pool.name.clone(),
         listener,
+        most_clients: pool.client_connections.map(|most| most as usize),
+        clients: AtomicUsize::new(0),
         door: Box::new(door),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::admin::{Process, REDIS_VERSION};
@@ -73,6 +74,8 @@ pub fn service(
     Service {
         name: name.into(),
         listener,
+        most_clients: None,
+        clients: AtomicUsize::new(0),
         door: Box::new(door),
     }
 }

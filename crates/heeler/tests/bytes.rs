@@ -55,13 +55,21 @@ fn node_byte_by_byte() {
 #[test]
 fn proxy_over_nodes() {
     let nodes: Vec<Heeler> = (0..3).map(|_| Heeler::serve(&["--threads", "1"])).collect();
-    proxy("heeler proxy over heeler serve", nodes.iter().map(|n| n.port).collect(), "ketama");
+    proxy(
+        "heeler proxy over heeler serve",
+        nodes.iter().map(|n| n.port).collect(),
+        "ketama",
+    );
 }
 
 #[test]
 fn proxy_over_redis() {
     let servers: Vec<RedisServer> = (0..3).map(|_| RedisServer::start()).collect();
-    proxy("heeler proxy over redis-server", servers.iter().map(|s| s.port).collect(), "modula");
+    proxy(
+        "heeler proxy over redis-server",
+        servers.iter().map(|s| s.port).collect(),
+        "modula",
+    );
 }
 
 fn proxy(name: &'static str, behind: Vec<u16>, distribution: &str) {
@@ -81,7 +89,11 @@ fn holds_for(target: &dyn Target) {
     let mut count = 0;
     let mut failures = Vec::new();
     for script in scripts() {
-        for case in script.cases.iter().filter(|case| !case.nodes_only || target.is_node()) {
+        for case in script
+            .cases
+            .iter()
+            .filter(|case| !case.nodes_only || target.is_node())
+        {
             count += 1;
             if let Err(failure) = case.run(target) {
                 failures.push(failure.told(target.name(), &script.name, case));
@@ -89,7 +101,12 @@ fn holds_for(target: &dyn Target) {
         }
     }
     assert!(count > 50, "only {count} cases");
-    assert!(failures.is_empty(), "{} of {count} cases\n{}", failures.len(), failures.concat());
+    assert!(
+        failures.is_empty(),
+        "{} of {count} cases\n{}",
+        failures.len(),
+        failures.concat()
+    );
 }
 
 /// The scripts; brought up to date first if that is asked for.
@@ -112,7 +129,10 @@ fn scripts() -> &'static [Script] {
 
 #[test]
 fn every_case_has_a_name_of_its_own() {
-    let mut names: Vec<&str> = scripts().iter().flat_map(|s| s.cases.iter().map(Case::name)).collect();
+    let mut names: Vec<&str> = scripts()
+        .iter()
+        .flat_map(|s| s.cases.iter().map(Case::name))
+        .collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();

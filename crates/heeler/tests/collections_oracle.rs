@@ -29,7 +29,13 @@ struct Pair {
 impl Pair {
     fn start(protocol: Protocol) -> Pair {
         let (redis, store) = (Redis::start(protocol), Store::new(42));
-        Pair { redis, store, protocol, in_transactions: false, history: Vec::new() }
+        Pair {
+            redis,
+            store,
+            protocol,
+            in_transactions: false,
+            history: Vec::new(),
+        }
     }
 
     /// Runs a command on the store alone.
@@ -65,18 +71,28 @@ impl Pair {
     }
 
     fn same(&self, found: Value, expected: Value) {
-        self.holds(found == expected, &format!("redis: {expected:?}\nstore: {found:?}"));
+        self.holds(
+            found == expected,
+            &format!("redis: {expected:?}\nstore: {found:?}"),
+        );
     }
 
     fn holds(&self, condition: bool, what: &str) {
         let earlier = &self.history[self.history.len().saturating_sub(25)..];
-        assert!(condition, "{what}\n{:?} after:\n  {}", self.protocol, earlier.join("\n  "));
+        assert!(
+            condition,
+            "{what}\n{:?} after:\n  {}",
+            self.protocol,
+            earlier.join("\n  ")
+        );
     }
 
     /// What the store popped must be as many of Redis's members, and goes there too.
     fn check_pop(&mut self, words: &[Vec<u8>]) {
         let size = self.redis(&[b"SCARD".to_vec(), words[1].clone()]);
-        let Value::Line(size) = size else { panic!("SCARD: {size:?}") };
+        let Value::Line(size) = size else {
+            panic!("SCARD: {size:?}")
+        };
         let has_members = size.strip_prefix(b":").is_some_and(|size| size != b"0");
         let found = self.store(words);
         let popped: Words = found.bulks().into_iter().collect();
@@ -98,7 +114,10 @@ impl Pair {
         let mut again = words.to_vec();
         again[1] = b"popped".to_vec();
         let expected = self.redis(&again);
-        self.same(found.without_order("SMEMBERS"), expected.without_order("SMEMBERS"));
+        self.same(
+            found.without_order("SMEMBERS"),
+            expected.without_order("SMEMBERS"),
+        );
         self.redis(&[b"DEL".to_vec(), b"popped".to_vec()]);
     }
 
@@ -110,7 +129,9 @@ impl Pair {
         if self.store(&encoding) == self.redis(&encoding) {
             return;
         }
-        let Value::Line(deadline) = self.redis(&with_key("PEXPIRETIME")) else { return };
+        let Value::Line(deadline) = self.redis(&with_key("PEXPIRETIME")) else {
+            return;
+        };
         self.redis(&[with_key("SUNIONSTORE"), vec![key.to_vec()]].concat());
         if deadline != b":-1" {
             self.redis(&[with_key("PEXPIREAT"), vec![deadline[1..].to_vec()]].concat());
@@ -135,14 +156,20 @@ impl Pair {
         members.extend(chosen.iter().step_by(step).flat_map(|v| v.bulks()));
         let there = self.redis(&members).flat();
         let is_there = |v: &Value| !matches!(v, Value::Null) && *v != Value::Line(b":0".into());
-        self.holds(there.iter().all(is_there), &format!("{found:?} are not all there"));
+        self.holds(
+            there.iter().all(is_there),
+            &format!("{found:?} are not all there"),
+        );
         if with_values {
             let values: Vec<Value> = chosen.into_iter().skip(1).step_by(2).collect();
             self.holds(values == there, &format!("{values:?} are not {there:?}"));
         }
         let is_distinct = words.get(2).is_some_and(|count| !count.starts_with(b"-"));
         let different: BTreeSet<&Vec<u8>> = members[2..].iter().collect();
-        self.holds(!is_distinct || different.len() == members.len() - 2, "chosen twice");
+        self.holds(
+            !is_distinct || different.len() == members.len() - 2,
+            "chosen twice",
+        );
     }
 
     /// Walks to the end on both; the walks must find the same.
@@ -158,7 +185,11 @@ impl Pair {
         }
         let found = self.walk(found, words, |pair, words| pair.store(words));
         let expected = self.walk(expected, words, |pair, words| pair.redis(words));
-        let order = if name == "SSCAN" { "SMEMBERS" } else { "HGETALL" };
+        let order = if name == "SSCAN" {
+            "SMEMBERS"
+        } else {
+            "HGETALL"
+        };
         self.same(found.without_order(order), expected.without_order(order));
     }
 
@@ -170,7 +201,9 @@ impl Pair {
     ) -> Value {
         let (mut reply, mut found) = (first, Vec::new());
         loop {
-            let Value::Many(b'*', parts) = reply else { panic!("{words:?}: {reply:?}") };
+            let Value::Many(b'*', parts) = reply else {
+                panic!("{words:?}: {reply:?}")
+            };
             let [Value::Bulk(cursor), Value::Many(b'*', elements)] = &parts[..] else {
                 panic!("{words:?}: {parts:?}");
             };
@@ -206,7 +239,11 @@ impl Pair {
             self.check(&with_key(line));
         }
         self.check(&with_key("ZRANGE KEY 0 -1 WITHSCORES"));
-        for line in ["SSCAN KEY 0", "HSCAN KEY 0 COUNT 3", "ZSCAN KEY 0 COUNT 100"] {
+        for line in [
+            "SSCAN KEY 0",
+            "HSCAN KEY 0 COUNT 3",
+            "ZSCAN KEY 0 COUNT 100",
+        ] {
             self.check(&with_key(line));
         }
     }
@@ -249,7 +286,12 @@ impl Value {
         let end = from.windows(2).position(|w| w == b"\r\n").expect("a line");
         let line = from[..end].to_vec();
         *from = &from[end + 2..];
-        let number = || std::str::from_utf8(&line[1..]).unwrap().parse::<usize>().unwrap();
+        let number = || {
+            std::str::from_utf8(&line[1..])
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+        };
         match line[0] {
             b'$' if line == b"$-1" => Value::Null,
             b'*' if line == b"*-1" => Value::Line(line),
@@ -273,7 +315,9 @@ impl Value {
 
     /// With the elements sorted, if that command's reply has no order.
     fn without_order(self, name: &str) -> Value {
-        let Value::Many(kind, mut items) = self else { return self };
+        let Value::Many(kind, mut items) = self else {
+            return self;
+        };
         match name {
             "SMEMBERS" | "SUNION" | "SINTER" | "SDIFF" | "HKEYS" | "HVALS" => items.sort(),
             "HGETALL" => {
@@ -1166,8 +1210,10 @@ fn encodings_are_named_at_the_limits_of_redis() {
                 pair.line("OBJECT ENCODING k");
             }
         }
-        let remove =
-            add.replace("ADD", "REM").replace("HSET", "HDEL").replace("ZREM k N", "ZREM k");
+        let remove = add
+            .replace("ADD", "REM")
+            .replace("HSET", "HDEL")
+            .replace("ZREM k N", "ZREM k");
         for i in [3, 4] {
             let remove = remove.trim_end_matches(" v").replace('N', &i.to_string());
             pair.line(&remove);
@@ -1178,8 +1224,14 @@ fn encodings_are_named_at_the_limits_of_redis() {
         pair.line("DEL k l");
     }
     let (short, long) = ("s".repeat(64), "l".repeat(65));
-    for line in ["HSET k X v", "HSET k f X", "HSETNX k X v", "ZADD k 1 X", "SADD k X", "RPUSH k X"]
-    {
+    for line in [
+        "HSET k X v",
+        "HSET k f X",
+        "HSETNX k X v",
+        "ZADD k 1 X",
+        "SADD k X",
+        "RPUSH k X",
+    ] {
         for word in [&short, &long] {
             pair.line(&line.replace('X', word));
             pair.line("OBJECT ENCODING k");
@@ -1194,7 +1246,10 @@ fn encodings_are_named_at_the_limits_of_redis() {
     for i in 0..200 {
         pair.line(&format!("ZADD k {i} {i}"));
     }
-    for (store, most) in [("ZRANGESTORE l k 0 127", 128), ("ZRANGESTORE l k 0 128", 129)] {
+    for (store, most) in [
+        ("ZRANGESTORE l k 0 127", 128),
+        ("ZRANGESTORE l k 0 128", 129),
+    ] {
         pair.line(store);
         pair.line("ZCARD l");
         pair.holds(most == if store.ends_with('7') { 128 } else { 129 }, store);
@@ -1279,7 +1334,9 @@ fn a_scan_meets_what_stays_while_others_come_and_go() {
         let (mut cursor, mut found, mut step) = ("0".to_owned(), BTreeSet::new(), 0);
         loop {
             let reply = encode(&run(&scan.replace('@', &cursor)), Protocol::Resp2);
-            let Value::Many(_, parts) = Value::parse(&reply) else { panic!("{scan}") };
+            let Value::Many(_, parts) = Value::parse(&reply) else {
+                panic!("{scan}")
+            };
             found.extend(parts[1].bulks());
             cursor = String::from_utf8(parts[0].bulks().remove(0)).unwrap();
             if cursor == "0" {
@@ -1310,22 +1367,40 @@ fn more_random_elements_than_a_reply_may_have_are_refused() {
     run("HSET h a b");
     run("ZADD z 1 a");
     for line in ["SRANDMEMBER s", "HRANDFIELD h", "ZRANDMEMBER z"] {
-        assert!(run(&format!("{line} -9223372036854775807")).is_error(), "{line}");
-        let Reply::Array(found) = run(&format!("{line} -1000")) else { panic!("{line}") };
+        assert!(
+            run(&format!("{line} -9223372036854775807")).is_error(),
+            "{line}"
+        );
+        let Reply::Array(found) = run(&format!("{line} -1000")) else {
+            panic!("{line}")
+        };
         assert_eq!(found.len(), 1_000);
     }
 }
 
 /// Two keys for each type, which keep it for long, and two for any.
-const KEYS: [&str; 10] =
-    ["list1", "list2", "set1", "set2", "hash1", "hash2", "zset1", "zset2", "any", "\\x00\\xff"];
+const KEYS: [&str; 10] = [
+    "list1",
+    "list2",
+    "set1",
+    "set2",
+    "hash1",
+    "hash2",
+    "zset1",
+    "zset2",
+    "any",
+    "\\x00\\xff",
+];
 
 #[test]
 fn generated_commands_get_the_replies_of_redis() {
     for (seed, protocol) in [(1, PROTOCOLS[0]), (2, PROTOCOLS[1]), (3, PROTOCOLS[0])] {
         let mut pair = Pair::start(protocol);
         pair.in_transactions = seed == 3;
-        let mut random = Random { state: seed, own: &KEYS };
+        let mut random = Random {
+            state: seed,
+            own: &KEYS,
+        };
         for i in 0..8_000 {
             let words = random.command();
             pair.check(&words);
@@ -1344,7 +1419,10 @@ fn generated_commands_get_the_replies_of_redis() {
 #[test]
 fn generated_commands_change_what_they_change_in_redis() {
     let mut pair = Pair::start(Protocol::Resp2);
-    let mut random = Random { state: 21, own: &KEYS };
+    let mut random = Random {
+        state: 21,
+        own: &KEYS,
+    };
     let mut seen = [0; 2];
     for i in 0..9_000 {
         if i % 40 == 0 {
@@ -1363,13 +1441,24 @@ fn generated_commands_change_what_they_change_in_redis() {
         pair.redis(&[b"MULTI".to_vec()]);
         let expected = pair.redis(&[b"EXEC".to_vec()]);
         let watched = [watched];
-        let unchanged = pair.store.transaction(oracle::now(), &watched, &[]).is_some();
-        watched.into_iter().for_each(|watched| pair.store.unwatch(watched));
+        let unchanged = pair
+            .store
+            .transaction(oracle::now(), &watched, &[])
+            .is_some();
+        watched
+            .into_iter()
+            .for_each(|watched| pair.store.unwatch(watched));
         let found = Value::parse(if unchanged { b"*0\r\n" } else { b"*-1\r\n" });
         seen[usize::from(unchanged)] += 1;
-        pair.holds(found == expected, &format!("{} was {expected:?}", key.escape_ascii()));
+        pair.holds(
+            found == expected,
+            &format!("{} was {expected:?}", key.escape_ascii()),
+        );
     }
-    assert!(seen.iter().all(|seen| *seen > 1_000), "changed and unchanged: {seen:?}");
+    assert!(
+        seen.iter().all(|seen| *seen > 1_000),
+        "changed and unchanged: {seen:?}"
+    );
 }
 
 /// A generator of commands (xorshift).
@@ -1405,7 +1494,11 @@ impl Random {
             _ => (SORTED_SET_COMMANDS, &KEYS[6..8]),
         };
         self.own = own;
-        let lines: Vec<&str> = kind.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let lines: Vec<&str> = kind
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
         let line = self.one(&lines);
         let mut words = Vec::new();
         for part in line.split(' ') {
@@ -1433,7 +1526,10 @@ impl Random {
                 if chosen.is_empty() {
                     return;
                 }
-                chosen.replace('~', " ").split(' ').for_each(|p| self.fill(p, words));
+                chosen
+                    .replace('~', " ")
+                    .split(' ')
+                    .for_each(|p| self.fill(p, words));
                 return;
             }
             literal => literal.into(),
@@ -1461,7 +1557,9 @@ impl Random {
             1 => word(self.one(&["\"\"", "\\x00", "\\xff\\xfe", "01", "-0", "1.5"])),
             2..=5 => self.below(700).to_string().into(),
             6..=20 => (self.below(12) as i64 - 2).to_string().into(),
-            _ => self.one(&["a", "b", "c", "d", "e", "f", "ab", "abc", "foo", "zz"]).into(),
+            _ => self
+                .one(&["a", "b", "c", "d", "e", "f", "ab", "abc", "foo", "zz"])
+                .into(),
         }
     }
 
@@ -1477,8 +1575,12 @@ impl Random {
 
     fn float(&mut self) -> Vec<u8> {
         match self.below(30) {
-            0 => word(self.one(&["x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201"])),
-            1 => self.one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"]).into(),
+            0 => word(self.one(&[
+                "x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201",
+            ])),
+            1 => self
+                .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
+                .into(),
             2 => format!("{}.{}", self.next(), self.next()).into(),
             3..=9 => format!("{}.{}", self.below(20) as i64 - 10, self.below(100)).into(),
             _ => (self.below(14) as i64 - 4).to_string().into(),
@@ -1487,7 +1589,9 @@ impl Random {
 
     fn bound(&mut self) -> Vec<u8> {
         match self.below(10) {
-            0 => self.one(&["-inf", "+inf", "(inf", "(", "", "nan", "((1"]).into(),
+            0 => self
+                .one(&["-inf", "+inf", "(inf", "(", "", "nan", "((1"])
+                .into(),
             1..=3 => [b"(".to_vec(), self.float()].concat(),
             _ => self.float(),
         }
@@ -1594,7 +1698,10 @@ const SORTED_SET_COMMANDS: &str = "
 fn generated_ranges_of_members_are_those_of_redis() {
     for protocol in PROTOCOLS {
         let mut pair = Pair::start(protocol);
-        let mut random = Random { state: 11, own: &KEYS };
+        let mut random = Random {
+            state: 11,
+            own: &KEYS,
+        };
         for i in 0..3_000 {
             let mut words = Vec::new();
             let line = match i % 9 {
@@ -1606,7 +1713,8 @@ fn generated_ranges_of_members_are_those_of_redis() {
                 7 => "ZREMRANGEBYLEX lex [a [_ELEM",
                 _ => "ZRANGESTORE other lex _LEX _LEX BYLEX |REV",
             };
-            line.split(' ').for_each(|part| random.fill(part, &mut words));
+            line.split(' ')
+                .for_each(|part| random.fill(part, &mut words));
             pair.check(&words);
         }
         pair.contents(b"lex");

@@ -83,7 +83,11 @@ fn every_line_says_what_redis_says() {
     let mut redis = Redis::start();
     let theirs = by_name(&redis.ask(&[b"COMMAND"]));
     let ours = by_name(&described(&[b"COMMAND"], |_| true));
-    assert!(theirs.len() > 300, "redis-server tells of {} lines only", theirs.len());
+    assert!(
+        theirs.len() > 300,
+        "redis-server tells of {} lines only",
+        theirs.len()
+    );
     let names = |of: &BTreeMap<String, Value>| of.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs));
     assert_eq!(ours.len(), TABLE.len());
@@ -96,7 +100,10 @@ fn every_line_says_what_redis_says() {
 fn keys_and_their_uses_are_found_as_redis_finds_them() {
     let mut redis = Redis::start();
     for line in COMMAND_LINES {
-        let words: Vec<&[u8]> = line.split(' ').map(|w| w.trim_matches('"').as_bytes()).collect();
+        let words: Vec<&[u8]> = line
+            .split(' ')
+            .map(|w| w.trim_matches('"').as_bytes())
+            .collect();
         for subcommand in [b"getkeys".as_slice(), b"GETKEYSANDFLAGS"] {
             let request = [&[b"COMMAND".as_slice(), subcommand], words.as_slice()].concat();
             let theirs = redis.ask(&request);
@@ -134,7 +141,11 @@ fn lists_of_commands_are_those_of_redis() {
         let request: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let ours = described(&request, |_| true);
         let theirs = redis.ask(&request);
-        assert_eq!(ours.sorted_throughout(), theirs.sorted_throughout(), "{line}");
+        assert_eq!(
+            ours.sorted_throughout(),
+            theirs.sorted_throughout(),
+            "{line}"
+        );
     }
 }
 
@@ -156,7 +167,14 @@ fn help_in_words_has_the_facts_of_redis() {
     let mut redis = Redis::start();
     for request in [
         &[b"COMMAND".as_slice(), b"DOCS"][..],
-        &[b"command", b"docs", b"GET", b"nosuch", b"config|get", b"object"],
+        &[
+            b"command",
+            b"docs",
+            b"GET",
+            b"nosuch",
+            b"config|get",
+            b"object",
+        ],
         &[b"command", b"docs", b"nosuch"],
     ] {
         let theirs = docs_by_name(&redis.ask(request));
@@ -167,10 +185,16 @@ fn help_in_words_has_the_facts_of_redis() {
             let own = &ours[name];
             assert_eq!(own["since"], doc["since"], "{name}");
             assert_eq!(own["group"], doc["group"], "{name}");
-            assert!(!own["summary"].is_empty() && own["summary"].len() <= 80, "{name}");
+            assert!(
+                !own["summary"].is_empty() && own["summary"].len() <= 80,
+                "{name}"
+            );
             let complexity = own.get("complexity").map_or("", String::as_str);
             let theirs = doc.get("complexity").map_or("", String::as_str);
-            assert!(theirs.starts_with(complexity), "{name}: {complexity}, {theirs}");
+            assert!(
+                theirs.starts_with(complexity),
+                "{name}: {complexity}, {theirs}"
+            );
         }
     }
 }
@@ -178,8 +202,13 @@ fn help_in_words_has_the_facts_of_redis() {
 #[test]
 fn a_door_tells_only_of_what_it_serves() {
     let door = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet | Id::CommandCount);
-    let names =
-        |of: &[&str]| Value::Array(of.iter().map(|n| Value::Bulk(n.as_bytes().to_vec())).collect());
+    let names = |of: &[&str]| {
+        Value::Array(
+            of.iter()
+                .map(|n| Value::Bulk(n.as_bytes().to_vec()))
+                .collect(),
+        )
+    };
     let ask = |line: &str| {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         described(&words, door)
@@ -201,13 +230,34 @@ fn a_door_tells_only_of_what_it_serves() {
 fn a_door_answers_what_it_does_not_serve_as_if_it_were_not_in_the_table() {
     let served = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet);
     let table: &[(&str, &str)] = &[
-        ("Dump k", "ERR unknown command 'Dump', with args beginning with: 'k' "),
-        ("dump", "ERR unknown command 'dump', with args beginning with: "),
-        ("config set a b", "ERR unknown subcommand 'set'. Try CONFIG HELP."),
-        ("config nosuch", "ERR unknown subcommand 'nosuch'. Try CONFIG HELP."),
-        ("config get", "ERR wrong number of arguments for 'config|get' command"),
-        ("acl nosuch", "ERR unknown command 'acl', with args beginning with: 'nosuch' "),
-        ("acl whoami", "ERR unknown command 'acl', with args beginning with: 'whoami' "),
+        (
+            "Dump k",
+            "ERR unknown command 'Dump', with args beginning with: 'k' ",
+        ),
+        (
+            "dump",
+            "ERR unknown command 'dump', with args beginning with: ",
+        ),
+        (
+            "config set a b",
+            "ERR unknown subcommand 'set'. Try CONFIG HELP.",
+        ),
+        (
+            "config nosuch",
+            "ERR unknown subcommand 'nosuch'. Try CONFIG HELP.",
+        ),
+        (
+            "config get",
+            "ERR wrong number of arguments for 'config|get' command",
+        ),
+        (
+            "acl nosuch",
+            "ERR unknown command 'acl', with args beginning with: 'nosuch' ",
+        ),
+        (
+            "acl whoami",
+            "ERR unknown command 'acl', with args beginning with: 'whoami' ",
+        ),
         ("get", "ERR wrong number of arguments for 'get' command"),
     ];
     for (line, text) in table {
@@ -248,9 +298,19 @@ fn a_container_is_served_where_one_of_its_subcommands_is() {
     for spec in TABLE.iter().filter(|s| s.is_container()) {
         let parts = subcommands(spec);
         let on_node = parts.iter().any(|s| s.room != Room::Absent);
-        assert_eq!(spec.room != Room::Absent, on_node, "{} on a node", spec.name);
+        assert_eq!(
+            spec.room != Room::Absent,
+            on_node,
+            "{} on a node",
+            spec.name
+        );
         let on_proxy = parts.iter().any(|s| s.split != Split::Never);
-        assert_eq!(spec.split != Split::Never, on_proxy, "{} on a proxy", spec.name);
+        assert_eq!(
+            spec.split != Split::Never,
+            on_proxy,
+            "{} on a proxy",
+            spec.name
+        );
     }
 }
 
@@ -268,7 +328,9 @@ fn patterns_match_what_they_match_in_redis() {
         (random >> 33) as usize % below
     };
     let mut word = |longest: usize| -> Vec<u8> {
-        (0..draw(longest + 1)).map(|_| BYTES[draw(BYTES.len())]).collect()
+        (0..draw(longest + 1))
+            .map(|_| BYTES[draw(BYTES.len())])
+            .collect()
     };
     let mut matched = 0;
     for _ in 0..200 {
@@ -283,7 +345,12 @@ fn patterns_match_what_they_match_in_redis() {
             let ours: Vec<Value> = fits.cloned().map(Value::Bulk).collect();
             matched += ours.len();
             let theirs = redis.ask(&[b"KEYS", &pattern]).sorted_throughout();
-            assert_eq!(Value::Array(ours).sorted(), theirs, "{:?}", pattern.escape_ascii());
+            assert_eq!(
+                Value::Array(ours).sorted(),
+                theirs,
+                "{:?}",
+                pattern.escape_ascii()
+            );
         }
     }
     assert!(matched > 1000, "the patterns match {matched} keys only");
@@ -418,10 +485,14 @@ fn described(words: &[&[u8]], served: impl Fn(&Spec) -> bool) -> Value {
 
 /// The entries of `COMMAND`'s answer by name, subcommands beside their containers, sets sorted.
 fn by_name(entries: &Value) -> BTreeMap<String, Value> {
-    let Value::Array(entries) = entries else { panic!("no array of commands: {entries:?}") };
+    let Value::Array(entries) = entries else {
+        panic!("no array of commands: {entries:?}")
+    };
     let mut lines = BTreeMap::new();
     for entry in entries {
-        let Value::Array(elements) = entry else { panic!("no command: {entry:?}") };
+        let Value::Array(elements) = entry else {
+            panic!("no command: {entry:?}")
+        };
         let [Value::Bulk(name), .., parts] = elements.as_slice() else {
             panic!("no command: {elements:?}")
         };
@@ -430,7 +501,10 @@ fn by_name(entries: &Value) -> BTreeMap<String, Value> {
             lines.extend(by_name(parts));
         }
         let line = Value::Array(elements[..9].to_vec()).sorted();
-        assert!(lines.insert(name.clone(), line).is_none(), "{name} is there twice");
+        assert!(
+            lines.insert(name.clone(), line).is_none(),
+            "{name} is there twice"
+        );
     }
     lines
 }
@@ -440,7 +514,9 @@ type Doc = BTreeMap<String, String>;
 /// The texts of `COMMAND DOCS`'s answer by name, subcommands beside their containers.
 fn docs_by_name(docs: &Value) -> BTreeMap<String, Doc> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let Value::Map(docs) = docs else { panic!("no map of commands: {docs:?}") };
+    let Value::Map(docs) = docs else {
+        panic!("no map of commands: {docs:?}")
+    };
     let mut found = BTreeMap::new();
     for (name, facts) in docs {
         let (Value::Bulk(name), Value::Map(facts)) = (name, facts) else {
@@ -467,11 +543,18 @@ fn docs_by_name(docs: &Value) -> BTreeMap<String, Doc> {
 #[test]
 fn a_name_with_one_wrong_byte_is_not_found() {
     let known = |name: &[u8]| {
-        TABLE.iter().find(|s| !s.is_subcommand() && s.name.as_bytes().eq_ignore_ascii_case(name))
+        TABLE
+            .iter()
+            .find(|s| !s.is_subcommand() && s.name.as_bytes().eq_ignore_ascii_case(name))
     };
     let check = |name: &[u8]| {
         let found = find(name).map(|s| s.id);
-        assert_eq!(found, known(name).map(|s| s.id), "{:?}", name.escape_ascii());
+        assert_eq!(
+            found,
+            known(name).map(|s| s.id),
+            "{:?}",
+            name.escape_ascii()
+        );
     };
     for spec in TABLE {
         let name = spec.name.as_bytes();
@@ -504,7 +587,10 @@ impl Request {
             raw.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
             let start = raw.len() as u32;
             raw.extend_from_slice(word);
-            args.push(Arg { start, end: raw.len() as u32 });
+            args.push(Arg {
+                start,
+                end: raw.len() as u32,
+            });
             raw.extend_from_slice(b"\r\n");
         }
         Request { raw, args }
@@ -580,8 +666,11 @@ impl From<&Reply> for Value {
 
 fn read_value(from: &mut impl BufRead) -> Value {
     let mut line = Vec::new();
-    from.read_until(b'\n', &mut line).expect("a line of the server's reply");
-    let body = line.strip_suffix(b"\r\n").expect("a line that ends in CR LF");
+    from.read_until(b'\n', &mut line)
+        .expect("a line of the server's reply");
+    let body = line
+        .strip_suffix(b"\r\n")
+        .expect("a line that ends in CR LF");
     let (kind, text) = body.split_first().expect("a line that is not empty");
     let number = || std::str::from_utf8(text).unwrap().parse::<i64>().unwrap();
     let mut next = |_| read_value(from);
@@ -634,7 +723,11 @@ impl Redis {
             .spawn()
             .expect("redis-server must be installed for this test (Debian: redis-server)");
         let deadline = Instant::now() + Duration::from_secs(30);
-        while child.try_wait().expect("to ask after redis-server").is_none() {
+        while child
+            .try_wait()
+            .expect("to ask after redis-server")
+            .is_none()
+        {
             if let Ok(connection) = TcpStream::connect(("127.0.0.1", port)) {
                 let connection = BufReader::new(connection);
                 let mut redis = Redis { child, connection };
@@ -658,7 +751,10 @@ impl Redis {
 
     fn ask(&mut self, words: &[&[u8]]) -> Value {
         let request = Request::new(words);
-        self.connection.get_mut().write_all(&request.raw).expect("to write to redis-server");
+        self.connection
+            .get_mut()
+            .write_all(&request.raw)
+            .expect("to write to redis-server");
         read_value(&mut self.connection)
     }
 

@@ -120,22 +120,8 @@ fn a_missing_program_says_what_to_install() {
 fn nutcracker_carries_requests() {
     let (one, two) = (RedisServer::start(), RedisServer::start());
     let port = free_port();
-    let config = format!(
-        "pool:\n  listen: 127.0.0.1:{port}\n  redis: true\n  distribution: modula\n  \
-         servers:\n   - {}:1\n   - {}:1\n",
-        one.address(),
-        two.address()
-    );
-    let proxy = Nutcracker::start(port, &config);
-    let mut client = proxy.client();
-    for key in 0..100 {
-        assert_eq!(client.run(&format!("SET {key} v")), Value::ok());
-    }
-    let sizes = [one, two].map(|r| r.client().run("DBSIZE"));
-    let [Value::Int(a), Value::Int(b)] = sizes else {
-        panic!("{sizes:?}")
-    };
-    assert!(a > 0 && b > 0 && a + b == 100, "{a} + {b}");
+    let proxy = Nutcracker::start(port, &pool(port, &[&one, &two]));
+    spreads(&mut proxy.client(), &[&one, &two]);
 }
 
 #[test]
@@ -165,6 +151,47 @@ fn a_client_sees_that_it_was_closed() {
 }
 
 #[test]
-fn the_program_is_there() {
-    assert_eq!(Heeler::spawn(&["--version"]).wait().code, Some(0));
+fn the_program_serves_and_ends_when_told() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let mut client = heeler.client();
+    assert_eq!(client.run("SET k v"), Value::ok());
+    assert_eq!(client.run("GET k"), Value::bulk("v"));
+    let address = heeler.address();
+    let stopped = heeler.stop();
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn the_program_carries_requests() {
+    let (one, two) = (RedisServer::start(), RedisServer::start());
+    let port = free_port();
+    let proxy = Heeler::proxy(port, &pool(port, &[&one, &two]), &["--threads", "1"]);
+    spreads(&mut proxy.client(), &[&one, &two]);
+    let stopped = proxy.stop();
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+}
+
+/// A file with a pool of these servers.
+fn pool(port: u16, servers: &[&RedisServer]) -> String {
+    let head = format!("listen: 127.0.0.1:{port}\n  redis: true\n  distribution: modula");
+    let servers: String = servers
+        .iter()
+        .map(|s| format!("   - {}:1\n", s.address()))
+        .collect();
+    format!("pool:\n  {head}\n  servers:\n{servers}")
+}
+
+/// Writes a hundred keys and finds some of them on each server.
+fn spreads(client: &mut Client, servers: &[&RedisServer]) {
+    for key in 0..100 {
+        assert_eq!(client.run(&format!("SET {key} v")), Value::ok());
+    }
+    let sizes: Vec<Value> = servers.iter().map(|s| s.client().run("DBSIZE")).collect();
+    let keys = |size: &Value| match size {
+        Value::Int(keys) => *keys,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sizes.iter().map(keys).sum::<i64>(), 100);
+    assert!(sizes.iter().all(|size| keys(size) > 0), "{sizes:?}");
 }

@@ -106,5 +106,7 @@ fn pipelined(client: &mut Client, commands: &[Vec<Vec<u8>>]) -> Vec<Value> {
 
 /// A command's words, parted by blanks.
 fn words(line: &str) -> Vec<Vec<u8>> {
-    line.split_ascii_whitespace().map(|word| word.as_bytes().to_vec()).collect()
+    line.split_ascii_whitespace()
+        .map(|word| word.as_bytes().to_vec())
+        .collect()
 }

@@ -29,9 +29,13 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// The fields of INFO.
 fn info(client: &mut Client, section: &str) -> BTreeMap<String, String> {
     let text = client.run(&format!("INFO {section}")).text();
-    let lines = text.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .split("\r\n")
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let field = |line: &str| {
-        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field: {line}"));
+        let (name, value) = line
+            .split_once(':')
+            .unwrap_or_else(|| panic!("no field: {line}"));
         (name.to_owned(), value.to_owned())
     };
     lines.map(field).collect()
@@ -46,12 +50,23 @@ fn keys_expire_without_being_read() {
     let node = Heeler::serve(&["--threads", "2"]);
     let mut client = node.client();
     for i in 0..5000 {
-        client.send(format!("SET short:{i} v PX {}\r\nSET long:{i} v EX 1000\r\n", 1 + i % 200).as_bytes());
+        client.send(
+            format!(
+                "SET short:{i} v PX {}\r\nSET long:{i} v EX 1000\r\n",
+                1 + i % 200
+            )
+            .as_bytes(),
+        );
     }
     (0..10_000).for_each(|_| assert_eq!(client.read_reply(), Value::ok()));
-    wait_until("half of the keys expire", || client.run("DBSIZE") == Value::Int(5000));
+    wait_until("half of the keys expire", || {
+        client.run("DBSIZE") == Value::Int(5000)
+    });
     let keyspace = &info(&mut client, "keyspace")["db0"];
-    assert!(keyspace.starts_with("keys=5000,expires=5000,avg_ttl="), "{keyspace}");
+    assert!(
+        keyspace.starts_with("keys=5000,expires=5000,avg_ttl="),
+        "{keyspace}"
+    );
     assert_eq!(number(&mut client, "stats", "expired_keys"), 5000);
     assert_eq!(client.run("EXISTS long:0 short:0"), Value::Int(1));
 }
@@ -131,7 +146,9 @@ fn a_transaction_is_seen_whole_or_not_at_all() {
         });
         let mut reader = node.client();
         while !writer.is_finished() {
-            let Value::Array(both) = reader.run("MGET a b") else { panic!("MGET") };
+            let Value::Array(both) = reader.run("MGET a b") else {
+                panic!("MGET")
+            };
             assert_eq!(both[0], both[1]);
         }
     });
@@ -145,24 +162,46 @@ fn clients_are_listed_and_killed() {
     let mut ids = Vec::new();
     for (i, other) in others.iter_mut().enumerate() {
         assert_eq!(other.run(&format!("CLIENT SETNAME other{i}")), Value::ok());
-        let Value::Int(id) = other.run("CLIENT ID") else { panic!("CLIENT ID") };
+        let Value::Int(id) = other.run("CLIENT ID") else {
+            panic!("CLIENT ID")
+        };
         ids.push(id);
     }
     let list = admin.run("CLIENT LIST").text();
     assert_eq!(list.lines().count(), 5, "{list}");
     for (i, id) in ids.iter().enumerate() {
-        let line = list.lines().find(|line| line.contains(&format!(" name=other{i} ")));
-        assert!(line.unwrap().starts_with(&format!("id={id} addr=127.0.0.1:")), "{list}");
+        let line = list
+            .lines()
+            .find(|line| line.contains(&format!(" name=other{i} ")));
+        assert!(
+            line.unwrap()
+                .starts_with(&format!("id={id} addr=127.0.0.1:")),
+            "{list}"
+        );
     }
     let own = admin.run("CLIENT INFO").text();
-    assert!(own.contains(&format!(" laddr={} ", node.address())), "{own}");
-    let some = admin.run(&format!("CLIENT LIST ID {} {}", ids[0], ids[2])).text();
+    assert!(
+        own.contains(&format!(" laddr={} ", node.address())),
+        "{own}"
+    );
+    let some = admin
+        .run(&format!("CLIENT LIST ID {} {}", ids[0], ids[2]))
+        .text();
     assert_eq!(some.lines().count(), 2, "{some}");
 
-    assert_eq!(admin.run(&format!("CLIENT KILL ID {}", ids[0])), Value::Int(1));
+    assert_eq!(
+        admin.run(&format!("CLIENT KILL ID {}", ids[0])),
+        Value::Int(1)
+    );
     assert_eq!(others.remove(0).read_to_close(), b"");
-    let line = list.lines().find(|line| line.contains("name=other1 ")).unwrap();
-    let address = line.split(' ').find_map(|word| word.strip_prefix("addr=")).unwrap();
+    let line = list
+        .lines()
+        .find(|line| line.contains("name=other1 "))
+        .unwrap();
+    let address = line
+        .split(' ')
+        .find_map(|word| word.strip_prefix("addr="))
+        .unwrap();
     assert_eq!(admin.run(&format!("CLIENT KILL {address}")), Value::ok());
     assert_eq!(others.remove(0).read_to_close(), b"");
     let none = Value::Error("ERR No such client".into());
@@ -193,18 +232,38 @@ fn info_has_the_fields_of_redis() {
     assert_eq!(own, ["heeler_role", "heeler_version", "threads"]);
     assert!(ours.len() > 30, "{ours:?}");
 
-    for section in ["server", "clients", "memory", "stats", "replication", "cpu", "keyspace"] {
+    for section in [
+        "server",
+        "clients",
+        "memory",
+        "stats",
+        "replication",
+        "cpu",
+        "keyspace",
+    ] {
         let fields = info(&mut client, section);
-        assert!(!fields.is_empty() && fields.len() < ours.len() / 2, "{section}: {fields:?}");
+        assert!(
+            !fields.is_empty() && fields.len() < ours.len() / 2,
+            "{section}: {fields:?}"
+        );
     }
     assert_eq!(client.run("INFO nonsense").text(), "");
     assert_eq!(number(&mut client, "clients", "connected_clients"), 1);
-    assert_eq!(number(&mut client, "server", "tcp_port"), i64::from(node.port));
-    assert_eq!(number(&mut client, "server", "process_id"), i64::from(node.process.pid()));
+    assert_eq!(
+        number(&mut client, "server", "tcp_port"),
+        i64::from(node.port)
+    );
+    assert_eq!(
+        number(&mut client, "server", "process_id"),
+        i64::from(node.process.pid())
+    );
     assert!(number(&mut client, "memory", "used_memory") > 100_000);
     let before = number(&mut client, "stats", "total_commands_processed");
     (0..10).for_each(|_| drop(client.run("GET k")));
-    assert_eq!(number(&mut client, "stats", "total_commands_processed"), before + 11);
+    assert_eq!(
+        number(&mut client, "stats", "total_commands_processed"),
+        before + 11
+    );
     assert_eq!(number(&mut client, "stats", "keyspace_hits"), 10);
     assert_eq!(client.run("CONFIG RESETSTAT"), Value::ok());
     assert_eq!(number(&mut client, "stats", "total_commands_processed"), 1);
@@ -222,7 +281,10 @@ fn config_get_takes_patterns() {
         pairs.collect::<BTreeMap<String, String>>()
     };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(get("save appendonly"), [pair("appendonly", "no"), pair("save", "")].into());
+    assert_eq!(
+        get("save appendonly"),
+        [pair("appendonly", "no"), pair("save", "")].into()
+    );
     assert_eq!(get("PORT"), [pair("port", &node.port.to_string())].into());
     assert_eq!(get("io-thread?"), [pair("io-threads", "2")].into());
     assert!(get("max*").len() >= 3);
@@ -237,13 +299,19 @@ fn too_many_clients_are_told() {
         "ulimit -n 100; exec {} serve --redis 127.0.0.1:{port} --threads 1",
         env!("CARGO_BIN_EXE_heeler")
     );
-    let mut node = Process::spawn("sh", "nothing: it is part of every system", &["-c", &command]);
+    let mut node = Process::spawn(
+        "sh",
+        "nothing: it is part of every system",
+        &["-c", &command],
+    );
     node.wait_until_accepts(port);
     let connect = || Client::connect(("127.0.0.1", port));
     let mut first = connect();
     let most: i64 = info(&mut first, "clients")["maxclients"].parse().unwrap();
     assert!((10..100).contains(&most), "{most}");
-    wait_until("only one is there", || number(&mut first, "clients", "connected_clients") == 1);
+    wait_until("only one is there", || {
+        number(&mut first, "clients", "connected_clients") == 1
+    });
     let mut more: Vec<Client> = (1..most).map(|_| connect()).collect();
     for client in &mut more {
         assert_eq!(client.run("PING"), pong());
@@ -254,8 +322,10 @@ fn too_many_clients_are_told() {
     }
     assert_eq!(number(&mut first, "stats", "rejected_connections"), 5);
     drop(more.pop());
-    wait_until("there is room again", || connect().try_send(b"").is_ok() && {
-        number(&mut first, "clients", "connected_clients") < most
+    wait_until("there is room again", || {
+        connect().try_send(b"").is_ok() && {
+            number(&mut first, "clients", "connected_clients") < most
+        }
     });
     assert_eq!(connect().run("PING"), pong());
 }
@@ -276,12 +346,19 @@ fn a_stop_ends_with_whole_replies() {
     for client in &mut clients {
         let rest = client.read_to_close();
         assert_eq!(rest.len() % whole.len(), 0, "a reply was cut");
-        assert!(rest.chunks(whole.len()).all(|reply| reply == whole.as_bytes()));
+        assert!(
+            rest.chunks(whole.len())
+                .all(|reply| reply == whole.as_bytes())
+        );
         assert!(rest.len() > 100 * whole.len(), "{} bytes", rest.len());
     }
     let stopped = node.process.wait();
     assert_eq!(stopped.code, Some(0));
-    assert!(!stopped.stderr.contains("did not take"), "{}", stopped.stderr);
+    assert!(
+        !stopped.stderr.contains("did not take"),
+        "{}",
+        stopped.stderr
+    );
 }
 
 #[test]
@@ -309,7 +386,11 @@ fn a_unix_socket_serves_and_is_taken_over() {
     std::fs::write(&path, "precious").unwrap();
     let stopped = Heeler::spawn(&["serve", "--redis", path.to_str().unwrap()]).wait();
     assert_eq!(stopped.code, Some(1));
-    assert!(stopped.stderr.contains("it is not a socket"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("it is not a socket"),
+        "{}",
+        stopped.stderr
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -324,17 +405,27 @@ fn addresses_that_cannot_be_used() {
     ] {
         let stopped = Heeler::spawn(&["serve", "--redis", address]).wait();
         assert_eq!(stopped.code, Some(code), "{address}: {}", stopped.stderr);
-        assert!(stopped.stderr.contains(told), "{address}: {}", stopped.stderr);
+        assert!(
+            stopped.stderr.contains(told),
+            "{address}: {}",
+            stopped.stderr
+        );
     }
 }
 
 #[test]
 fn thousands_of_short_connections_leave_nothing_behind() {
     let node = Heeler::serve(&["--threads", "2"]);
-    let files = || std::fs::read_dir(format!("/proc/{}/fd", node.process.pid())).unwrap().count();
+    let files = || {
+        std::fs::read_dir(format!("/proc/{}/fd", node.process.pid()))
+            .unwrap()
+            .count()
+    };
     let mut stays = node.client();
     assert_eq!(stays.run("PING"), pong());
-    wait_until("only one is there", || number(&mut stays, "clients", "connected_clients") == 1);
+    wait_until("only one is there", || {
+        number(&mut stays, "clients", "connected_clients") == 1
+    });
     let before = files();
     thread::scope(|scope| {
         for t in 0..4 {
@@ -352,7 +443,9 @@ fn thousands_of_short_connections_leave_nothing_behind() {
             });
         }
     });
-    wait_until("they are gone", || number(&mut stays, "clients", "connected_clients") == 1);
+    wait_until("they are gone", || {
+        number(&mut stays, "clients", "connected_clients") == 1
+    });
     wait_until("their files are closed", || files() <= before);
     let received = number(&mut stays, "stats", "total_connections_received");
     assert!(received > 2000, "{received}");
@@ -395,19 +488,25 @@ fn the_lines_of_the_demo_work() {
     let mut demo = Heeler::spawn(&["demo", "--threads", "2"]);
     wait_until("it tells what to type", || demo.stdout().contains("Ctrl-C"));
     let text = demo.stdout();
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).filter(|line| line.starts_with("redis-cli ")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("redis-cli "))
+        .collect();
     let ports: BTreeSet<&str> = lines.iter().map(|l| l.split(' ').nth(2).unwrap()).collect();
     assert_eq!(ports.len(), 4, "{text}");
     for port in ports {
         demo.wait_until_accepts(port.parse().unwrap());
     }
     let answers: Vec<String> = lines.iter().map(|line| shell(line)).collect();
-    let sizes: Vec<u32> =
-        answers[answers.len() - 3..].iter().map(|size| size.parse().unwrap()).collect();
-    assert_eq!(answers[..answers.len() - 3], [
-        "OK", "hello", "OK", "1\n2\n3\n4\n5\n6", "7",
-    ]);
+    let sizes: Vec<u32> = answers[answers.len() - 3..]
+        .iter()
+        .map(|size| size.parse().unwrap())
+        .collect();
+    assert_eq!(
+        answers[..answers.len() - 3],
+        ["OK", "hello", "OK", "1\n2\n3\n4\n5\n6", "7",]
+    );
     assert_eq!(sizes.iter().sum::<u32>(), 7);
     assert!(sizes.iter().all(|&size| size > 0), "{sizes:?}");
     assert_eq!(demo.stop().code, Some(0));
@@ -416,6 +515,9 @@ fn the_lines_of_the_demo_work() {
 /// What a line of a shell prints.
 fn shell(line: &str) -> String {
     let out = Command::new("sh").args(["-c", line]).output().unwrap();
-    assert!(out.status.success() && out.stderr.is_empty(), "{line}: {out:?}");
+    assert!(
+        out.status.success() && out.stderr.is_empty(),
+        "{line}: {out:?}"
+    );
     String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
 }

@@ -19,7 +19,11 @@ struct Pair {
 
 impl Pair {
     fn start() -> Pair {
-        Pair { redis: Redis::start(Protocol::Resp2), store: Store::new(42), history: Vec::new() }
+        Pair {
+            redis: Redis::start(Protocol::Resp2),
+            store: Store::new(42),
+            history: Vec::new(),
+        }
     }
 
     /// Sends a command to both, and compares what comes back.
@@ -565,9 +569,97 @@ const SUBSEQUENCES: &str = r#"
     LCS x x IDX
 "#;
 
+const WRONG_TYPES: &str = r#"
+    RPUSH l a b
+    SET s v
+    GET l
+    GETSET l v
+    GETDEL l
+    GETEX l
+    GETEX l EX 0
+    GETEX l bogus
+    GETRANGE l 0 1
+    GETRANGE l x 1
+    STRLEN l
+    APPEND l v
+    SETRANGE l 0 ""
+    SETRANGE l -1 v
+    SETRANGE l 536870911 vv
+    INCR l
+    INCRBY l x
+    DECRBY l -9223372036854775808
+    INCRBYFLOAT l x
+    SET l v GET
+    SET l v GET NX
+    SET l v NX
+    SET l v GET EX 0
+    SETNX l v
+    MSETNX l v fresh v
+    MGET l s none
+    LCS l s
+    LCS s l bogus
+    SETBIT l 0 1
+    SETBIT l x 1
+    GETBIT l 0
+    GETBIT l x
+    BITCOUNT l
+    BITCOUNT l x y
+    BITPOS l 1
+    BITPOS l 2
+    BITPOS l 1 x
+    BITFIELD l GET u8 0
+    BITFIELD l SET u8 0 1
+    BITFIELD l bogus
+    BITFIELD_RO l GET u8 0
+    BITOP AND d s l
+    BITOP NOT d l
+    TYPE l
+    OBJECT ENCODING l
+    OBJECT REFCOUNT l
+    EXISTS l
+    TTL l
+    EXPIRE l 100
+    TTL l
+    COPY l m
+    COPY s m
+    COPY s m REPLACE
+    TYPE m
+    RENAME l m
+    TYPE m
+    TTL m
+    RENAMENX m s
+    BITOP NOT m s
+    TYPE m
+    TTL m
+    RPUSH n a
+    SET n v
+    TYPE n
+    RPUSH n a
+    RPUSH o a
+    SETEX o 100 v
+    TYPE o
+    RPUSH p a
+    MSET p v
+    TYPE p
+    RPUSH q a
+    PEXPIRE q 1000000
+    SET q v KEEPTTL
+    TTL q
+    SCAN 0 COUNT 10000 TYPE list
+    DBSIZE
+"#;
+
 #[test]
 fn hand_picked_commands_get_the_replies_of_redis() {
-    for lines in [STRINGS, COUNTERS, BITS, KEYS, SCANS, SUBSEQUENCES] {
+    for lines in [
+        STRINGS,
+        COUNTERS,
+        BITS,
+        KEYS,
+        SCANS,
+        SUBSEQUENCES,
+        WRONG_TYPES,
+    ] {
         let mut pair = Pair::start();
         pair.lines(lines);
     }
@@ -635,7 +727,13 @@ fn a_scan_finds_the_keys_that_redis_has() {
     for i in 0..3_000 {
         pair.line(&format!("SET key:{i} {i}"));
     }
-    for options in ["", " COUNT 1", " COUNT 777", " MATCH key:*7*", " TYPE string COUNT 100"] {
+    for options in [
+        "",
+        " COUNT 1",
+        " COUNT 777",
+        " MATCH key:*7*",
+        " TYPE string COUNT 100",
+    ] {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeSet::new());
         loop {
             let line = format!("SCAN {cursor}{options}");
@@ -655,7 +753,11 @@ fn a_scan_finds_the_keys_that_redis_has() {
                 break;
             }
         }
-        let pattern = if options.contains("MATCH") { "key:*7*" } else { "*" };
+        let pattern = if options.contains("MATCH") {
+            "key:*7*"
+        } else {
+            "*"
+        };
         let keys = Reply::Array(found.iter().map(Reply::bulk).collect());
         let found = encode(&keys, Protocol::Resp2);
         let expected = pair.redis.call(&[b"KEYS".to_vec(), pattern.into()]);
@@ -710,7 +812,15 @@ impl Random {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        word(self.one(&["a", "b", "c", "d", "key:with:a:longer:name", "\\x00\\xff", "\"\""]))
+        word(self.one(&[
+            "a",
+            "b",
+            "c",
+            "d",
+            "key:with:a:longer:name",
+            "\\x00\\xff",
+            "\"\"",
+        ]))
     }
 
     fn value(&mut self) -> Vec<u8> {
@@ -761,7 +871,9 @@ impl Random {
             4 => format!("{sign}0x{digits:x}p{}", self.below(90) as i64 - 80),
             5 => format!("{sign}{}.{}", self.below(100), self.below(100)),
             6 => format!("{sign}{digits}{digits}.{digits}"),
-            _ => self.one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"]).to_owned(),
+            _ => self
+                .one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"])
+                .to_owned(),
         };
         text.into_bytes()
     }
@@ -835,7 +947,11 @@ impl Random {
             1 => {
                 let seconds = self.below(1_000).to_string();
                 let name = self.one(&["SETEX", "PSETEX"]);
-                let seconds = if name == "PSETEX" { seconds + "0000" } else { seconds };
+                let seconds = if name == "PSETEX" {
+                    seconds + "0000"
+                } else {
+                    seconds
+                };
                 return vec![name.into(), self.key(), seconds.into(), self.value()];
             }
             _ => vec![b"SET".to_vec(), self.key(), self.value()],
@@ -912,7 +1028,11 @@ impl Random {
 
     fn expiry_command(&mut self) -> Vec<Vec<u8>> {
         match self.below(6) {
-            0 => vec![b"EXPIRE".to_vec(), self.key(), self.below(1_000).to_string().into()],
+            0 => vec![
+                b"EXPIRE".to_vec(),
+                self.key(),
+                self.below(1_000).to_string().into(),
+            ],
             1 => {
                 let millis = (self.below(1_000) * 10_000).to_string();
                 vec![b"PEXPIRE".to_vec(), self.key(), millis.into()]
@@ -921,7 +1041,11 @@ impl Random {
                 let at = self.deadline();
                 let mut words = match self.below(2) {
                     0 => vec![b"EXPIREAT".to_vec(), self.key(), at.to_string().into()],
-                    _ => vec![b"PEXPIREAT".to_vec(), self.key(), (at * 1_000).to_string().into()],
+                    _ => vec![
+                        b"PEXPIREAT".to_vec(),
+                        self.key(),
+                        (at * 1_000).to_string().into(),
+                    ],
                 };
                 (0..self.below(3))
                     .for_each(|_| words.push(self.one(&["NX", "XX", "gt", "LT"]).into()));

@@ -27,7 +27,9 @@ fn run(store: &Store, line: &str) -> Reply {
 }
 
 fn next(random: &mut u64) -> u64 {
-    *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1);
     *random >> 33
 }
 
@@ -100,7 +102,9 @@ fn watched_increments_lose_nothing() {
                     let set = [command(&format!("SET counter {new}"))];
                     let watched = [watched];
                     added += u64::from(store.transaction(0, &watched, &set).is_some());
-                    watched.into_iter().for_each(|watched| store.unwatch(watched));
+                    watched
+                        .into_iter()
+                        .for_each(|watched| store.unwatch(watched));
                 }
             });
         }

@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::session::Session;
 use crate::stats::Counters;
-use crate::wire::resp::{Protocol, integer};
+use crate::wire::resp::Protocol;
 
 /// All connections, by number.
 #[derive(Debug)]
@@ -45,11 +46,7 @@ pub struct Client {
 impl Client {
     /// Who is woken when the connection shall close.
     pub fn set_task(&self, waker: &Waker) {
-        // Only its own thread sets it; the lock is free but for a moment of CLIENT KILL.
-        let mut task = self.task.lock();
-        if task.is_none() {
-            *task = Some(waker.clone());
-        }
+        *self.task.lock() = Some(waker.clone());
     }
 
     /// Whether CLIENT KILL has named it.
@@ -336,8 +333,7 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, client: &Client, me: u64) -> bool {
-        !self.none
-            && !(self.skip_me && client.id == me)
+        !(self.none || self.skip_me && client.id == me)
             && self.id.is_none_or(|id| id == client.id)
             && self.address.is_none_or(|a| a == client.address.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())

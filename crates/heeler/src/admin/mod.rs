@@ -73,9 +73,11 @@ impl Process {
             Id::ClientInfo => self.clients.info(now, session),
             Id::ClientKill => self.clients.kill(session, command),
             Id::ClientHelp => clients::help(),
-            Id::Role => {
-                Reply::Array(vec![Reply::bulk("master"), Reply::Int(0), Reply::Array(Vec::new())])
-            }
+            Id::Role => Reply::Array(vec![
+                Reply::bulk("master"),
+                Reply::Int(0),
+                Reply::Array(Vec::new()),
+            ]),
             Id::Lolwut => Reply::Text(format!("Heeler ver. {}\n", env!("CARGO_PKG_VERSION"))),
             Id::Command
             | Id::CommandCount

@@ -39,7 +39,11 @@ impl Spec {
 /// What follows from the flags, and the few that Redis calls dangerous beside them.
 fn behaviour(spec: &Spec) -> Categories {
     let flag = |flag, category| {
-        if spec.flags.has(flag) { category } else { Categories::NONE }
+        if spec.flags.has(flag) {
+            category
+        } else {
+            Categories::NONE
+        }
     };
     let dangerous = match spec.id {
         Id::Role | Id::Lastsave => Categories::ADMIN.and(Categories::DANGEROUS),
@@ -52,11 +56,18 @@ fn behaviour(spec: &Spec) -> Categories {
         Group::Scripting => Categories::NONE,
         _ => flag(Flags::READONLY, Categories::READ),
     };
-    let speed = if spec.flags.has(Flags::FAST) { Categories::FAST } else { Categories::SLOW };
+    let speed = if spec.flags.has(Flags::FAST) {
+        Categories::FAST
+    } else {
+        Categories::SLOW
+    };
     read.and(speed)
         .and(dangerous)
         .and(flag(Flags::WRITE, Categories::WRITE))
-        .and(flag(Flags::ADMIN, Categories::ADMIN.and(Categories::DANGEROUS)))
+        .and(flag(
+            Flags::ADMIN,
+            Categories::ADMIN.and(Categories::DANGEROUS),
+        ))
         .and(flag(Flags::PUBSUB, Categories::PUBSUB))
         .and(flag(Flags::BLOCKING, Categories::BLOCKING))
 }
@@ -64,7 +75,9 @@ fn behaviour(spec: &Spec) -> Categories {
 /// What follows from the group, and the lines where Redis sees it otherwise.
 fn data(spec: &Spec) -> Categories {
     match spec.id {
-        Id::Sort | Id::SortRo => Categories::LIST.and(Categories::SET).and(Categories::SORTED_SET),
+        Id::Sort | Id::SortRo => Categories::LIST
+            .and(Categories::SET)
+            .and(Categories::SORTED_SET),
         Id::Dbsize | Id::Flushall | Id::Flushdb | Id::Swapdb | Id::RestoreAsking => {
             Categories::KEYSPACE
         }

@@ -81,7 +81,11 @@ fn info(spec: &Spec, door: &Door<'_>) -> Reply {
         statuses(spec.categories().names()),
         Reply::Set(spec.tips().map(Reply::bulk).collect()),
         Reply::Set(spec.key_specs().map(key_spec).collect()),
-        if parts.is_empty() { Reply::Set(parts) } else { Reply::Array(parts) },
+        if parts.is_empty() {
+            Reply::Set(parts)
+        } else {
+            Reply::Array(parts)
+        },
     ])
 }
 
@@ -103,9 +107,13 @@ fn legacy_range(keys: Keys) -> (i64, i64, i64) {
 fn key_spec(spec: KeySpec) -> Reply {
     let (begin, begin_spec) = match spec.begin {
         Begin::Index(index) => ("index", vec![("index", Reply::Int(index))]),
-        Begin::Keyword(word, from) => {
-            ("keyword", vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from))])
-        }
+        Begin::Keyword(word, from) => (
+            "keyword",
+            vec![
+                ("keyword", Reply::bulk(word)),
+                ("startfrom", Reply::Int(from)),
+            ],
+        ),
         Begin::Unknown => ("unknown", vec![]),
     };
     let (find, find_spec) = match spec.find {
@@ -137,7 +145,12 @@ fn key_spec(spec: KeySpec) -> Reply {
 }
 
 fn map(pairs: impl IntoIterator<Item = (&'static str, Reply)>) -> Reply {
-    Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
+    Reply::Map(
+        pairs
+            .into_iter()
+            .map(|(name, value)| (Reply::bulk(name), value))
+            .collect(),
+    )
 }
 
 /// `COMMAND DOCS [name …]`: names that are none are left out.
@@ -145,15 +158,28 @@ fn docs(command: &Command<'_>, door: &Door<'_>) -> Reply {
     if command.len() == 2 {
         return map(door.commands().map(|s| (s.name, doc(s, door))));
     }
-    map(command.args(2).filter_map(|name| door.named(name)).map(|s| (s.name, doc(s, door))))
+    map(command
+        .args(2)
+        .filter_map(|name| door.named(name))
+        .map(|s| (s.name, doc(s, door))))
 }
 
 fn doc(spec: &Spec, door: &Door<'_>) -> Reply {
     let doc = spec.id.doc();
     let complexity = (!doc.complexity.is_empty()).then_some(("complexity", doc.complexity));
-    let lines = [("summary", doc.summary), ("since", doc.since), ("group", spec.group.name())];
-    let lines = lines.into_iter().chain(complexity).map(|(name, text)| (name, Reply::bulk(text)));
-    let mut parts = door.subcommands(spec).map(|s| (s.name, self::doc(s, door))).peekable();
+    let lines = [
+        ("summary", doc.summary),
+        ("since", doc.since),
+        ("group", spec.group.name()),
+    ];
+    let lines = lines
+        .into_iter()
+        .chain(complexity)
+        .map(|(name, text)| (name, Reply::bulk(text)));
+    let mut parts = door
+        .subcommands(spec)
+        .map(|s| (s.name, self::doc(s, door)))
+        .peekable();
     if parts.peek().is_none() {
         return map(lines);
     }
@@ -164,7 +190,10 @@ fn doc(spec: &Spec, door: &Door<'_>) -> Reply {
 /// a module.
 fn list(command: &Command<'_>, door: &Door<'_>) -> Reply {
     let names = |keep: &dyn Fn(&Spec) -> bool| {
-        let names = door.lines().filter(|s| keep(s)).map(|s| Reply::bulk(s.name));
+        let names = door
+            .lines()
+            .filter(|s| keep(s))
+            .map(|s| Reply::bulk(s.name));
         Reply::Array(names.collect())
     };
     if command.len() == 2 {
@@ -207,7 +236,9 @@ fn getkeys(
             Reply::error("ERR Invalid arguments specified for command")
         }
         Ok(keys) => {
-            let elements = line.key_uses(keys).map(|(at, uses)| element(line.arg(at), uses));
+            let elements = line
+                .key_uses(keys)
+                .map(|(at, uses)| element(line.arg(at), uses));
             Reply::Array(elements.collect())
         }
         Err(text) => Reply::error(text),

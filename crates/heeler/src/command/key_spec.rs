@@ -70,7 +70,11 @@ pub(super) enum Find {
     Unknown,
 }
 
-const ONE: Find = Find::Range { last: 0, step: 1, limit: 0 };
+const ONE: Find = Find::Range {
+    last: 0,
+    step: 1,
+    limit: 0,
+};
 
 impl Spec {
     /// The command's key specifications.
@@ -81,7 +85,11 @@ impl Spec {
             let incomplete = matches!((self.keys, i), (Keys::Migrate, 1));
             KeySpec {
                 notes: self.notes(i),
-                uses: if incomplete { uses.and(KeyUse::INCOMPLETE) } else { uses },
+                uses: if incomplete {
+                    uses.and(KeyUse::INCOMPLETE)
+                } else {
+                    uses
+                },
                 begin,
                 find,
             }
@@ -104,11 +112,19 @@ impl Spec {
             (Keys::GeoRadius, _) => (Begin::Keyword("STOREDIST", least), ONE),
             (Keys::Migrate, 0) => (Begin::Index(3), ONE),
             (Keys::Migrate, _) => {
-                let rest = Find::Range { last: -1, step: 1, limit: 0 };
+                let rest = Find::Range {
+                    last: -1,
+                    step: 1,
+                    limit: 0,
+                };
                 (Begin::Keyword("KEYS", -2), rest)
             }
             (Keys::Streams, _) => {
-                let half = Find::Range { last: -1, step: 1, limit: 2 };
+                let half = Find::Range {
+                    last: -1,
+                    step: 1,
+                    limit: 2,
+                };
                 (Begin::Keyword("STREAMS", least - 3), half)
             }
         }
@@ -121,7 +137,14 @@ impl Spec {
         }
         let first = first + i as i64;
         let last = if last < 0 { last } else { last - first };
-        (Begin::Index(first), Find::Range { last, step, limit: 0 })
+        (
+            Begin::Index(first),
+            Find::Range {
+                last,
+                step,
+                limit: 0,
+            },
+        )
     }
 
     /// What Redis says beside specification `i`.
@@ -165,7 +188,10 @@ impl Command<'_> {
         let (head, rest) = match self.spec.id {
             Id::Set => (self.use_of_set(), None),
             Id::Bitfield => (self.use_of_bitfield(), None),
-            _ => (uses.first().copied().unwrap_or(KeyUse::NONE), uses.last().copied()),
+            _ => (
+                uses.first().copied().unwrap_or(KeyUse::NONE),
+                uses.last().copied(),
+            ),
         };
         let first = match self.spec.keys {
             Keys::DestCounted(_) => keys.single,
@@ -179,7 +205,10 @@ impl Command<'_> {
 
     /// SET reads the key only for its option GET.
     fn use_of_set(&self) -> KeyUse {
-        if self.args(3).any(|option| option.eq_ignore_ascii_case(b"get")) {
+        if self
+            .args(3)
+            .any(|option| option.eq_ignore_ascii_case(b"get"))
+        {
             KeyUse::RW_ACCESS_UPDATE
         } else {
             KeyUse::OW_UPDATE

@@ -37,10 +37,20 @@ pub struct Positions {
 }
 
 impl Positions {
-    const NONE: Positions = Positions { single: None, first: 0, count: 0, step: 1 };
+    const NONE: Positions = Positions {
+        single: None,
+        first: 0,
+        count: 0,
+        step: 1,
+    };
 
     const fn run(first: usize, count: usize, step: usize) -> Positions {
-        Positions { single: None, first, count, step }
+        Positions {
+            single: None,
+            first,
+            count,
+            step,
+        }
     }
 
     /// The positions one by one, in the order of the arguments.
@@ -72,7 +82,10 @@ impl Keys {
             Keys::Counted(at) => counted(command, at as usize),
             Keys::DestCounted(at) => {
                 let keys = counted(command, at as usize)?;
-                Ok(Positions { single: Some(1), ..keys })
+                Ok(Positions {
+                    single: Some(1),
+                    ..keys
+                })
             }
             Keys::Sort => Ok(sort(command)),
             Keys::GeoRadius => Ok(georadius(command)),
@@ -86,7 +99,11 @@ const INVALID: &str = "ERR Invalid arguments specified for command";
 
 fn range(len: usize, first: u8, last: i8, step: u8) -> Positions {
     let (first, step) = (first as usize, step as usize);
-    let last = if last < 0 { (len as i64 + last as i64).max(0) as usize } else { last as usize };
+    let last = if last < 0 {
+        (len as i64 + last as i64).max(0) as usize
+    } else {
+        last as usize
+    };
     let last = last.min(len - 1);
     if last < first {
         return Positions::NONE;
@@ -122,7 +139,10 @@ fn sort(command: Command<'_>) -> Positions {
         }
         at += 1;
     }
-    Positions { single: store, ..Positions::run(1, 1, 1) }
+    Positions {
+        single: store,
+        ..Positions::run(1, 1, 1)
+    }
 }
 
 /// The first argument, and what the last STORE or STOREDIST names.
@@ -137,7 +157,10 @@ fn georadius(command: Command<'_>) -> Positions {
         }
         at += 1;
     }
-    Positions { single: store, ..Positions::run(1, 1, 1) }
+    Positions {
+        single: store,
+        ..Positions::run(1, 1, 1)
+    }
 }
 
 /// The third argument, or all after KEYS if it is empty. What follows AUTH and AUTH2 is no option.

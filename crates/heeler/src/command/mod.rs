@@ -10,6 +10,7 @@ mod describe;
 mod docs;
 mod key_spec;
 mod keys;
+pub mod number;
 pub mod pattern;
 mod reply;
 mod resolve;
@@ -99,7 +100,11 @@ impl<'a> Command<'a> {
 
     /// A copy that owns its bytes, for a queue (MULTI) or a log.
     pub fn to_owned(&self) -> OwnedCommand {
-        OwnedCommand { spec: self.spec, raw: self.raw.into(), args: self.args.into() }
+        OwnedCommand {
+            spec: self.spec,
+            raw: self.raw.into(),
+            args: self.args.into(),
+        }
     }
 }
 
@@ -114,6 +119,10 @@ pub struct OwnedCommand {
 impl OwnedCommand {
     /// The command itself.
     pub fn as_command(&self) -> Command<'_> {
-        Command { spec: self.spec, raw: &self.raw, args: &self.args }
+        Command {
+            spec: self.spec,
+            raw: &self.raw,
+            args: &self.args,
+        }
     }
 }

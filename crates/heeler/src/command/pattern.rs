@@ -74,9 +74,17 @@ fn same(a: u8, b: u8, ignore_case: bool) -> bool {
 
 /// Whether a byte is in a range, whose ends may stand in any order. Redis compares signed bytes.
 fn between(from: u8, to: u8, byte: u8, ignore_case: bool) -> bool {
-    let (from, to) = if from as i8 > to as i8 { (to, from) } else { (from, to) };
+    let (from, to) = if from as i8 > to as i8 {
+        (to, from)
+    } else {
+        (from, to)
+    };
     let place = |b: u8| {
-        if ignore_case { b.to_ascii_lowercase() as i8 } else { b as i8 }
+        if ignore_case {
+            b.to_ascii_lowercase() as i8
+        } else {
+            b as i8
+        }
     };
     (place(from)..=place(to)).contains(&place(byte))
 }

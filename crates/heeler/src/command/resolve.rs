@@ -94,19 +94,33 @@ pub fn unknown_command<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) ->
         shown.extend_from_slice(&[b"'", arg, b"' "].concat());
     }
     let name = cut(name, SHOWN_BYTES);
-    error(&[b"ERR unknown command '", name, b"', with args beginning with: ", &shown])
+    error(&[
+        b"ERR unknown command '",
+        name,
+        b"', with args beginning with: ",
+        &shown,
+    ])
 }
 
 /// `ERR unknown subcommand 'x'. Try CONFIG HELP.`
 pub fn unknown_subcommand(container: &[u8], subcommand: &[u8]) -> Reply {
     let subcommand = cut(subcommand, SHOWN_BYTES);
     let container = container.to_ascii_uppercase();
-    error(&[b"ERR unknown subcommand '", subcommand, b"'. Try ", &container, b" HELP."])
+    error(&[
+        b"ERR unknown subcommand '",
+        subcommand,
+        b"'. Try ",
+        &container,
+        b" HELP.",
+    ])
 }
 
 /// `ERR wrong number of arguments for 'get' command`.
 pub fn wrong_arity(spec: &Spec) -> Reply {
-    Reply::error(format!("ERR wrong number of arguments for '{}' command", spec.name))
+    Reply::error(format!(
+        "ERR wrong number of arguments for '{}' command",
+        spec.name
+    ))
 }
 
 /// What printf's `%.*s` shows of a word.

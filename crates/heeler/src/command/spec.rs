@@ -30,7 +30,11 @@ impl Spec {
     /// Whether `argc` arguments (name and subcommand included) satisfy the arity.
     pub fn accepts(&self, argc: usize) -> bool {
         let arity = i64::from(self.arity);
-        if arity >= 0 { argc as i64 == arity } else { argc as i64 >= -arity }
+        if arity >= 0 {
+            argc as i64 == arity
+        } else {
+            argc as i64 >= -arity
+        }
     }
 
     /// Whether it changes data.

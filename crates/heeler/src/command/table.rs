@@ -464,7 +464,9 @@ pub fn find(name: &[u8]) -> Option<&'static Spec> {
 /// The line of a container's subcommand, in any case: `find_subcommand(Id::Config.spec(), b"GET")`.
 pub fn find_subcommand(container: &Spec, name: &[u8]) -> Option<&'static Spec> {
     let prefix = container.name.len() + 1;
-    subcommands(container).iter().find(|s| s.name.as_bytes()[prefix..].eq_ignore_ascii_case(name))
+    subcommands(container)
+        .iter()
+        .find(|s| s.name.as_bytes()[prefix..].eq_ignore_ascii_case(name))
 }
 
 /// The lines of a container's subcommands; none for any other command.
@@ -519,7 +521,12 @@ struct Slot {
 
 /// An open-addressed hash table over the commands' names, laid out when the program is compiled.
 static INDEX: [Slot; SLOTS] = {
-    let empty = Slot { head: 0, tail: 0, len: 0, line: EMPTY };
+    let empty = Slot {
+        head: 0,
+        tail: 0,
+        len: 0,
+        line: EMPTY,
+    };
     let mut index = [empty; SLOTS];
     let mut line = 0;
     while line < TABLE.len() {
@@ -530,7 +537,12 @@ static INDEX: [Slot; SLOTS] = {
             while index[at % SLOTS].line != EMPTY {
                 at += 1;
             }
-            index[at % SLOTS] = Slot { head, tail, len: name.len() as u8, line: line as u16 };
+            index[at % SLOTS] = Slot {
+                head,
+                tail,
+                len: name.len() as u8,
+                line: line as u16,
+            };
         }
         line += 1;
     }
@@ -540,7 +552,10 @@ static INDEX: [Slot; SLOTS] = {
 /// A name's first and last eight bytes in lower case; they overlap where it is shorter.
 const fn ends(name: &[u8]) -> (u64, u64) {
     if let (Some(head), Some(tail)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        return (lower(u64::from_le_bytes(*head)), lower(u64::from_le_bytes(*tail)));
+        return (
+            lower(u64::from_le_bytes(*head)),
+            lower(u64::from_le_bytes(*tail)),
+        );
     }
     if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
         let both = (u32::from_le_bytes(*tail) as u64) << 32 | u32::from_le_bytes(*head) as u64;

@@ -23,14 +23,17 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, and `is_key`
-    /// tells the known keys.
+    /// Cuts out what is secret: `secrets` are the places of known passwords in `text`, in their
+    /// order, and `is_key` tells the known keys.
     pub(super) fn new(
         text: &str,
         secrets: &[Range<usize>],
         is_key: impl Fn(&str) -> bool,
     ) -> Lines {
-        let mut lines = Lines { lines: Vec::new(), hidden: Vec::new() };
+        let mut lines = Lines {
+            lines: Vec::new(),
+            hidden: Vec::new(),
+        };
         let mut open: Option<Open> = None;
         let mut start = 0;
         for line in text.split(['\n', '\r']) {
@@ -40,15 +43,16 @@ impl Lines {
                 _ => before_secret(line).unwrap_or(line.len()),
             };
             open = Open::at(line).or(open);
-            for secret in secrets {
-                if secret.start < start + line.len() && secret.end > start {
-                    kept = kept.min(secret.start.saturating_sub(start));
-                }
+            let next = secrets.partition_point(|secret| secret.end <= start);
+            if let Some(secret) = secrets.get(next).filter(|s| s.start < start + line.len()) {
+                kept = kept.min(secret.start.saturating_sub(start));
             }
             lines.push(start, line, kept);
             start += line.len() + 1;
         }
-        lines.hidden.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        lines
+            .hidden
+            .sort_by_key(|word| std::cmp::Reverse(word.len()));
         lines.hidden.dedup();
         lines
     }
@@ -59,14 +63,25 @@ impl Lines {
             self.lines.push((start, line.to_owned()));
             return;
         }
-        let words = hidden.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
+        // A comment ends a value that has no quotes.
+        let value = match hidden.trim_start().starts_with(['"', '\'']) {
+            true => hidden,
+            false => hidden.split(" #").next().unwrap_or_default(),
+        };
+        let words = value
+            .split([' ', '\t', '"', '\''])
+            .map(|word| word.trim_matches(':'));
+        let words = words.filter(|word| !word.is_empty());
         self.hidden.extend(words.map(str::to_owned));
         self.lines.push((start, format!("{shown}{HIDDEN}")));
     }
 
     /// The line that holds byte `at`: where it begins, and what is shown of it.
     pub(super) fn line(&self, at: usize) -> (usize, String) {
-        let index = self.lines.partition_point(|(start, _)| *start <= at).saturating_sub(1);
+        let index = self
+            .lines
+            .partition_point(|(start, _)| *start <= at)
+            .saturating_sub(1);
         match self.lines.get(index) {
             Some((start, line)) => (*start, truncated(line.clone(), LINE_BYTES)),
             None => (0, String::new()),
@@ -76,23 +91,26 @@ impl Lines {
     /// A message without the words that may not be shown: a slip can make a password a key, or
     /// the name of a pool. Words that are too short to tell from others go where they are quoted.
     pub(super) fn scrub(&self, message: String) -> String {
-        self.hidden.iter().fold(message, |message, word| match word.len() {
-            0..4 => message.replace(&format!("'{word}'"), HIDDEN),
-            _ => message.replace(word, HIDDEN),
-        })
+        self.hidden
+            .iter()
+            .fold(message, |message, word| match word.len() {
+                0..4 => message.replace(&format!("'{word}'"), HIDDEN),
+                _ => message.replace(word, HIDDEN),
+            })
     }
 }
 
 /// A password's key has come, and the lines below it may belong to the password.
 struct Open {
     indentation: usize,
-    /// False if lines of the same indentation, and of less, may belong to it too.
+    /// False if even a line with a key may belong to it.
     ends_on_its_line: bool,
 }
 
 impl Open {
     fn holds(&self, line: &str) -> bool {
-        !self.ends_on_its_line || indent(line) > self.indentation
+        let has_key = line.contains(": ") || line.trim_end().ends_with(':');
+        !self.ends_on_its_line || indent(line) > self.indentation || !has_key
     }
 
     /// True for a line that begins something else.
@@ -104,13 +122,16 @@ impl Open {
     fn at(line: &str) -> Option<Open> {
         let value = before_secret(line)?;
         let ends_on_its_line = ends_on_its_line(&line[value..]);
-        Some(Open { indentation: indent(line), ends_on_its_line })
+        Some(Open {
+            indentation: indent(line),
+            ends_on_its_line,
+        })
     }
 }
 
 /// A value in single quotes, on one line and of bounded length, as messages show it.
 pub(super) fn quoted(value: &str) -> String {
-    let shown: String = kept_of(value)
+    let shown: String = without_secret(value)
         .chars()
         .flat_map(|c| match c.is_control() {
             true => c.escape_default().collect::<Vec<char>>(),
@@ -126,20 +147,36 @@ pub(super) fn pool_around(text: &str, at: usize) -> Option<String> {
     if !text[start..].starts_with([' ', '\t']) {
         return None;
     }
-    let header = text[..start].lines().rev().find(|line| is_pool_header(line))?;
-    let name = header.split(" #").next().unwrap_or_default().trim_end().trim_end_matches(':');
-    Some(name.trim_matches(['"', '\'', '\u{feff}']).trim_end().to_owned())
+    let header = text[..start]
+        .lines()
+        .rev()
+        .find(|line| is_pool_header(line))?;
+    let name = header
+        .split(" #")
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .trim_end_matches(':');
+    Some(
+        name.trim_matches(['"', '\'', '\u{feff}'])
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// Where the line that holds byte `at` begins.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind(['\n', '\r']).map_or(0, |newline| newline + 1)
+    text[..at]
+        .rfind(['\n', '\r'])
+        .map_or(0, |newline| newline + 1)
 }
 
 /// The first word of a line of a file: its key, if it has one.
 pub(super) fn first_word(line: &str) -> &str {
     let line = line.trim_start_matches([' ', '\t', '?', '"', '\'', '\u{feff}']);
-    line.split([':', ' ', '\t', '"', '\'']).next().unwrap_or_default()
+    line.split([':', ' ', '\t', '"', '\''])
+        .next()
+        .unwrap_or_default()
 }
 
 fn indent(line: &str) -> usize {
@@ -149,10 +186,11 @@ fn indent(line: &str) -> usize {
 /// True for a value that cannot go on over the next line of the same indentation as its key.
 fn ends_on_its_line(value: &str) -> bool {
     let value = value.trim();
+    let last = value.split([' ', '\t']).next_back().unwrap_or_default();
     match value.chars().next() {
-        None | Some('|' | '>' | '#') => false,
+        None | Some('#') => false,
         Some(quote @ ('"' | '\'')) => value.len() > 1 && value.ends_with(quote),
-        Some(_) => true,
+        Some(_) => !last.starts_with(['|', '>']),
     }
 }
 
@@ -163,7 +201,7 @@ fn is_pool_header(line: &str) -> bool {
 }
 
 /// A value up to the first password in it.
-fn kept_of(value: &str) -> String {
+pub(super) fn without_secret(value: &str) -> String {
     match before_secret(value) {
         Some(kept) if !value[kept..].trim().is_empty() => format!("{}{HIDDEN}", &value[..kept]),
         _ => value.to_owned(),
@@ -180,7 +218,12 @@ fn before_secret(line: &str) -> Option<usize> {
         let secret = looks_secret(word) || (first && is_secret_key(word));
         first &= word.is_empty();
         if secret {
-            let value = line[end..].trim_start_matches(':').trim_start_matches([' ', '\t']);
+            // What is stuck to the key is the password.
+            let key = word.to_ascii_lowercase().find(SECRET_KEY);
+            let end = key.map_or(end, |key| from + key + SECRET_KEY.len());
+            let value = line[end..]
+                .trim_start_matches(':')
+                .trim_start_matches([' ', '\t']);
             return Some(line.len() - value.len());
         }
         from = end + line[end..].chars().next().map_or(0, char::len_utf8);
@@ -190,13 +233,16 @@ fn before_secret(line: &str) -> Option<usize> {
 
 /// True for a key that may well hold a password.
 fn is_secret_key(word: &str) -> bool {
-    let lower = word.to_lowercase();
-    ["auth", "pass", "secret"].iter().any(|part| lower.contains(part)) || looks_secret(word)
+    let lower = word.to_ascii_lowercase();
+    ["auth", "pass", "secret"]
+        .iter()
+        .any(|part| lower.contains(part))
+        || looks_secret(word)
 }
 
 /// True for `redis_auth` and what a slip of the keyboard makes of it.
 fn looks_secret(word: &str) -> bool {
-    let lower = word.to_lowercase();
+    let lower = word.to_ascii_lowercase();
     lower.contains(SECRET_KEY)
         || (word.len() <= SECRET_KEY.len() + 3
             && strsim::damerau_levenshtein(&lower, SECRET_KEY) <= 3)
@@ -232,13 +278,30 @@ mod tests {
 
     #[test]
     fn what_follows_a_password_key_is_hidden() {
-        for key in ["redis_auth", "redis_auht", "Redis-Auth", "edis_auth", "password", "auth"] {
-            for text in [format!("  {key}: S3"), format!("  {key}:S3"), format!("  {key} S3")] {
+        for key in [
+            "redis_auth",
+            "redis_auht",
+            "Redis-Auth",
+            "edis_auth",
+            "password",
+            "auth",
+        ] {
+            for text in [
+                format!("  {key}: S3"),
+                format!("  {key}:S3"),
+                format!("  {key} S3"),
+            ] {
                 let shown = shown(&text, key);
-                assert!(shown.contains(key) && !shown.contains("S3"), "{text} {shown}");
+                assert!(
+                    shown.contains(key) && !shown.contains("S3"),
+                    "{text} {shown}"
+                );
             }
         }
-        assert_eq!(shown("a: {redis_auth: S3}", "a"), "a: {redis_auth: (hidden)");
+        assert_eq!(
+            shown("a: {redis_auth: S3}", "a"),
+            "a: {redis_auth: (hidden)"
+        );
         assert_eq!(shown("  # redis_auth: S3", "#"), "  # redis_auth: (hidden)");
         assert_eq!(quoted("md5 redis_auth:S3"), "'md5 redis_auth:(hidden)'");
     }

@@ -132,7 +132,9 @@ impl Invalid {
             message,
             help,
         };
-        Invalid { problems: vec![problem] }
+        Invalid {
+            problems: vec![problem],
+        }
     }
 
     /// All problems, as [`Diagnostic::render`] shows them.
@@ -142,7 +144,10 @@ impl Invalid {
             text.push_str(&problem.render(color));
             text.push_str("\n\n");
         }
-        let file = self.problems.first().map_or("the file", |problem| &*problem.file);
+        let file = self
+            .problems
+            .first()
+            .map_or("the file", |problem| &*problem.file);
         match self.problems.len() {
             1 => text.push_str(&format!("{file}: 1 problem")),
             n if n > limits::CONFIG_PROBLEMS => {
@@ -188,36 +193,65 @@ impl Finding {
     /// An error at a place, not yet about a pool or a key.
     pub(super) fn error(at: Range<usize>, message: impl Into<String>) -> Finding {
         let message = message.into();
-        Finding { level: Level::Error, at, pool: None, key: None, message, help: None }
+        Finding {
+            level: Level::Error,
+            at,
+            pool: None,
+            key: None,
+            message,
+            help: None,
+        }
     }
 
     /// A warning at a place, not yet about a pool or a key.
     pub(super) fn warning(at: Range<usize>, message: impl Into<String>) -> Finding {
-        Finding { level: Level::Warning, ..Finding::error(at, message) }
+        Finding {
+            level: Level::Warning,
+            ..Finding::error(at, message)
+        }
     }
 
     pub(super) fn pool(self, pool: &str) -> Finding {
-        Finding { pool: Some(pool.to_owned()), ..self }
+        Finding {
+            pool: Some(pool.to_owned()),
+            ..self
+        }
     }
 
     pub(super) fn key(self, key: &str) -> Finding {
-        Finding { key: Some(key.to_owned()), ..self }
+        Finding {
+            key: Some(key.to_owned()),
+            ..self
+        }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Finding {
-        Finding { help: Some(help.into()), ..self }
+        Finding {
+            help: Some(help.into()),
+            ..self
+        }
     }
 }
 
 impl<'t> Findings<'t> {
     /// Nothing found yet. `is_key` tells the known keys of this kind of file.
     pub(super) fn new(file: &str, text: &'t str, is_key: fn(&str) -> bool) -> Findings<'t> {
-        Findings { file: file.into(), text, found: Vec::new(), secrets: Vec::new(), is_key }
+        Findings {
+            file: file.into(),
+            text,
+            found: Vec::new(),
+            secrets: Vec::new(),
+            is_key,
+        }
     }
 
     pub(super) fn push(&mut self, finding: Finding) {
         // One more than is shown, so that the reader learns of the rest.
-        let errors = self.found.iter().filter(|found| found.level == finding.level).count();
+        let errors = self
+            .found
+            .iter()
+            .filter(|found| found.level == finding.level)
+            .count();
         if errors <= limits::CONFIG_PROBLEMS {
             self.found.push(finding);
         }
@@ -237,8 +271,9 @@ impl<'t> Findings<'t> {
     pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Invalid> {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|finding| finding.at.start);
-        let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
-            found.into_iter().partition(|finding| finding.level == Level::Error);
+        let (errors, warnings): (Vec<Finding>, Vec<Finding>) = found
+            .into_iter()
+            .partition(|finding| finding.level == Level::Error);
         if errors.is_empty() && warnings.is_empty() {
             return Ok(Vec::new());
         }
@@ -246,19 +281,30 @@ impl<'t> Findings<'t> {
         let diagnose = |finding| self.diagnose(finding, &lines);
         match errors.is_empty() {
             true => Ok(warnings.into_iter().map(diagnose).collect()),
-            false => Err(Invalid { problems: errors.into_iter().map(diagnose).collect() }),
+            false => Err(Invalid {
+                problems: errors.into_iter().map(diagnose).collect(),
+            }),
         }
     }
 
     fn diagnose(&self, finding: Finding, lines: &Lines) -> Diagnostic {
-        let Finding { level, at, pool, key, message, help } = finding;
+        let Finding {
+            level,
+            at,
+            pool,
+            key,
+            message,
+            help,
+        } = finding;
         let scrub = |text: String| lines.scrub(text);
         Diagnostic {
             level,
             file: self.file.clone(),
             place: (!self.text.is_empty()).then(|| self.place(&at, lines)),
-            pool: pool.or_else(|| conceal::pool_around(self.text, at.start)).map(scrub),
-            key: key.map(scrub),
+            pool: pool
+                .or_else(|| conceal::pool_around(self.text, at.start))
+                .map(|pool| scrub(conceal::without_secret(&pool))),
+            key: key.map(|key| scrub(conceal::without_secret(&key))),
             message: scrub(message),
             help: help.map(scrub),
         }
@@ -271,7 +317,12 @@ impl<'t> Findings<'t> {
         let offset = begin - line_start;
         let start = source.floor_char_boundary(offset);
         let end = source.floor_char_boundary(offset + at.len()).max(start);
-        Place { line, column, marked: start..end, source }
+        Place {
+            line,
+            column,
+            marked: start..end,
+            source,
+        }
     }
 }
 
@@ -280,8 +331,13 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let start = conceal::line_start(text, at);
     let before = &text.as_bytes()[..start];
     let returns = |i: usize| before[i] == b'\r' && before.get(i + 1) != Some(&b'\n');
-    let breaks = (0..before.len()).filter(|&i| before[i] == b'\n' || returns(i)).count();
-    let column = text[start..at].trim_start_matches('\u{feff}').chars().count();
+    let breaks = (0..before.len())
+        .filter(|&i| before[i] == b'\n' || returns(i))
+        .count();
+    let column = text[start..at]
+        .trim_start_matches('\u{feff}')
+        .chars()
+        .count();
     (breaks + 1, column + 1)
 }
 

@@ -11,6 +11,7 @@
 //! a number here, and `yes` is not a boolean. What else YAML has (flow style, anchors, aliases,
 //! tags, directives, document marks) is refused, as twemproxy refuses it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StructureStyle, options};
@@ -42,15 +43,17 @@ pub(super) struct Entry<'t> {
 #[derive(Debug, Clone)]
 pub(super) struct Scalar<'t> {
     /// Quotes and escapes resolved.
-    pub(super) text: std::borrow::Cow<'t, str>,
+    pub(super) text: Cow<'t, str>,
     /// Its bytes in the file, quotes included.
     pub(super) at: Range<usize>,
+    /// True if the text stands in the file as it is, without quotes and escapes.
+    verbatim: bool,
 }
 
 impl Scalar<'_> {
     /// The place of a part of the text, or of the whole if it is written with quotes or escapes.
     pub(super) fn place_of(&self, part: Range<usize>) -> Range<usize> {
-        match self.at.len() == self.text.len() {
+        match self.verbatim {
             true => self.at.start + part.start..self.at.start + part.end,
             false => self.at.clone(),
         }
@@ -79,7 +82,13 @@ pub(super) fn read<'t>(
     if report_foreign_style(&events, text, findings) {
         return Vec::new();
     }
-    let mut walk = Walk { text, events, next: 0, findings, is_key };
+    let mut walk = Walk {
+        text,
+        events,
+        next: 0,
+        findings,
+        is_key,
+    };
     walk.root()
 }
 
@@ -131,31 +140,44 @@ fn report_foreign_style(events: &[Placed<'_>], text: &str, findings: &mut Findin
 fn foreign_style(event: &Event<'_>, at: &Range<usize>, text: &str) -> Option<Finding> {
     let fault = |message: &str, help: &str| Some(Finding::error(at.clone(), message).help(help));
     if event.tag().is_some() {
-        return fault("a YAML tag ('!') is not allowed", "leave the tag out, or quote the value");
+        return fault(
+            "a YAML tag ('!') is not allowed",
+            "leave the tag out, or quote the value",
+        );
     }
     match event {
-        Event::DocumentStart(true, _) => {
-            fault("'---' is not allowed", "remove the line: a file is one document")
-        }
-        Event::DocumentEnd if !at.is_empty() => {
-            fault("'...' is not allowed", "remove the line: a file is one document")
-        }
+        Event::DocumentStart(true, _) => fault(
+            "'---' is not allowed",
+            "remove the line: a file is one document",
+        ),
+        Event::DocumentEnd if !at.is_empty() => fault(
+            "'...' is not allowed",
+            "remove the line: a file is one document",
+        ),
         Event::SequenceStart(StructureStyle::Flow, ..) => fault(
             "a list in brackets is not allowed",
             "write each item on a line of its own: '- item'; a value that begins with '[' needs \
              quotes",
         ),
         Event::MappingStart(StructureStyle::Flow, ..) if text[at.start..].starts_with("{}") => {
-            fault("braces without quotes are not allowed", "put quotes around them: \"{}\"")
+            fault(
+                "braces without quotes are not allowed",
+                "put quotes around them: \"{}\"",
+            )
         }
         Event::MappingStart(StructureStyle::Flow, ..) => fault(
             "a mapping in braces is not allowed",
             "write each 'key: value' on a line of its own; a value that begins with '{' needs \
              quotes",
         ),
-        Event::Alias(_) | Event::UnresolvedAlias(_) => {
-            fault("a YAML alias ('*') is not allowed", "write the value out, or quote it")
-        }
+        Event::Anchor(..) => fault(
+            "a YAML anchor ('&') is not allowed",
+            "write the value out, or quote it",
+        ),
+        Event::Alias(_) | Event::UnresolvedAlias(_) => fault(
+            "a YAML alias ('*') is not allowed",
+            "write the value out, or quote it",
+        ),
         _ => None,
     }
 }
@@ -171,7 +193,9 @@ pub(super) fn missing_blanks(
     for line in text[start..within.end].split_inclusive(['\n', '\r']) {
         let word = conceal::first_word(line);
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let after = line[indent..].strip_prefix(word).and_then(|rest| rest.strip_prefix(':'));
+        let after = line[indent..]
+            .strip_prefix(word)
+            .and_then(|rest| rest.strip_prefix(':'));
         let value = after.map(str::trim_end).unwrap_or_default();
         if is_key(word) && !value.is_empty() && !value.starts_with([' ', '\t']) {
             let at = start + indent..start + indent + word.len() + 1;
@@ -191,7 +215,10 @@ fn missing_colons(text: &str, is_key: fn(&str) -> bool) -> Vec<Finding> {
     for line in text.split_inclusive(['\n', '\r']) {
         let word = conceal::first_word(line);
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let value = line[indent..].strip_prefix(word).map(str::trim).unwrap_or_default();
+        let value = line[indent..]
+            .strip_prefix(word)
+            .map(str::trim)
+            .unwrap_or_default();
         if is_key(word) && !value.is_empty() && !value.starts_with(':') {
             let at = start + indent..start + indent + word.len();
             let fix = quoted(&format!("{word}: {value}"));
@@ -237,28 +264,38 @@ fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
         K::UnexpectedCharacter { character } if character.is_control() => {
             let code = u32::from(*character);
             let help = "remove it; in a value, write it as an escape in double quotes";
-            return (format!("the control character U+{code:04X} is not allowed"), Some(help));
+            return (
+                format!("the control character U+{code:04X} is not allowed"),
+                Some(help),
+            );
         }
         K::UnexpectedCharacter { character } => {
             let help = "put quotes around the value";
-            return (format!("a value cannot begin with '{character}'"), Some(help));
+            return (
+                format!("a value cannot begin with '{character}'"),
+                Some(help),
+            );
         }
         K::MappingValueNotAllowed => ("a key is not allowed here", INDENT),
-        K::SimpleKeyExpected => {
-            ("a colon and a blank are missing after the key", "write 'key: value'")
-        }
+        K::SimpleKeyExpected => (
+            "a colon and a blank are missing after the key",
+            "write 'key: value'",
+        ),
         K::ExpectedBlockMappingKey | K::ExpectedBlockSequenceEntry | K::InvalidIndentation => {
             ("this line does not belong to the lines above it", INDENT)
         }
-        K::BlockSequenceEntryNotAllowed => {
-            ("a list is not allowed here", "begin it on the line after the key")
-        }
-        K::UnclosedQuotedScalar | K::InvalidQuotedScalarIndent => {
-            ("a quote is not closed before here", "close it on the line where it begins")
-        }
-        K::InvalidTrailingSingleQuotedScalar | K::InvalidTrailingDoubleQuotedScalar => {
-            ("something follows the closing quote", "put the quotes around the whole value")
-        }
+        K::BlockSequenceEntryNotAllowed => (
+            "a list is not allowed here",
+            "begin it on the line after the key",
+        ),
+        K::UnclosedQuotedScalar | K::InvalidQuotedScalarIndent => (
+            "a quote is not closed before here",
+            "close it on the line where it begins",
+        ),
+        K::InvalidTrailingSingleQuotedScalar | K::InvalidTrailingDoubleQuotedScalar => (
+            "something follows the closing quote",
+            "put the quotes around the whole value",
+        ),
         K::DirectiveDisallowed => ("a YAML directive ('%') is not allowed", "remove the line"),
         K::BomInsideDocument => ("a byte-order mark is not allowed here", "remove it"),
         K::RecursionLimitExceeded => ("nested too deeply", "a file has pools, and a pool has keys"),
@@ -305,8 +342,13 @@ impl<'t> Walk<'t, '_, '_> {
             self.skip();
             return None;
         };
-        let mut block =
-            Block { name, entries: Vec::new(), is_mapping: true, list: None, reported: Vec::new() };
+        let mut block = Block {
+            name,
+            entries: Vec::new(),
+            is_mapping: true,
+            list: None,
+            reported: Vec::new(),
+        };
         let name = block.name.text.clone();
         let help = "write its keys below it, indented: 'listen: …', 'servers:'";
         let fault = match self.peek() {
@@ -316,7 +358,11 @@ impl<'t> Walk<'t, '_, '_> {
             _ => Some("a value stands where the keys of the pool belong"),
         };
         if let Some(fault) = fault {
-            let at = if self.place().is_empty() { block.name.at.clone() } else { self.place() };
+            let at = if self.place().is_empty() {
+                block.name.at.clone()
+            } else {
+                self.place()
+            };
             self.push_or_missing_blank(Finding::error(at, fault).pool(&name).help(help));
             self.skip();
             block.is_mapping = false;
@@ -345,7 +391,9 @@ impl<'t> Walk<'t, '_, '_> {
                 if let Some(first) = &block.list {
                     let line = self.findings.line_of(&first.at);
                     let fault = format!("a second list in one pool, after the one on line {line}");
-                    let fault = Finding::error(key.at.clone(), fault).pool(&pool).key(&key.text);
+                    let fault = Finding::error(key.at.clone(), fault)
+                        .pool(&pool)
+                        .key(&key.text);
                     self.findings.push(fault.help("only 'servers' is a list"));
                     return self.skip();
                 }
@@ -355,7 +403,8 @@ impl<'t> Walk<'t, '_, '_> {
             _ => {
                 let fault = Finding::error(key.at.clone(), "keys stand where its value belongs");
                 let help = "write 'key: value'; check the indentation of the lines below";
-                self.findings.push(fault.pool(&pool).key(&key.text).help(help));
+                self.findings
+                    .push(fault.pool(&pool).key(&key.text).help(help));
                 self.skip();
             }
         }
@@ -366,7 +415,10 @@ impl<'t> Walk<'t, '_, '_> {
         while !matches!(self.peek(), Event::SequenceEnd | Event::StreamEnd) {
             if let Event::Scalar(..) = self.peek() {
                 let value = self.scalar("an item");
-                let entry = |value| Entry { key: key.clone(), value };
+                let entry = |value| Entry {
+                    key: key.clone(),
+                    value,
+                };
                 block.entries.extend(value.map(entry));
                 continue;
             }
@@ -376,7 +428,8 @@ impl<'t> Walk<'t, '_, '_> {
             };
             let help = "write '- host:port:weight name', without a blank after a colon";
             let fault = Finding::error(self.item_place(), fault).help(help);
-            self.findings.push(fault.pool(&block.name.text).key(&key.text));
+            self.findings
+                .push(fault.pool(&block.name.text).key(&key.text));
             self.skip();
         }
         self.next += 1;
@@ -393,7 +446,8 @@ impl<'t> Walk<'t, '_, '_> {
     fn scalar(&mut self, what: &str) -> Option<Scalar<'t>> {
         let at = self.place();
         let Event::Scalar(text, style, ..) = self.peek().clone() else {
-            self.findings.push(Finding::error(at, format!("{what} has to be one word")));
+            self.findings
+                .push(Finding::error(at, format!("{what} has to be one word")));
             self.skip();
             return None;
         };
@@ -401,7 +455,9 @@ impl<'t> Walk<'t, '_, '_> {
         self.report_tab(&at);
         // A value that is not there at all is reported by the parser as "~".
         let absent = style == ScalarStyle::Plain && at.is_empty();
-        Some(Scalar { text: if absent { "".into() } else { text }, at })
+        let text = if absent { "".into() } else { text };
+        let verbatim = self.text[at.clone()] == *text;
+        Some(Scalar { text, at, verbatim })
     }
 
     /// twemproxy takes no tab between the margin, or a list's dash, and a word.
@@ -422,7 +478,9 @@ impl<'t> Walk<'t, '_, '_> {
         let blanks = missing_blanks(self.text, fault.at.clone(), self.is_key);
         match blanks.is_empty() {
             true => self.findings.push(fault),
-            false => blanks.into_iter().for_each(|fault| self.findings.push(fault)),
+            false => blanks
+                .into_iter()
+                .for_each(|fault| self.findings.push(fault)),
         }
     }
 
@@ -444,7 +502,9 @@ impl<'t> Walk<'t, '_, '_> {
     }
 
     fn peek(&self) -> &Event<'t> {
-        self.events.get(self.next).map_or(&Event::StreamEnd, |(event, _)| event)
+        self.events
+            .get(self.next)
+            .map_or(&Event::StreamEnd, |(event, _)| event)
     }
 
     fn place(&self) -> Range<usize> {

@@ -12,5 +12,5 @@ mod document;
 pub mod pools;
 mod secret;
 
-pub use diagnostic::{Diagnostic, Invalid, Level};
+pub use diagnostic::{Diagnostic, Invalid, Level, Place};
 pub use secret::Secret;

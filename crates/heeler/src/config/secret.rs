@@ -32,7 +32,10 @@ mod tests {
     fn debug_output_hides_it() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret:?}"), "Secret(hidden)");
-        assert_eq!(format!("{:#?}", Some(&secret)).matches("hunter2").count(), 0);
+        assert_eq!(
+            format!("{:#?}", Some(&secret)).matches("hunter2").count(),
+            0
+        );
         assert_eq!(secret.expose(), "hunter2");
     }
 }

@@ -28,6 +28,8 @@ pub struct Connection {
     input: Vec<u8>,
     /// The client has sent all that it will.
     ended: bool,
+    /// Those who may have to wake this task know it.
+    known: bool,
 }
 
 impl Connection {
@@ -47,13 +49,17 @@ impl Connection {
             decoder: Decoder::default(),
             input: Vec::new(),
             ended: false,
+            known: false,
         }
     }
 
     /// Goes on as far as it can: replies in, requests in, replies out.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.caller.mailbox.set_owner(cx.waker());
-        self.client.set_task(cx.waker());
+        if !self.known {
+            self.known = true;
+            self.caller.mailbox.set_owner(cx.waker());
+            self.client.set_task(cx.waker());
+        }
         self.caller.collect();
         loop {
             self.hand_in_input();

@@ -1,6 +1,8 @@
 //! Listeners and workers, from start to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -20,18 +22,29 @@ pub struct Service {
     pub name: String,
     /// Where it is offered.
     pub listener: Listener,
+    /// Connections that it may have at a time, if it has a limit of its own.
+    pub most_clients: Option<usize>,
+    /// Connections that it has.
+    pub clients: AtomicUsize,
     /// Makes what stands behind it, once on each worker.
     pub door: Box<dyn Fn(&Scratch) -> Door + Send + Sync>,
 }
+
+impl Service {
+    fn is_full(&self) -> bool {
+        let count = self.clients.load(Relaxed);
+        self.most_clients.is_some_and(|most| count >= most)
+    }
+}
+
+/// Hands a worker a connection to the service of this number.
+type Sender = UnboundedSender<(usize, Accepted)>;
 
 /// All services of a process and the threads that serve them.
 pub struct Server {
     services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<(
-        UnboundedSender<(usize, Accepted)>,
-        std::thread::JoinHandle<()>,
-    )>,
+    workers: Vec<(Sender, JoinHandle<()>)>,
 }
 
 impl Server {
@@ -94,7 +107,7 @@ impl Server {
         drop(senders);
         self.process.clients.stop();
         let all_left = async {
-            while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+            while !threads.iter().all(JoinHandle::is_finished) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 // A connection that was on its way to its worker hears of the stop here.
                 self.process.clients.stop();
@@ -111,19 +124,21 @@ async fn accept(
     number: usize,
     services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<UnboundedSender<(usize, Accepted)>>,
+    workers: Vec<Sender>,
 ) {
-    let Service { listener, name, .. } = &services[number];
+    let service = &services[number];
+    let Service { listener, name, .. } = service;
     let mut turn = number;
     loop {
         match listener.accept().await {
-            Ok(accepted) if process.clients.is_full() => {
+            Ok(accepted) if process.clients.is_full() || service.is_full() => {
                 accepted.refuse("ERR max number of clients reached");
                 Counters::add(&process.refused, 1);
                 tracing::warn!(service = %name, "too many connections: one was closed");
             }
             Ok(accepted) => {
                 turn += 1;
+                service.clients.fetch_add(1, Relaxed);
                 // A worker that is gone has stopped the process already.
                 let _ = workers[turn % workers.len()].send((number, accepted));
             }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::LocalRuntime;
@@ -46,7 +47,8 @@ impl Worker {
         let doors: Vec<Rc<Door>> = self.services.iter().map(door).collect();
         let open = Rc::new(Open::default());
         while let Some((service, accepted)) = self.inbox.recv().await {
-            if let Err(error) = self.take_over(&doors[service], accepted, &scratch, &open) {
+            let place = Place::take(&self.services, service, &open);
+            if let Err(error) = self.take_over(&doors[service], accepted, &scratch, place) {
                 tracing::warn!("cannot take over a connection: {error}");
             }
         }
@@ -60,7 +62,7 @@ impl Worker {
         door: &Rc<Door>,
         accepted: Accepted,
         scratch: &Scratch,
-        open: &Rc<Open>,
+        place: Place,
     ) -> io::Result<()> {
         let (stream, address, local) = match accepted {
             Accepted::Tcp(stream, from, to) => (
@@ -79,12 +81,9 @@ impl Worker {
             .clients
             .join(address, local, self.counters.clone());
         let connection = Connection::new(stream, door.clone(), scratch.clone(), client);
-        let open = open.clone();
-        open.count.set(open.count.get() + 1);
         tokio::task::spawn_local(async move {
+            let _place = place;
             connection.await;
-            open.count.set(open.count.get() - 1);
-            open.changed.notify_one();
         });
         Ok(())
     }
@@ -95,4 +94,32 @@ impl Worker {
 struct Open {
     count: Cell<usize>,
     changed: Notify,
+}
+
+/// A connection's place among those of its worker and its service: given back when it is dropped,
+/// whatever the connection ended by.
+struct Place {
+    services: Arc<Vec<Service>>,
+    service: usize,
+    open: Rc<Open>,
+}
+
+impl Place {
+    /// The listener has counted it for the service already.
+    fn take(services: &Arc<Vec<Service>>, service: usize, open: &Rc<Open>) -> Place {
+        open.count.set(open.count.get() + 1);
+        Place {
+            services: services.clone(),
+            service,
+            open: open.clone(),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.count.set(self.open.count.get() - 1);
+        self.open.changed.notify_one();
+        self.services[self.service].clients.fetch_sub(1, Relaxed);
+    }
 }

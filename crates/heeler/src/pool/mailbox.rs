@@ -80,10 +80,7 @@ impl Mailbox {
 
     /// Who is woken when replies come.
     pub fn set_owner(&self, waker: &Waker) {
-        let owner = &mut self.inner.borrow_mut().owner;
-        if !owner.as_ref().is_some_and(|o| o.will_wake(waker)) {
-            *owner = Some(waker.clone());
-        }
+        self.inner.borrow_mut().owner = Some(waker.clone());
     }
 
     /// Nobody waits any more: replies are dropped from now on.

@@ -1,7 +1,8 @@
 //! The replies to the parts of one command, put together again.
 
 use crate::command::Split;
-use crate::wire::resp::{Elements, integer};
+use crate::command::number::integer;
+use crate::wire::resp::Elements;
 
 /// Waits for the replies to all parts of a command, then merges them.
 #[derive(Debug)]

@@ -233,31 +233,31 @@ mod tests {
         let here = "here";
         for (line, way) in [
             ("get a", "Server(0)"),
-            ("get c", "Server(1)"),
-            ("get {c}a", "Server(1)"),
+            ("get e", "Server(1)"),
+            ("get {e}a", "Server(1)"),
             ("mget a a", "Server(0)"),
             ("ping", here),
             ("info", here),
-            ("rename a c", cross),
-            ("rename {c}a {c}b", "Server(1)"),
-            ("zunionstore c 2 {c}1 {c}2", "Server(1)"),
-            ("zunionstore c 2 {c}1 a", cross),
+            ("rename a e", cross),
+            ("rename {e}a {e}b", "Server(1)"),
+            ("zunionstore e 2 {e}1 {e}2", "Server(1)"),
+            ("zunionstore e 2 {e}1 a", cross),
             (
                 "eval x 0",
                 "ERR 'eval' names no key, so there is no server to send it to",
             ),
             ("zunion x a", "ERR Invalid arguments specified for command"),
             (
-                "mset a 1 c",
+                "mset a 1 e",
                 "ERR wrong number of arguments for 'mset' command",
             ),
             (
-                "mget a c b a",
-                "Server(0): *3 $4 mget $1 a $1 a | Server(1): *3 $4 mget $1 c $1 b",
+                "mget a e f a",
+                "Server(0): *3 $4 mget $1 a $1 a | Server(1): *3 $4 mget $1 e $1 f",
             ),
             (
-                "mset a 1 c 2",
-                "Server(0): *3 $4 mset $1 a $1 1 | Server(1): *3 $4 mset $1 c $1 2",
+                "mset a 1 e 2",
+                "Server(0): *3 $4 mset $1 a $1 1 | Server(1): *3 $4 mset $1 e $1 2",
             ),
             (
                 "dbsize",

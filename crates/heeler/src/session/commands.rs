@@ -1,8 +1,9 @@
 //! Commands about the connection itself.
 
 use super::{Replies, Session};
+use crate::command::number::integer;
 use crate::command::{Command, Id, Reply};
-use crate::wire::resp::{Protocol, integer};
+use crate::wire::resp::Protocol;
 
 /// What this connection is told of the server that it talks to.
 #[derive(Clone, Copy, Debug)]

@@ -68,9 +68,9 @@ impl Session {
     pub fn end_transaction(&mut self) -> Result<Vec<OwnedCommand>, Reply> {
         match self.transaction.take() {
             None => Err(Reply::error("ERR EXEC without MULTI")),
-            Some(Transaction { spoiled: true, .. }) => {
-                Err(Reply::error("EXECABORT Transaction discarded because of previous errors."))
-            }
+            Some(Transaction { spoiled: true, .. }) => Err(Reply::error(
+                "EXECABORT Transaction discarded because of previous errors.",
+            )),
             Some(Transaction { commands, .. }) => Ok(commands),
         }
     }

@@ -69,7 +69,10 @@ impl Field {
             _ => return Err(INVALID.into()),
         };
         match numbers::integer(width) {
-            Some(width @ 1..=63) => Ok(Field { signed, width: width as u32 }),
+            Some(width @ 1..=63) => Ok(Field {
+                signed,
+                width: width as u32,
+            }),
             Some(64) if signed => Ok(Field { signed, width: 64 }),
             _ => Err(INVALID.into()),
         }
@@ -195,7 +198,12 @@ fn parse(command: &Command<'_>) -> Result<Vec<Operation>, Error> {
             (_, true) => Action::Add(numbers::integer_argument(words.next().ok_or(SYNTAX)?)?),
             _ => Action::Get,
         };
-        operations.push(Operation { action, field, offset, overflow });
+        operations.push(Operation {
+            action,
+            field,
+            offset,
+            overflow,
+        });
     }
     Ok(operations)
 }
@@ -223,7 +231,10 @@ mod tests {
                         let mut bytes = [0xa5; 11];
                         field.set(&mut bytes, offset, value as i64);
                         assert_eq!(i128::from(field.get(&bytes, offset)), value);
-                        let beside = Field { signed: false, width: 1 };
+                        let beside = Field {
+                            signed: false,
+                            width: 1,
+                        };
                         let end = offset + width as usize;
                         assert_eq!(beside.get(&bytes, end), beside.get(&[0xa5; 11], end));
                     }

@@ -83,7 +83,10 @@ collections!(List, Set, Hash, SortedSet);
 /// # Errors
 /// `WRONGTYPE` if the entry holds another type.
 pub(super) fn of_entry<C: Collection>(entry: &Entry) -> Result<&C, Error> {
-    entry.as_object().and_then(C::of).ok_or_else(|| WRONG_TYPE.into())
+    entry
+        .as_object()
+        .and_then(C::of)
+        .ok_or_else(|| WRONG_TYPE.into())
 }
 
 impl Slot<'_, '_> {
@@ -144,7 +147,11 @@ pub(super) fn index_range(first: i64, last: i64, len: usize) -> Range<usize> {
     let from_start = |i: i64| if i < 0 { i.saturating_add(len) } else { i };
     let start = from_start(first).max(0);
     let end = from_start(last).min(len - 1) + 1;
-    if start < end { start as usize..end as usize } else { 0..0 }
+    if start < end {
+        start as usize..end as usize
+    } else {
+        0..0
+    }
 }
 
 /// Room to which a table that has `capacity` for `len` elements is better shrunk, if it is.

@@ -51,10 +51,22 @@ impl<'a> Scan<'a> {
             }
         }
         let end = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let end = if are_few || end == 0 { len } else { end.min(len) };
+        let end = if are_few || end == 0 {
+            len
+        } else {
+            end.min(len)
+        };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let start = if are_few { 0 } else { end.saturating_sub(count) };
-        Ok(Scan { pattern, places: start..end, found: Vec::new() })
+        let start = if are_few {
+            0
+        } else {
+            end.saturating_sub(count)
+        };
+        Ok(Scan {
+            pattern,
+            places: start..end,
+            found: Vec::new(),
+        })
     }
 
     /// The places to visit.
@@ -64,7 +76,10 @@ impl<'a> Scan<'a> {
 
     /// Notes the element of a place, with its value or score.
     pub(super) fn visit(&mut self, element: &[u8], value: Option<&[u8]>) {
-        if self.pattern.is_none_or(|wanted| pattern::matches(wanted, element, false)) {
+        if self
+            .pattern
+            .is_none_or(|wanted| pattern::matches(wanted, element, false))
+        {
             self.found.push(Reply::bulk(element));
             self.found.extend(value.map(Reply::bulk));
         }

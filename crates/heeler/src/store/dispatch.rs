@@ -21,7 +21,10 @@ pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
 /// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
 pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
     use Id::*;
-    matches!(command.spec.id, Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb)
+    matches!(
+        command.spec.id,
+        Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb
+    )
 }
 
 fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

@@ -68,7 +68,11 @@ impl Object {
     /// A string that owns its bytes; they are given back if they are so few that they are better
     /// kept beside their key.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Result<Object, Vec<u8>> {
-        if bytes.len() > PACKED_BYTES { Ok(Object::Text(bytes)) } else { Err(bytes) }
+        if bytes.len() > PACKED_BYTES {
+            Ok(Object::Text(bytes))
+        } else {
+            Err(bytes)
+        }
     }
 }
 
@@ -442,7 +446,11 @@ fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
 
 /// Lays out a packed string. The key's length fits 32 bits.
 fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[u8]> {
-    let long = if key.len() > usize::from(u8::MAX) { LONG_KEY } else { 0 };
+    let long = if key.len() > usize::from(u8::MAX) {
+        LONG_KEY
+    } else {
+        0
+    };
     let expires = if deadline.is_some() { EXPIRES } else { 0 };
     let header = KEY_LENGTH + if long == 0 { 1 } else { 4 } + usize::from(expires) * 8;
     let mut packed = Vec::with_capacity(header + key.len() + text.stored_len());

@@ -43,7 +43,11 @@ impl Time {
             Time::InSeconds | Time::AtSecond => given.checked_mul(1000)?,
             Time::InMillis | Time::AtMilli => given,
         };
-        if self.is_relative() { millis.checked_add(i64::try_from(now).ok()?) } else { Some(millis) }
+        if self.is_relative() {
+            millis.checked_add(i64::try_from(now).ok()?)
+        } else {
+            Some(millis)
+        }
     }
 
     /// The deadline that an option of SET, SETEX, GETEX gives: it must be positive.
@@ -54,8 +58,14 @@ impl Time {
         command: &Command<'_>,
     ) -> Result<u64, Error> {
         let given = numbers::integer_argument(argument)?;
-        let deadline = if given > 0 { self.resolve(given, now) } else { None };
-        deadline.and_then(|at| u64::try_from(at).ok()).ok_or_else(|| invalid_expire_time(command))
+        let deadline = if given > 0 {
+            self.resolve(given, now)
+        } else {
+            None
+        };
+        deadline
+            .and_then(|at| u64::try_from(at).ok())
+            .ok_or_else(|| invalid_expire_time(command))
     }
 }
 
@@ -85,7 +95,9 @@ pub(super) fn persist(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn ttl(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    deadline_reply(view, command, |at, now| (at.saturating_sub(now) + 500) / 1000)
+    deadline_reply(view, command, |at, now| {
+        (at.saturating_sub(now) + 500) / 1000
+    })
 }
 
 pub(super) fn pttl(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -162,7 +174,7 @@ impl Conditions {
         }
         if found.nx && (found.xx || found.gt || found.lt) {
             return Err(
-                "ERR NX and XX, GT or LT options at the same time are not compatible".into()
+                "ERR NX and XX, GT or LT options at the same time are not compatible".into(),
             );
         }
         if found.gt && found.lt {

@@ -24,7 +24,10 @@ pub(super) struct Hash {
 
 impl Default for Hash {
     fn default() -> Hash {
-        Hash { fields: IndexMap::default(), is_listpack: true }
+        Hash {
+            fields: IndexMap::default(),
+            is_listpack: true,
+        }
     }
 }
 
@@ -36,7 +39,9 @@ impl Hash {
 
     /// The fields with their values.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|(field, value)| (field.as_slice(), value.as_slice()))
+        self.fields
+            .iter()
+            .map(|(field, value)| (field.as_slice(), value.as_slice()))
     }
 
     /// The value of a field.
@@ -47,7 +52,11 @@ impl Hash {
 
     /// Redis's name for how it is kept.
     pub(super) fn encoding(&self) -> &'static str {
-        if self.is_listpack { "listpack" } else { "hashtable" }
+        if self.is_listpack {
+            "listpack"
+        } else {
+            "hashtable"
+        }
     }
 
     /// Sets a field; whether it is new.
@@ -119,13 +128,18 @@ pub(super) fn hsetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn hget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
-    Ok(hash.and_then(|hash| hash.get(command.arg(2))).map_or(Reply::Null, Reply::bulk))
+    Ok(hash
+        .and_then(|hash| hash.get(command.arg(2)))
+        .map_or(Reply::Null, Reply::bulk))
 }
 
 pub(super) fn hmget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
-    let value = |field| hash.and_then(|hash| hash.get(field)).map_or(Reply::Null, Reply::bulk);
+    let value = |field| {
+        hash.and_then(|hash| hash.get(field))
+            .map_or(Reply::Null, Reply::bulk)
+    };
     Ok(Reply::Array(command.args(2).map(value).collect()))
 }
 
@@ -133,21 +147,29 @@ pub(super) fn hgetall(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Map(fields.map(|(f, v)| (Reply::bulk(f), Reply::bulk(v))).collect()))
+    Ok(Reply::Map(
+        fields
+            .map(|(f, v)| (Reply::bulk(f), Reply::bulk(v)))
+            .collect(),
+    ))
 }
 
 pub(super) fn hkeys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Array(fields.map(|(field, _)| Reply::bulk(field)).collect()))
+    Ok(Reply::Array(
+        fields.map(|(field, _)| Reply::bulk(field)).collect(),
+    ))
 }
 
 pub(super) fn hvals(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Array(fields.map(|(_, value)| Reply::bulk(value)).collect()))
+    Ok(Reply::Array(
+        fields.map(|(_, value)| Reply::bulk(value)).collect(),
+    ))
 }
 
 pub(super) fn hdel(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -193,7 +215,8 @@ pub(super) fn hincrby(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     let mut digits = itoa::Buffer::new();
-    slot.collection_or_new::<Hash>()?.set(field, digits.format(new).as_bytes());
+    slot.collection_or_new::<Hash>()?
+        .set(field, digits.format(new).as_bytes());
     slot.collection_changed();
     Ok(Reply::Int(new))
 }
@@ -222,9 +245,11 @@ pub(super) fn hrandfield(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
     let Some(hash) = slot.read_collection::<Hash>()? else {
         return Ok(chosen.none());
     };
-    chosen.reply(&mut random, hash.len(), |i| match hash.fields.get_index(i) {
-        Some((field, value)) => (Reply::bulk(field), Reply::bulk(value)),
-        None => (Reply::Null, Reply::Null),
+    chosen.reply(&mut random, hash.len(), |i| {
+        match hash.fields.get_index(i) {
+            Some((field, value)) => (Reply::bulk(field), Reply::bulk(value)),
+            None => (Reply::Null, Reply::Null),
+        }
     })
 }
 

@@ -111,7 +111,9 @@ pub(super) fn object_freq(view: &mut View<'_>, command: &Command<'_>) -> Outcome
 }
 
 pub(super) fn object_idletime(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    object(view, command, |entry, now| Ok(Reply::Int(i64::from(entry.idle_seconds(now)))))
+    object(view, command, |entry, now| {
+        Ok(Reply::Int(i64::from(entry.idle_seconds(now))))
+    })
 }
 
 /// Redis shares the objects of small numbers, and shows that as the greatest count.

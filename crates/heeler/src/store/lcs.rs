@@ -92,7 +92,11 @@ impl<'a> Table<'a> {
                 };
             }
         }
-        Ok(Table { first, second, cells })
+        Ok(Table {
+            first,
+            second,
+            cells,
+        })
     }
 
     fn at(&self, i: usize, j: usize) -> u32 {

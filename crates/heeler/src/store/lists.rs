@@ -71,7 +71,11 @@ impl List {
 
     /// The place of an index, which counts from the end if negative.
     fn place(&self, index: i64) -> Option<usize> {
-        let index = if index < 0 { index.checked_add(self.len() as i64)? } else { index };
+        let index = if index < 0 {
+            index.checked_add(self.len() as i64)?
+        } else {
+            index
+        };
         usize::try_from(index).ok().filter(|i| *i < self.len())
     }
 
@@ -164,7 +168,11 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
     };
     let mut slot = view.slot(command.arg(1));
     let Some(list) = slot.collection::<List>()? else {
-        return Ok(if count.is_some() { Reply::NullArray } else { Reply::Null });
+        return Ok(if count.is_some() {
+            Reply::NullArray
+        } else {
+            Reply::Null
+        });
     };
     let Some(count) = count else {
         let popped = list.pop(end);
@@ -172,7 +180,10 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
         return Ok(element_reply(popped.as_ref()));
     };
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(list.len());
-    let popped: Vec<Reply> = (0..count).filter_map(|_| list.pop(end)).map(Reply::bulk).collect();
+    let popped: Vec<Reply> = (0..count)
+        .filter_map(|_| list.pop(end))
+        .map(Reply::bulk)
+        .collect();
     if count > 0 {
         slot.collection_changed();
     }
@@ -193,7 +204,9 @@ pub(super) fn lrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::Array(Vec::new()));
     };
     let range = index_range(first, last, elements.len());
-    Ok(Reply::Array(elements.range(range).map(Reply::bulk).collect()))
+    Ok(Reply::Array(
+        elements.range(range).map(Reply::bulk).collect(),
+    ))
 }
 
 pub(super) fn lindex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -229,7 +242,8 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(place) = list.iter().position(|element| element == pivot) else {
         return Ok(Reply::Int(-1));
     };
-    list.0.insert(place + after, Element::from_slice(command.arg(4)));
+    list.0
+        .insert(place + after, Element::from_slice(command.arg(4)));
     let len = list.len();
     slot.collection_changed();
     Ok(Reply::Int(len as i64))
@@ -293,7 +307,12 @@ impl Search {
     fn parse(command: &Command<'_>) -> Result<Search, Error> {
         const RANK: &str = "ERR RANK can't be zero: use 1 to start from the first match, 2 from \
                             the second ... or use negative to start from the end of the list";
-        let mut found = Search { from: End::Left, skipped: 0, count: None, compared: usize::MAX };
+        let mut found = Search {
+            from: End::Left,
+            skipped: 0,
+            count: None,
+            compared: usize::MAX,
+        };
         let mut words = command.args(3);
         while let Some(word) = words.next() {
             let argument = words.next().ok_or(SYNTAX)?;
@@ -392,7 +411,10 @@ mod tests {
             let mut list = List::default();
             "abacada".bytes().for_each(|b| list.push(End::Right, &[b]));
             assert_eq!(list.remove(b"a", from, most), removed);
-            assert_eq!(list.iter().flatten().copied().collect::<Vec<u8>>(), left.as_bytes());
+            assert_eq!(
+                list.iter().flatten().copied().collect::<Vec<u8>>(),
+                left.as_bytes()
+            );
             assert_eq!(list.remove(b"x", from, most), 0);
         }
     }

@@ -26,8 +26,12 @@ pub(super) struct LongDouble {
 }
 
 impl LongDouble {
-    pub(super) const ZERO: LongDouble =
-        LongDouble { negative: false, mantissa: 0, exponent: 0, infinite: false };
+    pub(super) const ZERO: LongDouble = LongDouble {
+        negative: false,
+        mantissa: 0,
+        exponent: 0,
+        infinite: false,
+    };
 
     /// Reads a decimal or hexadecimal number, or an infinity. `None` if it is none, or too great
     /// or too small.
@@ -42,7 +46,10 @@ impl LongDouble {
         };
         let number = match rest {
             w if w.eq_ignore_ascii_case(b"inf") || w.eq_ignore_ascii_case(b"infinity") => {
-                LongDouble { infinite: true, ..LongDouble::ZERO }
+                LongDouble {
+                    infinite: true,
+                    ..LongDouble::ZERO
+                }
             }
             [b'0', b'x' | b'X', rest @ ..] => parse_hexadecimal(rest)?,
             rest => parse_decimal(rest)?,
@@ -76,8 +83,10 @@ impl LongDouble {
             _ => (self, other),
         };
         const GUARD: u32 = 62;
-        let (shifted, lost) =
-            shift_right(u128::from(small.mantissa) << GUARD, great.exponent - small.exponent);
+        let (shifted, lost) = shift_right(
+            u128::from(small.mantissa) << GUARD,
+            great.exponent - small.exponent,
+        );
         let wide = u128::from(great.mantissa) << GUARD;
         let sum = match great.negative == small.negative {
             true => wide + shifted,
@@ -109,14 +118,23 @@ impl fmt::Display for LongDouble {
         let text = if self.infinite {
             "inf".to_owned()
         } else if self.exponent >= 0 {
-            Big::from(self.mantissa).shifted(self.exponent as usize).into_decimal()
+            Big::from(self.mantissa)
+                .shifted(self.exponent as usize)
+                .into_decimal()
         } else {
             let (integer, fraction) = self.decimal_parts();
             let fraction = format!("{fraction:017}");
             let number = format!("{integer}.{fraction}");
-            number.trim_end_matches('0').trim_end_matches('.').to_owned()
+            number
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned()
         };
-        let sign = if self.negative && text != "0" { "-" } else { "" };
+        let sign = if self.negative && text != "0" {
+            "-"
+        } else {
+            ""
+        };
         write!(f, "{sign}{text}")
     }
 }
@@ -174,7 +192,11 @@ fn round(value: u128, exponent: i64, more: bool) -> Option<LongDouble> {
         }
     };
     let fits = exponent + 64 <= MAX_EXPONENT && exponent + 64 >= MIN_EXPONENT;
-    fits.then_some(LongDouble { mantissa, exponent, ..LongDouble::ZERO })
+    fits.then_some(LongDouble {
+        mantissa,
+        exponent,
+        ..LongDouble::ZERO
+    })
 }
 
 /// The text of a number without sign or prefix.
@@ -201,7 +223,11 @@ impl<'a> Digits<'a> {
             [e, rest @ ..] if e.eq_ignore_ascii_case(&mark) => parse_exponent(rest)?,
             _ => return None,
         };
-        Some(Digits { integer, fraction, exponent })
+        Some(Digits {
+            integer,
+            fraction,
+            exponent,
+        })
     }
 
     fn iter(&self) -> impl Iterator<Item = u8> {
@@ -254,7 +280,11 @@ fn parse_decimal(text: &[u8]) -> Option<LongDouble> {
         return None;
     }
     let mut denominator = Big::from(1);
-    let scaled = if exponent < 0 { &mut denominator } else { &mut numerator };
+    let scaled = if exponent < 0 {
+        &mut denominator
+    } else {
+        &mut numerator
+    };
     for _ in 0..exponent.abs() {
         scaled.multiply_add(10, 0);
     }
@@ -279,7 +309,11 @@ fn divide(mut numerator: Big, mut denominator: Big) -> Option<LongDouble> {
         quotient = quotient << 1 | u128::from(fits);
         numerator.multiply_add(2, 0);
     }
-    round(quotient, difference - (QUOTIENT_BITS - 1), numerator.bits() > 0)
+    round(
+        quotient,
+        difference - (QUOTIENT_BITS - 1),
+        numerator.bits() > 0,
+    )
 }
 
 /// A natural number of any size: 32 bits a word, the lowest first, no zero words at the end.
@@ -396,7 +430,11 @@ mod tests {
             ("18446744073709551615", "1", "18446744073709551616"),
             ("18446744073709551617", "0", "18446744073709551616"),
         ] {
-            assert_eq!(sum(first, second).as_deref(), Some(expected), "{first} {second}");
+            assert_eq!(
+                sum(first, second).as_deref(),
+                Some(expected),
+                "{first} {second}"
+            );
         }
     }
 

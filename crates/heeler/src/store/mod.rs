@@ -123,6 +123,9 @@ impl Store {
         }
         match command.keys() {
             Ok(keys) if keys.is_empty() => View::of_none(self, now),
+            Ok(keys) if keys.len() == 1 => {
+                View::of_key(self, now, command.arg(keys.iter().next().unwrap_or(1)))
+            }
             Ok(keys) => {
                 let hashes = keys.iter().map(|i| self.hashing.hash(command.arg(i)));
                 View::of_hashes(self, now, hashes)

@@ -3,37 +3,7 @@
 use std::ops::Range;
 
 use super::errors::{Error, NOT_AN_INTEGER};
-
-/// A 64-bit integer in its only accepted form: no blanks, no plus sign, no leading zeros, no `-0`.
-#[inline]
-pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let first = *digits.first()?;
-    if digits.len() > 19 || !first.is_ascii_digit() {
-        return None;
-    }
-    if first == b'0' {
-        return (digits.len() == 1 && !negative).then_some(0);
-    }
-    let mut value: u64 = 0;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        // Nineteen digits fit 64 bits.
-        value = value * 10 + u64::from(digit);
-    }
-    match (negative, i64::try_from(value)) {
-        (false, Ok(value)) => Some(value),
-        (true, Ok(value)) => Some(-value),
-        (true, Err(_)) => (value == 1 << 63).then_some(i64::MIN),
-        (false, Err(_)) => None,
-    }
-}
+pub(super) use crate::command::number::integer;
 
 /// An argument that must be an integer.
 pub(super) fn integer_argument(bytes: &[u8]) -> Result<i64, Error> {

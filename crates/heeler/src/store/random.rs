@@ -75,7 +75,10 @@ impl Chosen {
     /// Reads the count and the option that asks for values or scores too.
     pub(super) fn parse(command: &Command<'_>, option: &[u8]) -> Result<Chosen, Error> {
         if command.len() == 2 {
-            return Ok(Chosen { count: None, with_values: false });
+            return Ok(Chosen {
+                count: None,
+                with_values: false,
+            });
         }
         let count = symmetric(command.arg(2))?;
         let with_values = match command.len() {
@@ -86,12 +89,19 @@ impl Chosen {
         if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
             return Err("ERR value is out of range".into());
         }
-        Ok(Chosen { count: Some(count), with_values })
+        Ok(Chosen {
+            count: Some(count),
+            with_values,
+        })
     }
 
     /// The reply if the key is absent.
     pub(super) fn none(self) -> Reply {
-        if self.count.is_some() { Reply::Array(Vec::new()) } else { Reply::Null }
+        if self.count.is_some() {
+            Reply::Array(Vec::new())
+        } else {
+            Reply::Null
+        }
     }
 
     /// The reply for a collection of `len` pairs.
@@ -139,6 +149,10 @@ mod tests {
         assert_eq!(random.indices(-50, 3).unwrap().len(), 50);
         assert_eq!(random.indices(-50, 0).unwrap().len(), 0);
         assert!(random.indices(i64::MIN, 3).is_err());
-        assert!(random.indices(-(limits::RANDOM_ELEMENTS as i64) - 1, 3).is_err());
+        assert!(
+            random
+                .indices(-(limits::RANDOM_ELEMENTS as i64) - 1, 3)
+                .is_err()
+        );
     }
 }

@@ -54,7 +54,10 @@ struct Child {
 
 impl Default for Ranking {
     fn default() -> Ranking {
-        Ranking { len: 0, root: Node::Leaf(Vec::new()) }
+        Ranking {
+            len: 0,
+            root: Node::Leaf(Vec::new()),
+        }
     }
 }
 
@@ -104,7 +107,9 @@ impl Ranking {
             if children.len() > 1 {
                 return;
             }
-            self.root = children.pop().map_or(Node::Leaf(Vec::new()), |child| child.node);
+            self.root = children
+                .pop()
+                .map_or(Node::Leaf(Vec::new()), |child| child.node);
         }
     }
 
@@ -259,7 +264,11 @@ fn insert_in_leaf(elements: &mut Vec<Scored>, new: Scored) -> Option<Child> {
     } else {
         elements.insert(at, new);
     }
-    Some(Child { low: right[0].clone(), len: right.len(), node: Node::Leaf(right) })
+    Some(Child {
+        low: right[0].clone(),
+        len: right.len(),
+        node: Node::Leaf(right),
+    })
 }
 
 /// Splits a node that has one child too many since one was added at this place.
@@ -270,12 +279,20 @@ fn split_inner(children: &mut Vec<Child>, added: usize) -> Option<Child> {
     let middle = if added == FAN { FAN } else { FAN / 2 };
     let right = children.split_off(middle);
     let len = right.iter().map(|child| child.len).sum();
-    Some(Child { low: right[0].low.clone(), len, node: Node::Inner(right) })
+    Some(Child {
+        low: right[0].low.clone(),
+        len,
+        node: Node::Inner(right),
+    })
 }
 
 /// Merges a child that has become small with a neighbour, if both together are not too large.
 fn mend(children: &mut Vec<Child>, at: usize) {
-    let most = if matches!(children[at].node, Node::Leaf(_)) { LEAF } else { FAN };
+    let most = if matches!(children[at].node, Node::Leaf(_)) {
+        LEAF
+    } else {
+        FAN
+    };
     if children[at].len == 0 && children.len() > 1 {
         children.remove(at);
         return;
@@ -324,7 +341,10 @@ mod tests {
             let mut all = Vec::new();
             check_node(&self.root, None, None, true, &mut all);
             assert_eq!(all.len(), self.len);
-            assert!(all.windows(2).all(|w| w[0].order(w[1].score, &w[1].member).is_lt()));
+            assert!(
+                all.windows(2)
+                    .all(|w| w[0].order(w[1].score, &w[1].member).is_lt())
+            );
             all
         }
     }
@@ -365,7 +385,10 @@ mod tests {
 
     fn scored(score: i32, member: u16) -> Scored {
         let member = Element::from_slice(format!("{member:05}").as_bytes());
-        Scored { score: f64::from(score), member }
+        Scored {
+            score: f64::from(score),
+            member,
+        }
     }
 
     fn assert_same(ranking: &Ranking, model: &[Scored]) {
@@ -433,7 +456,11 @@ mod tests {
                 let start = start % (model.len() + 1);
                 let range = start..(start + len).min(model.len());
                 assert!(ranking.ascending(range.clone()).eq(&model[range.clone()]));
-                assert!(ranking.descending(range.clone()).eq(model[range].iter().rev()));
+                assert!(
+                    ranking
+                        .descending(range.clone())
+                        .eq(model[range].iter().rev())
+                );
             }
             Step::Count(score) => {
                 let holds = |e: &Scored| e.score < f64::from(score);
@@ -481,7 +508,10 @@ mod tests {
                     }
                 }
                 model.retain(|e| {
-                    seen[std::str::from_utf8(&e.member).unwrap().parse::<usize>().unwrap()]
+                    seen[std::str::from_utf8(&e.member)
+                        .unwrap()
+                        .parse::<usize>()
+                        .unwrap()]
                 });
                 assert_same(&ranking, &model);
             }
@@ -503,8 +533,14 @@ mod tests {
     #[test]
     fn zeros_of_both_signs_are_the_same_score() {
         let mut ranking = Ranking::default();
-        ranking.insert(Scored { score: -0.0, member: Element::from_slice(b"b") });
-        ranking.insert(Scored { score: 0.0, member: Element::from_slice(b"a") });
+        ranking.insert(Scored {
+            score: -0.0,
+            member: Element::from_slice(b"b"),
+        });
+        ranking.insert(Scored {
+            score: 0.0,
+            member: Element::from_slice(b"a"),
+        });
         assert_eq!(ranking.rank(0.0, b"b"), 1);
         assert!(ranking.remove(0.0, b"b"));
     }

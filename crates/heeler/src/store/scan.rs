@@ -31,7 +31,12 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let cursor = Cursor::parse(command.arg(1))?;
     let options = Options::parse(command)?;
-    let mut walk = Walk { now: view.now(), left: options.count, options, found: Vec::new() };
+    let mut walk = Walk {
+        now: view.now(),
+        left: options.count,
+        options,
+        found: Vec::new(),
+    };
     let next = walk.run(view, cursor);
     let mut digits = itoa::Buffer::new();
     let next = Reply::bulk(digits.format(next.map_or(0, Cursor::encode)));
@@ -127,7 +132,11 @@ pub(super) fn cursor_number(text: &[u8]) -> Result<u64, Error> {
     }
     let number = std::str::from_utf8(digits).ok();
     let number: u64 = number.and_then(|d| d.parse().ok()).ok_or(INVALID)?;
-    Ok(if negative { number.wrapping_neg() } else { number })
+    Ok(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 struct Options<'a> {
@@ -155,7 +164,11 @@ impl<'a> Options<'a> {
                 _ => return Err(SYNTAX.into()),
             }
         }
-        Ok(Options { count: usize::try_from(count).unwrap_or(usize::MAX), pattern, kind })
+        Ok(Options {
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+            pattern,
+            kind,
+        })
     }
 
     fn accept(&self, entry: &Entry) -> bool {
@@ -181,7 +194,11 @@ impl Walk<'_> {
             if next.is_some() {
                 return next;
             }
-            at = Cursor { shard: at.shard + 1, layout: 0, bucket: 0 };
+            at = Cursor {
+                shard: at.shard + 1,
+                layout: 0,
+                bucket: 0,
+            };
             if self.left == 0 && at.shard < limits::SHARDS {
                 return Some(at);
             }
@@ -199,7 +216,11 @@ impl Walk<'_> {
         for bucket in first..shard.buckets() {
             if self.left == 0 && !moved {
                 let layout = shard.layout();
-                return Some(Cursor { bucket, layout, ..at });
+                return Some(Cursor {
+                    bucket,
+                    layout,
+                    ..at
+                });
             }
             if let Some(entry) = shard.bucket(bucket) {
                 self.left = self.left.saturating_sub(1);
@@ -218,11 +239,18 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_number() {
-        for cursor in
-            [(0, 0, 0), (1, 0, 0), (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7), (0, 5, 1)]
-        {
+        for cursor in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
+            (0, 5, 1),
+        ] {
             let (shard, layout, bucket) = cursor;
-            let cursor = Cursor { shard, layout, bucket };
+            let cursor = Cursor {
+                shard,
+                layout,
+                bucket,
+            };
             assert_eq!(Cursor::decode(cursor.encode()), cursor);
         }
     }

@@ -35,7 +35,10 @@ struct ScoreBound {
 impl ScoreRange {
     /// Reads `1.5`, `(1.5` or `-inf`.
     pub(super) fn parse(min: &[u8], max: &[u8]) -> Result<ScoreRange, Error> {
-        Ok(ScoreRange { min: ScoreBound::parse(min)?, max: ScoreBound::parse(max)? })
+        Ok(ScoreRange {
+            min: ScoreBound::parse(min)?,
+            max: ScoreBound::parse(max)?,
+        })
     }
 
     /// The ranks of the elements inside.
@@ -90,7 +93,10 @@ enum MemberBound<'a> {
 impl<'a> MemberRange<'a> {
     /// Reads `[a`, `(a`, `-` or `+`.
     pub(super) fn parse(min: &'a [u8], max: &'a [u8]) -> Result<MemberRange<'a>, Error> {
-        Ok(MemberRange { min: MemberBound::parse(min)?, max: MemberBound::parse(max)? })
+        Ok(MemberRange {
+            min: MemberBound::parse(min)?,
+            max: MemberBound::parse(max)?,
+        })
     }
 
     /// The ranks of the elements inside.
@@ -149,7 +155,10 @@ fn number(text: &[u8]) -> Option<f64> {
 
 /// `1f.8p-3` without `0x`: the digits times a power of two.
 fn hexadecimal(text: &[u8]) -> Option<f64> {
-    let end = text.iter().position(|b| matches!(b, b'p' | b'P')).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|b| matches!(b, b'p' | b'P'))
+        .unwrap_or(text.len());
     let mut exponent = match &text[end..] {
         [] => 0,
         [_, exponent @ ..] => binary_exponent(exponent)?,
@@ -175,12 +184,17 @@ fn hexadecimal(text: &[u8]) -> Option<f64> {
 }
 
 fn binary_exponent(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
+    let digits = text
+        .strip_prefix(b"+")
+        .or(text.strip_prefix(b"-"))
+        .unwrap_or(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     const FAR: i64 = 1 << 40;
-    let value = digits.iter().fold(0i64, |n, d| (n * 10 + i64::from(d - b'0')).min(FAR));
+    let value = digits
+        .iter()
+        .fold(0i64, |n, d| (n * 10 + i64::from(d - b'0')).min(FAR));
     Some(if text[0] == b'-' { -value } else { value })
 }
 
@@ -196,7 +210,10 @@ fn scale(mut number: f64, exponent: i64) -> f64 {
 }
 
 fn is_infinity(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
+    let text = text
+        .strip_prefix(b"+")
+        .or(text.strip_prefix(b"-"))
+        .unwrap_or(text);
     matches!(text.first(), Some(b'i' | b'I'))
 }
 
@@ -207,7 +224,10 @@ fn is_zero(text: &[u8]) -> bool {
         true => matches!(b, b'p' | b'P'),
         false => matches!(b, b'e' | b'E'),
     });
-    mantissa.take(1).flatten().all(|b| matches!(b, b'0' | b'.' | b'+' | b'-' | b'x' | b'X'))
+    mantissa
+        .take(1)
+        .flatten()
+        .all(|b| matches!(b, b'0' | b'.' | b'+' | b'-' | b'x' | b'X'))
 }
 
 #[cfg(test)]
@@ -227,7 +247,10 @@ mod tests {
             ("-0X1.8p1", Some(-3.0)),
             ("0x.8", Some(0.5)),
             ("0x1p-1074", Some(5e-324)),
-            ("0x123456789abcdef01234", Some(f64::from_bits(0x44b2_3456_789a_bcdf))),
+            (
+                "0x123456789abcdef01234",
+                Some(f64::from_bits(0x44b2_3456_789a_bcdf)),
+            ),
             ("0x1.00000000000008000000001", Some(1.000_000_000_000_000_2)),
             ("0e-999", Some(0.0)),
             ("0x0p-9999", Some(0.0)),

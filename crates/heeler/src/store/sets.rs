@@ -27,7 +27,10 @@ pub(super) struct Set {
 
 impl Default for Set {
     fn default() -> Set {
-        Set { members: IndexSet::default(), is_intset: true }
+        Set {
+            members: IndexSet::default(),
+            is_intset: true,
+        }
     }
 }
 
@@ -50,7 +53,11 @@ impl Set {
 
     /// Redis's name for how it is kept.
     pub(super) fn encoding(&self) -> &'static str {
-        if self.is_intset { "intset" } else { "hashtable" }
+        if self.is_intset {
+            "intset"
+        } else {
+            "hashtable"
+        }
     }
 
     /// Adds a member; whether it was none before.
@@ -76,7 +83,9 @@ impl Set {
         if self.members.is_empty() {
             return None;
         }
-        let popped = self.members.swap_remove_index(random.below(self.members.len()));
+        let popped = self
+            .members
+            .swap_remove_index(random.below(self.members.len()));
         self.shrink();
         popped
     }
@@ -143,7 +152,12 @@ pub(super) fn smismember(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
 pub(super) fn smembers(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&Set> = slot.read_collection()?;
-    Ok(Reply::Set(set.into_iter().flat_map(Set::iter).map(Reply::bulk).collect()))
+    Ok(Reply::Set(
+        set.into_iter()
+            .flat_map(Set::iter)
+            .map(Reply::bulk)
+            .collect(),
+    ))
 }
 
 pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -155,14 +169,22 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut random = Random::new(view);
     let mut slot = view.slot(command.arg(1));
     let Some(set) = slot.collection::<Set>()? else {
-        return Ok(if count.is_some() { Reply::Set(Vec::new()) } else { Reply::Null });
+        return Ok(if count.is_some() {
+            Reply::Set(Vec::new())
+        } else {
+            Reply::Null
+        });
     };
     let Some(count) = count else {
         let popped = set.pop(&mut random).map_or(Reply::Null, Reply::bulk);
         slot.collection_changed();
         return Ok(popped);
     };
-    let popped = pop_many(set, usize::try_from(count).unwrap_or(usize::MAX), &mut random);
+    let popped = pop_many(
+        set,
+        usize::try_from(count).unwrap_or(usize::MAX),
+        &mut random,
+    );
     if !popped.is_empty() {
         slot.collection_changed();
     }
@@ -171,9 +193,16 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 fn pop_many(set: &mut Set, count: usize, random: &mut Random) -> Vec<Reply> {
     if count >= set.len() {
-        return std::mem::take(set).members.into_iter().map(Reply::bulk).collect();
+        return std::mem::take(set)
+            .members
+            .into_iter()
+            .map(Reply::bulk)
+            .collect();
     }
-    let popped: Vec<Reply> = (0..count).filter_map(|_| set.pop(random)).map(Reply::bulk).collect();
+    let popped: Vec<Reply> = (0..count)
+        .filter_map(|_| set.pop(random))
+        .map(Reply::bulk)
+        .collect();
     // Redis's own measure of when it moves what is left instead of what is popped.
     if count > 0 && set.len().saturating_mul(5) <= count {
         set.renew_encoding();
@@ -191,7 +220,11 @@ pub(super) fn srandmember(view: &mut View<'_>, command: &Command<'_>) -> Outcome
     let mut slot = view.slot(command.arg(1));
     let set: Option<&Set> = slot.read_collection()?;
     let Some(set) = set else {
-        return Ok(if count.is_some() { Reply::Array(Vec::new()) } else { Reply::Null });
+        return Ok(if count.is_some() {
+            Reply::Array(Vec::new())
+        } else {
+            Reply::Null
+        });
     };
     let member = |i| set.members.get_index(i).map_or(Reply::Null, Reply::bulk);
     let Some(count) = count else {
@@ -398,9 +431,17 @@ mod tests {
             (&["abc", "abc"], "abc", "abc", ""),
             (&["absent"], "", "", ""),
         ] {
-            assert_eq!(sorted(operands(sets).intersection()).concat(), intersection, "{sets:?}");
+            assert_eq!(
+                sorted(operands(sets).intersection()).concat(),
+                intersection,
+                "{sets:?}"
+            );
             assert_eq!(sorted(operands(sets).union()).concat(), union, "{sets:?}");
-            assert_eq!(sorted(operands(sets).difference()).concat(), difference, "{sets:?}");
+            assert_eq!(
+                sorted(operands(sets).difference()).concat(),
+                difference,
+                "{sets:?}"
+            );
         }
     }
 

@@ -24,7 +24,10 @@ pub(super) struct Hashing {
 
 impl Hashing {
     pub(super) fn new(seed: u64) -> Hashing {
-        Hashing { seed, shared: SharedSeed::from_u64(seed.rotate_left(32)) }
+        Hashing {
+            seed,
+            shared: SharedSeed::from_u64(seed.rotate_left(32)),
+        }
     }
 
     #[inline]
@@ -121,7 +124,9 @@ impl Shard {
         }
         self.deadlines.change(hash, None, entry.deadline());
         self.watches.changed(entry.key());
-        let inserted = self.table.insert_unique(hash, entry, |e| hashing.hash(e.key()));
+        let inserted = self
+            .table
+            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
         inserted.bucket_index()
     }
 

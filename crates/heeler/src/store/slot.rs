@@ -29,7 +29,14 @@ impl<'s, 'k> Slot<'s, 'k> {
         now: u64,
     ) -> Slot<'s, 'k> {
         let place = shard.find(hashing, hash, key, now);
-        Slot { shard, hashing, key, hash, now, place }
+        Slot {
+            shard,
+            hashing,
+            key,
+            hash,
+            now,
+            place,
+        }
     }
 
     /// Whether the key is there.
@@ -145,7 +152,8 @@ impl<'s, 'k> Slot<'s, 'k> {
         };
         let old = entry.deadline();
         change(entry);
-        self.shard.deadline_changed(self.hashing, self.hash, old, deadline);
+        self.shard
+            .deadline_changed(self.hashing, self.hash, old, deadline);
         self.shard.changed(place);
     }
 
@@ -157,7 +165,8 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// Sets or clears the deadline of a key that is there.
     pub(super) fn set_deadline(&mut self, deadline: Option<u64>) {
         if let Some(place) = self.place {
-            self.shard.set_deadline(self.hashing, self.hash, place, deadline);
+            self.shard
+                .set_deadline(self.hashing, self.hash, place, deadline);
         }
     }
 
@@ -169,7 +178,11 @@ impl<'s, 'k> Slot<'s, 'k> {
 
     /// Watches the key for changes.
     pub(super) fn watch(self) -> Watched {
-        Watched { key: self.key.into(), hash: self.hash, version: self.shard.watches.add(self.key) }
+        Watched {
+            key: self.key.into(),
+            hash: self.hash,
+            version: self.shard.watches.add(self.key),
+        }
     }
 
     /// The time of the command, in milliseconds since 1970.

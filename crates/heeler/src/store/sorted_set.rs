@@ -21,7 +21,11 @@ pub(super) struct SortedSet {
 
 impl Default for SortedSet {
     fn default() -> SortedSet {
-        SortedSet { scores: IndexMap::default(), ranking: Ranking::default(), is_listpack: true }
+        SortedSet {
+            scores: IndexMap::default(),
+            ranking: Ranking::default(),
+            is_listpack: true,
+        }
     }
 }
 
@@ -33,7 +37,11 @@ impl SortedSet {
 
     /// Redis's name for how it is kept.
     pub(super) fn encoding(&self) -> &'static str {
-        if self.is_listpack { "listpack" } else { "skiplist" }
+        if self.is_listpack {
+            "listpack"
+        } else {
+            "skiplist"
+        }
     }
 
     /// Whether Redis would keep it in a listpack.
@@ -54,13 +62,16 @@ impl SortedSet {
 
     /// Number of elements before a member.
     pub(super) fn rank(&self, member: &[u8]) -> Option<usize> {
-        self.score(member).map(|score| self.ranking.rank(score, member))
+        self.score(member)
+            .map(|score| self.ranking.rank(score, member))
     }
 
     /// A member by its place in the table, which changes when members are removed: see
     /// [`Scan`](super::collection_scan::Scan).
     pub(super) fn at_index(&self, index: usize) -> Option<(&[u8], f64)> {
-        self.scores.get_index(index).map(|(member, score)| (member.as_slice(), *score))
+        self.scores
+            .get_index(index)
+            .map(|(member, score)| (member.as_slice(), *score))
     }
 
     /// Sets a member's score, which is not NaN; whether the member is new.
@@ -82,7 +93,10 @@ impl SortedSet {
                 self.scores.insert(Element::from_slice(member), score);
             }
         }
-        self.ranking.insert(Scored { score, member: Element::from_slice(member) });
+        self.ranking.insert(Scored {
+            score,
+            member: Element::from_slice(member),
+        });
         old.is_none()
     }
 

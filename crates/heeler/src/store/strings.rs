@@ -278,7 +278,9 @@ pub(super) fn getrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let mut buffer = itoa::Buffer::new();
     let bytes = text.bytes(&mut buffer);
-    Ok(Reply::bulk(&bytes[numbers::text_range(first, last, bytes.len())]))
+    Ok(Reply::bulk(
+        &bytes[numbers::text_range(first, last, bytes.len())],
+    ))
 }
 
 pub(super) fn strlen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

@@ -155,21 +155,34 @@ fn watches_see_flushes_renames_and_copies() {
         let absent = [store.watch(b"absent", 0)];
         run(&store, 0, "FLUSHALL");
         assert!(store.transaction(0, &absent, &[]).is_some());
-        watched.into_iter().chain(absent).for_each(|w| store.unwatch(w));
+        watched
+            .into_iter()
+            .chain(absent)
+            .for_each(|w| store.unwatch(w));
     }
 }
 
 #[test]
 fn a_transaction_may_be_about_the_whole_keyspace() {
     let store = Store::new(1);
-    let commands =
-        ["MSET a 1 b 2", "DBSIZE", "KEYS a", "RANDOMKEY", "FLUSHALL", "RANDOMKEY", "SCAN 0"];
+    let commands = [
+        "MSET a 1 b 2",
+        "DBSIZE",
+        "KEYS a",
+        "RANDOMKEY",
+        "FLUSHALL",
+        "RANDOMKEY",
+        "SCAN 0",
+    ];
     let replies = store.transaction(0, &[], &commands.map(line)).unwrap();
     assert_eq!(replies[..2], [Reply::OK, Reply::Int(2)]);
     assert_eq!(replies[2], Reply::Array(vec![bulk("a")]));
     assert!([bulk("a"), bulk("b")].contains(&replies[3]));
     assert_eq!(replies[4..6], [Reply::OK, Reply::Null]);
-    assert_eq!(replies[6], Reply::Array(vec![bulk("0"), Reply::Array(vec![])]));
+    assert_eq!(
+        replies[6],
+        Reply::Array(vec![bulk("0"), Reply::Array(vec![])])
+    );
 }
 
 #[test]
@@ -206,7 +219,10 @@ fn every_key_is_as_likely_as_any_other_to_be_random() {
         *counts.entry(key.to_vec()).or_insert(0) += 1;
     }
     assert_eq!(counts.len(), 8);
-    assert!(counts.values().all(|n| (850..1_150).contains(n)), "{counts:?}");
+    assert!(
+        counts.values().all(|n| (850..1_150).contains(n)),
+        "{counts:?}"
+    );
 }
 
 #[test]
@@ -269,7 +285,8 @@ struct Model(BTreeMap<String, (String, Option<u64>)>);
 
 impl Model {
     fn run(&mut self, now: u64, step: &Step) -> Reply {
-        self.0.retain(|_, (_, deadline)| deadline.is_none_or(|d| now <= d));
+        self.0
+            .retain(|_, (_, deadline)| deadline.is_none_or(|d| now <= d));
         match step {
             Step::Set(key, value, life) => {
                 let deadline = life.map(|life| now + life);
@@ -338,7 +355,8 @@ impl Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = || "[a-h]{1,2}";
-    let value = || prop_oneof!["[0-9]{1,3}", "[a-z]{0,60}", "[a-z]{3000}"];
+    let long = || (2_000..3_000usize).prop_map(|len| "v".repeat(len));
+    let value = || prop_oneof!["[0-9]{1,3}", "[a-z]{0,60}", long()];
     let life = || 1..100u64;
     prop_oneof![
         (key(), value(), proptest::option::of(life())).prop_map(|(k, v, l)| Step::Set(k, v, l)),

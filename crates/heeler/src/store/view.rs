@@ -35,7 +35,12 @@ enum Held<'s> {
 
 impl<'s> View<'s> {
     fn new(store: &'s Store, now: u64, held: Held<'s>) -> View<'s> {
-        View { store, now, held, cleared: Vec::new() }
+        View {
+            store,
+            now,
+            held,
+            cleared: Vec::new(),
+        }
     }
 
     /// Nothing locked.
@@ -96,9 +101,20 @@ impl<'s> View<'s> {
             Held::One(hash, _) => *hash,
             _ => hashing.hash(key),
         };
+        debug_assert_eq!(
+            hash,
+            hashing.hash(key),
+            "a command has the keys that the table says"
+        );
         let now = self.now;
         let shard = self.held_shard(shard_of(hash));
-        Slot::new(shard.expect("a command locks its keys"), hashing, key, hash, now)
+        Slot::new(
+            shard.expect("a command locks its keys"),
+            hashing,
+            key,
+            hash,
+            now,
+        )
     }
 
     /// What is under one of the command's keys that has been looked up with [`slot`](View::slot)

@@ -28,7 +28,10 @@ impl Watches {
             watch.holders += 1;
             return watch.version;
         }
-        let watch = Watch { version: 0, holders: 1 };
+        let watch = Watch {
+            version: 0,
+            holders: 1,
+        };
         self.0.insert(key.into(), watch);
         0
     }

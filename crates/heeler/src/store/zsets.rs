@@ -13,8 +13,7 @@ use super::ranking::{Ranking, Scored};
 use super::scores::{MemberRange, ScoreRange, score};
 use super::sorted_set::SortedSet;
 use super::view::View;
-use crate::command::{Command, Reply};
-use crate::wire::resp;
+use crate::command::{Command, Reply, number};
 
 pub(super) fn zadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let options = AddOptions::parse(command, false)?;
@@ -41,7 +40,11 @@ struct AddOptions {
 
 impl AddOptions {
     fn parse(command: &Command<'_>, incr: bool) -> Result<AddOptions, Error> {
-        let mut found = AddOptions { incr, first: 2, ..AddOptions::default() };
+        let mut found = AddOptions {
+            incr,
+            first: 2,
+            ..AddOptions::default()
+        };
         for word in command.args(2) {
             match word {
                 w if w.eq_ignore_ascii_case(b"nx") => found.nx = true,
@@ -99,7 +102,11 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
     }
     let mut slot = view.slot(command.arg(1));
     if options.xx && slot.collection::<SortedSet>()?.is_none() {
-        return Ok(if options.incr { Reply::Null } else { Reply::Int(0) });
+        return Ok(if options.incr {
+            Reply::Null
+        } else {
+            Reply::Int(0)
+        });
     }
     let set: &mut SortedSet = slot.collection_or_new()?;
     let (mut added, mut updated, mut last) = (0, 0, None);
@@ -152,7 +159,9 @@ pub(super) fn zmscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
     let score = |member| set.and_then(|set| set.score(member));
-    let scores = command.args(2).map(|m| score(m).map_or(Reply::Null, Reply::Double));
+    let scores = command
+        .args(2)
+        .map(|m| score(m).map_or(Reply::Null, Reply::Double));
     Ok(Reply::Array(scores.collect()))
 }
 
@@ -229,23 +238,43 @@ pub(super) fn zrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn zrevrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    range(view, command, Selection::parse(command, 1, Some(By::Rank), Some(true))?)
+    range(
+        view,
+        command,
+        Selection::parse(command, 1, Some(By::Rank), Some(true))?,
+    )
 }
 
 pub(super) fn zrangebyscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    range(view, command, Selection::parse(command, 1, Some(By::Score), Some(false))?)
+    range(
+        view,
+        command,
+        Selection::parse(command, 1, Some(By::Score), Some(false))?,
+    )
 }
 
 pub(super) fn zrevrangebyscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    range(view, command, Selection::parse(command, 1, Some(By::Score), Some(true))?)
+    range(
+        view,
+        command,
+        Selection::parse(command, 1, Some(By::Score), Some(true))?,
+    )
 }
 
 pub(super) fn zrangebylex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    range(view, command, Selection::parse(command, 1, Some(By::Member), Some(false))?)
+    range(
+        view,
+        command,
+        Selection::parse(command, 1, Some(By::Member), Some(false))?,
+    )
 }
 
 pub(super) fn zrevrangebylex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    range(view, command, Selection::parse(command, 1, Some(By::Member), Some(true))?)
+    range(
+        view,
+        command,
+        Selection::parse(command, 1, Some(By::Member), Some(true))?,
+    )
 }
 
 fn range(view: &mut View<'_>, command: &Command<'_>, selection: Selection<'_>) -> Outcome {
@@ -313,7 +342,12 @@ impl<'a> Selection<'a> {
         if reversed && by != By::Rank {
             std::mem::swap(&mut min, &mut max);
         }
-        Ok(Selection { bounds: Bounds::parse(by, min, max)?, reversed, limit, with_scores })
+        Ok(Selection {
+            bounds: Bounds::parse(by, min, max)?,
+            reversed,
+            limit,
+            with_scores,
+        })
     }
 
     /// The ranks asked for.
@@ -329,7 +363,9 @@ impl<'a> Selection<'a> {
             Bounds::Rank(..) => return self.bounds.ranks(ranking),
             _ => self.bounds.ranks(ranking),
         };
-        let skipped = usize::try_from(offset).unwrap_or(usize::MAX).min(ranks.len());
+        let skipped = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(ranks.len());
         let left = ranks.len() - skipped;
         let taken = usize::try_from(count).unwrap_or(usize::MAX).min(left);
         if self.reversed {
@@ -362,9 +398,11 @@ impl<'a> Selection<'a> {
 
 fn check_combination(by: By, limit: i64, with_scores: bool) -> Result<(), Error> {
     if limit != -1 && by == By::Rank {
-        return Err("ERR syntax error, LIMIT is only supported in combination with either \
+        return Err(
+            "ERR syntax error, LIMIT is only supported in combination with either \
                     BYSCORE or BYLEX"
-            .into());
+                .into(),
+        );
     }
     if with_scores && by == By::Member {
         return Err("ERR syntax error, WITHSCORES not supported in combination with BYLEX".into());
@@ -394,8 +432,12 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, rank: impl Fn(&SortedSet) -> 
     let Some(set) = slot.collection::<SortedSet>()? else {
         return Ok(Reply::Array(Vec::new()));
     };
-    let wanted = usize::try_from(count.unwrap_or(1)).unwrap_or(usize::MAX).min(set.len());
-    let popped: Vec<Scored> = (0..wanted).filter_map(|_| set.remove_at(rank(set))).collect();
+    let wanted = usize::try_from(count.unwrap_or(1))
+        .unwrap_or(usize::MAX)
+        .min(set.len());
+    let popped: Vec<Scored> = (0..wanted)
+        .filter_map(|_| set.remove_at(rank(set)))
+        .collect();
     if !popped.is_empty() {
         slot.collection_changed();
     }
@@ -456,7 +498,10 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
     for i in scan.places() {
         if let Some((member, score)) = set.at_index(i) {
-            scan.visit(member, Some(score_text(score, set.is_listpack()).as_bytes()));
+            scan.visit(
+                member,
+                Some(score_text(score, set.is_listpack()).as_bytes()),
+            );
         }
     }
     scan.reply()
@@ -468,7 +513,7 @@ fn score_text(score: f64, in_listpack: bool) -> String {
     if in_listpack && score.abs() <= GREATEST && score.trunc() == score {
         return (score as i64).to_string();
     }
-    resp::double(score)
+    number::double(score)
 }
 
 #[cfg(test)]
@@ -495,8 +540,17 @@ mod tests {
             (rank, (0, -1), 1..4, 2..5),
         ] {
             for (reversed, expected) in [(false, forward), (true, backward)] {
-                let selection = Selection { bounds, reversed, limit, with_scores: false };
-                assert_eq!(selection.ranks(set.ranking()), expected, "{limit:?} {reversed}");
+                let selection = Selection {
+                    bounds,
+                    reversed,
+                    limit,
+                    with_scores: false,
+                };
+                assert_eq!(
+                    selection.ranks(set.ranking()),
+                    expected,
+                    "{limit:?} {reversed}"
+                );
             }
         }
     }

@@ -88,10 +88,16 @@ impl Script {
                 cases.push(Case::titled(title));
             } else if !line.is_empty() && !line.starts_with('#') {
                 let case = cases.last_mut().expect("a line before the first case");
-                case.take(at, line).unwrap_or_else(|e| panic!("{name}:{}: {e}: {line}", at + 1));
+                case.take(at, line)
+                    .unwrap_or_else(|e| panic!("{name}:{}: {e}: {line}", at + 1));
             }
         }
-        Script { name, cases, path, lines }
+        Script {
+            name,
+            cases,
+            path,
+            lines,
+        }
     }
 
     /// Writes the replies of the oracle into the file, for the cases that do not hold.
@@ -121,7 +127,11 @@ impl Case {
     fn titled(title: &str) -> Case {
         let (name, mark) = title.split_once(" | ").unwrap_or((title, ""));
         assert!(["", "nodes only"].contains(&mark), "no such mark: {title}");
-        Case { name: name.into(), nodes_only: !mark.is_empty(), steps: Vec::new() }
+        Case {
+            name: name.into(),
+            nodes_only: !mark.is_empty(),
+            steps: Vec::new(),
+        }
     }
 
     /// What it is called.
@@ -184,7 +194,11 @@ impl Case {
         }
         for (number, connection) in connections.into_iter().enumerate() {
             let of = |step: &Step| step.connection == number;
-            let last = self.steps.iter().rposition(of).expect("a connection has a step");
+            let last = self
+                .steps
+                .iter()
+                .rposition(of)
+                .expect("a connection has a step");
             let Some(got) = (!self.steps[last].closes).then(|| connection.rest()) else {
                 continue;
             };
@@ -203,7 +217,10 @@ impl Step {
         heard.trouble.is_none()
             && heard.closed == self.closes
             && lines.len() == self.replies.len()
-            && lines.iter().zip(&self.replies).all(|(got, told)| is_told(got, told))
+            && lines
+                .iter()
+                .zip(&self.replies)
+                .all(|(got, told)| is_told(got, told))
     }
 
     /// The lines that tell what was heard; those that leave something open stay if they hold.
@@ -212,8 +229,11 @@ impl Step {
             Some(told) if is_told(&got, told) => told.clone(),
             _ => told_exactly(&got),
         };
-        let mut lines: Vec<String> =
-            lines_of(&heard.bytes).into_iter().enumerate().map(line).collect();
+        let mut lines: Vec<String> = lines_of(&heard.bytes)
+            .into_iter()
+            .enumerate()
+            .map(line)
+            .collect();
         match (heard.closed, lines.is_empty()) {
             (true, _) => lines.push("closes".into()),
             (false, true) => lines.push("nothing".into()),
@@ -237,12 +257,20 @@ impl Failure {
         for line in &step.replies {
             text += &format!("    {line}\n");
         }
-        text += if step.closes { "    closes\n  got\n" } else { "  got\n" };
+        text += if step.closes {
+            "    closes\n  got\n"
+        } else {
+            "  got\n"
+        };
         for line in lines_of(&self.got.bytes) {
             text += &format!("    < {line}\n");
         }
         text += if self.got.closed { "    closes\n" } else { "" };
-        text + &self.got.trouble.as_ref().map_or(String::new(), |t| format!("    ({t})\n"))
+        text + &self
+            .got
+            .trouble
+            .as_ref()
+            .map_or(String::new(), |t| format!("    ({t})\n"))
     }
 }
 
@@ -262,7 +290,11 @@ fn is_told(got: &str, told: &str) -> bool {
 }
 
 fn told_exactly(got: &str) -> String {
-    if got.is_empty() { "<".into() } else { format!("< {got}") }
+    if got.is_empty() {
+        "<".into()
+    } else {
+        format!("< {got}")
+    }
 }
 
 /// Bytes as lines, cut at each CRLF; what follows the last is a line that says so.
@@ -282,7 +314,11 @@ fn lines_of(bytes: &[u8]) -> Vec<String> {
 fn line_of(bytes: &[u8]) -> String {
     let mut line = String::new();
     for run in bytes.chunk_by(|a, b| a == b) {
-        let byte = run[..1].escape_ascii().to_string().replace("\\\"", "\"").replace("\\'", "'");
+        let byte = run[..1]
+            .escape_ascii()
+            .to_string()
+            .replace("\\\"", "\"")
+            .replace("\\'", "'");
         match run.len() {
             count @ 64.. => line += &format!("{{{byte}*{count}}}"),
             count => line += &byte.repeat(count),

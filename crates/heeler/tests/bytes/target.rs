@@ -62,12 +62,22 @@ pub struct Served {
 impl Served {
     /// A process that holds the keys.
     pub fn node(name: &'static str, port: u16) -> Served {
-        Served { name, port, behind: Vec::new(), piece: usize::MAX }
+        Served {
+            name,
+            port,
+            behind: Vec::new(),
+            piece: usize::MAX,
+        }
     }
 
     /// A process in front of others.
     pub fn proxy(name: &'static str, port: u16, behind: Vec<u16>) -> Served {
-        Served { name, port, behind, piece: usize::MAX }
+        Served {
+            name,
+            port,
+            behind,
+            piece: usize::MAX,
+        }
     }
 
     /// Short requests are written in pieces of so many bytes.
@@ -86,7 +96,11 @@ impl Target for Served {
     }
 
     fn clear(&self) {
-        let keepers = if self.is_node() { std::slice::from_ref(&self.port) } else { &self.behind };
+        let keepers = if self.is_node() {
+            std::slice::from_ref(&self.port)
+        } else {
+            &self.behind
+        };
         for keeper in keepers {
             let mut client = Client::connect(("127.0.0.1", *keeper));
             assert_eq!(client.run("FLUSHALL"), Value::ok());
@@ -95,7 +109,10 @@ impl Target for Served {
 
     fn connect(&self) -> Box<dyn Connection + '_> {
         let client = Client::connect(("127.0.0.1", self.port));
-        Box::new(Socket { client, piece: self.piece })
+        Box::new(Socket {
+            client,
+            piece: self.piece,
+        })
     }
 }
 
@@ -107,7 +124,11 @@ struct Socket {
 impl Socket {
     /// A server that has closed takes no more, which shows in what it answers.
     fn send(&mut self, bytes: &[u8]) {
-        let piece = if bytes.len() < 1000 { self.piece } else { usize::MAX };
+        let piece = if bytes.len() < 1000 {
+            self.piece
+        } else {
+            usize::MAX
+        };
         for piece in bytes.chunks(piece) {
             if self.client.try_send(piece).is_err() {
                 return;
@@ -143,14 +164,25 @@ impl Connection for Socket {
     fn until_silent(&mut self, bytes: &[u8]) -> Heard {
         self.send(bytes);
         let (bytes, closed) = self.client.read_until_silent(Duration::from_millis(100));
-        Heard { bytes, closed, trouble: None }
+        Heard {
+            bytes,
+            closed,
+            trouble: None,
+        }
     }
 
     fn rest(mut self: Box<Self>) -> Heard {
         self.client.close_writing();
         match self.client.try_read_to_close() {
-            Ok(bytes) => Heard { bytes, closed: true, trouble: None },
-            Err(error) => Heard { trouble: Some(error.to_string()), ..Heard::default() },
+            Ok(bytes) => Heard {
+                bytes,
+                closed: true,
+                trouble: None,
+            },
+            Err(error) => Heard {
+                trouble: Some(error.to_string()),
+                ..Heard::default()
+            },
         }
     }
 }
@@ -168,19 +200,34 @@ pub struct Bare {
 impl Bare {
     /// Requests are fed in pieces of so many bytes.
     pub fn new(piece: usize) -> Bare {
-        Bare { door: RefCell::new(door()), piece }
+        Bare {
+            door: RefCell::new(door()),
+            piece,
+        }
     }
 }
 
 fn door() -> Door {
     let store = Behind::Node(Arc::new(Store::new(7)));
-    let greeting = Greeting { version: REDIS_VERSION, newest: Protocol::Resp3 };
-    Door::new(store, Arc::new(Process::new("serve", 1, 100, 7)), greeting, 7)
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp3,
+    };
+    Door::new(
+        store,
+        Arc::new(Process::new("serve", 1, 100, 7)),
+        greeting,
+        7,
+    )
 }
 
 impl Target for Bare {
     fn name(&self) -> &str {
-        if self.piece == 1 { "bare walk, byte by byte" } else { "bare walk" }
+        if self.piece == 1 {
+            "bare walk, byte by byte"
+        } else {
+            "bare walk"
+        }
     }
 
     fn is_node(&self) -> bool {
@@ -236,13 +283,21 @@ impl Walk<'_> {
         let bytes = pipeline.out().to_vec();
         pipeline.written(bytes.len());
         let trouble = (pipeline.waiting() > 0).then(|| "a node keeps nobody waiting".into());
-        Heard { bytes, closed: self.caller.session.closing, trouble }
+        Heard {
+            bytes,
+            closed: self.caller.session.closing,
+            trouble,
+        }
     }
 }
 
 impl Connection for Walk<'_> {
     fn exchange(&mut self, bytes: &[u8], _lines: usize, _closes: bool) -> Heard {
-        let piece = if bytes.len() < 100_000 { self.bare.piece } else { usize::MAX };
+        let piece = if bytes.len() < 100_000 {
+            self.bare.piece
+        } else {
+            usize::MAX
+        };
         for piece in bytes.chunks(piece) {
             self.feed(piece);
         }

@@ -37,13 +37,25 @@ fn each_finds_what_the_other_has_set() {
     for (i, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
         let [mut heeler, mut nutcracker] =
             [ours, theirs].map(|port| Client::connect(("127.0.0.1", port)));
-        finds(&mut heeler, &mut nutcracker, &format!("h{i}"), &format!("{:?}", WAYS[i]));
-        finds(&mut nutcracker, &mut heeler, &format!("n{i}"), &format!("{:?}", WAYS[i]));
+        finds(
+            &mut heeler,
+            &mut nutcracker,
+            &format!("h{i}"),
+            &format!("{:?}", WAYS[i]),
+        );
+        finds(
+            &mut nutcracker,
+            &mut heeler,
+            &format!("n{i}"),
+            &format!("{:?}", WAYS[i]),
+        );
     }
     drop((heeler, nutcracker));
     // Both servers took a share, so that the keys did have to be found.
     for server in &servers {
-        let Value::Int(keys) = server.client().run("DBSIZE") else { panic!("DBSIZE") };
+        let Value::Int(keys) = server.client().run("DBSIZE") else {
+            panic!("DBSIZE")
+        };
         assert!(keys > 1000, "{keys} keys");
     }
 }
@@ -57,15 +69,34 @@ fn finds(one: &mut Client, other: &mut Client, prefix: &str, way: &str) {
     };
     let set = |i: usize| words(&format!("SET {} {i}", key(i)));
     let sets: Vec<_> = (0..KEYS).map(set).collect();
-    assert!(pipelined(one, &sets).iter().all(|reply| *reply == Value::ok()), "{way}");
-    let gets: Vec<_> = (0..KEYS).map(|i| words(&format!("GET {}", key(i)))).collect();
+    assert!(
+        pipelined(one, &sets)
+            .iter()
+            .all(|reply| *reply == Value::ok()),
+        "{way}"
+    );
+    let gets: Vec<_> = (0..KEYS)
+        .map(|i| words(&format!("GET {}", key(i))))
+        .collect();
     for (i, reply) in pipelined(other, &gets).into_iter().enumerate() {
         assert_eq!(reply, Value::bulk(i.to_string()), "{way} {}", key(i));
     }
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     let values = (0..KEYS).map(|i| Value::bulk(i.to_string())).collect();
-    assert_eq!(other.run(&format!("MGET {}", keys.join(" "))), Value::Array(values), "{way}");
+    assert_eq!(
+        other.run(&format!("MGET {}", keys.join(" "))),
+        Value::Array(values),
+        "{way}"
+    );
     let half = KEYS as i64 / 2;
-    assert_eq!(one.run(&format!("DEL {}", keys[..KEYS / 2].join(" "))), Value::Int(half), "{way}");
-    assert_eq!(other.run(&format!("TOUCH {}", keys.join(" "))), Value::Int(half), "{way}");
+    assert_eq!(
+        one.run(&format!("DEL {}", keys[..KEYS / 2].join(" "))),
+        Value::Int(half),
+        "{way}"
+    );
+    assert_eq!(
+        other.run(&format!("TOUCH {}", keys.join(" "))),
+        Value::Int(half),
+        "{way}"
+    );
 }

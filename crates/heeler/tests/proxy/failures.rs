@@ -25,7 +25,11 @@ fn a_server_that_is_down_is_refused_and_the_client_stays() {
     }
     // In one pipeline, each gets its own.
     client.send(
-        format!("GET {0}\r\nGET {1}\r\nPING\r\nGET {0}\r\n", keys[0][0], keys[1][0]).as_bytes(),
+        format!(
+            "GET {0}\r\nGET {1}\r\nPING\r\nGET {0}\r\n",
+            keys[0][0], keys[1][0]
+        )
+        .as_bytes(),
     );
     let replies: Vec<Value> = (0..4).map(|_| client.read_reply()).collect();
     let pong = Value::Status("PONG".into());
@@ -44,7 +48,11 @@ fn one_server_down_is_one_error_for_a_command_over_many() {
     });
     let all = format!("{} {} {}", keys[0][0], keys[1][0], keys[2][0]);
     for command in ["MGET", "DEL", "EXISTS", "TOUCH", "UNLINK"] {
-        assert_eq!(client.run(&format!("{command} {all}")), refused(), "{command}");
+        assert_eq!(
+            client.run(&format!("{command} {all}")),
+            refused(),
+            "{command}"
+        );
     }
     let pairs = format!("{} 0 {} 1 {} 2", keys[0][0], keys[1][0], keys[2][0]);
     assert_eq!(client.run(&format!("MSET {pairs}")), refused());
@@ -61,7 +69,9 @@ fn a_server_that_comes_back_is_used_again() {
     assert_eq!(client.run("SET k v"), Value::ok());
     let port = servers[0].port;
     servers.remove(0).process.stop();
-    wait_until("the connection to the server is gone", || client.run("GET k") == refused());
+    wait_until("the connection to the server is gone", || {
+        client.run("GET k") == refused()
+    });
     let _back = RedisServer::start_at(port, &[]);
     assert_eq!(client.run("SET k w"), Value::ok());
     assert_eq!(client.run("GET k"), Value::bulk("w"));
@@ -104,7 +114,10 @@ fn a_request_that_times_out_does_so_alone() {
     clients[0].send(format!("PING\r\nGET {}\r\nPING\r\n", keys[0][0]).as_bytes());
     assert_eq!(clients[0].read_reply(), Value::Status("PONG".into()));
     // The other server is not touched by it.
-    assert_eq!(clients[1].run(&format!("SET {} v", keys[1][0])), Value::ok());
+    assert_eq!(
+        clients[1].run(&format!("SET {} v", keys[1][0])),
+        Value::ok()
+    );
     assert_eq!(clients[0].read_reply(), error("Connection timed out"));
     assert_eq!(clients[0].read_reply(), Value::Status("PONG".into()));
     // Sent while the server is still silent; then it answers all, the late one first.
@@ -117,7 +130,10 @@ fn a_request_that_times_out_does_so_alone() {
     assert_eq!(clients[0].read_reply(), Value::bulk("value2"));
     for client in &mut clients {
         for (i, key) in keys[0].iter().take(4).enumerate() {
-            assert_eq!(client.run(&format!("GET {key}")), Value::bulk(format!("value{i}")));
+            assert_eq!(
+                client.run(&format!("GET {key}")),
+                Value::bulk(format!("value{i}"))
+            );
         }
     }
 }
@@ -130,7 +146,10 @@ fn a_silent_server_fails_a_command_over_many_in_time() {
     let mut client = proxy.client();
     servers[1].process.signal(Signal::STOP);
     let all = format!("{} {}", keys[0][0], keys[1][0]);
-    assert_eq!(client.run(&format!("MGET {all}")), error("Connection timed out"));
+    assert_eq!(
+        client.run(&format!("MGET {all}")),
+        error("Connection timed out")
+    );
     servers[1].process.signal(Signal::CONT);
     let nothing = vec![Value::Null, Value::Null];
     wait_until("the server answers again", || {
@@ -145,10 +164,16 @@ fn a_server_without_an_address_is_down() {
     let all = [nowhere, servers[0].address()];
     let proxy = proxy(&["hash: md5"], &all);
     let mut client = proxy.client();
-    let replies: Vec<Value> = (0..40).map(|i| client.run(&format!("SET key:{i} v"))).collect();
+    let replies: Vec<Value> = (0..40)
+        .map(|i| client.run(&format!("SET key:{i} v")))
+        .collect();
     assert!(replies.contains(&error("Host is down")), "{replies:?}");
     assert!(replies.contains(&Value::ok()));
-    assert!(replies.iter().all(|r| *r == Value::ok() || *r == error("Host is down")));
+    assert!(
+        replies
+            .iter()
+            .all(|r| *r == Value::ok() || *r == error("Host is down"))
+    );
 }
 
 #[test]
@@ -173,7 +198,10 @@ fn keys_of_a_dead_server_move_and_come_back() {
         reply == Value::ok()
     });
     assert!(failures <= 3, "{failures} failures");
-    assert_eq!(servers[0].client().run(&format!("GET {}", keys[0][0])), Value::bulk("v"));
+    assert_eq!(
+        servers[0].client().run(&format!("GET {}", keys[0][0])),
+        Value::bulk("v")
+    );
     let _back = RedisServer::start_at(port, &[]);
     let mut direct = _back.client();
     wait_until("its keys come back", || {
@@ -208,7 +236,13 @@ fn without_live_servers_the_answer_is_there_at_once() {
         let reply = client.run(&format!("GET {}", of[0]));
         assert_eq!(reply, error("Connection timed out"));
     }
-    for command in ["GET a", "SET a v", "MGET a b c d", "DEL a b c d", "MSET a 1 b 2"] {
+    for command in [
+        "GET a",
+        "SET a v",
+        "MGET a b c d",
+        "DEL a b c d",
+        "MSET a 1 b 2",
+    ] {
         assert_eq!(client.run(command), refused(), "{command}");
     }
     assert_eq!(client.run("PING"), Value::Status("PONG".into()));

@@ -1,7 +1,7 @@
 //! Peers that break the protocol, leave early, or do not listen.
 
-use std::net::Shutdown;
 use std::io::Write;
+use std::net::Shutdown;
 
 use crate::fake::Fake;
 use crate::servers::{Heeler, PATIENCE, RedisServer, Value};
@@ -44,7 +44,10 @@ fn a_reply_that_nobody_asked_for_reaches_nobody() {
             let key = format!("key{i}");
             let reply = client.run(&format!("GET {key}"));
             bad += usize::from(reply == error("Invalid argument"));
-            assert!(reply == Value::bulk(key) || reply == error("Invalid argument"), "{reply:?}");
+            assert!(
+                reply == Value::bulk(key) || reply == error("Invalid argument"),
+                "{reply:?}"
+            );
         }
     }
     assert!(bad <= 1, "{bad} requests were hit");
@@ -58,7 +61,10 @@ fn a_server_that_closes_after_every_reply() {
     let mut client = proxy.client();
     for _ in 0..50 {
         let reply = client.run("GET k");
-        assert!(reply == error("bye") || reply == error("Invalid argument"), "{reply:?}");
+        assert!(
+            reply == error("bye") || reply == error("Invalid argument"),
+            "{reply:?}"
+        );
     }
 }
 
@@ -109,7 +115,9 @@ fn a_client_that_sends_no_more_gets_what_it_asked_for() {
     let proxy = proxy(&["hash: md5"], &addresses(&servers));
     let mut client = proxy.client();
     client.run(&format!("SET big {}", "x".repeat(200_000)));
-    let requests: String = (0..100).map(|i| format!("SET k{i} {i}\r\nGET k{i}\r\n")).collect();
+    let requests: String = (0..100)
+        .map(|i| format!("SET k{i} {i}\r\nGET k{i}\r\n"))
+        .collect();
     client.send((requests + "GET big\r\nMGET k0 k1 k2\r\n").as_bytes());
     client.close_writing();
     for i in 0..100 {
@@ -117,7 +125,10 @@ fn a_client_that_sends_no_more_gets_what_it_asked_for() {
         assert_eq!(client.read_reply(), Value::bulk(i.to_string()));
     }
     assert_eq!(client.read_reply(), Value::bulk("x".repeat(200_000)));
-    assert_eq!(client.read_reply(), Value::Array(["0", "1", "2"].map(Value::bulk).to_vec()));
+    assert_eq!(
+        client.read_reply(),
+        Value::Array(["0", "1", "2"].map(Value::bulk).to_vec())
+    );
     assert_eq!(client.read_to_close(), b"");
 }
 
@@ -133,7 +144,10 @@ fn a_client_that_reads_nothing_costs_little_memory() {
 /// Asks for a gigabyte and takes nothing of it, until the server has no more to do for it.
 pub fn reads_nothing(proxy: &Heeler, server: &RedisServer, size: usize, requests: usize) {
     let mut client = proxy.client();
-    assert_eq!(client.call(&[b"SET", b"big", &vec![b'x'; size]]), Value::ok());
+    assert_eq!(
+        client.call(&[b"SET", b"big", &vec![b'x'; size]]),
+        Value::ok()
+    );
     let mut deaf = std::net::TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
     let sender = deaf.try_clone().unwrap();
     sender.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -145,7 +159,11 @@ pub fn reads_nothing(proxy: &Heeler, server: &RedisServer, size: usize, requests
     let (mut seen, mut steady) = (0, 0);
     wait_until("the proxy has nothing more to do", || {
         let now = cpu_ticks(proxy.process.pid()) + cpu_ticks(server.process.pid());
-        steady = if now == seen && gets(server) > 0 { steady + 1 } else { 0 };
+        steady = if now == seen && gets(server) > 0 {
+            steady + 1
+        } else {
+            0
+        };
         seen = now;
         let megabytes = resident(proxy.process.pid());
         assert!(megabytes < 200, "{megabytes} MB");
@@ -161,7 +179,9 @@ pub fn reads_nothing(proxy: &Heeler, server: &RedisServer, size: usize, requests
 /// How many GETs a server has executed.
 fn gets(server: &RedisServer) -> i64 {
     let text = server.client().run("INFO commandstats").text();
-    let line = text.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_get:calls="));
     line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 
@@ -169,7 +189,14 @@ fn gets(server: &RedisServer) -> i64 {
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after_name) = stat.rsplit_once(") ").unwrap();
-    let ticks = |field: usize| after_name.split(' ').nth(field).unwrap().parse::<u64>().unwrap();
+    let ticks = |field: usize| {
+        after_name
+            .split(' ')
+            .nth(field)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
     // The state is field 3 of proc(5), user and system time are 14 and 15.
     ticks(11) + ticks(12)
 }
@@ -177,6 +204,14 @@ fn cpu_ticks(pid: u32) -> u64 {
 /// The most memory that a process has had at a time, in megabytes.
 fn resident(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() / 1000
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse::<usize>()
+        .unwrap()
+        / 1000
 }

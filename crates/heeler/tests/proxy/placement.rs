@@ -24,17 +24,28 @@ fn keys_go_where_twemproxy_sends_them() {
         .map(|number| Fake::start(move |_, _| format!(":{number}\r\n").into_bytes()))
         .collect();
     let pools = vectors["pools"].as_array().unwrap();
-    let cases: Vec<Case> = pools.iter().enumerate().map(|(i, p)| case(i, p, &fakes)).collect();
+    let cases: Vec<Case> = pools
+        .iter()
+        .enumerate()
+        .map(|(i, p)| case(i, p, &fakes))
+        .collect();
     assert!(cases.len() > 50, "only {} pools", cases.len());
     let file: String = cases.iter().map(|case| case.text.as_str()).collect();
     let proxy = Heeler::proxy(cases[0].port, &file, &["--threads", "1"]);
-    let gets: Vec<_> = keys(&vectors).into_iter().map(|key| vec![b"GET".to_vec(), key]).collect();
+    let gets: Vec<_> = keys(&vectors)
+        .into_iter()
+        .map(|key| vec![b"GET".to_vec(), key])
+        .collect();
     for case in &cases {
         let mut client = crate::Client::connect(("127.0.0.1", case.port));
         if case.ejects {
             // One failure ejects the server that is down.
             let down = crate::error("Connection refused");
-            assert!(pipelined(&mut client, &gets).contains(&down), "{}", case.name);
+            assert!(
+                pipelined(&mut client, &gets).contains(&down),
+                "{}",
+                case.name
+            );
         }
         let replies = pipelined(&mut client, &gets);
         for ((get, reply), pick) in gets.iter().zip(replies).zip(&case.picks) {
@@ -93,13 +104,26 @@ fn name_and_weight(line: &str) -> (String, &str) {
 }
 
 fn numbers(list: &Json) -> Vec<i64> {
-    list.as_array().unwrap().iter().map(|n| n.as_i64().unwrap()).collect()
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_i64().unwrap())
+        .collect()
 }
 
 fn keys(vectors: &Json) -> Vec<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     let keys = vectors["keys"].as_array().unwrap().iter();
-    keys.map(|key| key["hex"].as_str().unwrap().as_bytes().chunks(2).map(byte).collect()).collect()
+    keys.map(|key| {
+        key["hex"]
+            .as_str()
+            .unwrap()
+            .as_bytes()
+            .chunks(2)
+            .map(byte)
+            .collect()
+    })
+    .collect()
 }
 
 #[test]
@@ -112,7 +136,9 @@ fn random_uses_every_server() {
     let gets: Vec<_> = (0..400).map(|_| words("GET same")).collect();
     let mut counts = [0; 4];
     for reply in pipelined(&mut proxy.client(), &gets) {
-        let Value::Int(server) = reply else { panic!("{reply:?}") };
+        let Value::Int(server) = reply else {
+            panic!("{reply:?}")
+        };
         counts[server as usize] += 1;
     }
     // 100 each is the mean; below 40 is a chance of less than one in a billion.

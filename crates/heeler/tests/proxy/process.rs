@@ -47,7 +47,11 @@ fn a_stop_does_not_wait_for_idle_clients() {
         proxy.process.signal(signal);
         let stopped = proxy.process.wait();
         assert_eq!(stopped.code, Some(0));
-        assert!(!stopped.stderr.contains("did not take"), "{}", stopped.stderr);
+        assert!(
+            !stopped.stderr.contains("did not take"),
+            "{}",
+            stopped.stderr
+        );
         assert!(stopped.stderr.contains("stopped"), "{}", stopped.stderr);
         assert_eq!(idle[1].read_to_close(), b"");
     }
@@ -58,14 +62,22 @@ fn a_port_that_is_taken_is_named() {
     let servers = redis_servers(1);
     let port = free_port();
     let taken = servers[0].address();
-    let file = pool("one", &format!("127.0.0.1:{port}"), &[], &addresses(&servers))
-        + &pool("two", &taken, &[], &addresses(&servers));
+    let file = pool(
+        "one",
+        &format!("127.0.0.1:{port}"),
+        &[],
+        &addresses(&servers),
+    ) + &pool("two", &taken, &[], &addresses(&servers));
     let file = ConfigFile::new(&file);
     let stopped = Heeler::spawn(&["proxy", "-c", file.path()]).wait();
     assert_eq!(stopped.code, Some(1));
     let told = format!("cannot listen on {taken}; is the port in use?");
     assert!(stopped.stderr.contains(&told), "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("Address already in use"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("Address already in use"),
+        "{}",
+        stopped.stderr
+    );
 }
 
 #[test]
@@ -89,12 +101,20 @@ fn a_good_file_is_told_to_be_good() {
     let file = ConfigFile::new(&pool("p", "127.0.0.1:1", &[], &["127.0.0.1:2".into()]));
     let stopped = Heeler::spawn(&["proxy", "-t", "-c", file.path()]).wait();
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-    assert!(stopped.stdout.contains("syntax is ok"), "{}", stopped.stdout);
+    assert!(
+        stopped.stdout.contains("syntax is ok"),
+        "{}",
+        stopped.stdout
+    );
 }
 
 #[test]
 fn a_missing_file_is_named() {
     let stopped = Heeler::spawn(&["proxy", "-c", "/no/such/file.yml"]).wait();
     assert_eq!(stopped.code, Some(1));
-    assert!(stopped.stderr.contains("/no/such/file.yml"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("/no/such/file.yml"),
+        "{}",
+        stopped.stderr
+    );
 }

@@ -30,9 +30,13 @@ fn a_wrong_password_is_the_servers_to_refuse() {
     let proxy = proxy(&["redis_auth: wrong"], &[server.address()]);
     let mut client = proxy.client();
     authenticate(&mut client, "wrong");
-    let Value::Error(text) = client.run("GET k") else { panic!("an error") };
+    let Value::Error(text) = client.run("GET k") else {
+        panic!("an error")
+    };
     assert!(text.starts_with("NOAUTH"), "{text}");
-    wait_until("the log tells", || proxy.process.stderr().contains("refused AUTH"));
+    wait_until("the log tells", || {
+        proxy.process.stderr().contains("refused AUTH")
+    });
     let log = proxy.stop().stderr;
     assert!(!log.contains("wrong"), "{log}");
 }
@@ -62,8 +66,12 @@ fn preconnect_needs_no_request() {
     let servers = redis_servers(2);
     let [eager, lazy] = [(); 2].map(|()| free_port());
     let at = |port| format!("127.0.0.1:{port}");
-    let file = pool("eager", &at(eager), &["preconnect: true"], &addresses(&servers[..1]))
-        + &pool("lazy", &at(lazy), &[], &addresses(&servers[1..]));
+    let file = pool(
+        "eager",
+        &at(eager),
+        &["preconnect: true"],
+        &addresses(&servers[..1]),
+    ) + &pool("lazy", &at(lazy), &[], &addresses(&servers[1..]));
     let proxy = Heeler::proxy(eager, &file, &["--threads", "1"]);
     let clients = |server: &RedisServer| {
         let list = server.client().run("CLIENT LIST").text();
@@ -107,12 +115,21 @@ fn unix_sockets_on_both_sides() {
 #[test]
 fn more_connections_to_a_server_keep_each_clients_order() {
     let servers = redis_servers(2);
-    let proxy = proxy(&["server_connections: 3", "hash: md5"], &addresses(&servers));
+    let proxy = proxy(
+        &["server_connections: 3", "hash: md5"],
+        &addresses(&servers),
+    );
     let keys = keys_by_server(&proxy, &servers);
     let [one, other] = [&keys[0][0], &keys[1][0]];
     let mut clients = [(); 6].map(|()| proxy.client());
-    let lines = [format!("INCR {one}"), format!("INCR {other}"), format!("GET {one}")];
-    let commands: Vec<_> = (0..500).flat_map(|_| lines.each_ref().map(|l| words(l))).collect();
+    let lines = [
+        format!("INCR {one}"),
+        format!("INCR {other}"),
+        format!("GET {one}"),
+    ];
+    let commands: Vec<_> = (0..500)
+        .flat_map(|_| lines.each_ref().map(|l| words(l)))
+        .collect();
     let mut at = 0;
     for client in &mut clients {
         for replies in pipelined(client, &commands).chunks(3) {
@@ -151,7 +168,10 @@ fn files_as_people_write_them() {
     let mut client = crate::Client::connect(("127.0.0.1", second));
     for i in 0..100 {
         assert_eq!(client.run(&format!("SET key:{i} {i}")), Value::ok());
-        assert_eq!(client.run(&format!("GET key:{i}")), Value::bulk(i.to_string()));
+        assert_eq!(
+            client.run(&format!("GET key:{i}")),
+            Value::bulk(i.to_string())
+        );
     }
     for server in &servers {
         assert_ne!(server.client().run("DBSIZE"), Value::Int(0));

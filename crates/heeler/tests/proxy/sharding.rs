@@ -13,18 +13,29 @@ fn commands_over_four_servers() {
     let pairs: String = (0..100).map(|i| format!(" k{i} v{i}")).collect();
     assert_eq!(client.run(&format!("MSET{pairs}")), Value::ok());
     for server in &servers {
-        let Value::Int(share) = server.client().run("DBSIZE") else { panic!("DBSIZE") };
+        let Value::Int(share) = server.client().run("DBSIZE") else {
+            panic!("DBSIZE")
+        };
         assert!((5..50).contains(&share), "{share} keys");
     }
     // In the order of the keys, with some twice and some that are not there.
     let mut asked: Vec<usize> = (0..100).rev().collect();
     asked.extend([3, 3, 200, 99, 201, 3]);
     let line: String = asked.iter().map(|i| format!(" k{i}")).collect();
-    let value = |&i: &usize| if i < 100 { Value::bulk(format!("v{i}")) } else { Value::Null };
+    let value = |&i: &usize| {
+        if i < 100 {
+            Value::bulk(format!("v{i}"))
+        } else {
+            Value::Null
+        }
+    };
     let values = asked.iter().map(value).collect();
     assert_eq!(client.run(&format!("MGET{line}")), Value::Array(values));
     assert_eq!(client.run(&format!("EXISTS {all}")), Value::Int(100));
-    assert_eq!(client.run(&format!("EXISTS {all} k7 k7 none")), Value::Int(102));
+    assert_eq!(
+        client.run(&format!("EXISTS {all} k7 k7 none")),
+        Value::Int(102)
+    );
     assert_eq!(client.run(&format!("TOUCH {all} none")), Value::Int(100));
     let first: String = (0..40).map(|i| format!(" k{i}")).collect();
     assert_eq!(client.run(&format!("DEL{first} k0 none")), Value::Int(40));
@@ -42,9 +53,14 @@ fn one_error_among_the_parts_is_the_answer() {
     let mut client = proxy.client();
     let keys = crate::keys_by_server(&proxy, &servers);
     // A server that has no memory to give refuses its part.
-    assert_eq!(servers[1].client().run("CONFIG SET maxmemory 1"), Value::ok());
+    assert_eq!(
+        servers[1].client().run("CONFIG SET maxmemory 1"),
+        Value::ok()
+    );
     let pairs: String = keys.iter().map(|of| format!(" {} v", of[0])).collect();
-    let Value::Error(text) = client.run(&format!("MSET{pairs}")) else { panic!("an error") };
+    let Value::Error(text) = client.run(&format!("MSET{pairs}")) else {
+        panic!("an error")
+    };
     assert!(text.starts_with("OOM command not allowed"), "{text}");
     assert_eq!(client.run("PING"), Value::Status("PONG".into()));
 }
@@ -57,14 +73,22 @@ fn replies_keep_the_order_of_their_requests() {
     let mut commands = Vec::new();
     let mut replies = Vec::new();
     for i in 0..300 {
-        let before = if i < 6 { Value::Null } else { Value::bulk((i - 6).to_string()) };
+        let before = if i < 6 {
+            Value::Null
+        } else {
+            Value::bulk((i - 6).to_string())
+        };
         let (command, reply) = match i % 6 {
             0 => (format!("SET k{i} {i}"), Value::ok()),
             1 => (format!("PING {i}"), Value::bulk(i.to_string())),
             2 => (format!("GET k{}", i - 2), Value::bulk((i - 2).to_string())),
             3 => {
                 let both = vec![before, Value::bulk((i - 3).to_string())];
-                let older = if i < 6 { "none".into() } else { format!("x{}", i - 6) };
+                let older = if i < 6 {
+                    "none".into()
+                } else {
+                    format!("x{}", i - 6)
+                };
                 commands.push(words(&format!("SET x{i} {i}")));
                 replies.push(Value::ok());
                 (format!("MGET {older} k{}", i - 3), Value::Array(both))
@@ -90,7 +114,10 @@ fn keys_of_one_command_must_lie_together() {
     let keys = crate::keys_by_server(&proxy, &servers);
     let (here, there) = (&keys[0][0], &keys[1][0]);
     let refused = client.run(&format!("RENAME {here} {there}"));
-    assert!(matches!(&refused, Value::Error(t) if t.starts_with("CROSSSLOT")), "{refused:?}");
+    assert!(
+        matches!(&refused, Value::Error(t) if t.starts_with("CROSSSLOT")),
+        "{refused:?}"
+    );
     assert_eq!(client.run("SET {t}a v"), Value::ok());
     assert_eq!(client.run("RENAME {t}a {t}b"), Value::ok());
     assert_eq!(client.run("GET {t}b"), Value::bulk("v"));
@@ -121,7 +148,10 @@ fn every_client_gets_its_own_replies() {
                 let theirs = r < CLIENTS && c < REQUESTS;
                 let expected = Value::bulk(format!("{r}/{c}"));
                 let may_be_null = round == 0 || !theirs;
-                assert!(other == expected || (may_be_null && other == Value::Null), "{other:?}");
+                assert!(
+                    other == expected || (may_be_null && other == Value::Null),
+                    "{other:?}"
+                );
             }
         }
     }

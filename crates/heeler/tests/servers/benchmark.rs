@@ -14,6 +14,8 @@ pub fn benchmark_runs(port: u16, args: &[&str]) {
     assert!(out.status.success(), "{}: {text}", out.status);
     let results = text.matches("requests per second").count();
     assert_eq!(results, 20, "{text}");
-    let bad = ["ERR", "Error", "error", "WARNING"].into_iter().find(|word| text.contains(word));
+    let bad = ["ERR", "Error", "error", "WARNING"]
+        .into_iter()
+        .find(|word| text.contains(word));
     assert_eq!(bad, None, "{text}");
 }

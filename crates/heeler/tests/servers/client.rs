@@ -99,9 +99,15 @@ impl Client {
     /// the connection.
     pub fn read_until_silent(&mut self, silence: Duration) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
-        self.stream.get_mut().set_read_timeout(Some(silence)).unwrap();
+        self.stream
+            .get_mut()
+            .set_read_timeout(Some(silence))
+            .unwrap();
         let end = self.stream.read_to_end(&mut bytes);
-        self.stream.get_mut().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.stream
+            .get_mut()
+            .set_read_timeout(Some(PATIENCE))
+            .unwrap();
         let silent = end.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
         (bytes, !silent)
     }

@@ -1,5 +1,6 @@
 //! Where clients connect, and where servers are: `listen` and the items of `servers`.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::keys::{Draft, Fault, digits};
@@ -47,15 +48,38 @@ fn listen_tcp(value: &Scalar<'_>) -> Result<Listen, Fault> {
         let help = format!("write 127.0.0.1:{port}, or 0.0.0.0:{port} for every address");
         return Err(Fault::new(value.at.clone(), "the host is missing").help(help));
     }
-    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let help = format!("write it without brackets: {}", quoted(&format!("{inner}:{port}")));
+    if let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        let help = format!(
+            "write it without brackets: {}",
+            quoted(&format!("{inner}:{port}"))
+        );
         return Err(Fault::new(at, "brackets around an address are not allowed").help(help));
     }
     if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
         let message = format!("the host {} has a blank in it", quoted(host));
         return Err(Fault::new(at, message));
     }
-    Ok(Listen::Tcp { host: host.to_owned(), port })
+    if !may_be_host(host) {
+        let message = format!(
+            "{} is neither a name nor an address of a host",
+            quoted(host)
+        );
+        return Err(Fault::new(at, message));
+    }
+    Ok(Listen::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+/// False for what no resolver can find. `*` alone is a name to glibc.
+fn may_be_host(host: &str) -> bool {
+    let address = host.split('%').next().unwrap_or_default();
+    let is_letter = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-._".contains(c);
+    host == "*" || address.parse::<Ipv6Addr>().is_ok() || host.chars().all(is_letter)
 }
 
 fn listen_unix(draft: &mut Draft, value: &Scalar<'_>) -> Result<Listen, Fault> {
@@ -74,13 +98,22 @@ fn listen_unix(draft: &mut Draft, value: &Scalar<'_>) -> Result<Listen, Fault> {
     }
     if path.ends_with(' ') {
         let warning = Fault::new(at, format!("the path {} ends in a blank", quoted(path)));
-        draft.warnings.push(warning.help("write one blank before the permissions"));
+        draft
+            .warnings
+            .push(warning.help("write one blank before the permissions"));
     }
     let permissions = match mode {
-        Some(mode) => permissions(draft, mode, value.place_of(path.len() + 1..value.text.len()))?,
+        Some(mode) => permissions(
+            draft,
+            mode,
+            value.place_of(path.len() + 1..value.text.len()),
+        )?,
         None => None,
     };
-    Ok(Listen::Unix { path: path.to_owned(), permissions })
+    Ok(Listen::Unix {
+        path: path.to_owned(),
+        permissions,
+    })
 }
 
 /// Mode bits in base 8. twemproxy reads as many digits as there are and ignores the rest; 0 leaves
@@ -90,7 +123,9 @@ fn permissions(draft: &mut Draft, text: &str, at: Range<usize>) -> Result<Option
     let end = text.find(|c| !matches!(c, '0'..='7')).unwrap_or(text.len());
     let mode = match &text[..end] {
         "" => Some(0),
-        octal => u32::from_str_radix(octal, 8).ok().filter(|&mode| mode <= 0o777),
+        octal => u32::from_str_radix(octal, 8)
+            .ok()
+            .filter(|&mode| mode <= 0o777),
     };
     let Some(mode) = mode.filter(|_| !text.starts_with('-')) else {
         let message = format!("the permissions {} are not allowed", quoted(text));
@@ -98,8 +133,14 @@ fn permissions(draft: &mut Draft, text: &str, at: Range<usize>) -> Result<Option
     };
     if end < text.len() || mode == 0 {
         let message = match mode {
-            0 => format!("the permissions {} are ignored, as by twemproxy", quoted(text)),
-            _ => format!("of the permissions {} only {mode:03o} is used", quoted(text)),
+            0 => format!(
+                "the permissions {} are ignored, as by twemproxy",
+                quoted(text)
+            ),
+            _ => format!(
+                "of the permissions {} only {mode:03o} is used",
+                quoted(text)
+            ),
         };
         draft.warnings.push(Fault::new(at, message).help(ALLOWED));
     }
@@ -107,7 +148,9 @@ fn permissions(draft: &mut Draft, text: &str, at: Range<usize>) -> Result<Option
 }
 
 fn port(text: &str) -> Option<u16> {
-    digits(text).and_then(|port| u16::try_from(port).ok()).filter(|&port| port > 0)
+    digits(text)
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|&port| port > 0)
 }
 
 fn bad_port(text: &str, at: Range<usize>) -> Fault {
@@ -127,7 +170,10 @@ pub(super) fn server(draft: &mut Draft, value: &Scalar<'_>) -> Result<(), Fault>
         false => tcp_server(address, name, value)?,
     };
     draft.warnings.extend(doubts(&server, value));
-    draft.servers.push(ServerLine { server, at: value.at.clone() });
+    draft.servers.push(ServerLine {
+        server,
+        at: value.at.clone(),
+    });
     Ok(())
 }
 
@@ -154,8 +200,16 @@ fn tcp_server(text: &str, name: Option<&str>, value: &Scalar<'_>) -> Result<Serv
     };
     // As twemproxy does: without a host, this machine is meant.
     let host = if host.is_empty() { "127.0.0.1" } else { host };
-    let address = Address::Tcp { host: host.to_owned(), port };
-    Ok(Server { name: placed.name, is_named: name.is_some(), address, weight })
+    let address = Address::Tcp {
+        host: host.to_owned(),
+        port,
+    };
+    Ok(Server {
+        name: placed.name,
+        is_named: name.is_some(),
+        address,
+        weight,
+    })
 }
 
 fn unix_server(text: &str, name: Option<&str>, value: &Scalar<'_>) -> Result<Server, Fault> {
@@ -171,8 +225,15 @@ fn unix_server(text: &str, name: Option<&str>, value: &Scalar<'_>) -> Result<Ser
         Some(name) => heeler_ring::Server::named(name, weight),
         None => heeler_ring::Server::unix(path, weight),
     };
-    let address = Address::Unix { path: path.to_owned() };
-    Ok(Server { name: placed.name, is_named: name.is_some(), address, weight })
+    let address = Address::Unix {
+        path: path.to_owned(),
+    };
+    Ok(Server {
+        name: placed.name,
+        is_named: name.is_some(),
+        address,
+        weight,
+    })
 }
 
 /// A server that has too few colons before its name.
@@ -241,7 +302,10 @@ fn doubts(server: &Server, value: &Scalar<'_>) -> Option<Fault> {
             fault(message).map(|f| f.help("write it without blanks and brackets"))
         }
         Address::Unix { path } if path.len() > SOCKET_PATH_BYTES => {
-            let message = format!("a socket with a path of {} bytes cannot be reached", path.len());
+            let message = format!(
+                "a socket with a path of {} bytes cannot be reached",
+                path.len()
+            );
             let help = format!("a socket's path has at most {SOCKET_PATH_BYTES} bytes");
             fault(message).map(|f| f.help(help))
         }

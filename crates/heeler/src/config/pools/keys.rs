@@ -32,11 +32,18 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(at: Range<usize>, message: impl Into<String>) -> Fault {
-        Fault { message: message.into(), at, help: None }
+        Fault {
+            message: message.into(),
+            at,
+            help: None,
+        }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Fault {
-        Fault { help: Some(help.into()), ..self }
+        Fault {
+            help: Some(help.into()),
+            ..self
+        }
     }
 }
 
@@ -70,7 +77,11 @@ const MILLISECONDS: &str = "a whole number of milliseconds from 0 to 2147483647"
 const SWITCH: &str = "write true or false";
 
 const KEYS: [Key; 18] = [
-    Key { name: "listen", allowed: address::LISTEN, set: address::listen },
+    Key {
+        name: "listen",
+        allowed: address::LISTEN,
+        set: address::listen,
+    },
     Key {
         name: "hash",
         allowed: "write one of one_at_a_time, md5, crc16, crc32, crc32a, fnv1_64, fnv1a_64, \
@@ -81,14 +92,24 @@ const KEYS: [Key; 18] = [
         name: "hash_tag",
         allowed: "write the two characters that enclose the part to hash, in quotes: \"{}\"",
         set: |draft, value| {
-            named(value, HashTag::from_name, "a pair of ASCII characters", &mut draft.hash_tag)
+            named(
+                value,
+                HashTag::from_name,
+                "a pair of ASCII characters",
+                &mut draft.hash_tag,
+            )
         },
     },
     Key {
         name: "distribution",
         allowed: "write one of ketama, modula, random",
         set: |draft, value| {
-            named(value, Distribution::from_name, "a distribution", &mut draft.distribution)
+            named(
+                value,
+                Distribution::from_name,
+                "a distribution",
+                &mut draft.distribution,
+            )
         },
     },
     Key {
@@ -116,7 +137,11 @@ const KEYS: [Key; 18] = [
         allowed: SWITCH,
         set: |draft, value| switch(value, &mut draft.reuseport),
     },
-    Key { name: "redis", allowed: SWITCH, set: |draft, value| switch(value, &mut draft.redis) },
+    Key {
+        name: "redis",
+        allowed: SWITCH,
+        set: |draft, value| switch(value, &mut draft.redis),
+    },
     Key {
         name: "redis_auth",
         allowed: "write the servers' password, or leave the key out",
@@ -144,7 +169,11 @@ const KEYS: [Key; 18] = [
         name: "server_connections",
         allowed: "write a whole number from 1 to 2147483647",
         set: |draft, value| {
-            number(value, "a whole number from 1 to 2147483647", &mut draft.server_connections)?;
+            number(
+                value,
+                "a whole number from 1 to 2147483647",
+                &mut draft.server_connections,
+            )?;
             match draft.server_connections {
                 Some(0) => Err(Fault::new(value.at.clone(), "a server needs a connection")),
                 _ => Ok(()),
@@ -161,7 +190,11 @@ const KEYS: [Key; 18] = [
         allowed: "write a whole number from 0 to 2147483647, such as 2",
         set: |draft, value| number(value, COUNT, &mut draft.server_failure_limit),
     },
-    Key { name: "servers", allowed: address::SERVER, set: address::server },
+    Key {
+        name: "servers",
+        allowed: address::SERVER,
+        set: address::server,
+    },
 ];
 
 /// True for the name of a key.
@@ -213,11 +246,19 @@ fn set<'e>(
     {
         let line = findings.line_of(&first);
         let fault = format!("the key is given twice, first on line {line}");
-        return Err(Finding::error(at, fault).key(name).help("remove one of the two"));
+        return Err(Finding::error(at, fault)
+            .key(name)
+            .help("remove one of the two"));
     }
     if entry.value.text.is_empty() {
-        let at = if entry.value.at.is_empty() { at } else { entry.value.at.clone() };
-        return Err(Finding::error(at, "the value is missing").key(name).help(key.allowed));
+        let at = if entry.value.at.is_empty() {
+            at
+        } else {
+            entry.value.at.clone()
+        };
+        return Err(Finding::error(at, "the value is missing")
+            .key(name)
+            .help(key.allowed));
     }
     (key.set)(draft, &entry.value).map_err(|Fault { message, at, help }| {
         let help = help.unwrap_or_else(|| key.allowed.to_owned());
@@ -236,7 +277,9 @@ fn push(
     let blanks = document::missing_blanks(text, entry.value.at.clone(), is_key);
     match blanks.is_empty() {
         true => findings.push(fault.pool(&block.name.text)),
-        false => blanks.into_iter().for_each(|f| findings.push(f.pool(&block.name.text))),
+        false => blanks
+            .into_iter()
+            .for_each(|f| findings.push(f.pool(&block.name.text))),
     }
 }
 
@@ -249,7 +292,10 @@ fn unknown(name: &str, at: Range<usize>) -> Finding {
     let plain = name.to_lowercase().replace(['-', ' '], "_");
     let distance = |key: &Key| strsim::damerau_levenshtein(&plain, key.name);
     // A key of a thousand bytes is near none, and is not worth the comparison.
-    let near = KEYS.iter().filter(|_| name.len() < 40).min_by_key(|key| distance(key));
+    let near = KEYS
+        .iter()
+        .filter(|_| name.len() < 40)
+        .min_by_key(|key| distance(key));
     match near.filter(|key| distance(key) <= 1 + key.name.len() / 4) {
         Some(key) => finding.help(format!("did you mean '{}'?", key.name)),
         None => {
@@ -313,7 +359,9 @@ pub(super) fn digits(text: &str) -> Option<u32> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    text.parse().ok().filter(|&number| number <= i32::MAX as u32)
+    text.parse()
+        .ok()
+        .filter(|&number| number <= i32::MAX as u32)
 }
 
 /// Reports keys that a pool needs, or that need another.
@@ -326,13 +374,18 @@ fn missing(
     for (name, allowed) in [("listen", address::LISTEN), ("servers", address::SERVER)] {
         let reported = block.reported.iter().any(|key| key.text == name);
         if !places.contains_key(name) && !reported {
-            let fault =
-                Finding::error(block.name.at.clone(), format!("the key '{name}' is missing"));
+            let fault = Finding::error(
+                block.name.at.clone(),
+                format!("the key '{name}' is missing"),
+            );
             findings.push(fault.pool(&block.name.text).help(allowed));
         }
     }
     if let Some(at) = places.get("servers").filter(|_| block.list.is_none()) {
-        let first = block.entries.iter().find(|entry| entry.key.text == "servers");
+        let first = block
+            .entries
+            .iter()
+            .find(|entry| entry.key.text == "servers");
         // An empty value has its own error.
         if let Some(entry) = first.filter(|entry| !entry.value.text.is_empty()) {
             let help = match entry.value.text.starts_with('-') {
@@ -361,12 +414,17 @@ fn servers(draft: &mut Draft, block: &Block<'_>, findings: &mut Findings<'_>) ->
             let line = findings.line_of(first);
             let name = quoted(&server.name);
             let fault = format!("the server's name {name} is already that of line {line}");
-            let fault = Finding::error(at.clone(), fault).pool(&block.name.text).key("servers");
+            let fault = Finding::error(at.clone(), fault)
+                .pool(&block.name.text)
+                .key("servers");
             findings.push(fault.help("give each a name of its own: '- host:port:weight name'"));
         }
     }
     let placed: Vec<_> = lines.iter().map(|line| line.server.placed()).collect();
-    by_name(&placed).into_iter().map(|i| lines[i].server.clone()).collect()
+    by_name(&placed)
+        .into_iter()
+        .map(|i| lines[i].server.clone())
+        .collect()
 }
 
 fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
@@ -392,4 +450,45 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         server_failure_limit: draft.server_failure_limit.unwrap_or(2),
         servers,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(name: &str) -> &'static str {
+        KEYS.iter().find(|key| key.name == name).unwrap().allowed
+    }
+
+    #[test]
+    fn the_allowed_values_are_all_there_are() {
+        let hashes = Hash::ALL.map(Hash::name).join(", ");
+        assert_eq!(allowed("hash"), format!("write one of {hashes}"));
+        let distributions = Distribution::ALL.map(Distribution::name).join(", ");
+        assert_eq!(
+            allowed("distribution"),
+            format!("write one of {distributions}")
+        );
+    }
+
+    #[test]
+    fn numbers_are_digits_up_to_an_int() {
+        for (text, number) in [("0", 0), ("0400", 400), ("2147483647", 2147483647)] {
+            assert_eq!(digits(text), Some(number));
+        }
+        for text in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1.5",
+            "0x1",
+            "2147483648",
+            "4294967296",
+            "٣",
+        ] {
+            assert_eq!(digits(text), None, "{text}");
+        }
+    }
 }

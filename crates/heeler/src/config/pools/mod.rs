@@ -15,7 +15,8 @@
 //! What twemproxy takes is taken, with the same meaning; what it refuses is refused, but with the
 //! reason. Deliberate differences: `reuseport` (twemproxy's master branch) is known; a number past
 //! 2147483647 is refused where twemproxy's wraps around; a host is resolved when the pool is
-//! started, not when the file is read; a line of only a tab, and a comment after a tab, are taken.
+//! started, not when the file is read; a quoted value must not go on at the margin; a line of only
+//! a tab, and a comment after a tab, are taken.
 
 mod address;
 mod keys;
@@ -148,7 +149,9 @@ pub fn read(path: &Path) -> Result<File, Invalid> {
     let unreadable = |error| Invalid::unreadable(&name, format!("cannot read: {error}"), None);
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(limits::CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(limits::CONFIG_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     parse(&name, &decode(&name, bytes)?)
 }
 
@@ -189,7 +192,11 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Invalid {
     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
     let text = String::from_utf8_lossy(valid);
     let (line, column) = line_and_column(&text, text.len());
-    let byte = error.as_bytes().get(valid.len()).copied().unwrap_or_default();
+    let byte = error
+        .as_bytes()
+        .get(valid.len())
+        .copied()
+        .unwrap_or_default();
     let message = format!("line {line}, column {column}: byte 0x{byte:02x} is not UTF-8");
     Invalid::unreadable(name, message, Some("save the file as UTF-8".to_owned()))
 }
@@ -212,14 +219,21 @@ fn pools(blocks: &[Block<'_>], text: &str, findings: &mut Findings<'_>) -> Vec<P
             let fault = Finding::error(block.name.at.clone(), fault).pool(name);
             findings.push(fault.help("give each pool a name of its own"));
         }
-        let listen = block.entries.iter().find(|entry| entry.key.text == "listen");
-        if let Some(listen) = listen.map(|entry| &entry.value).filter(|l| !l.text.is_empty())
+        let listen = block
+            .entries
+            .iter()
+            .find(|entry| entry.key.text == "listen");
+        if let Some(listen) = listen
+            .map(|entry| &entry.value)
+            .filter(|l| !l.text.is_empty())
             && let Some((first, at)) = listens.insert(&*listen.text, (name, &listen.at))
         {
             let line = findings.line_of(at);
             let first = super::conceal::quoted(first);
             let fault = format!("pool {first} listens there too, on line {line}");
-            let fault = Finding::error(listen.at.clone(), fault).pool(name).key("listen");
+            let fault = Finding::error(listen.at.clone(), fault)
+                .pool(name)
+                .key("listen");
             findings.push(fault.help("give each pool an address of its own"));
         }
         pools.extend(keys::pool(block, text, findings));
@@ -228,4 +242,94 @@ fn pools(blocks: &[Block<'_>], text: &str, findings: &mut Findings<'_>) -> Vec<P
         (a.name.len(), a.name.as_bytes()).cmp(&(b.name.len(), b.name.as_bytes()))
     });
     pools
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(line: &str) -> Server {
+        let text = format!("a:\n  listen: 127.0.0.1:1\n  servers:\n    - {line}\n");
+        let file = parse("f.yml", &text).unwrap_or_else(|invalid| panic!("{invalid}"));
+        file.pools[0].servers[0].clone()
+    }
+
+    #[test]
+    fn servers_are_named_as_placement_names_them() {
+        for (line, name) in [
+            ("10.0.0.1:6379:1", "10.0.0.1:6379"),
+            ("10.0.0.1:06379:1", "10.0.0.1:06379"),
+            ("10.0.0.1:11211:1", "10.0.0.1"),
+            ("10.0.0.1:011211:1", "10.0.0.1"),
+            ("::1:6379:1", "::1:6379"),
+            ("10.0.0.1:6379:1 server1", "server1"),
+            ("10.0.0.1:11211:1 a:b:c", "a:b:c"),
+            ("/run/redis.sock:1", "/run/redis.sock:"),
+            ("/run/redis.sock:1 s", "s"),
+        ] {
+            assert_eq!(server(line).name, name, "{line}");
+            assert_eq!(server(line).placed(), heeler_ring::Server::named(name, 1));
+        }
+    }
+
+    #[test]
+    fn a_host_is_what_stands_before_the_last_two_colons() {
+        let address = Address::Tcp {
+            host: "::1".to_owned(),
+            port: 6379,
+        };
+        assert_eq!(
+            server("::1:6379:3"),
+            Server {
+                name: "::1:6379".to_owned(),
+                is_named: false,
+                address,
+                weight: 3
+            }
+        );
+        let address = Address::Unix {
+            path: "/tmp/x y".to_owned(),
+        };
+        assert_eq!(server("/tmp/x y:1 n").address, address);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let invalid = read(Path::new("/nonexistent/nutcracker.yml")).unwrap_err();
+        let line = invalid.problems[0].one_line();
+        assert!(
+            line.starts_with("/nonexistent/nutcracker.yml: cannot read: No such file"),
+            "{line}"
+        );
+        assert!(read(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_has_its_place() {
+        let invalid = decode("f.yml", b"a:\n  # \xe9\n".to_vec()).unwrap_err();
+        let line = invalid.problems[0].one_line();
+        assert_eq!(
+            line,
+            "f.yml: line 2, column 5: byte 0xe9 is not UTF-8; save the file as UTF-8"
+        );
+    }
+
+    #[test]
+    fn a_file_has_a_longest_length() {
+        let long = "#".repeat(limits::CONFIG_BYTES + 1);
+        let invalid = parse("f.yml", &long).unwrap_err();
+        assert!(invalid.to_string().contains("longer than"), "{invalid}");
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_cut() {
+        let text: String = (0..5000).map(|i| format!("p{i}:\n")).collect();
+        let invalid = parse("f.yml", &text).unwrap_err();
+        assert_eq!(invalid.problems.len(), limits::CONFIG_PROBLEMS + 1);
+        assert!(
+            invalid
+                .to_string()
+                .ends_with("more than 100 problems, the rest is not shown")
+        );
+    }
 }

@@ -16,17 +16,27 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
     };
     let given = |key: &str| block.entries.iter().any(|entry| entry.key.text == key);
     let mut warn = |key: &str, message: String, help: &str| {
-        let warning = Finding::warning(place(key), message).pool(&pool.name).key(key);
+        let warning = Finding::warning(place(key), message)
+            .pool(&pool.name)
+            .key(key);
         findings.push(warning.help(help));
     };
     placement(pool, &mut warn);
     if !given("timeout") {
         let message = "not given: a server that stops answering holds its clients for ever";
-        warn("timeout", message.to_owned(), "add 'timeout: 400' (milliseconds), or 0 to mean it");
+        warn(
+            "timeout",
+            message.to_owned(),
+            "add 'timeout: 400' (milliseconds), or 0 to mean it",
+        );
     }
     if given("client_connections") {
         let message = "twemproxy ignores this limit; here it holds";
-        warn("client_connections", message.to_owned(), "remove the key for no limit");
+        warn(
+            "client_connections",
+            message.to_owned(),
+            "remove the key for no limit",
+        );
     }
     if pool.redis_auth.is_some() && pool.redis_db > 0 {
         let message = format!(
@@ -38,7 +48,11 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
         warn("redis_db", message, help);
     }
     if pool.redis_db > 0 && !pool.redis {
-        warn("redis_db", "ignored in a memcached pool".to_owned(), "remove the key");
+        warn(
+            "redis_db",
+            "ignored in a memcached pool".to_owned(),
+            "remove the key",
+        );
     }
     if pool.auto_eject_hosts {
         ejection(pool, &mut warn);
@@ -46,7 +60,10 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
 }
 
 fn placement(pool: &Pool, warn: &mut impl FnMut(&str, String, &str)) {
-    let weights_differ = pool.servers.iter().any(|server| server.weight != pool.servers[0].weight);
+    let weights_differ = pool
+        .servers
+        .iter()
+        .any(|server| server.weight != pool.servers[0].weight);
     if pool.hash == Hash::Crc32
         && pool.distribution == Distribution::Ketama
         && pool.servers.len() > 1
@@ -57,15 +74,27 @@ fn placement(pool: &Pool, warn: &mut impl FnMut(&str, String, &str)) {
     }
     if pool.distribution == Distribution::Random && weights_differ {
         let message = "random takes no notice of the servers' weights";
-        warn("distribution", message.to_owned(), "use modula or ketama, or equal weights");
+        warn(
+            "distribution",
+            message.to_owned(),
+            "use modula or ketama, or equal weights",
+        );
     }
 }
 
 fn ejection(pool: &Pool, warn: &mut impl FnMut(&str, String, &str)) {
-    let unnamed = pool.servers.iter().filter(|server| !server.is_named).count();
+    let unnamed = pool
+        .servers
+        .iter()
+        .filter(|server| !server.is_named)
+        .count();
     if pool.servers.len() == 1 {
         let message = "once the only server is ejected, every request fails";
-        warn("auto_eject_hosts", message.to_owned(), "write false, or add servers");
+        warn(
+            "auto_eject_hosts",
+            message.to_owned(),
+            "write false, or add servers",
+        );
     } else if unnamed > 0 && pool.distribution != Distribution::Random {
         let message = format!(
             "{unnamed} of {} servers have no name: a machine that replaces an ejected one gets \

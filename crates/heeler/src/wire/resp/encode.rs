@@ -1,7 +1,7 @@
 //! Replies to bytes.
 
-use super::{Protocol, number};
-use crate::command::Reply;
+use super::Protocol;
+use crate::command::{Reply, number};
 
 /// Writes a reply in the client's version of the protocol.
 pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
@@ -89,7 +89,11 @@ fn map(pairs: &[(Reply, Reply)], protocol: Protocol, out: &mut Vec<u8>) {
 
 fn pairs(pairs: &[(Reply, Reply)], protocol: Protocol, out: &mut Vec<u8>) {
     let three = protocol == Protocol::Resp3;
-    header(b'*', if three { pairs.len() } else { 2 * pairs.len() } as i64, out);
+    header(
+        b'*',
+        if three { pairs.len() } else { 2 * pairs.len() } as i64,
+        out,
+    );
     for (first, second) in pairs {
         if three {
             header(b'*', 2, out);
@@ -122,17 +126,37 @@ mod tests {
             (Reply::error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
             (Reply::Int(-7), ":-7\r\n", ":-7\r\n"),
             (Reply::bulk(""), "$0\r\n\r\n", "$0\r\n\r\n"),
-            (Reply::bulk("0123456789"), "$10\r\n0123456789\r\n", "$10\r\n0123456789\r\n"),
+            (
+                Reply::bulk("0123456789"),
+                "$10\r\n0123456789\r\n",
+                "$10\r\n0123456789\r\n",
+            ),
             (Reply::Null, "$-1\r\n", "_\r\n"),
             (Reply::NullArray, "*-1\r\n", "_\r\n"),
-            (Reply::Array(many(1)), "*2\r\n:1\r\n$-1\r\n", "*2\r\n:1\r\n_\r\n"),
-            (Reply::Set(many(1)), "*2\r\n:1\r\n$-1\r\n", "~2\r\n:1\r\n_\r\n"),
-            (pairs, "*2\r\n$1\r\na\r\n:12\r\n", "*1\r\n*2\r\n$1\r\na\r\n:12\r\n"),
+            (
+                Reply::Array(many(1)),
+                "*2\r\n:1\r\n$-1\r\n",
+                "*2\r\n:1\r\n_\r\n",
+            ),
+            (
+                Reply::Set(many(1)),
+                "*2\r\n:1\r\n$-1\r\n",
+                "~2\r\n:1\r\n_\r\n",
+            ),
+            (
+                pairs,
+                "*2\r\n$1\r\na\r\n:12\r\n",
+                "*1\r\n*2\r\n$1\r\na\r\n:12\r\n",
+            ),
             (map, "*2\r\n$1\r\na\r\n:12\r\n", "%1\r\n$1\r\na\r\n:12\r\n"),
             (Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
             (Reply::Bool(true), ":1\r\n", "#t\r\n"),
             (Reply::Text("hi".into()), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
-            (Reply::Raw(Bytes::from_static(b":1\r\n")), ":1\r\n", ":1\r\n"),
+            (
+                Reply::Raw(Bytes::from_static(b":1\r\n")),
+                ":1\r\n",
+                ":1\r\n",
+            ),
         ] {
             for (protocol, expected) in [(Protocol::Resp2, two), (Protocol::Resp3, three)] {
                 let mut out = Vec::new();

@@ -23,7 +23,10 @@ pub(super) fn rewrite(line: &[u8], out: &mut Vec<u8>, args: &mut Vec<Arg>) -> Re
     for word in words {
         bulk(&word, out);
         let end = out.len() - 2;
-        args.push(Arg { start: (end - word.len()) as u32, end: end as u32 });
+        args.push(Arg {
+            start: (end - word.len()) as u32,
+            end: end as u32,
+        });
     }
     Ok(())
 }

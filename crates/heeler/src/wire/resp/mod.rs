@@ -10,12 +10,10 @@
 
 mod encode;
 mod inline;
-mod number;
 mod request;
 mod scan;
 
 pub use encode::{encode, encode_command};
-pub use number::{double, integer};
 pub use request::Decoder;
 pub use scan::{Elements, Scanner};
 

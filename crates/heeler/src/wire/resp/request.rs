@@ -1,7 +1,7 @@
 //! Requests, read piece by piece as the bytes arrive.
 
-use super::{Fault, inline, number};
-use crate::command::Arg;
+use super::{Fault, inline};
+use crate::command::{Arg, number};
 use crate::limits;
 
 /// Finds the requests of one connection in its bytes.
@@ -69,7 +69,11 @@ impl Decoder {
     /// The raw bytes and the argument places of the request that [`decode`](Decoder::decode) has
     /// found at the start of the same `bytes`.
     pub fn request<'a>(&'a self, bytes: &'a [u8]) -> (&'a [u8], &'a [Arg]) {
-        let raw = if self.rewritten.is_empty() { &bytes[..self.at] } else { &self.rewritten };
+        let raw = if self.rewritten.is_empty() {
+            &bytes[..self.at]
+        } else {
+            &self.rewritten
+        };
         (raw, &self.args)
     }
 
@@ -98,7 +102,11 @@ impl Decoder {
             .filter(|&n| n <= limits::ARGUMENTS as i64)
             .ok_or_else(|| Fault::new("invalid multibulk length"))?;
         self.missing = count.max(0) as usize;
-        self.state = if self.missing == 0 { State::Start } else { State::Length };
+        self.state = if self.missing == 0 {
+            State::Start
+        } else {
+            State::Length
+        };
         Ok(true)
     }
 
@@ -133,10 +141,17 @@ impl Decoder {
             Some(b"\r\n") => {}
             Some(_) => return Err(Fault::new("expected CRLF after bulk string")),
         }
-        self.args.push(Arg { start: self.at as u32, end: end as u32 });
+        self.args.push(Arg {
+            start: self.at as u32,
+            end: end as u32,
+        });
         self.at = end + 2;
         self.missing -= 1;
-        self.state = if self.missing == 0 { State::Start } else { State::Length };
+        self.state = if self.missing == 0 {
+            State::Start
+        } else {
+            State::Length
+        };
         Ok(true)
     }
 
@@ -162,7 +177,11 @@ impl Decoder {
     fn line<'b>(&mut self, bytes: &'b [u8], too_big: &str) -> Result<Option<&'b [u8]>, Fault> {
         let rest = &bytes[self.at..];
         // Lengths have few digits: a loop beats a search that is made for long lines.
-        let Some(end) = rest.iter().take(limits::LENGTH_DIGITS).position(|&b| b == b'\r') else {
+        let Some(end) = rest
+            .iter()
+            .take(limits::LENGTH_DIGITS)
+            .position(|&b| b == b'\r')
+        else {
             return match rest.len() > limits::LENGTH_DIGITS {
                 true => Err(Fault::new(too_big)),
                 false => Ok(None),
@@ -192,7 +211,11 @@ mod tests {
         let mut rest = bytes;
         let mut sizes = pieces.iter().cycle();
         while !rest.is_empty() {
-            let size = sizes.next().copied().unwrap_or(usize::MAX).clamp(1, rest.len());
+            let size = sizes
+                .next()
+                .copied()
+                .unwrap_or(usize::MAX)
+                .clamp(1, rest.len());
             buffer.extend_from_slice(&rest[..size]);
             rest = &rest[size..];
             while let Some(length) = decoder.decode(&buffer)? {
@@ -207,7 +230,10 @@ mod tests {
 
     fn texts(requests: Vec<Vec<Vec<u8>>>) -> Vec<Vec<String>> {
         let text = |b: Vec<u8>| String::from_utf8_lossy(&b).into_owned();
-        requests.into_iter().map(|r| r.into_iter().map(text).collect()).collect()
+        requests
+            .into_iter()
+            .map(|r| r.into_iter().map(text).collect())
+            .collect()
     }
 
     #[test]
@@ -215,13 +241,30 @@ mod tests {
         for (bytes, requests) in [
             ("*1\r\n$4\r\nPING\r\n", vec![vec!["PING"]]),
             ("*2\r\n$3\r\nGET\r\n$0\r\n\r\n", vec![vec!["GET", ""]]),
-            ("*2\r\n$3\r\nGET\r\n$4\r\n\r\n\r\n\r\n", vec![vec!["GET", "\r\n\r\n"]]),
+            (
+                "*2\r\n$3\r\nGET\r\n$4\r\n\r\n\r\n\r\n",
+                vec![vec!["GET", "\r\n\r\n"]],
+            ),
             ("PING\r\nGET  a\n", vec![vec!["PING"], vec!["GET", "a"]]),
-            ("*0\r\n*-1\r\n\r\nPING\r\n", vec![vec![], vec![], vec![], vec!["PING"]]),
-            ("set 'a b' \"\\x41\\n\"\r\n", vec![vec!["set", "a b", "A\n"]]),
+            (
+                "*0\r\n*-1\r\n\r\nPING\r\n",
+                vec![vec![], vec![], vec![], vec!["PING"]],
+            ),
+            (
+                "set 'a b' \"\\x41\\n\"\r\n",
+                vec![vec!["set", "a b", "A\n"]],
+            ),
         ] {
-            assert_eq!(texts(read(bytes.as_bytes(), &[]).unwrap()), requests, "{bytes:?}");
-            assert_eq!(texts(read(bytes.as_bytes(), &[1]).unwrap()), requests, "{bytes:?}");
+            assert_eq!(
+                texts(read(bytes.as_bytes(), &[]).unwrap()),
+                requests,
+                "{bytes:?}"
+            );
+            assert_eq!(
+                texts(read(bytes.as_bytes(), &[1]).unwrap()),
+                requests,
+                "{bytes:?}"
+            );
         }
     }
 
@@ -235,14 +278,27 @@ mod tests {
             ("*1\r\n$-1\r\n", "invalid bulk length"),
             ("*1\r\n$536870913\r\n", "invalid bulk length"),
             ("*1\r\n$4\r\nPINGxx", "expected CRLF after bulk string"),
-            ("*1111111111111111111111111111111111111", "too big mbulk count string"),
-            ("*1\r\n$111111111111111111111111111111111", "too big bulk count string"),
+            (
+                "*1111111111111111111111111111111111111",
+                "too big mbulk count string",
+            ),
+            (
+                "*1\r\n$111111111111111111111111111111111",
+                "too big bulk count string",
+            ),
             ("get 'a\r\n", "unbalanced quotes in request"),
         ] {
-            assert_eq!(read(bytes.as_bytes(), &[]), Err(Fault::new(fault)), "{bytes:?}");
+            assert_eq!(
+                read(bytes.as_bytes(), &[]),
+                Err(Fault::new(fault)),
+                "{bytes:?}"
+            );
         }
         let long = vec![b'a'; limits::LINE_BYTES + 1];
-        assert_eq!(read(&long, &[1000]), Err(Fault::new("too big inline request")));
+        assert_eq!(
+            read(&long, &[1000]),
+            Err(Fault::new("too big inline request"))
+        );
     }
 
     fn request() -> impl Strategy<Value = Vec<u8>> {

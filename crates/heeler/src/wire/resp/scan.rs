@@ -1,6 +1,7 @@
 //! Replies of servers: where one ends. What is in it is left as it is.
 
-use super::{Fault, number};
+use super::Fault;
+use crate::command::number;
 use crate::limits;
 
 /// Finds the replies of one server connection in its bytes, without looking at a byte twice
@@ -53,8 +54,13 @@ impl Scanner {
         let at = if self.open.is_empty() { 0 } else { self.at };
         match bytes.get(at..) {
             Some([b'$' | b'=' | b'!', rest @ ..]) => {
-                let line = rest.iter().take(limits::LENGTH_DIGITS).position(|&b| b == b'\r');
-                let length = line.and_then(|end| number::integer(&rest[..end])).unwrap_or(0);
+                let line = rest
+                    .iter()
+                    .take(limits::LENGTH_DIGITS)
+                    .position(|&b| b == b'\r');
+                let length = line
+                    .and_then(|end| number::integer(&rest[..end]))
+                    .unwrap_or(0);
                 at + length.clamp(0, limits::REPLY_BYTES as i64) as usize
             }
             _ => at,
@@ -95,7 +101,11 @@ fn value(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
 fn line(kind: u8, bytes: &[u8]) -> Result<Option<&[u8]>, Fault> {
     let rest = &bytes[1..];
     let short = !matches!(kind, b'+' | b'-' | b'(');
-    let limit = if short { limits::LENGTH_DIGITS } else { limits::LINE_BYTES };
+    let limit = if short {
+        limits::LENGTH_DIGITS
+    } else {
+        limits::LINE_BYTES
+    };
     let window = &rest[..rest.len().min(limit)];
     let end = match short {
         true => window.iter().position(|&b| b == b'\r'),
@@ -138,7 +148,10 @@ impl<'a> Elements<'a> {
         }
         let head = line(b'*', reply).ok()??;
         let left = length(head).ok()??;
-        Some(Elements { rest: &reply[head.len() + 3..], left })
+        Some(Elements {
+            rest: &reply[head.len() + 3..],
+            left,
+        })
     }
 
     /// How many are left.
@@ -214,7 +227,11 @@ mod tests {
             let twice = [reply, reply].concat();
             for piece in [1, 2, 3, 5, 100] {
                 let expected = Ok(vec![reply.len(), reply.len()]);
-                assert_eq!(lengths(twice.as_bytes(), piece), expected, "{reply:?} by {piece}");
+                assert_eq!(
+                    lengths(twice.as_bytes(), piece),
+                    expected,
+                    "{reply:?} by {piece}"
+                );
             }
         }
     }
@@ -229,7 +246,11 @@ mod tests {
             ("$1\r\nabc", "expected CRLF after bulk string"),
             (deep.as_str(), "reply nested too deeply"),
         ] {
-            assert_eq!(lengths(bytes.as_bytes(), 100), Err(Fault::new(fault)), "{bytes:?}");
+            assert_eq!(
+                lengths(bytes.as_bytes(), 100),
+                Err(Fault::new(fault)),
+                "{bytes:?}"
+            );
         }
     }
 

@@ -32,7 +32,9 @@ pub fn double(value: f64) -> String {
         return if value > 0.0 { "inf" } else { "-inf" }.into();
     }
     let scientific = format!("{value:.16e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("the format has an exponent");
+    let (mantissa, exponent) = scientific
+        .split_once('e')
+        .expect("the format has an exponent");
     let exponent: i32 = exponent.parse().expect("the format's exponent is a number");
     if !(-4..17).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
