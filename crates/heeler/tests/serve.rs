@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use servers::{Client, Heeler, PATIENCE, Process, RedisServer, Value, free_port};
+use servers::{Client, Heeler, PATIENCE, Process, RedisServer, Value, benchmark_runs, free_port};
 
 fn pong() -> Value {
     Value::Status("PONG".into())
@@ -474,6 +474,13 @@ fn a_client_that_reads_nothing_costs_little_memory() {
     for _ in 0..1000 {
         assert_eq!(deaf.read_raw_reply().len(), whole);
     }
+}
+
+#[test]
+fn the_benchmark_of_redis_runs_through() {
+    let node = Heeler::serve(&["--threads", "2"]);
+    benchmark_runs(node.port, &[]);
+    benchmark_runs(node.port, &["-P", "16", "-r", "1000", "-3"]);
 }
 
 #[test]

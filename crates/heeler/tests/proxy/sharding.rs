@@ -1,6 +1,6 @@
 //! Commands whose keys lie on many servers, and the order of replies.
 
-use crate::servers::{Heeler, Value};
+use crate::servers::{Value, benchmark_runs};
 use crate::{addresses, pipelined, proxy, proxy_with, redis_servers, words};
 
 #[test]
@@ -161,24 +161,6 @@ fn every_client_gets_its_own_replies() {
 fn the_benchmark_of_redis_runs_through() {
     let servers = redis_servers(2);
     let proxy = proxy_with(&["hash: murmur"], &addresses(&servers), &["--threads", "2"]);
-    benchmark_runs(&proxy, &[]);
-    benchmark_runs(&proxy, &["-P", "16", "-r", "1000"]);
-}
-
-/// redis-benchmark's full default run.
-pub fn benchmark_runs(server: &Heeler, args: &[&str]) {
-    let out = std::process::Command::new("redis-benchmark")
-        .args(["-p", &server.port.to_string(), "-n", "2000", "-q"])
-        .args(args)
-        .output()
-        .expect("redis-benchmark of the Debian package redis-tools");
-    let [said, complained] = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    let text = format!("{said}{complained}");
-    assert!(out.status.success(), "{}: {text}", out.status);
-    let rates = text.matches("requests per second").count();
-    assert!(rates >= 19, "{rates} results: {text}");
-    let bad = ["ERR", "Error", "error", "WARNING"]
-        .into_iter()
-        .find(|word| text.contains(word));
-    assert_eq!(bad, None, "{text}");
+    benchmark_runs(proxy.port, &[]);
+    benchmark_runs(proxy.port, &["-P", "16", "-r", "1000"]);
 }
