@@ -29,8 +29,8 @@ fn a_client_has_to_give_the_password_in_nutcrackers_words() {
     let server = RedisServer::start_with(&["--requirepass", "right"]);
     let text = |port: u16| {
         format!(
-            "alpha:\n  listen: 127.0.0.1:{port}\n  redis: true\n  redis_auth: right\n  servers:\n   \
-             - {}:1\n",
+            "alpha:\n  listen: 127.0.0.1:{port}\n  redis: true\n  redis_auth: right\n  \
+             servers:\n   - {}:1\n",
             server.address()
         )
     };
