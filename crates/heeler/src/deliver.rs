@@ -99,6 +99,13 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
+        if let Some(refused) = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id)
+        {
+            return Err(refused);
+        }
         match caller.session.admit(&command) {
             Admission::Run => Ok(command),
             Admission::Answer(reply) => Err(reply),
@@ -191,11 +198,11 @@ impl Door {
                 if in_transaction || command.spec.id == Id::Reset {
                     unwatch(caller, store);
                 }
-                session::answer(&mut caller.session, command, self.greeting)
+                session::answer(&mut caller.session, command, &self.greeting)
             }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
-                session::answer(&mut caller.session, command, self.greeting)
+                session::answer(&mut caller.session, command, &self.greeting)
             }
             _ => self.of_process(now, &caller.session, command),
         }

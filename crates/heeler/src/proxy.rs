@@ -14,7 +14,7 @@ use crate::deliver::{Behind, Door};
 use crate::net::{Listener, Server, Service, Tuning};
 use crate::pool::{Pool, Settings};
 use crate::run;
-use crate::session::Greeting;
+use crate::session::{Access, Greeting};
 use crate::wire::resp::Protocol;
 
 /// What `heeler proxy` is asked for.
@@ -120,13 +120,14 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp2,
+        access: Access::Pool(pool.redis_auth.clone()),
     };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);
         Door::new(
             Behind::Pool(cluster.clone(), pool),
             process.clone(),
-            greeting,
+            greeting.clone(),
             run::seed(),
         )
     };

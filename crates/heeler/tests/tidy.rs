@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The walk, in its order.
     ("command", &["limits"]),
     ("wire", &["command", "limits"]),
-    ("session", &["wire", "command", "limits"]),
+    ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["command", "limits"]),
     (

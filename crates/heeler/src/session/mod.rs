@@ -1,10 +1,12 @@
 //! One connection's conversation: the order of its replies, its protocol version, its names, and
 //! the transaction that it is in. Pure: no socket, no clock.
 
+mod access;
 mod commands;
 mod pipeline;
 mod transaction;
 
+pub use access::Access;
 pub use commands::{Greeting, answer};
 pub use pipeline::{Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
@@ -27,6 +29,8 @@ pub struct Session {
     pub renamed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,
+    /// It has given the right password.
+    pub authenticated: bool,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
     /// Close once the replies so far are written.
