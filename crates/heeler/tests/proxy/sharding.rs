@@ -46,6 +46,94 @@ fn commands_over_four_servers() {
     }
 }
 
+/// The elements of an array reply, as text.
+fn texts(reply: &Value) -> Vec<String> {
+    match reply {
+        Value::Array(elements) => elements.iter().map(Value::text).collect(),
+        other => panic!("an array, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_scan_walks_all_servers() {
+    let servers = redis_servers(3);
+    let proxy = proxy(&["hash: md5"], &addresses(&servers));
+    let mut client = proxy.client();
+    let pairs: String = (0..500).map(|i| format!(" k{i} v")).collect();
+    assert_eq!(client.run(&format!("MSET{pairs} other v")), Value::ok());
+    for count in [7, 1000] {
+        let (mut cursor, mut seen) = ("0".to_owned(), std::collections::BTreeSet::new());
+        loop {
+            let reply = client.run(&format!("SCAN {cursor} MATCH k* COUNT {count}"));
+            let Value::Array(parts) = &reply else {
+                panic!("{reply:?}")
+            };
+            cursor = parts[0].text();
+            seen.extend(texts(&parts[1]));
+            if cursor == "0" {
+                break;
+            }
+        }
+        let all: std::collections::BTreeSet<String> = (0..500).map(|i| format!("k{i}")).collect();
+        assert_eq!(seen, all);
+    }
+    let Value::Error(text) = client.run("SCAN x") else {
+        panic!("a cursor is a number")
+    };
+    assert_eq!(text, "ERR invalid cursor");
+}
+
+#[test]
+fn commands_without_keys_reach_every_server() {
+    let servers = redis_servers(3);
+    let proxy = proxy(&["hash: md5"], &addresses(&servers));
+    let mut client = proxy.client();
+    assert_eq!(client.run("RANDOMKEY"), Value::Null);
+    assert_eq!(client.run("SET only v"), Value::ok());
+    for _ in 0..10 {
+        assert_eq!(client.run("RANDOMKEY"), Value::bulk("only"));
+    }
+    let script = "return 1";
+    let sha = client.call(&[b"SCRIPT", b"LOAD", script.as_bytes()]);
+    let exists =
+        |client: &mut crate::Client, sha: &str| client.run(&format!("SCRIPT EXISTS {sha} x"));
+    let both = |a, b| Value::Array(vec![Value::Int(a), Value::Int(b)]);
+    assert_eq!(exists(&mut client, &sha.text()), both(1, 0));
+    for key in 0..20 {
+        let line = format!("EVALSHA {} 1 k{key}", sha.text());
+        assert_eq!(client.run(&line), Value::Int(1));
+    }
+    assert_eq!(servers[1].client().run("SCRIPT FLUSH"), Value::ok());
+    assert_eq!(exists(&mut client, &sha.text()), both(0, 0));
+    assert_eq!(client.run("SCRIPT FLUSH"), Value::ok());
+    assert_eq!(exists(&mut servers[0].client(), &sha.text()), both(0, 0));
+}
+
+#[test]
+fn nutcrackers_way_over_servers_is_kept_where_it_is_asked_for() {
+    let servers = redis_servers(2);
+    let refusing = proxy(&["hash: md5"], &addresses(&servers));
+    let keys = crate::keys_by_server(&refusing, &servers);
+    let line = format!("SUNION {} {}", keys[0][0], keys[1][0]);
+    let Value::Error(text) = refusing.client().run(&line) else {
+        panic!("keys on two servers")
+    };
+    assert!(text.starts_with("CROSSSLOT "), "{text}");
+    let trusting = proxy(
+        &["hash: md5", "cross_slot: first_key"],
+        &addresses(&servers),
+    );
+    let mut client = trusting.client();
+    for of in &keys {
+        client.run(&format!("DEL {}", of[0]));
+        assert_eq!(
+            client.run(&format!("SADD {} m{}", of[0], of[0])),
+            Value::Int(1)
+        );
+    }
+    assert_eq!(texts(&client.run(&line)), [format!("m{}", keys[0][0])]);
+}
+
 #[test]
 fn one_error_among_the_parts_is_the_answer() {
     let servers = redis_servers(3);
