@@ -107,6 +107,13 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
+        if let Some(refused) = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id)
+        {
+            return Err(refused);
+        }
         match caller.session.admit(&command) {
             Admission::Run => Ok(command),
             Admission::Answer(reply) => Err(reply),
@@ -144,7 +151,7 @@ impl Door {
             Route::Refused(reply) => caller.session.answer(&reply),
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
-                let ticket = caller.session.wait();
+                let ticket = caller.session.wait(command);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
                     self.send(now, caller, part.to, &part.request, (ticket, i as u32));
@@ -159,7 +166,7 @@ impl Door {
                 caller.session.answer(&store.execute(now, command));
             }
             (Destination::Server(_), _) => {
-                let ticket = caller.session.wait();
+                let ticket = caller.session.wait(command);
                 self.send(now, caller, to, command.raw(), (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
@@ -199,11 +206,11 @@ impl Door {
                 if in_transaction || command.spec.id == Id::Reset {
                     unwatch(caller, store);
                 }
-                session::answer(&mut caller.session, command, self.greeting)
+                session::answer(&mut caller.session, command, &self.greeting)
             }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
-                session::answer(&mut caller.session, command, self.greeting)
+                session::answer(&mut caller.session, command, &self.greeting)
             }
             _ => self.of_process(now, &caller.session, command),
         }

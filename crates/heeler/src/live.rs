@@ -15,7 +15,7 @@ use crate::config::{Diagnostic, Watch};
 use crate::deliver::{Behind, Door};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
 use crate::pool::Settings;
-use crate::session::Greeting;
+use crate::session::{Access, Greeting};
 use crate::wire::resp::Protocol;
 use crate::{limits, pool, run};
 
@@ -272,14 +272,15 @@ pub fn service(
     let process = process.clone();
     let greeting = Greeting {
         version: REDIS_VERSION,
-        newest: Protocol::Resp2,
+        newest: Protocol::Resp3,
+        access: Access::Pool(pool.redis_auth.clone()),
     };
     let published = cluster.clone();
     let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {
         let before = before.and_then(Door::pool);
         let pool = pool::Pool::start(&settings, &cluster, scratch, before);
         let behind = Behind::Pool(cluster.clone(), pool);
-        Door::new(behind, process.clone(), greeting, run::seed())
+        Door::new(behind, process.clone(), greeting.clone(), run::seed())
     });
     let service = Service {
         name: pool.name.clone(),

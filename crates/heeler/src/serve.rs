@@ -8,7 +8,7 @@ use crate::admin::{Process, REDIS_VERSION};
 use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
-use crate::session::Greeting;
+use crate::session::{Access, Greeting};
 use crate::store::Store;
 use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
@@ -62,12 +62,13 @@ pub fn service(
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
+        access: Access::Open,
     };
     let door: MakeDoor = Arc::new(move |_: &_, _| {
         Door::new(
             Behind::Node(store.clone()),
             process.clone(),
-            greeting,
+            greeting.clone(),
             run::seed(),
         )
     });

@@ -279,6 +279,7 @@ fn requests_stay_in_order_when_the_connections_to_their_server_change() {
             assert_eq!(own, ["first", "second"], "client {i} in {executed:?}");
         }
     }
+    assert_eq!(fake.connections(), 1 + 3 + 2 + 5);
 }
 
 #[test]
@@ -349,7 +350,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_place() {
         (String::new(), path.clone()),
         (
             changed.clone() + &more + &taken,
-            "is the port in use?".into(),
+            "Address already in use".into(),
         ),
     ] {
         let before = load.rounds();

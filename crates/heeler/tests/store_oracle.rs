@@ -1,6 +1,7 @@
 //! The store against a real redis-server: the same commands, the same bytes in reply.
 
 mod oracle;
+mod servers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

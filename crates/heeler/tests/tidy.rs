@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The walk, in its order.
     ("command", &["limits"]),
     ("wire", &["command", "limits"]),
-    ("session", &["wire", "command", "limits"]),
+    ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["command", "limits"]),
     (
@@ -54,8 +54,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
+    ("explain", &["proxy", "live", "config"]),
     ("cli", &["run", "config"]),
-    ("main", &["cli", "run", "serve", "proxy", "demo"]),
+    ("main", &["cli", "run", "serve", "proxy", "demo", "explain"]),
 ];
 
 const ALL_ROOMS: &[&str] = &[

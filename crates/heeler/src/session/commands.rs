@@ -1,27 +1,29 @@
 //! Commands about the connection itself.
 
-use super::{Replies, Session};
+use super::{Access, Replies, Session};
 use crate::command::number::integer;
 use crate::command::{Command, Id, Reply};
 use crate::wire::resp::Protocol;
 
 /// What this connection is told of the server that it talks to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Greeting {
     /// The version of Redis whose behaviour is kept: `redis_version`.
     pub version: &'static str,
     /// The newest protocol that is spoken here.
     pub newest: Protocol,
+    /// What a client must say before anything else.
+    pub access: Access,
 }
 
 /// Answers a command of the room `Session` that touches nothing but the session.
-pub fn answer(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Reply {
+pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> Reply {
     match command.spec.id {
         Id::Ping => ping(command),
         Id::Echo => Reply::bulk(command.arg(1)),
         Id::Quit => quit(session),
         Id::Hello => hello(session, command, greeting),
-        Id::Auth => auth(command),
+        Id::Auth => greeting.access.auth(session, command),
         Id::Select => select(command),
         Id::Reset => reset(session),
         Id::Multi => session.begin_transaction(),
@@ -47,7 +49,7 @@ fn quit(session: &mut Session) -> Reply {
     Reply::OK
 }
 
-fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Reply {
+fn hello(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> Reply {
     let mut protocol = session.protocol;
     if command.len() > 1 {
         protocol = match integer(command.arg(1)) {
@@ -63,12 +65,10 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
     let mut options = command.args(2);
     while let Some(option) = options.next() {
         if option.eq_ignore_ascii_case(b"auth") && options.len() >= 2 {
-            let (user, _password) = (options.next(), options.next());
-            // Without passwords the default user may log in with any.
-            if user != Some(b"default") {
-                return Reply::error(
-                    "WRONGPASS invalid username-password pair or user is disabled.",
-                );
+            let (user, password) = (options.next(), options.next());
+            let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
+            if let Err(refused) = greeting.access.log_in(session, user, password) {
+                return refused;
             }
         } else if option.eq_ignore_ascii_case(b"setname") && options.len() >= 1 {
             name = options.next();
@@ -76,6 +76,13 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
             let option = String::from_utf8_lossy(option).into_owned();
             return Reply::error(format!("ERR Syntax error in HELLO option '{option}'"));
         }
+    }
+    if greeting.access.refuses(session, Id::Ping).is_some() {
+        return Reply::error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        );
     }
     if let Some(refused) = name.map(|n| setname(session, n)).filter(Reply::is_error) {
         return refused;
@@ -95,19 +102,6 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: Greeting) -> Re
     ])
 }
 
-/// No password is set, so that no client can have one.
-fn auth(command: &Command<'_>) -> Reply {
-    match command.len() {
-        2 => Reply::error(
-            "ERR AUTH <password> called without any password configured for the default user. \
-             Are you sure your configuration is correct?",
-        ),
-        3 if command.arg(1) == b"default" => Reply::OK,
-        3 => Reply::error("WRONGPASS invalid username-password pair or user is disabled."),
-        _ => Reply::error("ERR syntax error"),
-    }
-}
-
 /// There is one database, number 0.
 fn select(command: &Command<'_>) -> Reply {
     match integer(command.arg(1)) {
@@ -123,6 +117,7 @@ fn reset(session: &mut Session) -> Reply {
     session.replies = Replies::On;
     session.name.clear();
     session.renamed = true;
+    session.authenticated = false;
     Reply::Status("RESET")
 }
 

@@ -80,7 +80,12 @@ impl Hash {
 
     /// Removes a field; whether it was there.
     pub(super) fn remove(&mut self, field: &[u8]) -> bool {
-        let removed = self.fields.swap_remove(field).is_some();
+        let removed = if self.is_listpack {
+            // A listpack keeps the order of insertion, which clients get to see.
+            self.fields.shift_remove(field).is_some()
+        } else {
+            self.fields.swap_remove(field).is_some()
+        };
         if let Some(room) = room_to_shrink(self.fields.len(), self.fields.capacity()) {
             self.fields.shrink_to(room);
         }

@@ -16,8 +16,9 @@
 //!    redis-server.
 //!
 //! A new type of value is an arm of [`Object`](entry::Object) and of [`Kind`](entry::Kind); the
-//! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. A
-//! collection that becomes empty is removed by the command that emptied it.
+//! generic commands (TYPE, RENAME, COPY, SCAN ... TYPE, OBJECT ENCODING) then know it. One that
+//! has elements is also named in `collection`, which gives slots the methods that read and change
+//! it: `collection_changed` removes a collection that has become empty.
 
 mod bitfield;
 mod bits;
@@ -235,12 +236,8 @@ impl Store {
         stats
     }
 
-    /// A pseudo-random number (splitmix64) from the store's seed.
+    /// A pseudo-random number from the store's seed.
     fn random(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.random.fetch_add(STEP, Ordering::Relaxed);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        random::mix(self.random.fetch_add(random::STEP, Ordering::Relaxed))
     }
 }

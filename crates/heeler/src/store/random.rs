@@ -1,4 +1,4 @@
-//! Random members of a collection: SPOP, SRANDMEMBER, HRANDFIELD, ZRANDMEMBER.
+//! Random numbers, and random members of a collection: SPOP, SRANDMEMBER, HRANDFIELD, ZRANDMEMBER.
 
 use indexmap::IndexSet;
 
@@ -7,6 +7,17 @@ use super::errors::{Error, Outcome, SYNTAX};
 use super::view::View;
 use crate::command::{Command, Reply};
 use crate::limits;
+
+/// From one state of the splitmix64 generator to the next.
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The pseudo-random number of a state of the splitmix64 generator.
+pub(super) fn mix(state: u64) -> u64 {
+    let mut z = state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
 
 /// Random choices among the elements of a collection.
 pub(super) struct Random(u64);
@@ -19,13 +30,8 @@ impl Random {
 
     /// A number below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        ((u128::from(z) * bound as u128) >> 64) as usize
+        self.0 = self.0.wrapping_add(STEP);
+        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
     }
 
     /// Indices of a collection of `len` elements, as the count of SRANDMEMBER and its kin asks for

@@ -496,21 +496,24 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(no_elements());
     };
     let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
+    if set.is_listpack() {
+        for e in set.ranking().ascending(scan.places()) {
+            scan.visit(&e.member, Some(listpack_score(e.score).as_bytes()));
+        }
+        return scan.reply();
+    }
     for i in scan.places() {
         if let Some((member, score)) = set.at_index(i) {
-            scan.visit(
-                member,
-                Some(score_text(score, set.is_listpack()).as_bytes()),
-            );
+            scan.visit(member, Some(number::double(score).as_bytes()));
         }
     }
     scan.reply()
 }
 
 /// A score as ZSCAN shows it: a listpack has whole ones as integers, however great.
-fn score_text(score: f64, in_listpack: bool) -> String {
+fn listpack_score(score: f64) -> String {
     const GREATEST: f64 = (i64::MAX / 2) as f64;
-    if in_listpack && score.abs() <= GREATEST && score.trunc() == score {
+    if score.abs() <= GREATEST && score.trunc() == score {
         return (score as i64).to_string();
     }
     number::double(score)
@@ -557,15 +560,14 @@ mod tests {
 
     #[test]
     fn whole_scores_in_a_listpack_are_shown_as_integers() {
-        for (score, in_listpack, text) in [
-            (1.0, true, "1"),
-            (1.5, true, "1.5"),
-            (1e17, true, "100000000000000000"),
-            (1e17, false, "1e+17"),
-            (1e19, true, "1e+19"),
-            (f64::NEG_INFINITY, true, "-inf"),
+        for (score, text) in [
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (1e17, "100000000000000000"),
+            (1e19, "1e+19"),
+            (f64::NEG_INFINITY, "-inf"),
         ] {
-            assert_eq!(score_text(score, in_listpack), text);
+            assert_eq!(listpack_score(score), text);
         }
     }
 }

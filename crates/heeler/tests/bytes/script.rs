@@ -17,8 +17,8 @@
 //! closes                            the server closes the connection
 //! ```
 //!
-//! Escapes are Rust's; `{x*100}` stands for 100 times `x`. In expected lines a run of 64 equal bytes
-//! or more is written so.
+//! Escapes are Rust's; `{x*100}` stands for 100 times `x`. In expected lines a run of 64 equal
+//! bytes or more is written so.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use heeler::admin::{Process, REDIS_VERSION};
 use heeler::clock;
 use heeler::command::Reply;
 use heeler::deliver::{Behind, Caller, Door};
-use heeler::session::Greeting;
+use heeler::session::{Access, Greeting};
 use heeler::store::Store;
 use heeler::wire::resp::{Decoder, Protocol};
 
@@ -212,6 +212,7 @@ fn door() -> Door {
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
+        access: Access::Open,
     };
     Door::new(
         store,

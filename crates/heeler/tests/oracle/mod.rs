@@ -1,47 +1,28 @@
 //! A real redis-server beside the store, for tests that compare their replies.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command as Process, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use heeler::command::{Arg, Command, OwnedCommand, Reply};
 use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
-/// A redis-server with one database, killed on drop, and a connection to it.
+use crate::servers::{Client, RedisServer, request};
+
+/// A redis-server with one database, and a connection to it.
 pub struct Redis {
-    process: Child,
-    stream: BufReader<TcpStream>,
+    client: Client,
+    _server: RedisServer,
 }
 
 impl Redis {
     /// Starts one, and says HELLO if the protocol needs it.
     pub fn start(protocol: Protocol) -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let mut process = Process::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--databases", "1"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed: these tests compare with it");
-        let give_up = Instant::now() + Duration::from_secs(20);
-        let stream = loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
-                Ok(stream) => break stream,
-                Err(error) if Instant::now() > give_up => {
-                    let _ = process.kill();
-                    panic!("redis-server on port {port} does not answer: {error}");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
-            }
+        let server = RedisServer::start_with(&["--databases", "1"]);
+        let client = server.client();
+        let mut redis = Redis {
+            client,
+            _server: server,
         };
-        stream.set_nodelay(true).unwrap();
-        let stream = BufReader::new(stream);
-        let mut redis = Redis { process, stream };
         if protocol == Protocol::Resp3 {
             redis.call(&[b"HELLO".to_vec(), b"3".to_vec()]);
         }
@@ -50,43 +31,9 @@ impl Redis {
 
     /// Sends a command; returns the bytes of the reply.
     pub fn call(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
-        let mut request = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            request.extend(format!("${}\r\n", word.len()).bytes());
-            request.extend(word);
-            request.extend(b"\r\n");
-        }
-        self.stream.get_mut().write_all(&request).unwrap();
-        let mut reply = Vec::new();
-        self.read_reply(&mut reply);
-        reply
-    }
-
-    fn read_reply(&mut self, reply: &mut Vec<u8>) {
-        let start = reply.len();
-        self.stream.read_until(b'\n', reply).unwrap();
-        let line = String::from_utf8_lossy(&reply[start + 1..reply.len() - 2]).into_owned();
-        let number: i64 = match reply[start] {
-            b'$' | b'*' | b'~' | b'%' | b'=' => line.parse().unwrap(),
-            _ => return,
-        };
-        match reply[start] {
-            b'$' | b'=' if number >= 0 => {
-                let end = reply.len();
-                reply.resize(end + number as usize + 2, 0);
-                self.stream.read_exact(&mut reply[end..]).unwrap();
-            }
-            b'*' | b'~' => (0..number).for_each(|_| self.read_reply(reply)),
-            b'%' => (0..2 * number).for_each(|_| self.read_reply(reply)),
-            _ => {}
-        }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        self.client.send(&request(&words));
+        self.client.read_raw_reply()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use crate::servers::{Heeler, PATIENCE, RedisServer, Value, free_port};
+use crate::servers::{Heeler, Nutcracker, PATIENCE, RedisServer, Value, free_port};
 use crate::{addresses, keys_by_server, pipelined, pool, proxy, redis_servers, wait_until, words};
 
 #[test]
@@ -21,7 +21,95 @@ fn servers_get_the_password() {
 
 /// Where the pool has a password, its clients have to give it.
 fn authenticate(client: &mut crate::Client, password: &str) {
-    client.call(&[b"AUTH", password.as_bytes()]);
+    assert_eq!(client.call(&[b"AUTH", password.as_bytes()]), Value::ok());
+}
+
+#[test]
+fn nothing_passes_before_the_password_nor_after_a_reset() {
+    let server = RedisServer::start_with(&["--requirepass", "right"]);
+    let proxy = proxy(&["redis_auth: right"], &[server.address()]);
+    let mut client = proxy.client();
+    let locked = Value::Error("NOAUTH Authentication required".into());
+    for _ in 0..2 {
+        for command in [
+            "GET k",
+            "MGET a b",
+            "DBSIZE",
+            "INFO",
+            "CLIENT LIST",
+            "COMMAND",
+            "ECHO x",
+        ] {
+            assert_eq!(client.run(command), locked, "{command}");
+        }
+        // In one pipeline the password opens for what follows it.
+        client.send(b"GET k\r\nAUTH right\r\nGET k\r\n");
+        let replies = [(); 3].map(|()| client.read_reply());
+        assert_eq!(replies, [locked.clone(), Value::ok(), Value::Null]);
+        assert_eq!(client.run("RESET"), Value::Status("RESET".into()));
+    }
+}
+
+#[test]
+fn a_client_has_to_give_the_password_in_nutcrackers_words() {
+    let server = RedisServer::start_with(&["--requirepass", "right"]);
+    let text = |port: u16| {
+        format!(
+            "alpha:\n  listen: 127.0.0.1:{port}\n  redis: true\n  redis_auth: right\n  \
+             servers:\n   - {}:1\n",
+            server.address()
+        )
+    };
+    let (one, two) = (free_port(), free_port());
+    let nutcracker = Nutcracker::start(one, &text(one));
+    let heeler = Heeler::proxy(two, &text(two), &[]);
+    let (mut of_nutcracker, mut of_heeler) = (nutcracker.client(), heeler.client());
+    for (line, refused) in [
+        ("GET k", true),
+        ("PING", true),
+        ("AUTH wrong", true),
+        ("AUTH right", false),
+        ("SET k v", false),
+        ("GET k", false),
+        ("AUTH wrong", true),
+        ("GET k", true),
+        ("AUTH right", false),
+        ("GET k", false),
+    ] {
+        let reply = of_heeler.run(line);
+        assert_eq!(reply, of_nutcracker.run(line), "{line}");
+        assert_eq!(
+            matches!(reply, Value::Error(_)),
+            refused,
+            "{line}: {reply:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_may_log_in_as_default_and_with_hello() {
+    let server = RedisServer::start_with(&["--requirepass", "right"]);
+    let proxy = proxy(&["redis_auth: right"], &[server.address()]);
+    let wrong = "WRONGPASS invalid username-password pair or user is disabled.";
+    for (line, refusal) in [
+        ("AUTH default wrong", Some(wrong)),
+        ("AUTH somebody right", Some(wrong)),
+        ("HELLO 2 AUTH default wrong", Some(wrong)),
+        ("AUTH default right", None),
+        ("HELLO 2 AUTH default right", None),
+    ] {
+        let mut client = proxy.client();
+        match (client.run(line), refusal) {
+            (Value::Error(text), Some(refusal)) => assert_eq!(text, refusal, "{line}"),
+            (Value::Error(text), None) => panic!("{line}: {text}"),
+            (_, Some(_)) => panic!("{line} is refused"),
+            (_, None) => assert_eq!(client.run("SET k v"), Value::ok(), "{line}"),
+        }
+    }
+    let Value::Error(text) = proxy.client().run("HELLO 2") else {
+        panic!("HELLO without a password is refused")
+    };
+    assert!(text.starts_with("NOAUTH HELLO must be called"), "{text}");
 }
 
 #[test]

@@ -12,9 +12,11 @@
     reason = "each test file uses a part of this module"
 )]
 
+mod benchmark;
 mod client;
 mod process;
 
+pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
 pub use process::{PATIENCE, Process, Stopped, free_port};
 

@@ -42,6 +42,7 @@ pub fn changes(old: &Pool, new: &Pool) -> String {
     told.option("client_connections", clients);
     told.debug("tcpkeepalive", &old.tcpkeepalive, &new.tcpkeepalive);
     told.debug("redis", &old.redis, &new.redis);
+    told.value("cross_slot", old.cross_slot.name(), new.cross_slot.name());
     if old.redis_auth != new.redis_auth {
         told.0.push("redis_auth".into());
     }
@@ -216,6 +217,7 @@ mod tests {
             "reuseport: true",
             "redis_auth: x",
             "redis_db: 3",
+            "cross_slot: first_key",
             "preconnect: true",
             "auto_eject_hosts: true",
             "server_connections: 3",

@@ -50,7 +50,9 @@ impl Scanner {
 
     /// How many bytes the reply at hand has at least, as far as it is known.
     pub fn expects(&self, bytes: &[u8]) -> usize {
-        match bytes.get(self.at..) {
+        // Between two replies the place is still the end of the last.
+        let at = if self.open.is_empty() { 0 } else { self.at };
+        match bytes.get(at..) {
             Some([b'$' | b'=' | b'!', rest @ ..]) => {
                 let line = rest
                     .iter()
@@ -59,9 +61,9 @@ impl Scanner {
                 let length = line
                     .and_then(|end| number::integer(&rest[..end]))
                     .unwrap_or(0);
-                self.at + length.clamp(0, limits::REPLY_BYTES as i64) as usize
+                at + length.clamp(0, limits::REPLY_BYTES as i64) as usize
             }
-            _ => self.at,
+            _ => at,
         }
     }
 }
@@ -193,6 +195,16 @@ mod tests {
             }
         }
         Ok(found)
+    }
+
+    #[test]
+    fn what_is_expected_starts_with_the_reply_at_hand() {
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.scan(b"*2\r\n:1\r\n$100\r\nabc"), Ok(None));
+        assert_eq!(scanner.expects(b"*2\r\n:1\r\n$100\r\nabc"), 108);
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.scan(b":1\r\n$100\r\nabc"), Ok(Some(4)));
+        assert_eq!(scanner.expects(b"$100\r\nabc"), 100);
     }
 
     #[test]
