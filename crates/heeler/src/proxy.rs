@@ -121,6 +121,12 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
+        // With a password the servers refuse our SELECT, which comes before AUTH.
+        database: if pool.redis_auth.is_none() {
+            pool.redis_db
+        } else {
+            0
+        },
     };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);
