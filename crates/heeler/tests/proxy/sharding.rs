@@ -224,7 +224,6 @@ fn what_no_proxy_can_answer_is_refused_and_the_client_stays() {
         "MULTI",
         "EXEC",
         "WATCH k",
-        "RANDOMKEY",
         "SUBSCRIBE c",
         "PSYNC ? -1",
         "MONITOR",
