@@ -274,6 +274,12 @@ pub fn service(
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
+        // With a password the servers refuse our SELECT, which comes before AUTH.
+        database: if pool.redis_auth.is_none() {
+            pool.redis_db
+        } else {
+            0
+        },
     };
     let published = cluster.clone();
     let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {
