@@ -116,6 +116,7 @@ fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
     let settings = Arc::new(Settings::of(pool));
+    process.pools.lock().push(settings.stats.clone());
     let process = process.clone();
     let greeting = Greeting {
         version: REDIS_VERSION,
