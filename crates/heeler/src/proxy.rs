@@ -125,7 +125,7 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     let process = process.clone();
     let greeting = Greeting {
         version: REDIS_VERSION,
-        newest: Protocol::Resp2,
+        newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
     };
     let door = move |scratch: &_| {
