@@ -66,9 +66,7 @@ impl StatsPort {
                 Ok(accepted) => {
                     let (process, host) = (process.clone(), host.clone());
                     tokio::spawn(async move {
-                        let patience = Duration::from_millis(limits::STATS_MS);
-                        let told = tokio::time::timeout(patience, tell(accepted, &process, &host));
-                        if let Ok(Err(error)) = told.await {
+                        if let Err(error) = tell(accepted, &process, &host).await {
                             tracing::debug!("statistics: connection lost: {error}");
                         }
                         drop(place);
@@ -96,10 +94,17 @@ async fn tell(accepted: Accepted, process: &Process, host: &str) -> std::io::Res
         timestamp: now / 1000,
     };
     let pools = process.pools.lock().clone();
-    stream.write_all(json(&summary, &pools).as_bytes()).await?;
-    stream.shutdown().await?;
+    let text = json(&summary, &pools);
+    let tell = async {
+        stream.write_all(text.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(Duration::from_millis(limits::STATS_MS), tell).await??;
     // To close with a request unread would reset the connection, and the answer with it.
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
+    let leave = async {
+        let mut unread = [0; 1024];
+        while let Ok(1..) = stream.read(&mut unread).await {}
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(limits::STATS_LINGER_MS), leave).await;
     Ok(())
 }
