@@ -1,15 +1,15 @@
 //! What may be typed.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
-use heeler::run::LogFormat;
+use heeler::log::{LogFormat, Settings};
+use heeler::nutcracker::Flags;
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -44,17 +44,9 @@ Example of a file:
      - 127.0.0.1:6379:1 one
      - 127.0.0.1:6380:1 two")]
     Proxy {
-        /// The file with the pools, as nutcracker reads it.
-        #[arg(
-            short = 'c',
-            long,
-            value_name = "FILE",
-            default_value = "conf/nutcracker.yml"
-        )]
-        conf_file: PathBuf,
-        /// Check the file, say what is wrong with it, and exit with 0 or 1.
-        #[arg(short = 't', long)]
-        test_conf: bool,
+        /// As nutcracker is asked.
+        #[command(flatten)]
+        flags: Flags,
         /// When the file changes.
         #[command(flatten)]
         watching: Watching,
@@ -130,6 +122,17 @@ pub struct Log {
     /// How to log: lines for people, or a JSON object a line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+impl Log {
+    /// The settings of the log.
+    pub fn settings(self) -> Settings {
+        Settings {
+            filter: self.log,
+            format: self.log_format,
+            ..Settings::default()
+        }
+    }
 }
 
 /// Reads an address to listen on.

@@ -16,6 +16,7 @@ use crate::deliver::{Behind, Door};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
 use crate::pool::Settings;
 use crate::session::{Access, Greeting};
+use crate::stats::PoolStats;
 use crate::wire::resp::Protocol;
 use crate::{limits, pool, run};
 
@@ -33,20 +34,24 @@ struct Running {
     pool: Pool,
     number: Number,
     listener: Arc<Listener>,
+    behind: Shared,
+}
+
+/// What the doors of a pool on all workers share.
+pub struct Shared {
     cluster: Arc<Cluster>,
+    stats: Arc<PoolStats>,
 }
 
 /// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
 pub type Asked = oneshot::Sender<Result<Vec<String>, String>>;
 
 impl Live {
-    /// Reads the file and offers its pools.
+    /// Offers the pools of a file, which is watched since it was read.
     ///
     /// # Errors
-    /// The file is not right, or it could not start.
-    pub fn start(path: PathBuf, threads: usize) -> anyhow::Result<Live> {
-        let watch = Watch::new(&path);
-        let file = read(&path)?;
+    /// It could not start.
+    pub fn start(path: PathBuf, watch: Watch, file: File, threads: usize) -> anyhow::Result<Live> {
         let listeners = file
             .pools
             .iter()
@@ -68,6 +73,7 @@ impl Live {
             tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
             live.open(pool, listener);
         }
+        live.publish();
         Ok(live)
     }
 
@@ -162,17 +168,33 @@ impl Live {
                 changes.extend(self.change(pool));
             }
         }
+        self.publish();
         Ok(changes)
     }
 
+    /// Shows the statistics of the pools, in the order of the file.
+    fn publish(&mut self) {
+        self.pools.sort_by(|a, b| {
+            let key = |r: &Running| (r.pool.name.len(), r.pool.name.clone());
+            key(a).cmp(&key(b))
+        });
+        let stats = self.pools.iter().map(|r| r.behind.stats.clone());
+        *self.process.pools.lock() = stats.collect();
+    }
+
+    /// The process, as others may tell of it.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
     fn open(&mut self, pool: Pool, listener: Arc<Listener>) {
-        let (service, cluster) = service(&pool, listener.clone(), &self.process, None);
+        let (service, behind) = service(&pool, listener.clone(), &self.process, None);
         let number = self.server.open(service);
         self.pools.push(Running {
             pool,
             number,
             listener,
-            cluster,
+            behind,
         });
     }
 
@@ -194,14 +216,14 @@ impl Live {
         if running.pool.redis != pool.redis {
             // Its clients speak what no longer is spoken here.
             self.server.close(running.number);
-            let (service, cluster) = service(&pool, listener, &self.process, None);
+            let (service, behind) = service(&pool, listener, &self.process, None);
             running.number = self.server.open(service);
-            running.cluster = cluster;
+            running.behind = behind;
         } else {
-            let before = Some((&running.pool, &*running.cluster));
-            let (service, cluster) = service(&pool, listener, &self.process, before);
+            let before = Some((&running.pool, &running.behind));
+            let (service, behind) = service(&pool, listener, &self.process, before);
             self.server.change(running.number, service);
-            running.cluster = cluster;
+            running.behind = behind;
         }
         running.pool = pool;
         Some(told)
@@ -261,14 +283,16 @@ pub fn service(
     pool: &Pool,
     listener: Arc<Listener>,
     process: &Arc<Process>,
-    before: Option<(&Pool, &Cluster)>,
-) -> (Service, Arc<Cluster>) {
+    before: Option<(&Pool, &Shared)>,
+) -> (Service, Shared) {
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
-    if let Some((before, other)) = before {
+    let mut settings = Settings::of(pool);
+    if let Some((before, shared)) = before {
         let origins = pools::origins(&before.servers, &pool.servers);
-        cluster.inherit(other, |server| origins[server]);
+        cluster.inherit(&shared.cluster, |server| origins[server]);
+        settings.goes_on_counting(&shared.stats, &origins);
     }
-    let settings = Arc::new(Settings::of(pool));
+    let settings = Arc::new(settings);
     let process = process.clone();
     let greeting = Greeting {
         version: REDIS_VERSION,
@@ -281,7 +305,10 @@ pub fn service(
             0
         },
     };
-    let published = cluster.clone();
+    let shared = Shared {
+        cluster: cluster.clone(),
+        stats: settings.stats.clone(),
+    };
     let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {
         let before = before.and_then(Door::pool);
         let pool = pool::Pool::start(&settings, &cluster, scratch, before);
@@ -294,5 +321,5 @@ pub fn service(
         most_clients: pool.client_connections.map(|most| most as usize),
         door,
     };
-    (service, published)
+    (service, shared)
 }

@@ -1,17 +1,19 @@
 //! `heeler proxy`: one address in front of many Redis servers.
 
-use std::path::PathBuf;
-
 use tokio::sync::mpsc;
 
+use crate::config::Watch;
+use crate::daemon::Daemon;
 use crate::live::{self, Live};
+use crate::log::Log;
+use crate::nutcracker::{Flags, Operation};
 use crate::run;
 
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The file with the pools: nutcracker.yml.
-    pub file: PathBuf,
+    /// As nutcracker is asked.
+    pub flags: Flags,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
     /// Reload the file when it has changed.
@@ -22,13 +24,19 @@ pub struct Options {
 ///
 /// # Errors
 /// The file is not right, or it could not start.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
+    let path = &options.flags.conf_file;
+    let watch = Watch::new(path);
+    let file = live::read(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
-        let live = Live::start(options.file.clone(), run::threads(options.threads))?;
+        let operation = Operation::prepare(&options.flags, log, daemon)?;
+        let threads = run::threads(options.threads);
+        let live = Live::start(path.clone(), watch, file, threads)?;
+        let _pid_file = operation.begin(live.process())?;
         let (_ask, asked) = mpsc::channel(1);
         live.run(stop, asked, options.watch).await?;
         tracing::info!("stopped");
@@ -41,10 +49,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// # Errors
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
-    let file = live::read(&options.file)?;
+    let file = live::read(&options.flags.conf_file)?;
     println!(
         "{}: syntax is ok, {} pools",
-        options.file.display(),
+        options.flags.conf_file.display(),
         file.pools.len()
     );
     Ok(())

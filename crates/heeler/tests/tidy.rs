@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "command", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "command", "stats", "limits",
         ],
     ),
     (
@@ -48,6 +48,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "session", "store", "wire", "command", "config", "clock", "stats", "limits",
         ],
     ),
+    ("log", &["limits"]),
+    ("signals", &["log"]),
+    ("daemon", &[]),
+    (
+        "nutcracker",
+        &[
+            "admin", "net", "socket", "config", "stats", "log", "signals", "daemon", "clock",
+            "limits",
+        ],
+    ),
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
@@ -55,13 +65,47 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["run", "config"]),
-    ("main", &["cli", "run", "serve", "proxy", "demo", "explain"]),
+    ("cli", &["log", "nutcracker", "config"]),
+    (
+        "main",
+        &[
+            "cli",
+            "log",
+            "daemon",
+            "nutcracker",
+            "serve",
+            "proxy",
+            "live",
+            "demo",
+            "explain",
+        ],
+    ),
 ];
 
 const ALL_ROOMS: &[&str] = &[
-    "command", "wire", "session", "route", "store", "pool", "deliver", "cluster", "config",
-    "stats", "admin", "net", "socket", "clock", "limits", "run", "live", "serve", "proxy",
+    "command",
+    "wire",
+    "session",
+    "route",
+    "store",
+    "pool",
+    "deliver",
+    "cluster",
+    "config",
+    "stats",
+    "admin",
+    "net",
+    "socket",
+    "clock",
+    "limits",
+    "run",
+    "live",
+    "serve",
+    "proxy",
+    "log",
+    "signals",
+    "daemon",
+    "nutcracker",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

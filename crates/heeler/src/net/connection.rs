@@ -30,6 +30,10 @@ pub struct Connection {
     ended: bool,
     /// Those who may have to wake this task know it.
     known: bool,
+    /// What the client sent were no requests.
+    faulty: bool,
+    /// It has closed as the client asked for: by QUIT, or by closing its side.
+    closed_by_client: bool,
 }
 
 impl Connection {
@@ -40,6 +44,7 @@ impl Connection {
         scratch: Scratch,
         client: Arc<Client>,
     ) -> Connection {
+        entrance.door().enter();
         Connection {
             stream,
             entrance,
@@ -50,6 +55,8 @@ impl Connection {
             input: Vec::new(),
             ended: false,
             known: false,
+            faulty: false,
+            closed_by_client: false,
         }
     }
 
@@ -164,6 +171,7 @@ impl Connection {
                         .session
                         .answer(&Reply::error(format!("ERR {fault}")));
                     self.caller.session.closing = true;
+                    self.faulty = true;
                 }
             }
         }
@@ -198,7 +206,7 @@ impl Future for Connection {
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {
-            Ok(()) => {}
+            Ok(()) => this.closed_by_client = !this.faulty,
             Err(error) => {
                 tracing::debug!(client = %this.client.address, "connection lost: {error}")
             }
@@ -209,7 +217,9 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.entrance.door().leave(&mut self.caller);
+        self.entrance
+            .door()
+            .leave(&mut self.caller, self.closed_by_client);
         self.client.left();
     }
 }

@@ -194,8 +194,8 @@ impl Accepting {
         loop {
             match listener.accept().await {
                 Ok(accepted) if self.is_full() => {
-                    accepted.refuse("ERR max number of clients reached");
                     Counters::add(&self.process.refused, 1);
+                    accepted.refuse("ERR max number of clients reached");
                     tracing::warn!(service = %name, "too many connections: one was closed");
                 }
                 Ok(accepted) => {

@@ -23,6 +23,7 @@ pub use mailbox::{Mailbox, ReplyTo};
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
+use crate::stats::{PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::wire::resp;
 use crate::{clock, limits};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+    /// Where it is counted what passes.
+    pub stats: Arc<PoolStats>,
 }
 
 impl Settings {
@@ -56,7 +59,14 @@ impl Settings {
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
             database: pool.redis_db,
+            stats: Arc::new(new_stats(&pool.name, &pool.servers)),
         }
+    }
+
+    /// Counts on from where the statistics of the pool stand whose place this one takes. `origins`
+    /// has each server's place there, if it had one.
+    pub fn goes_on_counting(&mut self, other: &PoolStats, origins: &[Option<usize>]) {
+        self.stats = Arc::new(new_stats(&self.pool, &self.servers).succeed(other, origins));
     }
 
     /// Whether connections to a server are the same under other settings.
@@ -67,12 +77,18 @@ impl Settings {
     }
 }
 
+fn new_stats(pool: &str, servers: &[pools::Server]) -> PoolStats {
+    let names = servers.iter().map(|s| s.name.clone()).collect();
+    PoolStats::new(pool.into(), names)
+}
+
 /// One worker's connections to the servers of a pool.
 #[derive(Debug)]
 pub struct Pool {
     settings: Arc<Settings>,
     /// By server, then by connection.
     servers: Vec<Vec<Rc<Connection>>>,
+    counters: Arc<PoolCounters>,
 }
 
 impl Pool {
@@ -92,11 +108,13 @@ impl Pool {
     ) -> Pool {
         let old = before.map_or(&[][..], |before| &before.settings.servers);
         let origins = pools::origins(old, &settings.servers);
+        let counters = settings.stats.join(before.map(Pool::counters));
         let connections = |(server, origin): (usize, Option<usize>)| {
             let seat = Rc::new(Seat {
                 server,
                 settings: settings.clone(),
                 cluster: cluster.clone(),
+                counters: counters.clone(),
             });
             let old = before
                 .zip(origin)
@@ -117,7 +135,13 @@ impl Pool {
         Pool {
             servers: origins.into_iter().enumerate().map(connections).collect(),
             settings: settings.clone(),
+            counters,
         }
+    }
+
+    /// What this worker counts of the pool.
+    pub fn counters(&self) -> &PoolCounters {
+        &self.counters
     }
 
     /// Sends a request to a server. All requests of one client to one server go over the same
@@ -125,9 +149,16 @@ impl Pool {
     pub fn send(&self, now: u64, server: usize, client: u64, request: &[u8], reply_to: ReplyTo) {
         let connections = &self.servers[server];
         let connection = &connections[(client % connections.len() as u64) as usize];
-        connection.link.borrow_mut().send(now, request, reply_to);
+        let is_queued = connection.link.borrow_mut().send(now, request, reply_to);
+        if !is_queued {
+            self.counters.add(PoolStat::ForwardError, 1);
+        }
         if let Some(task) = connection.task.borrow_mut().take() {
             task.wake();
+        }
+        // Otherwise the task runs soon, and counts this request with all others of the moment.
+        if !connection.is_writable.get() {
+            connection.count();
         }
     }
 }
@@ -148,6 +179,7 @@ struct Seat {
     server: usize,
     settings: Arc<Settings>,
     cluster: Arc<Cluster>,
+    counters: Arc<PoolCounters>,
 }
 
 impl Seat {
@@ -167,6 +199,10 @@ struct Connection {
     link: RefCell<Link>,
     /// The task that writes, while it sleeps.
     task: RefCell<Option<Waker>>,
+    /// What has been counted of the link's traffic.
+    counted: Cell<Traffic>,
+    /// It is connected, and the server takes what is written.
+    is_writable: Cell<bool>,
     life: Life,
 }
 
@@ -198,6 +234,8 @@ impl Connection {
             link: RefCell::new(Link::new(seat.settings.timeout)),
             seat: RefCell::new(seat),
             task: RefCell::new(None),
+            counted: Cell::default(),
+            is_writable: Cell::new(false),
             life: Life::default(),
         });
         let carrier = tokio::task::spawn_local(connection.clone().run(connect_now, after));
@@ -243,8 +281,10 @@ impl Connection {
             if !std::mem::take(&mut wanted) {
                 self.until_wanted().await;
             }
+            self.add(ServerStat::ConnectsEver, 1);
             let error = match self.connect().await {
                 Ok(mut stream) => {
+                    let _open = Open::new(self.seat());
                     self.greet();
                     poll_fn(|cx| self.poll(&mut stream, cx)).await
                 }
@@ -296,11 +336,12 @@ impl Connection {
 
     /// Writes and reads until neither can go on. Ready once the connection is lost.
     fn poll(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if let Err(error) = self.write(stream, cx) {
-            return Poll::Ready(error);
-        }
-        let error = ready!(self.read(stream, cx));
-        Poll::Ready(error)
+        let step = match self.write(stream, cx) {
+            Ok(()) => self.read(stream, cx),
+            Err(error) => Poll::Ready(error),
+        };
+        self.count();
+        step
     }
 
     fn write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<()> {
@@ -310,10 +351,14 @@ impl Connection {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => link.written(count),
                 // A request that comes meanwhile is written with the rest.
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.is_writable.set(false);
+                    return Ok(());
+                }
             }
         }
         drop(link);
+        self.is_writable.set(true);
         self.sleep(cx);
         Ok(())
     }
@@ -354,6 +399,15 @@ impl Connection {
     fn lost(&self, error: &io::Error) {
         let failed = self.link.borrow_mut().fail(&told(error));
         let seat = self.seat();
+        self.is_writable.set(false);
+        self.count();
+        seat.counters.add(PoolStat::ForwardError, failed);
+        let kind = match error.kind() {
+            io::ErrorKind::UnexpectedEof => ServerStat::Eof,
+            io::ErrorKind::TimedOut => ServerStat::Timedout,
+            _ => ServerStat::Err,
+        };
+        self.add(kind, 1);
         let (pool, server) = seat.names();
         if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
             tracing::warn!(
@@ -380,11 +434,25 @@ impl Connection {
     }
 
     fn failed(&self) {
-        let seat = self.seat();
-        if seat.cluster.failed(seat.server, clock::now()) {
+        let (now, seat) = (clock::now(), self.seat());
+        if seat.cluster.failed(seat.server, now) {
+            seat.counters.ejected(seat.server, now);
             let (pool, server) = seat.names();
             tracing::warn!(pool, server, "ejected: its keys go to the other servers");
         }
+    }
+
+    fn add(&self, stat: ServerStat, count: usize) {
+        let seat = self.seat();
+        seat.counters.add_of(seat.server, stat, count);
+    }
+
+    /// Counts what has passed since it was counted last.
+    fn count(&self) {
+        let traffic = self.link.borrow().traffic();
+        let counted = self.counted.replace(traffic);
+        let seat = self.seat.borrow();
+        seat.counters.passed(seat.server, &counted, &traffic);
     }
 
     /// Answers requests whose time is up, until the connection is retired and owes no reply. Then
@@ -396,6 +464,8 @@ impl Connection {
             let timeout = self.link.borrow().timeout();
             if let Some(timeout) = timeout.filter(|_| expired > 0) {
                 let seat = self.seat();
+                self.add(ServerStat::Timedout, expired);
+                seat.counters.add(PoolStat::ForwardError, expired);
                 let (pool, server) = seat.names();
                 tracing::warn!(
                     pool,
@@ -417,8 +487,31 @@ impl Connection {
             let _ = tokio::time::timeout(Duration::from_millis(pause), changed).await;
         }
         carrier.abort();
+        // What is still to come are late replies, which nobody waits for.
+        self.link.borrow_mut().fail("");
+        self.count();
         self.life.ended.set(true);
         self.life.end.notify_waiters();
+    }
+}
+
+/// An open connection, as it is counted: also one that ends with its task.
+struct Open(Rc<Seat>);
+
+impl Open {
+    fn new(seat: Rc<Seat>) -> Open {
+        seat.counters
+            .add_of(seat.server, ServerStat::Connections, 1);
+        Open(seat)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Seat {
+            counters, server, ..
+        } = &*self.0;
+        counters.decrement_of(*server, ServerStat::Connections);
     }
 }
 
