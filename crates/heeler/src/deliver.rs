@@ -8,9 +8,9 @@ use crate::admin::Process;
 use crate::cluster::Cluster;
 use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
-use crate::route::{Destination, Gather, Placement, Route};
+use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
-use crate::stats::PoolStat;
+use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 
 /// What stands behind one listener, for the connections of one worker.
@@ -100,11 +100,8 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
-        if let Some(refused) = self
-            .greeting
-            .access
-            .refuses(&caller.session, command.spec.id)
-        {
+        let access = &self.greeting.access;
+        if let Some(refused) = access.refuses(&caller.session, command.spec.id) {
             return Err(refused);
         }
         match caller.session.admit(&command) {
@@ -147,7 +144,7 @@ impl Door {
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
-                self.count(PoolStat::Fragments, parts.len());
+                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.wait(command);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
@@ -219,36 +216,43 @@ impl Door {
             .answer(now, session, command, self.behind.store(), serves)
     }
 
-    /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
+    /// EXEC, or why nothing is executed.
     fn exec(&self, now: u64, caller: &mut Caller, store: &Store) -> Reply {
         let commands = caller.session.end_transaction();
         let watched = std::mem::take(&mut caller.watched);
         let reply = match commands {
+            Ok(commands) => self.execute(now, caller, store, &watched, commands),
             Err(refused) => refused,
-            Ok(commands) => {
-                let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
-                let of_store: Vec<OwnedCommand> = commands
-                    .iter()
-                    .filter(|c| is_of_store(c))
-                    .cloned()
-                    .collect();
-                match store.transaction(now, &watched, &of_store) {
-                    None => Reply::NullArray,
-                    Some(replies) => {
-                        let mut replies = replies.into_iter();
-                        let reply = |command: &OwnedCommand| match is_of_store(command) {
-                            true => replies.next().unwrap_or(Reply::Null),
-                            false => self.here(now, caller, &command.as_command()),
-                        };
-                        Reply::Array(commands.iter().map(reply).collect())
-                    }
-                }
-            }
         };
-        for watched in watched {
-            store.unwatch(watched);
-        }
+        watched
+            .into_iter()
+            .for_each(|watched| store.unwatch(watched));
         reply
+    }
+
+    /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
+    fn execute(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        store: &Store,
+        watched: &[Watched],
+        commands: Vec<OwnedCommand>,
+    ) -> Reply {
+        let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+        let order: Vec<bool> = commands.iter().map(is_of_store).collect();
+        let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
+        let Some(replies) = store.transaction(now, watched, &of_store) else {
+            return Reply::NullArray;
+        };
+        let (mut replies, mut others) = (replies.into_iter(), others.iter());
+        let reply = |of_store: bool| match of_store {
+            true => replies.next(),
+            false => others
+                .next()
+                .map(|other| self.here(now, caller, &other.as_command())),
+        };
+        Reply::Array(order.into_iter().filter_map(reply).collect())
     }
 
     /// A connection was opened.
@@ -257,7 +261,7 @@ impl Door {
         self.count(PoolStat::ClientsEver, 1);
     }
 
-    fn count(&self, stat: PoolStat, count: usize) {
+    fn count(&self, stat: PoolStat, count: u64) {
         if let Behind::Pool(_, pool) = &self.behind {
             pool.counters().add(stat, count);
         }
@@ -265,13 +269,10 @@ impl Door {
 
     /// A connection is closed: nothing of it stays behind. `by_client`: the client wanted that.
     pub fn leave(&self, caller: &mut Caller, by_client: bool) {
-        if let Behind::Pool(_, pool) = &self.behind {
-            pool.counters().decrement(PoolStat::ClientConnections);
-            let end = match by_client {
-                true => PoolStat::ClientEof,
-                false => PoolStat::ClientErr,
-            };
-            pool.counters().add(end, 1);
+        self.count(PoolStat::ClientConnections, ONE_LESS);
+        match by_client {
+            true => self.count(PoolStat::ClientEof, 1),
+            false => self.count(PoolStat::ClientErr, 1),
         }
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
@@ -293,8 +294,8 @@ impl Door {
 impl Behind {
     fn serves(&self, spec: &crate::command::Spec) -> bool {
         match self {
-            Behind::Node(_) => Placement::Node.serves(spec),
-            Behind::Pool(cluster, _) => cluster.serves(spec),
+            Behind::Node(_) => route::served_by_node(spec),
+            Behind::Pool(..) => route::served_by_pool(spec),
         }
     }
 
@@ -311,7 +312,9 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
     for key in command.args(1) {
-        caller.watched.push(store.watch(key, now));
+        if !caller.watched.iter().any(|watched| watched.key() == key) {
+            caller.watched.push(store.watch(key, now));
+        }
     }
     Reply::OK
 }

@@ -49,7 +49,7 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
         let listeners = file
             .pools
             .iter()
-            .map(bind)
+            .map(|pool| Listener::bind(&pool.listen, Tuning::of(pool)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut process = Process::new("proxy", threads, most_clients, run::seed());
         process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
@@ -108,15 +108,6 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning = Tuning {
-        backlog: pool.backlog,
-        keepalive: pool.tcpkeepalive,
-        reuseport: pool.reuseport,
-    };
-    Listener::bind(&pool.listen, tuning)
-}
-
 /// The door of a pool.
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
@@ -127,6 +118,12 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
+        // With a password the servers refuse our SELECT, which comes before AUTH.
+        database: if pool.redis_auth.is_none() {
+            pool.redis_db
+        } else {
+            0
+        },
     };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);

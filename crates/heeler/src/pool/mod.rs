@@ -21,7 +21,7 @@ pub use mailbox::{Mailbox, ReplyTo};
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
-use crate::stats::{PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
+use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::wire::resp;
 use crate::{clock, limits};
 
@@ -162,8 +162,7 @@ impl Connection {
                     self.add(ServerStat::Connections, 1);
                     self.greet();
                     let error = poll_fn(|cx| self.poll(&mut stream, cx)).await;
-                    self.counters
-                        .decrement_of(self.server, ServerStat::Connections);
+                    self.add(ServerStat::Connections, ONE_LESS);
                     error
                 }
                 Err(error) => error,
@@ -275,7 +274,7 @@ impl Connection {
         let failed = self.link.borrow_mut().fail(&told(error));
         self.is_writable.set(false);
         self.count();
-        self.counters.add(PoolStat::ForwardError, failed);
+        self.counters.add(PoolStat::ForwardError, failed as u64);
         let kind = match error.kind() {
             io::ErrorKind::UnexpectedEof => ServerStat::Eof,
             io::ErrorKind::TimedOut => ServerStat::Timedout,
@@ -305,7 +304,7 @@ impl Connection {
         }
     }
 
-    fn add(&self, stat: ServerStat, count: usize) {
+    fn add(&self, stat: ServerStat, count: u64) {
         self.counters.add_of(self.server, stat, count);
     }
 
@@ -333,8 +332,8 @@ impl Connection {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
             if expired > 0 {
-                self.add(ServerStat::Timedout, expired);
-                self.counters.add(PoolStat::ForwardError, expired);
+                self.add(ServerStat::Timedout, expired as u64);
+                self.counters.add(PoolStat::ForwardError, expired as u64);
                 let (pool, server) = self.names();
                 tracing::warn!(
                     pool,

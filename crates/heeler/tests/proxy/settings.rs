@@ -134,6 +134,9 @@ fn the_database_of_the_servers() {
     let servers = redis_servers(2);
     let proxy = proxy(&["redis_db: 3", "hash: md5"], &addresses(&servers));
     let mut client = proxy.client();
+    assert_eq!(client.run("SELECT 3"), Value::ok());
+    let refused = Value::Error("ERR DB index is out of range".into());
+    assert_eq!(client.run("SELECT 0"), refused);
     for i in 0..20 {
         assert_eq!(client.run(&format!("SET k{i} v")), Value::ok());
     }
