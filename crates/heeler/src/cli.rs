@@ -23,6 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   heeler demo                              three stores and a proxy, to try things out
   heeler proxy -c nutcracker.yml           one address in front of many Redis servers
+  heeler proxy -c nutcracker.yml -d -p heeler.pid -o heeler.log
+                                           the same in the background
   heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
   heeler proxy -c nutcracker.yml --explain user:1 user:2
                                            which server holds these keys, and why

@@ -10,7 +10,7 @@ use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
-use crate::stats::PoolStat;
+use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 
 /// What stands behind one listener, for the connections of one worker.
@@ -152,7 +152,7 @@ impl Door {
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
-                self.count(PoolStat::Fragments, parts.len());
+                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.wait(command);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
@@ -269,7 +269,7 @@ impl Door {
         self.count(PoolStat::ClientsEver, 1);
     }
 
-    fn count(&self, stat: PoolStat, count: usize) {
+    fn count(&self, stat: PoolStat, count: u64) {
         if let Behind::Pool(_, pool) = &self.behind {
             pool.counters().add(stat, count);
         }
@@ -277,13 +277,10 @@ impl Door {
 
     /// A connection is closed: nothing of it stays behind. `by_client`: the client wanted that.
     pub fn leave(&self, caller: &mut Caller, by_client: bool) {
-        if let Behind::Pool(_, pool) = &self.behind {
-            pool.counters().decrement(PoolStat::ClientConnections);
-            let end = match by_client {
-                true => PoolStat::ClientEof,
-                false => PoolStat::ClientErr,
-            };
-            pool.counters().add(end, 1);
+        self.count(PoolStat::ClientConnections, ONE_LESS);
+        match by_client {
+            true => self.count(PoolStat::ClientEof, 1),
+            false => self.count(PoolStat::ClientErr, 1),
         }
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {

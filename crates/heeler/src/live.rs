@@ -209,7 +209,7 @@ impl Live {
             return None;
         }
         let told = format!("pool '{}' at {}: {changes}", pool.name, pool.listen);
-        if let Err(error) = running.listener.retune(&pool.listen, tuning(&pool)) {
+        if let Err(error) = running.listener.retune(&pool.listen, Tuning::of(&pool)) {
             tracing::warn!(pool = %pool.name, "cannot change the listener: {error}");
         }
         let listener = running.listener.clone();
@@ -266,16 +266,8 @@ fn most_clients(file: &File, threads: usize) -> usize {
     run::most_clients(links.saturating_mul(threads))
 }
 
-fn tuning(pool: &Pool) -> Tuning {
-    Tuning {
-        backlog: pool.backlog,
-        keepalive: pool.tcpkeepalive,
-        reuseport: pool.reuseport,
-    }
-}
-
 fn bind(pool: &Pool) -> anyhow::Result<Arc<Listener>> {
-    Listener::bind(&pool.listen, tuning(pool)).map(Arc::new)
+    Listener::bind(&pool.listen, Tuning::of(pool)).map(Arc::new)
 }
 
 /// What is offered for a pool. `before`: the pool whose place it takes.

@@ -3,8 +3,8 @@
 mod pools;
 
 pub use pools::{
-    Field, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS, ServerStat,
-    Traffic,
+    Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
+    ServerStat, Traffic,
 };
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -349,7 +349,7 @@ mod tests {
             "word -tdv99 -olog -cfile -s1 -a::1 -i1 -ppid word -m512",
             "--test-conf --daemonize --verbose=11 --output=log --conf-file=file --stats-port=1 \
              --stats-addr=::1 --stats-interval=1 --pid-file=pid --mbuf-size=512",
-            "--t --da --v 11 --o log --conf file --stats-p 1 --stats-a ::1 --stats-i 1 --p pid \
+            "--t --da --verb 11 --o log --conf file --stats-p 1 --stats-a ::1 --stats-i 1 --p pid \
              --m 512",
             "-s 5 -s 1 -c other -tdv 11 -olog -cfile -a::1 -i1 -ppid -m512",
         ] {

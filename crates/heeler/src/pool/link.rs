@@ -436,13 +436,13 @@ mod tests {
         link.receive(b"+1\r\n").unwrap();
         assert_eq!(link.traffic(), [3, 9, 1, 4, 2, 7, 0, 0]);
         link.receive(b"+ahead of its request\r\n").unwrap();
-        assert_eq!(link.traffic(), [3, 9, 2, 26, 1, 4, 0, 0]);
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 1, 4, 0, 0]);
         link.written(5);
-        assert_eq!(link.traffic(), [3, 9, 2, 26, 0, 0, 1, 4]);
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 1, 4]);
         assert_eq!(link.fail("gone"), 1);
-        assert_eq!(link.traffic(), [3, 9, 2, 26, 0, 0, 0, 0]);
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 0, 0]);
         send(&mut link, &mailbox, 0, 1);
-        assert_eq!(link.traffic(), [4, 11, 2, 26, 1, 2, 0, 0]);
+        assert_eq!(link.traffic(), [4, 11, 2, 27, 1, 2, 0, 0]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use mailbox::{Mailbox, ReplyTo};
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
-use crate::stats::{PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
+use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::wire::resp;
 use crate::{clock, limits};
 
@@ -401,7 +401,7 @@ impl Connection {
         let seat = self.seat();
         self.is_writable.set(false);
         self.count();
-        seat.counters.add(PoolStat::ForwardError, failed);
+        seat.counters.add(PoolStat::ForwardError, failed as u64);
         let kind = match error.kind() {
             io::ErrorKind::UnexpectedEof => ServerStat::Eof,
             io::ErrorKind::TimedOut => ServerStat::Timedout,
@@ -442,7 +442,7 @@ impl Connection {
         }
     }
 
-    fn add(&self, stat: ServerStat, count: usize) {
+    fn add(&self, stat: ServerStat, count: u64) {
         let seat = self.seat();
         seat.counters.add_of(seat.server, stat, count);
     }
@@ -464,8 +464,8 @@ impl Connection {
             let timeout = self.link.borrow().timeout();
             if let Some(timeout) = timeout.filter(|_| expired > 0) {
                 let seat = self.seat();
-                self.add(ServerStat::Timedout, expired);
-                seat.counters.add(PoolStat::ForwardError, expired);
+                self.add(ServerStat::Timedout, expired as u64);
+                seat.counters.add(PoolStat::ForwardError, expired as u64);
                 let (pool, server) = seat.names();
                 tracing::warn!(
                     pool,
@@ -511,7 +511,7 @@ impl Drop for Open {
         let Seat {
             counters, server, ..
         } = &*self.0;
-        counters.decrement_of(*server, ServerStat::Connections);
+        counters.add_of(*server, ServerStat::Connections, ONE_LESS);
     }
 }
 

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::Counters;
-
 /// A number by its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -190,6 +188,9 @@ impl PoolStats {
     }
 }
 
+/// What is added to a number to take one from it: counters wrap around.
+pub const ONE_LESS: u64 = u64::MAX;
+
 /// The counters of one thread for one pool.
 #[derive(Debug)]
 pub struct PoolCounters {
@@ -199,23 +200,13 @@ pub struct PoolCounters {
 
 impl PoolCounters {
     /// Adds to a number of the pool.
-    pub fn add(&self, stat: PoolStat, count: usize) {
-        Counters::add(&self.pool.0[stat as usize], count);
-    }
-
-    /// Takes one from a number of the pool.
-    pub fn decrement(&self, stat: PoolStat) {
-        self.add(stat, usize::MAX);
+    pub fn add(&self, stat: PoolStat, count: u64) {
+        add(&self.pool.0[stat as usize], count);
     }
 
     /// Adds to a number of a server.
-    pub fn add_of(&self, server: usize, stat: ServerStat, count: usize) {
-        Counters::add(&self.servers[server].0[stat as usize], count);
-    }
-
-    /// Takes one from a number of a server.
-    pub fn decrement_of(&self, server: usize, stat: ServerStat) {
-        self.add_of(server, stat, usize::MAX);
+    pub fn add_of(&self, server: usize, stat: ServerStat, count: u64) {
+        add(&self.servers[server].0[stat as usize], count);
     }
 
     /// A server was ejected at `now`, in milliseconds.
@@ -230,11 +221,15 @@ impl PoolCounters {
         let row = &self.servers[server].0[ServerStat::Requests as usize..];
         for ((counter, before), after) in row.iter().zip(before).zip(after) {
             if before != after {
-                let grown = after.wrapping_sub(*before);
-                counter.store(counter.load(Relaxed).wrapping_add(grown), Relaxed);
+                add(counter, after.wrapping_sub(*before));
             }
         }
     }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    // A load and a store: only one thread writes.
+    counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
 }
 
 /// The numbers from [`ServerStat::Requests`] to [`ServerStat::OutQueueBytes`], of one link.
@@ -270,7 +265,7 @@ mod tests {
         let (one, two) = (stats.join(None), stats.join(None));
         one.add(PoolStat::ClientConnections, 1);
         two.add(PoolStat::ClientConnections, 2);
-        two.decrement(PoolStat::ClientConnections);
+        two.add(PoolStat::ClientConnections, ONE_LESS);
         one.passed(1, &[0; 8], &[1, 2, 3, 4, 5, 6, 7, 8]);
         two.passed(1, &[1, 2, 3, 4, 5, 6, 7, 8], &[1, 2, 3, 4, 4, 4, 4, 4]);
         one.ejected(0, 20);
@@ -295,11 +290,11 @@ mod tests {
         let new = new.succeed(&old, &[Some(1), None]);
         assert_eq!(new.totals().servers[0][ServerStat::Connections as usize], 2);
         let (three, four) = (new.join(Some(&one)), new.join(Some(&two)));
-        three.decrement(PoolStat::ClientConnections);
+        three.add(PoolStat::ClientConnections, ONE_LESS);
         four.add_of(0, ServerStat::Connections, 1);
         four.add_of(1, ServerStat::Requests, 7);
         // What a connection that is retired still counts is not lost.
-        two.decrement_of(1, ServerStat::Connections);
+        two.add_of(1, ServerStat::Connections, ONE_LESS);
         let totals = new.totals();
         assert_eq!(totals.pool[PoolStat::ClientConnections as usize], 2);
         assert_eq!(totals.servers[0][ServerStat::Connections as usize], 2);

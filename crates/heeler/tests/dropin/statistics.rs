@@ -106,7 +106,8 @@ fn wait_until_or(mut is_so: impl FnMut() -> bool, told: impl Fn() -> String) {
     }
 }
 
-/// Without what differs from one moment to the next, and `fragments`, which nutcracker never counts.
+/// Without what differs from one moment to the next, and without `fragments`, which nutcracker
+/// never counts.
 fn masked(told: &str) -> String {
     let mut text = told.to_owned();
     for name in ["\"uptime\":", "\"timestamp\":", "\"fragments\":"] {
