@@ -1,7 +1,8 @@
 //! Signals other than those that stop the process, and what is done for each.
 
-use std::io;
+use std::{io, thread};
 
+use nix::sys::signal::{SigSet, Signal as Fatal, raise};
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
@@ -18,11 +19,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches them, on this thread's runtime.
+    /// Catches them, on this thread's runtime, before there are other threads.
     ///
     /// # Errors
     /// The operating system refuses.
     pub fn catch() -> io::Result<Signals> {
+        tell_of_segv()?;
         let catch = |signal: Signal| unix::signal(SignalKind::from_raw(signal.as_raw()));
         Ok(Signals {
             hangup: catch(Signal::HUP)?,
@@ -46,6 +48,26 @@ impl Signals {
             dispatch(signal, &log);
         }
     }
+}
+
+/// Has a SIGSEGV that somebody sends told in the log before the process dies of it, as nutcracker
+/// does. Without this the first one would be lost: it is taken by the handler with which Rust's
+/// runtime looks for full stacks. No thread takes it, those included that inherit this from the
+/// calling thread, but for one that waits for it. Of a fault of its own a thread dies at once.
+fn tell_of_segv() -> io::Result<()> {
+    let segv = SigSet::from_iter([Fatal::SIGSEGV]);
+    segv.thread_block()?;
+    let wait = move || {
+        if segv.wait().is_ok() {
+            let number = Fatal::SIGSEGV as i32;
+            tracing::error!("signal {number} (SIGSEGV) received, core dumping");
+            // The runtime's handler takes the first of these and then gives way to the default.
+            let _ = segv.thread_unblock();
+            let _ = raise(Fatal::SIGSEGV).and_then(|()| raise(Fatal::SIGSEGV));
+        }
+    };
+    thread::Builder::new().name("segv".into()).spawn(wait)?;
+    Ok(())
 }
 
 /// What each signal does. The log lines are nutcracker's.

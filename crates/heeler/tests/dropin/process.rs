@@ -296,6 +296,17 @@ fn signals_change_the_level_and_are_told_at_every_level() {
 }
 
 #[test]
+fn a_segv_is_told_and_ends_the_process() {
+    let setting = Setting::new();
+    let process = setting.start(&["-v", "4"]);
+    process.signal(Signal::SEGV);
+    let stopped = process.wait();
+    assert_eq!(stopped.code, None, "a signal ended it");
+    let told = "signal 11 (SIGSEGV) received, core dumping";
+    assert!(setting.log().contains(told), "{}", setting.log());
+}
+
+#[test]
 fn statistics_have_a_default_port_that_two_proxies_may_share_the_wish_for() {
     let setting = Setting::new();
     let [port, other] = ports();
