@@ -114,6 +114,20 @@ impl Cluster {
         self.placement.load()
     }
 
+    /// Whether there is a server for a request that comes now.
+    pub fn has_live(&self, now: u64) -> bool {
+        match &**self.placement(now) {
+            Placement::Pool(herd) => !herd.live.is_empty(),
+            Placement::Node => true,
+        }
+    }
+
+    /// Until when a server is ejected at least, in milliseconds since 1970. `None`: it is live.
+    pub fn ejected_until(&self, server: usize) -> Option<u64> {
+        let until = self.health[server].ejected_until.load(Relaxed);
+        (until != 0).then_some(until)
+    }
+
     /// A server answered.
     pub fn succeeded(&self, server: usize) {
         let failures = &self.health[server].failures;

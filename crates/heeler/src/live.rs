@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::admin::{Process, REDIS_VERSION};
 use crate::cluster::{Cluster, Plan};
 use crate::config::pools::{self, File, Pool};
 use crate::config::{Diagnostic, Watch};
 use crate::deliver::{Behind, Door};
+use crate::http::{Asked, Pools, Shown, Subject};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
 use crate::pool::Settings;
 use crate::session::{Access, Greeting};
@@ -27,6 +28,7 @@ pub struct Live {
     process: Arc<Process>,
     server: Server,
     pools: Vec<Running>,
+    shown: Pools,
 }
 
 /// A pool that is offered.
@@ -42,9 +44,6 @@ pub struct Shared {
     cluster: Arc<Cluster>,
     stats: Arc<PoolStats>,
 }
-
-/// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
-pub type Asked = oneshot::Sender<Result<Vec<String>, String>>;
 
 impl Live {
     /// Offers the pools of a file, which is watched since it was read.
@@ -67,6 +66,7 @@ impl Live {
             server: Server::start(process.clone())?,
             process,
             pools: Vec::new(),
+            shown: Pools::default(),
         };
         for (pool, listener) in file.pools.into_iter().zip(listeners) {
             let (name, servers) = (&pool.name, pool.servers.len());
@@ -172,7 +172,7 @@ impl Live {
         Ok(changes)
     }
 
-    /// Shows the statistics of the pools, in the order of the file.
+    /// Shows the pools and their statistics, in the order of the file.
     fn publish(&mut self) {
         self.pools.sort_by(|a, b| {
             let key = |r: &Running| (r.pool.name.len(), r.pool.name.clone());
@@ -180,6 +180,22 @@ impl Live {
         });
         let stats = self.pools.iter().map(|r| r.behind.stats.clone());
         *self.process.pools.lock() = stats.collect();
+        let shown = |running: &Running| Shown {
+            pool: running.pool.clone(),
+            cluster: running.behind.cluster.clone(),
+            stats: running.behind.stats.clone(),
+        };
+        let shown = self.pools.iter().map(shown).collect();
+        self.shown.store(Arc::new(shown));
+    }
+
+    /// What the admin port tells of. It asks for reloads by the sender.
+    pub fn subject(&self, reload: mpsc::Sender<Asked>) -> Subject {
+        Subject {
+            process: self.process.clone(),
+            pools: self.shown.clone(),
+            reload: Some(reload),
+        }
     }
 
     /// The process, as others may tell of it.
@@ -282,7 +298,7 @@ pub fn service(
     if let Some((before, shared)) = before {
         let origins = pools::origins(&before.servers, &pool.servers);
         cluster.inherit(&shared.cluster, |server| origins[server]);
-        settings.goes_on_counting(&shared.stats, &origins);
+        settings.goes_on_counting(&shared.stats, origins);
     }
     let settings = Arc::new(settings);
     let process = process.clone();

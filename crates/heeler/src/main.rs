@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Proxy {
             flags,
             watching,
+            admin,
             explain,
             workers,
         } => {
@@ -33,12 +34,18 @@ fn main() -> ExitCode {
                 flags,
                 threads: workers.threads(),
                 watch: watching.watch(),
+                admin: admin.admin,
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
-        Command::Serve { redis, workers } => Log::start(&log).and_then(|_| {
+        Command::Serve {
+            redis,
+            admin,
+            workers,
+        } => Log::start(&log).and_then(|_| {
             serve::run(&serve::Options {
                 redis,
+                admin: admin.admin,
                 threads: workers.threads(),
             })
         }),
@@ -71,6 +78,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
                 threads,
                 // As nutcracker does, it looks at the file when it is told to.
                 watch: false,
+                admin: None,
             };
             let log = Settings::default();
             match options.flags.test_conf {

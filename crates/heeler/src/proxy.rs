@@ -4,10 +4,11 @@ use tokio::sync::mpsc;
 
 use crate::config::Watch;
 use crate::daemon::Daemon;
+use crate::http::AdminPort;
 use crate::live::{self, Live};
 use crate::log::Log;
 use crate::nutcracker::{Flags, Operation};
-use crate::run;
+use crate::{limits, run};
 
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Options {
     pub flags: Flags,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// `host:port` of the admin port, if there shall be one.
+    pub admin: Option<String>,
     /// Reload the file when it has changed.
     pub watch: bool,
 }
@@ -35,9 +38,13 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
         let stop = run::asked_to_stop()?;
         let operation = Operation::prepare(&options.flags, log, daemon)?;
         let threads = run::threads(options.threads);
+        let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let live = Live::start(path.clone(), watch, file, threads)?;
         let _pid_file = operation.begin(live.process())?;
-        let (_ask, asked) = mpsc::channel(1);
+        let (ask, asked) = mpsc::channel(limits::RELOADS);
+        if let Some(admin) = admin {
+            tokio::spawn(admin.serve(live.subject(ask)));
+        }
         live.run(stop, asked, options.watch).await?;
         tracing::info!("stopped");
         Ok(())

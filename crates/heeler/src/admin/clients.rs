@@ -199,6 +199,11 @@ impl Clients {
         }
     }
 
+    /// Whether the process stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
     /// A service is removed: each connection to it closes once it has got its replies.
     pub fn stop_of(&self, service: u64) {
         for client in self.all.lock().values().filter(|c| c.service == service) {

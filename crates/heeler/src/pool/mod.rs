@@ -65,7 +65,7 @@ impl Settings {
 
     /// Counts on from where the statistics of the pool stand whose place this one takes. `origins`
     /// has each server's place there, if it had one.
-    pub fn goes_on_counting(&mut self, other: &PoolStats, origins: &[Option<usize>]) {
+    pub fn goes_on_counting(&mut self, other: &PoolStats, origins: Vec<Option<usize>>) {
         self.stats = Arc::new(new_stats(&self.pool, &self.servers).succeed(other, origins));
     }
 

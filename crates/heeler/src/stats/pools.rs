@@ -113,6 +113,8 @@ pub struct PoolStats {
     pub name: String,
     /// The names of its servers, in the order of their numbers.
     pub servers: Vec<String>,
+    /// Each server's place in the pool whose place this one has taken, if it had one there.
+    origins: Vec<Option<usize>>,
     workers: Mutex<Vec<Arc<PoolCounters>>>,
 }
 
@@ -131,23 +133,19 @@ impl PoolStats {
         PoolStats {
             name,
             servers,
+            origins: Vec::new(),
             workers: Mutex::default(),
         }
     }
 
     /// Goes on counting where another pool's statistics stand, whose place this one takes.
     /// `origins` has each server's place in the other, if it had one.
-    pub fn succeed(self, other: &PoolStats, origins: &[Option<usize>]) -> PoolStats {
-        let of_worker = |before: &Arc<PoolCounters>| {
-            let row = |origin: &Option<usize>| origin.map(|o| before.servers[o].clone());
-            Arc::new(PoolCounters {
-                pool: before.pool.clone(),
-                servers: origins.iter().map(|o| row(o).unwrap_or_default()).collect(),
-            })
-        };
-        let workers = other.workers.lock().iter().map(of_worker).collect();
+    pub fn succeed(self, other: &PoolStats, origins: Vec<Option<usize>>) -> PoolStats {
+        let workers = other.workers.lock();
+        let workers = workers.iter().map(|before| before.placed(&origins));
         PoolStats {
-            workers: Mutex::new(workers),
+            workers: Mutex::new(workers.collect()),
+            origins,
             ..self
         }
     }
@@ -161,10 +159,14 @@ impl PoolStats {
         if let Some(counters) = workers.iter().find(is_same) {
             return counters.clone();
         }
-        let counters = Arc::new(PoolCounters {
-            pool: Arc::default(),
-            servers: self.servers.iter().map(|_| Arc::default()).collect(),
-        });
+        let counters = match before {
+            // It had not joined the other pool yet when this one succeeded it.
+            Some(before) => before.placed(&self.origins),
+            None => Arc::new(PoolCounters {
+                pool: Arc::default(),
+                servers: self.servers.iter().map(|_| Arc::default()).collect(),
+            }),
+        };
         workers.push(counters.clone());
         counters
     }
@@ -199,6 +201,15 @@ pub struct PoolCounters {
 }
 
 impl PoolCounters {
+    /// The same counters, for a pool whose servers have these places here.
+    fn placed(&self, origins: &[Option<usize>]) -> Arc<PoolCounters> {
+        let row = |origin: &Option<usize>| origin.map(|o| self.servers[o].clone());
+        Arc::new(PoolCounters {
+            pool: self.pool.clone(),
+            servers: origins.iter().map(|o| row(o).unwrap_or_default()).collect(),
+        })
+    }
+
     /// Adds to a number of the pool.
     pub fn add(&self, stat: PoolStat, count: u64) {
         add(&self.pool.0[stat as usize], count);
@@ -287,7 +298,11 @@ mod tests {
         one.add(PoolStat::ClientConnections, 3);
         two.add_of(1, ServerStat::Connections, 2);
         let new = PoolStats::new("q".into(), names(&["b", "c"]));
-        let new = new.succeed(&old, &[Some(1), None]);
+        let new = new.succeed(&old, vec![Some(1), None]);
+        let late = old.join(None);
+        late.add(PoolStat::ClientConnections, 1);
+        new.join(Some(&late))
+            .add(PoolStat::ClientConnections, ONE_LESS);
         assert_eq!(new.totals().servers[0][ServerStat::Connections as usize], 2);
         let (three, four) = (new.join(Some(&one)), new.join(Some(&two)));
         three.add(PoolStat::ClientConnections, ONE_LESS);
@@ -299,7 +314,7 @@ mod tests {
         assert_eq!(totals.pool[PoolStat::ClientConnections as usize], 2);
         assert_eq!(totals.servers[0][ServerStat::Connections as usize], 2);
         assert_eq!(totals.servers[1][ServerStat::Requests as usize], 7);
-        assert_eq!(new.workers.lock().len(), 2);
+        assert_eq!(new.workers.lock().len(), 3);
     }
 
     #[test]
