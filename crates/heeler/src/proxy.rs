@@ -1,4 +1,4 @@
-//! `heeler proxy`: one address in front of many Redis servers.
+//! `heeler proxy`: one address in front of many Redis or memcached servers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,16 +90,6 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
     for warning in &file.warnings {
         tracing::warn!("{}", Diagnostic::one_line(warning));
     }
-    for pool in &file.pools {
-        if !pool.redis {
-            bail!(
-                "{}: pool '{}' is a memcached pool, and so far only Redis pools are carried; \
-                 write `redis: true` if its servers are Redis",
-                options.file.display(),
-                pool.name
-            );
-        }
-    }
     Ok(file)
 }
 
@@ -116,7 +106,7 @@ fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
     let settings = Arc::new(Settings::of(pool));
-    let process = process.clone();
+    let (process, wire) = (process.clone(), settings.wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp2,
@@ -133,6 +123,7 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     };
     Service {
         name: pool.name.clone(),
+        wire,
         listener,
         most_clients: pool.client_connections.map(|most| most as usize),
         clients: AtomicUsize::new(0),

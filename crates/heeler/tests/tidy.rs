@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "command", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "limits",
         ],
     ),
     (

@@ -1,5 +1,6 @@
 //! The replies to the parts of one command, put together again.
 
+use super::memcached;
 use crate::command::Split;
 use crate::command::number::integer;
 use crate::wire::resp::Elements;
@@ -7,24 +8,42 @@ use crate::wire::resp::Elements;
 /// Waits for the replies to all parts of a command, then merges them.
 #[derive(Debug)]
 pub struct Gather {
-    split: Split,
+    merge: Merge,
     /// Which part answers for each key, in the order of the keys.
     order: Vec<u32>,
     /// The replies so far.
     parts: Vec<Option<Vec<u8>>>,
 }
 
+/// How the replies to the parts become one.
+#[derive(Debug)]
+enum Merge {
+    /// Of a Redis command, by its line of the table.
+    Redis(Split),
+    /// Of a memcached command.
+    Memcached(memcached::Merge),
+}
+
 impl Gather {
     /// Waits for `parts` replies. `order` tells for each key which part answers for it.
     pub fn new(split: Split, parts: usize, order: Vec<u32>) -> Gather {
         Gather {
-            split,
+            merge: Merge::Redis(split),
             order,
             parts: vec![None; parts],
         }
     }
 
-    /// Takes the reply to a part, in RESP2. Returns the merged reply once all parts are there.
+    /// Waits for `parts` replies of memcacheds.
+    pub fn of_memcached(merge: memcached::Merge, parts: usize, order: Vec<u32>) -> Gather {
+        Gather {
+            merge: Merge::Memcached(merge),
+            order,
+            parts: vec![None; parts],
+        }
+    }
+
+    /// Takes the reply to a part, in RESP2 or memcached's protocol. Returns the merged reply once all parts are there.
     pub fn put(&mut self, part: usize, reply: &[u8]) -> Option<Vec<u8>> {
         *self.parts.get_mut(part)? = Some(reply.to_vec());
         let replies: Vec<&[u8]> = self.parts.iter().map_while(Option::as_deref).collect();
@@ -33,10 +52,14 @@ impl Gather {
 
     /// One reply of all: the first error where there is one.
     fn merge(&self, replies: &[&[u8]]) -> Vec<u8> {
+        let split = match &self.merge {
+            Merge::Redis(split) => split,
+            Merge::Memcached(merge) => return merge.merge(replies, &self.order),
+        };
         if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
             return error.to_vec();
         }
-        let merged = match self.split {
+        let merged = match split {
             Split::Sum | Split::EverySum => sum(replies),
             Split::Gather => in_order(replies, &self.order),
             Split::EveryGather => one_after_another(replies),

@@ -76,6 +76,12 @@ impl Session {
         }
     }
 
+    /// Answers the request at hand with a whole reply as bytes.
+    pub fn answer_bytes(&mut self, reply: &[u8]) {
+        let ticket = self.wait();
+        self.pipeline.complete(ticket, reply);
+    }
+
     /// Keeps a place for the reply to the request at hand.
     pub fn wait(&mut self) -> Ticket {
         self.pipeline.wait(!self.is_heard())
