@@ -58,6 +58,11 @@ impl Continuum {
         self.points.owner(hash).map(|server| server as usize)
     }
 
+    /// The point that a hash comes to: the first at or after it, or else the first of all.
+    pub fn point(&self, hash: u32) -> Option<u32> {
+        self.points.from(hash).next().map(hash_of)
+    }
+
     /// The points in ascending order: hash, and index of the server.
     pub fn points(&self) -> impl ExactSizeIterator<Item = (u32, usize)> {
         let points = self.points.as_slice().iter();

@@ -100,7 +100,7 @@ pub use farm::{fingerprint32, fingerprint64, hash32v1};
 pub use hash::Hash;
 pub use ketama::Continuum;
 pub use modula::Modula;
-pub use placement::{Distribution, Placement};
+pub use placement::{Distribution, Placement, Steps};
 pub use ring::{Change, Member, Ring, RingHash};
 pub use server::{Server, by_name};
 pub use tag::HashTag;

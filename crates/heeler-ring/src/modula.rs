@@ -37,9 +37,14 @@ impl Modula {
     /// The index of the server that owns a hash. `None` if no server is live.
     #[inline]
     pub fn pick(&self, hash: u32) -> Option<usize> {
-        let at = u64::from(hash).checked_rem(self.len())?;
+        let at = self.slot(hash)?;
         let run = self.runs.partition_point(|&(end, _)| end <= at);
         Some(self.runs[run].1)
+    }
+
+    /// The place in the table that a hash comes to: its remainder by the table's length.
+    pub fn slot(&self, hash: u32) -> Option<u64> {
+        u64::from(hash).checked_rem(self.len())
     }
 
     /// The length of the table: the sum of the weights.

@@ -71,6 +71,19 @@ pub struct Placement {
     table: Table,
 }
 
+/// How a key came to its server: see [`Placement::explain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steps<'k> {
+    /// The part of the key that is hashed.
+    pub hashed: &'k [u8],
+    /// Its hash. `None` if nothing is hashed: there is one live server, or any will do.
+    pub hash: Option<u32>,
+    /// Under ketama the server's point that the hash came to; under modula the hash's remainder.
+    pub point: Option<u64>,
+    /// The index of the server.
+    pub server: usize,
+}
+
 #[derive(Debug, Clone)]
 enum Table {
     /// The one live server, if any: there is nothing to hash.
@@ -113,6 +126,37 @@ impl Placement {
             Table::Modula(table) => table.pick(self.hash_of(key)),
             Table::Random(live) => Some(live[(random % live.len() as u64) as usize]),
         }
+    }
+
+    /// How `key` comes to its server, for people to read. `None` if no server is live.
+    ///
+    /// ```
+    /// use heeler_ring::{Distribution, Hash, HashTag, Placement, Server};
+    ///
+    /// let servers = ["server1", "server2"].map(|name| Server::named(name, 1));
+    /// let tag = Some(HashTag::BRACES);
+    /// let placement =
+    ///     Placement::build(Distribution::Ketama, Hash::Fnv1a64, tag, &servers, |_| true);
+    /// let steps = placement.explain(b"user:{7}:name", 0).unwrap();
+    /// assert_eq!(steps.hashed, b"7");
+    /// assert_eq!(steps.hash, Some(Hash::Fnv1a64.of_key(b"7")));
+    /// assert_eq!(Some(steps.server), placement.pick(b"user:{7}:name", 0));
+    /// ```
+    pub fn explain<'k>(&self, key: &'k [u8], random: u64) -> Option<Steps<'k>> {
+        let hashed = self.tag.map_or(key, |tag| tag.of(key));
+        let hash = self.hash_of(key);
+        let (hash, point) = match &self.table {
+            Table::AtMostOne(_) | Table::Random(_) => (None, None),
+            Table::Ketama(continuum) => (Some(hash), continuum.point(hash).map(u64::from)),
+            Table::Modula(table) => (Some(hash), table.slot(hash)),
+        };
+        let server = self.pick(key, random)?;
+        Some(Steps {
+            hashed,
+            hash,
+            point,
+            server,
+        })
     }
 
     #[inline]

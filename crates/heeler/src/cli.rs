@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +24,8 @@ Examples:
   heeler demo                              three stores and a proxy, to try things out
   heeler proxy -c nutcracker.yml           one address in front of many Redis servers
   heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
+  heeler proxy -c nutcracker.yml --explain user:1 user:2
+                                           which server holds these keys, and why
   heeler serve --redis 127.0.0.1:6380      a store of its own, for any Redis client
   heeler serve --threads 2 --log debug";
 
@@ -52,6 +55,9 @@ Example of a file:
         /// Check the file, say what is wrong with it, and exit with 0 or 1.
         #[arg(short = 't', long)]
         test_conf: bool,
+        /// Print for each key what is hashed of it, and which server of each pool holds it.
+        #[arg(long, value_name = "KEY", num_args = 1..)]
+        explain: Vec<OsString>,
         /// How many threads.
         #[command(flatten)]
         workers: Workers,

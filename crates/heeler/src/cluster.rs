@@ -11,7 +11,7 @@ use heeler_ring::{Distribution, Hash, HashTag, Server};
 use parking_lot::Mutex;
 
 use crate::config::pools;
-use crate::route::Placement;
+use crate::route::{Herd, Placement, scan};
 
 /// The servers of one pool and the placement over those that are live.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Plan {
     pub tag: Option<HashTag>,
     /// The servers by name and weight, in the order of the file.
     pub servers: Vec<Server>,
+    /// Commands over several servers go to that of their first key.
+    pub by_first_key: bool,
     /// When a server is ejected; `None`: never.
     pub ejection: Option<Ejection>,
 }
@@ -66,6 +68,7 @@ impl Plan {
             hash: pool.hash,
             tag: pool.hash_tag,
             servers: pool.servers.iter().map(pools::Server::placed).collect(),
+            by_first_key: pool.cross_slot == pools::CrossSlot::FirstKey,
             ejection: pool.auto_eject_hosts.then_some(Ejection {
                 failures: pool.server_failure_limit,
                 retry,
@@ -147,8 +150,11 @@ impl Cluster {
 }
 
 fn place(plan: &Plan, live: impl Fn(usize) -> bool) -> Placement {
-    Placement::Pool {
+    let names = plan.servers.iter().map(|server| server.name.as_str());
+    Placement::Pool(Herd {
         live: (0..plan.servers.len()).filter(|&i| live(i)).collect(),
+        scan: scan::Order::new(names, &live),
+        by_first_key: plan.by_first_key,
         owners: heeler_ring::Placement::build(
             plan.distribution,
             plan.hash,
@@ -156,7 +162,7 @@ fn place(plan: &Plan, live: impl Fn(usize) -> bool) -> Placement {
             &plan.servers,
             live,
         ),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -165,7 +171,7 @@ mod tests {
 
     fn live(cluster: &Cluster, now: u64) -> Vec<usize> {
         match &**cluster.placement(now) {
-            Placement::Pool { live, .. } => live.clone(),
+            Placement::Pool(herd) => herd.live.clone(),
             Placement::Node => unreachable!("a cluster's placement is a pool's"),
         }
     }
@@ -176,6 +182,7 @@ mod tests {
             hash: Hash::Fnv1a64,
             tag: None,
             servers: (0..3).map(|i| Server::named(format!("s{i}"), 1)).collect(),
+            by_first_key: false,
             ejection,
         })
     }

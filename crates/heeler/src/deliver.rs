@@ -145,7 +145,7 @@ impl Door {
             Route::Refused(reply) => caller.session.answer(&reply),
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
-                let ticket = caller.session.wait();
+                let ticket = caller.session.wait(command);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
                     self.send(now, caller, part.to, &part.request, (ticket, i as u32));
@@ -160,7 +160,7 @@ impl Door {
                 caller.session.answer(&store.execute(now, command));
             }
             (Destination::Server(_), _) => {
-                let ticket = caller.session.wait();
+                let ticket = caller.session.wait(command);
                 self.send(now, caller, to, command.raw(), (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),

@@ -35,6 +35,7 @@ pub mod socket;
 pub mod stats;
 
 pub mod demo;
+pub mod explain;
 pub mod proxy;
 pub mod run;
 pub mod serve;

@@ -66,6 +66,6 @@ pub const BACKLOG: u32 = 1024;
 /// Keys that the background removes in a row because their time is up.
 pub const EXPIRE_BUDGET: usize = 1000;
 /// Pause of the background when nothing more is due, in milliseconds.
-pub const EXPIRE_PAUSE_MS: u64 = 50;
+pub const EXPIRE_PAUSE_MS: u64 = 100;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
 pub const RANDOM_ELEMENTS: usize = 1024 * 1024;

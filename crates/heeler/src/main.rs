@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Arguments, Command};
-use heeler::{demo, proxy, run, serve};
+use heeler::{demo, explain, proxy, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,15 +17,17 @@ fn main() -> ExitCode {
         Command::Proxy {
             conf_file,
             test_conf,
+            explain,
             workers,
         } => {
             let options = proxy::Options {
                 file: conf_file,
                 threads: workers.threads(),
             };
-            match test_conf {
-                true => proxy::test(&options),
-                false => proxy::run(&options),
+            match (test_conf, explain.is_empty()) {
+                (true, _) => proxy::test(&options),
+                (false, true) => proxy::run(&options),
+                (false, false) => explain::run(&options, &explain),
             }
         }
         Command::Serve { redis, workers } => serve::run(&serve::Options {

@@ -109,8 +109,14 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     let (process, wire) = (process.clone(), settings.wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
-        newest: Protocol::Resp2,
+        newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
+        // With a password the servers refuse our SELECT, which comes before AUTH.
+        database: if pool.redis_auth.is_none() {
+            pool.redis_db
+        } else {
+            0
+        },
     };
     let door = move |scratch: &_| {
         let pool = Pool::start(&settings, &cluster, scratch);

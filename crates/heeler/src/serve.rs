@@ -64,6 +64,7 @@ pub fn service(
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Open,
+        database: 0,
     };
     let door = move |_: &_| {
         Door::new(

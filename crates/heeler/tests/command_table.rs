@@ -284,7 +284,14 @@ fn every_split_fits_the_keys() {
             Split::Gather => run && !spec.is_write(),
             Split::AllOk => spec.keys == Keys::Range(1, -1, 2),
             Split::Whole => !keyless || spec.is_container(),
-            Split::EverySum | Split::EveryGather | Split::EveryOk | Split::Here => keyless,
+            Split::EverySum
+            | Split::EveryGather
+            | Split::EveryOk
+            | Split::EverySame
+            | Split::EveryLeast
+            | Split::EveryAny
+            | Split::Scan
+            | Split::Here => keyless,
             Split::Never => true,
         };
         assert!(fits, "{}: {:?} with {:?}", spec.name, spec.split, spec.keys);

@@ -16,6 +16,8 @@ mod hostile;
 mod placement;
 #[path = "proxy/process.rs"]
 mod process;
+#[path = "proxy/resp3.rs"]
+mod resp3;
 #[path = "proxy/settings.rs"]
 mod settings;
 #[path = "proxy/sharding.rs"]

@@ -53,8 +53,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
+    ("explain", &["proxy", "config"]),
     ("cli", &["run", "config"]),
-    ("main", &["cli", "run", "serve", "proxy", "demo"]),
+    ("main", &["cli", "run", "serve", "proxy", "demo", "explain"]),
 ];
 
 const ALL_ROOMS: &[&str] = &[

@@ -14,6 +14,7 @@ pub mod number;
 pub mod pattern;
 mod reply;
 mod resolve;
+mod shape;
 mod spec;
 mod table;
 mod tips;
@@ -24,6 +25,7 @@ pub use key_spec::KeyUse;
 pub use keys::{Keys, Positions};
 pub use reply::{Blob, Reply};
 pub use resolve::{Unknown, resolve, unknown_command, unknown_subcommand, wrong_arity};
+pub use shape::Shape;
 pub use spec::{Flags, Group, Room, Spec, Split};
 pub use table::{Id, TABLE, find, find_subcommand, is_container, subcommands};
 

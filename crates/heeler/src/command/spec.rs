@@ -88,6 +88,14 @@ pub enum Split {
     EveryGather,
     /// To every server; `+OK` when all say so.
     EveryOk,
+    /// To every server; all say the same.
+    EverySame,
+    /// To every server; of each element the least.
+    EveryLeast,
+    /// To every server; one reply that is not null.
+    EveryAny,
+    /// To one server after the other, by a cursor that names the server.
+    Scan,
     /// Answered by the proxy itself.
     Here,
     /// Not carried: `-ERR unknown command`.

@@ -90,11 +90,11 @@ table! {
     Pexpireat,                 "pexpireat",                   -3,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       Generic,      FAST | WRITE;
     Pexpiretime,               "pexpiretime",                 2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      FAST | READONLY;
     Pttl,                      "pttl",                        2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      FAST | READONLY;
-    Randomkey,                 "randomkey",                   1,   Keyless,        [],                          Store,   Never,       Generic,      READONLY;
+    Randomkey,                 "randomkey",                   1,   Keyless,        [],                          Store,   EveryAny,    Generic,      READONLY;
     Rename,                    "rename",                      3,   Range(1,2,1),   [RW_ACCESS_DELETE OW_UPDATE], Store,   Whole,       Generic,      WRITE;
     Renamenx,                  "renamenx",                    3,   Range(1,2,1),   [RW_ACCESS_DELETE OW_INSERT], Store,   Whole,       Generic,      FAST | WRITE;
     Restore,                   "restore",                     -4,  Range(1,1,1),   [OW_UPDATE],                 Absent,  Whole,       Generic,      DENYOOM | WRITE;
-    Scan,                      "scan",                        -2,  Keyless,        [],                          Store,   Never,       Generic,      READONLY;
+    Scan,                      "scan",                        -2,  Keyless,        [],                          Store,   Scan,        Generic,      READONLY;
     Sort,                      "sort",                        -2,  Sort,           [RO_ACCESS RO_ACCESS OW_UPDATE], Absent,  Whole,       Generic,      DENYOOM | WRITE;
     SortRo,                    "sort_ro",                     -2,  Sort,           [RO_ACCESS RO_ACCESS],       Absent,  Whole,       Generic,      READONLY;
     Touch,                     "touch",                       -2,  Range(1,-1,1),  [RO],                        Store,   Sum,         Generic,      FAST | READONLY;
@@ -290,11 +290,11 @@ table! {
     FunctionStats,             "function|stats",              2,   Keyless,        [],                          Absent,  Never,       Scripting,    ALLOW_BUSY | NOSCRIPT;
     Script,                    "script",                      -2,  Keyless,        [],                          Absent,  EveryOk,     Scripting,    NONE;
     ScriptDebug,               "script|debug",                3,   Keyless,        [],                          Absent,  Never,       Scripting,    NOSCRIPT;
-    ScriptExists,              "script|exists",               -3,  Keyless,        [],                          Absent,  Never,       Scripting,    NOSCRIPT;
+    ScriptExists,              "script|exists",               -3,  Keyless,        [],                          Absent,  EveryLeast,  Scripting,    NOSCRIPT;
     ScriptFlush,               "script|flush",                -2,  Keyless,        [],                          Absent,  EveryOk,     Scripting,    NOSCRIPT;
     ScriptHelp,                "script|help",                 2,   Keyless,        [],                          Absent,  Never,       Scripting,    LOADING | STALE;
     ScriptKill,                "script|kill",                 2,   Keyless,        [],                          Absent,  Never,       Scripting,    ALLOW_BUSY | NOSCRIPT;
-    ScriptLoad,                "script|load",                 3,   Keyless,        [],                          Absent,  Never,       Scripting,    NOSCRIPT | STALE;
+    ScriptLoad,                "script|load",                 3,   Keyless,        [],                          Absent,  EverySame,   Scripting,    NOSCRIPT | STALE;
 
     // connection
     Auth,                      "auth",                        -2,  Keyless,        [],                          Session, Here,        Connection,   ALLOW_BUSY | FAST | LOADING | NO_AUTH | NOSCRIPT | STALE;

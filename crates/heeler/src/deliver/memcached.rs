@@ -2,7 +2,7 @@
 
 use super::{Behind, Caller, Door};
 use crate::route::Route;
-use crate::session::Ticket;
+use crate::session::Form;
 use crate::wire::Wire;
 use crate::wire::memcache::{Quiet, Request, Way};
 
@@ -32,13 +32,14 @@ impl Door {
             }
             Behind::Node(_) => None,
         };
+        let form = if muted { Form::Dropped } else { Form::AsItIs };
         match route {
             Some(Route::To(to)) => {
-                let ticket = caller.session.pipeline.wait(muted);
+                let ticket = caller.session.pipeline.wait(form);
                 self.send(now, caller, to, request.raw(), (ticket, 0));
             }
             Some(Route::Parts(parts, gather)) => {
-                let ticket: Ticket = caller.session.pipeline.wait(muted);
+                let ticket = caller.session.pipeline.wait(form);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
                     self.send(now, caller, part.to, &part.request, (ticket, i as u32));

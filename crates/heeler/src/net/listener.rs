@@ -69,8 +69,8 @@ impl Listener {
                     .into_iter()
                     .next()
                     .context("the name has no address")?;
-                let listener = bind_tcp(first, tuning)
-                    .with_context(|| format!("cannot listen on {shown}; is the port in use?"))?;
+                let listener =
+                    bind_tcp(first, tuning).with_context(|| format!("cannot listen on {shown}"))?;
                 Inner::Tcp(listener)
             }
             Listen::Unix { path, permissions } => {

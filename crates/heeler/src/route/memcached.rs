@@ -1,6 +1,6 @@
 //! Where a memcached request goes, and how the replies to its parts become one.
 
-use super::{Destination, Gather, Part, Placement, Route};
+use super::{Destination, Gather, Herd, Part, Placement, Route};
 use crate::limits;
 use crate::wire::memcache::{END, Items, Quiet, Request, Way, is_error};
 
@@ -13,7 +13,7 @@ impl Placement {
     /// Decides the way of a request that goes to a server. `random` is any random number: the
     /// distribution `random` asks it. `None`: no server is live.
     pub fn route_memcached(&self, request: &Request<'_>, random: u64) -> Option<Route> {
-        let Placement::Pool { owners, live } = self else {
+        let Placement::Pool(Herd { owners, live, .. }) = self else {
             return None;
         };
         let to = |key: &[u8]| Some(Destination::Server(owners.pick(key, random)?));
@@ -27,6 +27,10 @@ impl Placement {
     }
 }
 
+fn gather(merge: Merge, parts: usize) -> Gather {
+    Gather::new(super::Merge::Memcached(merge), parts)
+}
+
 fn whole(request: &Request<'_>, to: Destination) -> Route {
     let Quiet::Usual(words) = request.quiet else {
         return Route::To(to);
@@ -35,7 +39,7 @@ fn whole(request: &Request<'_>, to: Destination) -> Route {
         to,
         request: request.raw().to_vec(),
     };
-    let gather = Gather::of_memcached(Merge::Unusual(words), 1, Vec::new());
+    let gather = gather(Merge::Unusual(words), 1);
     Route::Parts(vec![part], gather)
 }
 
@@ -77,8 +81,6 @@ struct Split {
     parts: Vec<Part>,
     /// For each server the part that its next key goes to.
     open: Vec<(usize, usize)>,
-    /// For each key the part that answers for it.
-    order: Vec<u32>,
     keys: Keys,
 }
 
@@ -89,7 +91,6 @@ impl Split {
             longest,
             parts: Vec::new(),
             open: Vec::new(),
-            order: Vec::new(),
             keys: Keys::default(),
         }
     }
@@ -98,8 +99,7 @@ impl Split {
         let part = self.part(server, key.len());
         self.parts[part].request.push(b' ');
         self.parts[part].request.extend_from_slice(key);
-        self.order.push(part as u32);
-        self.keys.push(key);
+        self.keys.push(key, part);
     }
 
     /// The part of a server with room for a key of so many bytes.
@@ -125,31 +125,31 @@ impl Split {
         for part in &mut self.parts {
             part.request.extend_from_slice(b"\r\n");
         }
-        let merge = Merge::Values(self.keys);
-        let gather = Gather::of_memcached(merge, self.parts.len(), self.order);
+        let gather = gather(Merge::Values(self.keys), self.parts.len());
         Route::Parts(self.parts, gather)
     }
 }
 
-/// Keys, one after the other in one run of bytes.
-#[derive(Debug, Default)]
+/// Keys, one after the other in one run of bytes, and which part answers for each.
+#[derive(Clone, Debug, Default)]
 pub struct Keys {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    /// Where each ends, and its part.
+    places: Vec<(usize, usize)>,
 }
 
 impl Keys {
-    fn push(&mut self, key: &[u8]) {
+    fn push(&mut self, key: &[u8], part: usize) {
         self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len());
+        self.places.push((self.bytes.len(), part));
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], usize)> {
         let mut start = 0;
-        self.ends.iter().map(move |&end| {
+        self.places.iter().map(move |&(end, part)| {
             let key = &self.bytes[start..end];
             start = end;
-            key
+            (key, part)
         })
     }
 }
@@ -164,14 +164,14 @@ fn every(live: &[usize], request: &Request<'_>) -> Option<Route> {
         [] => None,
         [only] => Some(Route::To(Destination::Server(*only))),
         _ => {
-            let gather = Gather::of_memcached(Merge::AllOk, live.len(), Vec::new());
+            let gather = gather(Merge::AllOk, live.len());
             Some(Route::Parts(live.iter().map(part).collect(), gather))
         }
     }
 }
 
 /// How the replies to the parts of a memcached request become one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Merge {
     /// The values of these keys in their order; those that no server has are left out.
     Values(Keys),
@@ -182,11 +182,10 @@ pub enum Merge {
 }
 
 impl Merge {
-    /// One reply of all: the first error where there is one. `order` tells for each key which part
-    /// answers for it.
-    pub(super) fn merge(&self, replies: &[&[u8]], order: &[u32]) -> Vec<u8> {
+    /// One reply of all: the first error where there is one.
+    pub(super) fn merge(&self, replies: &[&[u8]]) -> Vec<u8> {
         match self {
-            Merge::Values(keys) => values(keys, replies, order),
+            Merge::Values(keys) => values(keys, replies),
             Merge::AllOk => match replies.iter().find(|&&reply| reply != b"OK\r\n") {
                 None => b"OK\r\n".to_vec(),
                 Some(error) if is_error(error) => error.to_vec(),
@@ -202,15 +201,15 @@ impl Merge {
     }
 }
 
-fn values(keys: &Keys, replies: &[&[u8]], order: &[u32]) -> Vec<u8> {
+fn values(keys: &Keys, replies: &[&[u8]]) -> Vec<u8> {
     let ends = replies.iter().map(|reply| Items::of(reply).end());
     if let Some(error) = ends.clone().find(|end| is_error(end)) {
         return error.to_vec();
     }
     let mut parts: Vec<Items<'_>> = replies.iter().map(|reply| Items::of(reply)).collect();
     let mut merged = Vec::with_capacity(replies.iter().map(|reply| reply.len()).sum());
-    for (key, &part) in keys.iter().zip(order) {
-        let items = &mut parts[part as usize];
+    for (key, part) in keys.iter() {
+        let items = &mut parts[part];
         if let Some((found, item)) = items.peek()
             && found == key
         {
@@ -229,6 +228,7 @@ fn values(keys: &Keys, replies: &[&[u8]], order: &[u32]) -> Vec<u8> {
 mod tests {
     use heeler_ring::{Distribution, Hash, HashTag, Server};
 
+    use super::super::scan::Order;
     use super::*;
     use crate::wire::memcache::Decoder;
 
@@ -239,10 +239,12 @@ mod tests {
         let tag = Some(HashTag::BRACES);
         let owners =
             heeler_ring::Placement::build(Distribution::Modula, Hash::Md5, tag, &list, |_| true);
-        Placement::Pool {
+        Placement::Pool(Herd {
             owners,
             live: (0..servers).collect(),
-        }
+            scan: Order::new(std::iter::empty(), |_| true),
+            by_first_key: false,
+        })
     }
 
     fn route(placement: &Placement, bytes: &str) -> Option<Route> {
@@ -313,10 +315,11 @@ mod tests {
         assert_eq!(found, keys);
     }
 
-    fn keys(keys: &[&str]) -> Merge {
-        let mut all = Keys::default();
-        keys.iter().for_each(|key| all.push(key.as_bytes()));
-        Merge::Values(all)
+    fn keys(names: &[&str], order: &[usize]) -> Merge {
+        let mut keys = Keys::default();
+        let all = names.iter().zip(order);
+        all.for_each(|(name, part)| keys.push(name.as_bytes(), *part));
+        Merge::Values(keys)
     }
 
     #[test]
@@ -367,7 +370,7 @@ mod tests {
             ),
         ] {
             let replies: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-            let reply = keys(names).merge(&replies, order);
+            let reply = keys(names, order).merge(&replies);
             assert_eq!(String::from_utf8(reply).unwrap(), merged, "{parts:?}");
         }
     }
@@ -375,9 +378,9 @@ mod tests {
     #[test]
     fn all_ok_is_ok_and_the_usual_is_dropped() {
         let (ok, error): (&[u8], &[u8]) = (b"OK\r\n", b"CLIENT_ERROR no\r\n");
-        assert_eq!(Merge::AllOk.merge(&[ok, ok], &[]), ok);
-        assert_eq!(Merge::AllOk.merge(&[ok, error], &[]), error);
-        assert_eq!(Merge::AllOk.merge(&[ok, b"5\r\n"], &[]), NOT_OF_THE_KIND);
+        assert_eq!(Merge::AllOk.merge(&[ok, ok]), ok);
+        assert_eq!(Merge::AllOk.merge(&[ok, error]), error);
+        assert_eq!(Merge::AllOk.merge(&[ok, b"5\r\n"]), NOT_OF_THE_KIND);
         let quiet = Merge::Unusual(&["HD", "VA"]);
         for (reply, left) in [
             ("HD\r\n", ""),
@@ -386,7 +389,7 @@ mod tests {
             ("NF\r\n", "NF\r\n"),
             ("SERVER_ERROR x\r\n", "SERVER_ERROR x\r\n"),
         ] {
-            assert_eq!(quiet.merge(&[reply.as_bytes()], &[]), left.as_bytes());
+            assert_eq!(quiet.merge(&[reply.as_bytes()]), left.as_bytes());
         }
     }
 }

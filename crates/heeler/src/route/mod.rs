@@ -2,8 +2,9 @@
 
 mod gather;
 pub mod memcached;
+pub mod scan;
 
-pub use gather::Gather;
+pub use gather::{Gather, Merge};
 
 use crate::command::{Command, Reply, Room, Spec, Split};
 use crate::wire::resp;
@@ -14,12 +15,21 @@ pub enum Placement {
     /// This process holds every key.
     Node,
     /// The servers of a pool share them.
-    Pool {
-        /// The owner of each key among the live servers.
-        owners: heeler_ring::Placement,
-        /// The servers that are live, by their place in the pool.
-        live: Vec<usize>,
-    },
+    Pool(Herd),
+}
+
+/// The live servers of a pool, and which of them owns which key.
+#[derive(Clone, Debug)]
+pub struct Herd {
+    /// The owner of each key among the live servers.
+    pub owners: heeler_ring::Placement,
+    /// The servers that are live, by their place in the pool.
+    pub live: Vec<usize>,
+    /// The order in which SCAN visits them.
+    pub scan: scan::Order,
+    /// A command whose keys lie on different servers goes to that of its first key, as nutcracker
+    /// does it, though the answer may be wrong. Otherwise it is refused.
+    pub by_first_key: bool,
 }
 
 /// Who executes a command.
@@ -58,7 +68,7 @@ impl Placement {
     pub fn serves(&self, spec: &Spec) -> bool {
         match self {
             Placement::Node => spec.room != Room::Absent,
-            Placement::Pool { .. } => spec.split != Split::Never,
+            Placement::Pool(_) => spec.split != Split::Never,
         }
     }
 
@@ -70,82 +80,141 @@ impl Placement {
                 Room::Session | Room::Process => Route::Here,
                 Room::Absent => Route::Refused(command.unknown(|spec| self.serves(spec))),
             },
-            Placement::Pool { owners, live } => match command.spec.split {
-                Split::Whole => whole(owners, command, random),
-                Split::Sum | Split::Gather => by_key(owners, command, random, 1),
-                Split::AllOk => by_key(owners, command, random, 2),
-                Split::EverySum | Split::EveryGather | Split::EveryOk => every(live, command),
-                Split::Here => Route::Here,
+            Placement::Pool(herd) => match command.spec.split {
                 Split::Never => Route::Refused(command.unknown(|spec| self.serves(spec))),
+                split => herd.route(split, command, random),
             },
         }
     }
 }
 
-/// To the server of its keys, which must be one and the same.
-fn whole(owners: &heeler_ring::Placement, command: &Command<'_>, random: u64) -> Route {
-    let keys = match command.keys() {
-        Ok(keys) => keys,
-        Err(text) => return Route::Refused(Reply::error(text)),
-    };
-    let mut owner = None;
-    for key in keys.iter() {
-        let Some(server) = owners.pick(command.arg(key), random) else {
-            return no_server();
-        };
-        match owner.replace(server) {
-            Some(other) if other != server => {
-                return Route::Refused(Reply::error(
-                    "CROSSSLOT Keys in request don't belong to the same server",
-                ));
-            }
-            _ => {}
+impl Herd {
+    fn route(&self, split: Split, command: &Command<'_>, random: u64) -> Route {
+        match split {
+            Split::Whole => self.whole(command, random),
+            Split::Sum => self.by_key(command, random, 1, |_| Merge::Sum),
+            Split::Gather => self.by_key(command, random, 1, Merge::InOrder),
+            Split::AllOk => self.by_key(command, random, 2, |_| Merge::Ok),
+            Split::EverySum => self.every(command, Merge::Sum),
+            Split::EveryGather => self.every(command, Merge::Append),
+            Split::EveryOk => self.every(command, Merge::Ok),
+            Split::EverySame => self.every(command, Merge::Same),
+            Split::EveryLeast => self.every(command, Merge::Least),
+            Split::EveryAny => self.every(command, Merge::Any(random)),
+            Split::Scan => self.scan(command),
+            Split::Here | Split::Never => Route::Here,
         }
     }
-    match owner {
-        Some(server) => Route::To(Destination::Server(server)),
-        None => Route::Refused(Reply::error(format!(
-            "ERR '{}' names no key, so there is no server to send it to",
-            command.spec.name
-        ))),
-    }
-}
 
-/// In one part for each server that owns keys of it: a key is followed by `step - 1` values.
-fn by_key(
-    owners: &heeler_ring::Placement,
-    command: &Command<'_>,
-    random: u64,
-    step: usize,
-) -> Route {
-    if !(command.len() - 1).is_multiple_of(step) {
-        return Route::Refused(crate::command::wrong_arity(command.spec));
-    }
-    let keys = (command.len() - 1) / step;
-    let (mut servers, mut order): (Vec<usize>, Vec<u32>) = (Vec::new(), Vec::with_capacity(keys));
-    for i in 0..keys {
-        let random = random.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let Some(server) = owners.pick(command.arg(1 + i * step), random) else {
-            return no_server();
+    /// To the server of its keys, which must be one and the same.
+    fn whole(&self, command: &Command<'_>, random: u64) -> Route {
+        let keys = match command.keys() {
+            Ok(keys) => keys,
+            Err(text) => return Route::Refused(Reply::error(text)),
         };
-        let part = servers
-            .iter()
-            .position(|&s| s == server)
-            .unwrap_or_else(|| {
-                servers.push(server);
-                servers.len() - 1
-            });
-        order.push(part as u32);
+        let mut owner = None;
+        for key in keys.iter() {
+            let Some(server) = self.owners.pick(command.arg(key), random) else {
+                return no_server();
+            };
+            match *owner.get_or_insert(server) {
+                first if first == server => {}
+                _ if self.by_first_key => break,
+                _ => {
+                    return Route::Refused(Reply::error(
+                        "CROSSSLOT Keys in request don't belong to the same server",
+                    ));
+                }
+            }
+        }
+        match owner {
+            Some(server) => Route::To(Destination::Server(server)),
+            None => Route::Refused(Reply::error(format!(
+                "ERR '{}' names no key, so there is no server to send it to",
+                command.spec.name
+            ))),
+        }
     }
-    if let [only] = servers.as_slice() {
-        return Route::To(Destination::Server(*only));
+
+    /// In one part for each server that owns keys of it: a key is followed by `step - 1` values.
+    /// `merge` is given which part answers for each key.
+    fn by_key(
+        &self,
+        command: &Command<'_>,
+        random: u64,
+        step: usize,
+        merge: impl Fn(Vec<u32>) -> Merge,
+    ) -> Route {
+        if !(command.len() - 1).is_multiple_of(step) {
+            return Route::Refused(crate::command::wrong_arity(command.spec));
+        }
+        let keys = (command.len() - 1) / step;
+        let mut servers: Vec<usize> = Vec::new();
+        let mut order: Vec<u32> = Vec::with_capacity(keys);
+        for i in 0..keys {
+            let random = random.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let Some(server) = self.owners.pick(command.arg(1 + i * step), random) else {
+                return no_server();
+            };
+            let part = servers
+                .iter()
+                .position(|&s| s == server)
+                .unwrap_or_else(|| {
+                    servers.push(server);
+                    servers.len() - 1
+                });
+            order.push(part as u32);
+        }
+        if let [only] = servers.as_slice() {
+            return Route::To(Destination::Server(*only));
+        }
+        let part = |(part, &server): (usize, &usize)| Part {
+            to: Destination::Server(server),
+            request: request_of_part(command, &order, part as u32, step),
+        };
+        let parts = servers.iter().enumerate().map(part).collect();
+        Route::Parts(parts, Gather::new(merge(order), servers.len()))
     }
-    let part = |(part, &server): (usize, &usize)| Part {
-        to: Destination::Server(server),
-        request: request_of_part(command, &order, part as u32, step),
-    };
-    let parts = servers.iter().enumerate().map(part).collect();
-    Route::Parts(parts, Gather::new(command.spec.split, servers.len(), order))
+
+    /// To every live server, as it is.
+    fn every(&self, command: &Command<'_>, merge: Merge) -> Route {
+        let part = |&server: &usize| Part {
+            to: Destination::Server(server),
+            request: command.raw().to_vec(),
+        };
+        match self.live.as_slice() {
+            [] => no_server(),
+            [only] => Route::To(Destination::Server(*only)),
+            live => Route::Parts(
+                live.iter().map(part).collect(),
+                Gather::new(merge, live.len()),
+            ),
+        }
+    }
+
+    /// To the server whose turn it is by the cursor.
+    fn scan(&self, command: &Command<'_>) -> Route {
+        let Some(cursor) = scan::cursor(command.arg(1)) else {
+            return Route::Refused(Reply::error("ERR invalid cursor"));
+        };
+        if self.live.is_empty() {
+            return no_server();
+        }
+        let Some(turn) = self.scan.turn(cursor) else {
+            let nothing = vec![Reply::bulk("0"), Reply::Array(Vec::new())];
+            return Route::Refused(Reply::Array(nothing));
+        };
+        let cursor = turn.cursor.to_string();
+        let mut args: Vec<&[u8]> = vec![command.arg(0), cursor.as_bytes()];
+        args.extend(command.args(2));
+        let mut request = Vec::new();
+        resp::encode_command(args.into_iter(), &mut request);
+        let to = Destination::Server(turn.server);
+        Route::Parts(
+            vec![Part { to, request }],
+            Gather::new(Merge::Scan(turn), 1),
+        )
+    }
 }
 
 /// The command again, with the keys of one part only.
@@ -163,22 +232,6 @@ fn request_of_part(command: &Command<'_>, order: &[u32], part: u32, step: usize)
     request
 }
 
-/// To every live server, as it is.
-fn every(live: &[usize], command: &Command<'_>) -> Route {
-    match live {
-        [] => no_server(),
-        [only] => Route::To(Destination::Server(*only)),
-        _ => {
-            let part = |&server: &usize| Part {
-                to: Destination::Server(server),
-                request: command.raw().to_vec(),
-            };
-            let gather = Gather::new(command.spec.split, live.len(), Vec::new());
-            Route::Parts(live.iter().map(part).collect(), gather)
-        }
-    }
-}
-
 /// What nutcracker says when all servers are ejected.
 fn no_server() -> Route {
     Route::Refused(Reply::error("ERR Connection refused"))
@@ -192,15 +245,21 @@ mod tests {
     use crate::wire::resp::Decoder;
 
     fn pool(servers: usize) -> Placement {
+        Placement::Pool(herd(servers))
+    }
+
+    fn herd(servers: usize) -> Herd {
         let list: Vec<Server> = (1..=servers)
             .map(|i| Server::named(format!("s{i}"), 1))
             .collect();
         let tag = Some(HashTag::BRACES);
         let owners =
             heeler_ring::Placement::build(Distribution::Modula, Hash::Md5, tag, &list, |_| true);
-        Placement::Pool {
+        Herd {
             owners,
             live: (0..servers).collect(),
+            scan: scan::Order::new(list.iter().map(|s| s.name.as_str()), |_| true),
+            by_first_key: false,
         }
     }
 
@@ -274,8 +333,28 @@ mod tests {
     }
 
     #[test]
+    fn nutcrackers_way_looks_at_the_first_key_only() {
+        let placement = Placement::Pool(Herd {
+            by_first_key: true,
+            ..herd(2)
+        });
+        assert_eq!(shown(route(&placement, "rename a e")), "Server(0)");
+        assert_eq!(shown(route(&placement, "rename e a")), "Server(1)");
+    }
+
+    #[test]
+    fn a_scan_asks_one_server() {
+        let Route::Parts(parts, _) = route(&pool(2), "scan 0 match x*") else {
+            panic!("a part")
+        };
+        let request = String::from_utf8_lossy(&parts[0].request).replace("\r\n", " ");
+        assert_eq!(request, "*4 $4 scan $1 0 $5 match $2 x* ");
+        assert_eq!(shown(route(&pool(2), "scan x")), "ERR invalid cursor");
+    }
+
+    #[test]
     fn without_live_servers_nothing_goes_anywhere() {
-        for line in ["get a", "mget a b", "dbsize"] {
+        for line in ["get a", "mget a b", "dbsize", "scan 0"] {
             assert_eq!(shown(route(&pool(0), line)), "ERR Connection refused");
         }
     }

@@ -14,6 +14,8 @@ pub struct Greeting {
     pub newest: Protocol,
     /// What a client must say before anything else.
     pub access: Access,
+    /// The one database that there is: `SELECT` takes its number.
+    pub database: u32,
 }
 
 /// Answers a command of the room `Session` that touches nothing but the session.
@@ -24,7 +26,7 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Quit => quit(session),
         Id::Hello => hello(session, command, greeting),
         Id::Auth => greeting.access.auth(session, command),
-        Id::Select => select(command),
+        Id::Select => select(command, greeting.database),
         Id::Reset => reset(session),
         Id::Multi => session.begin_transaction(),
         Id::Discard => session.discard_transaction(),
@@ -102,10 +104,9 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> R
     ])
 }
 
-/// There is one database, number 0.
-fn select(command: &Command<'_>) -> Reply {
+fn select(command: &Command<'_>, database: u32) -> Reply {
     match integer(command.arg(1)) {
-        Some(0) => Reply::OK,
+        Some(n) if n == i64::from(database) => Reply::OK,
         Some(n) if i32::try_from(n).is_ok() => Reply::error("ERR DB index is out of range"),
         _ => Reply::error("ERR value is not an integer or out of range"),
     }

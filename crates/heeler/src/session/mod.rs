@@ -8,10 +8,10 @@ mod transaction;
 
 pub use access::Access;
 pub use commands::{Greeting, answer};
-pub use pipeline::{Pipeline, Ticket};
+pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
-use crate::command::Reply;
+use crate::command::{Command, Reply, Shape};
 use crate::wire::resp::Protocol;
 
 /// What a connection has said of itself, and what it still has to be told.
@@ -78,13 +78,20 @@ impl Session {
 
     /// Answers the request at hand with a whole reply as bytes.
     pub fn answer_bytes(&mut self, reply: &[u8]) {
-        let ticket = self.wait();
+        let ticket = self.pipeline.wait(match self.is_heard() {
+            true => Form::AsItIs,
+            false => Form::Dropped,
+        });
         self.pipeline.complete(ticket, reply);
     }
 
-    /// Keeps a place for the reply to the request at hand.
-    pub fn wait(&mut self) -> Ticket {
-        self.pipeline.wait(!self.is_heard())
+    /// Keeps a place for a server's reply, in RESP2, to the request at hand.
+    pub fn wait(&mut self, command: &Command<'_>) -> Ticket {
+        self.pipeline.wait(match self.protocol {
+            _ if !self.is_heard() => Form::Dropped,
+            Protocol::Resp2 => Form::AsItIs,
+            Protocol::Resp3 => Form::Resp3(Shape::of(command)),
+        })
     }
 
     fn is_heard(&self) -> bool {

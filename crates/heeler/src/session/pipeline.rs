@@ -10,9 +10,9 @@
 
 use std::collections::VecDeque;
 
-use crate::command::Reply;
+use crate::command::{Reply, Shape};
 use crate::limits;
-use crate::wire::resp::{Protocol, encode};
+use crate::wire::resp::{Protocol, encode, upgrade};
 
 /// The place of a request in its connection's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +32,21 @@ pub struct Pipeline {
     usual: usize,
 }
 
+/// What becomes of a server's reply on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It is passed on as it is.
+    AsItIs,
+    /// It is dropped: the client wants none (CLIENT REPLY).
+    Dropped,
+    /// It becomes RESP3, in this shape.
+    Resp3(Shape),
+}
+
 #[derive(Debug)]
 enum Place {
-    /// No reply yet; whether the client wants none (CLIENT REPLY).
-    Open { muted: bool },
+    /// No reply yet; what becomes of it when it comes.
+    Open(Form),
     /// The reply's bytes.
     Answered(Vec<u8>),
 }
@@ -63,9 +74,9 @@ impl Pipeline {
         self.waiting.push_back(Place::Answered(bytes));
     }
 
-    /// Keeps a place for the reply to the latest request. A muted reply is dropped when it comes.
-    pub fn wait(&mut self, muted: bool) -> Ticket {
-        self.waiting.push_back(Place::Open { muted });
+    /// Keeps a place for a server's reply to the latest request.
+    pub fn wait(&mut self, form: Form) -> Ticket {
+        self.waiting.push_back(Place::Open(form));
         Ticket(self.first + self.waiting.len() as u64 - 1)
     }
 
@@ -77,10 +88,18 @@ impl Pipeline {
         let Some(place) = self.waiting.get_mut(index as usize) else {
             return;
         };
-        let Place::Open { muted } = *place else {
+        let Place::Open(form) = *place else {
             return;
         };
-        let reply = if muted { &[] } else { reply };
+        let mut upgraded = Vec::new();
+        let reply = match form {
+            Form::AsItIs => reply,
+            Form::Dropped => &[],
+            Form::Resp3(shape) => {
+                upgrade(reply, shape, &mut upgraded);
+                &upgraded
+            }
+        };
         self.usual = (self.usual * 7 + reply.len()) / 8;
         if index > 0 {
             *place = Place::Answered(reply.to_vec());
@@ -138,8 +157,8 @@ mod tests {
     fn a_reply_waits_for_those_before_it() {
         let mut pipeline = Pipeline::default();
         pipeline.answer(&Reply::Int(0), Protocol::Resp2);
-        let one = pipeline.wait(false);
-        let two = pipeline.wait(false);
+        let one = pipeline.wait(Form::AsItIs);
+        let two = pipeline.wait(Form::AsItIs);
         pipeline.answer(&Reply::Int(3), Protocol::Resp2);
         assert_eq!(pipeline.out(), b":0\r\n");
         pipeline.complete(two, b":2\r\n");
@@ -152,8 +171,8 @@ mod tests {
     #[test]
     fn a_second_reply_to_one_request_is_ignored() {
         let mut pipeline = Pipeline::default();
-        let one = pipeline.wait(false);
-        let two = pipeline.wait(false);
+        let one = pipeline.wait(Form::AsItIs);
+        let two = pipeline.wait(Form::AsItIs);
         pipeline.complete(one, b":1\r\n");
         pipeline.complete(one, b":9\r\n");
         pipeline.complete(two, b":2\r\n");
@@ -161,10 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_for_resp3_is_rewritten() {
+        let mut pipeline = Pipeline::default();
+        let one = pipeline.wait(Form::Resp3(Shape::Double));
+        pipeline.complete(one, b"$3\r\n1.5\r\n");
+        assert_eq!(pipeline.out(), b",1.5\r\n");
+    }
+
+    #[test]
     fn a_muted_reply_is_dropped() {
         let mut pipeline = Pipeline::default();
-        let muted = pipeline.wait(true);
-        let heard = pipeline.wait(false);
+        let muted = pipeline.wait(Form::Dropped);
+        let heard = pipeline.wait(Form::AsItIs);
         pipeline.complete(heard, b":2\r\n");
         pipeline.complete(muted, b":1\r\n");
         assert_eq!(pipeline.out(), b":2\r\n");
@@ -175,7 +202,7 @@ mod tests {
         let ahead = |pipeline: &mut Pipeline| {
             let tickets: Vec<Ticket> = std::iter::from_fn(|| {
                 let takes_more = !pipeline.is_full();
-                takes_more.then(|| pipeline.wait(false))
+                takes_more.then(|| pipeline.wait(Form::AsItIs))
             })
             .collect();
             (tickets.len(), tickets)
@@ -204,7 +231,7 @@ mod tests {
             cuts in prop::collection::vec(0usize..9, 0..40),
         ) {
             let mut pipeline = Pipeline::default();
-            let tickets: Vec<Ticket> = (0..40).map(|_| pipeline.wait(false)).collect();
+            let tickets: Vec<Ticket> = (0..40).map(|_| pipeline.wait(Form::AsItIs)).collect();
             let (mut written, mut cuts) = (Vec::new(), cuts.into_iter().cycle());
             for i in order {
                 pipeline.complete(tickets[i as usize], format!(":{i}\r\n").as_bytes());

@@ -7,12 +7,9 @@
 
 use std::ops::Range;
 
-use super::errors::{Error, Outcome, SYNTAX};
-use super::{numbers, scan};
+use super::errors::{Error, Outcome};
+use super::scan::{self, Options};
 use crate::command::{Command, Reply, pattern};
-
-/// Elements that are visited if the command does not say how many.
-const SCAN_COUNT: i64 = 10;
 
 /// One call of SSCAN, HSCAN or ZSCAN.
 pub(super) struct Scan<'a> {
@@ -35,35 +32,20 @@ impl<'a> Scan<'a> {
         len: usize,
         are_few: bool,
     ) -> Result<Scan<'a>, Error> {
-        let (mut count, mut pattern) = (SCAN_COUNT, None);
-        let mut words = command.args(3);
-        while let Some(word) = words.next() {
-            let argument = words.next().ok_or(SYNTAX)?;
-            match word {
-                w if w.eq_ignore_ascii_case(b"count") => {
-                    count = numbers::integer_argument(argument)?;
-                    if count < 1 {
-                        return Err(SYNTAX.into());
-                    }
-                }
-                w if w.eq_ignore_ascii_case(b"match") => pattern = Some(argument),
-                _ => return Err(SYNTAX.into()),
-            }
-        }
+        let options = Options::parse(command, 3, false)?;
         let end = usize::try_from(cursor).unwrap_or(usize::MAX);
         let end = if are_few || end == 0 {
             len
         } else {
             end.min(len)
         };
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
         let start = if are_few {
             0
         } else {
-            end.saturating_sub(count)
+            end.saturating_sub(options.count)
         };
         Ok(Scan {
-            pattern,
+            pattern: options.pattern,
             places: start..end,
             found: Vec::new(),
         })

@@ -54,30 +54,4 @@ mod tests {
         }
         assert_eq!(text_range(0, 0, 0), 0..0);
     }
-
-    #[test]
-    fn integers_have_one_form() {
-        for (text, value) in [
-            ("0", Some(0)),
-            ("-1", Some(-1)),
-            ("10", Some(10)),
-            ("9223372036854775807", Some(i64::MAX)),
-            ("-9223372036854775808", Some(i64::MIN)),
-            ("9223372036854775808", None),
-            ("-9223372036854775809", None),
-            ("99999999999999999999", None),
-            ("", None),
-            ("-", None),
-            ("-0", None),
-            ("00", None),
-            ("01", None),
-            ("+1", None),
-            (" 1", None),
-            ("1 ", None),
-            ("1.0", None),
-            ("1a", None),
-        ] {
-            assert_eq!(integer(text.as_bytes()), value, "{text:?}");
-        }
-    }
 }

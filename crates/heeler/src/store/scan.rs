@@ -30,7 +30,7 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let cursor = Cursor::parse(command.arg(1))?;
-    let options = Options::parse(command)?;
+    let options = Options::parse(command, 2, true)?;
     let mut walk = Walk {
         now: view.now(),
         left: options.count,
@@ -139,17 +139,25 @@ pub(super) fn cursor_number(text: &[u8]) -> Result<u64, Error> {
     })
 }
 
-struct Options<'a> {
-    count: usize,
-    pattern: Option<&'a [u8]>,
+/// What SCAN and its kin are told of their walk.
+pub(super) struct Options<'a> {
+    /// How many elements to visit.
+    pub(super) count: usize,
+    /// What an element has to match.
+    pub(super) pattern: Option<&'a [u8]>,
     kind: Option<&'a [u8]>,
 }
 
 impl<'a> Options<'a> {
-    fn parse(command: &Command<'a>) -> Result<Options<'a>, Error> {
+    /// Reads the options from argument `from` on. Only SCAN itself knows TYPE.
+    pub(super) fn parse(
+        command: &Command<'a>,
+        from: usize,
+        knows_type: bool,
+    ) -> Result<Options<'a>, Error> {
         let mut count = SCAN_COUNT;
         let (mut pattern, mut kind) = (None, None);
-        let mut words = command.args(2);
+        let mut words = command.args(from);
         while let Some(word) = words.next() {
             let argument = words.next().ok_or(SYNTAX)?;
             match word {
@@ -160,7 +168,7 @@ impl<'a> Options<'a> {
                     }
                 }
                 w if w.eq_ignore_ascii_case(b"match") => pattern = Some(argument),
-                w if w.eq_ignore_ascii_case(b"type") => kind = Some(argument),
+                w if knows_type && w.eq_ignore_ascii_case(b"type") => kind = Some(argument),
                 _ => return Err(SYNTAX.into()),
             }
         }

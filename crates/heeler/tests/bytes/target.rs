@@ -213,6 +213,7 @@ fn door() -> Door {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Open,
+        database: 0,
     };
     Door::new(
         store,

@@ -50,10 +50,13 @@ const SCRIPTS: &[&str] = &[
     // Meta commands.
     "mg x1\r\nmg x1 v\r\nms x1 2 T0 F5\r\nhi\r\nmg x1 v f t k s Oabc\r\nmd x1\r\nmd x1\r\n",
     "ms x2 1 q\r\nx\r\nmg absent v q k\r\nmg x2 v q\r\nmd x2 q\r\nmd x2 q\r\nmn\r\n",
-    "ms x3 1\r\n5\r\nma x3\r\nma x3 v D10\r\nma x3 MD q v\r\nma absent q\r\nma x3 N0 q Dx\r\nmn\r\n",
-    "ms x4 1 ME\r\n5\r\nms x4 1 ME q\r\n5\r\nms x4 1 C999999 q\r\n5\r\nms absent 1 C9\r\n5\r\nmn\r\n",
+    "ms x3 1\r\n5\r\nma x3\r\nma x3 v D10\r\nma x3 MD q v\r\n\
+     ma absent q\r\nma x3 N0 q Dx\r\nmn\r\n",
+    "ms x4 1 ME\r\n5\r\nms x4 1 ME q\r\n5\r\nms x4 1 C999999 q\r\n5\r\n\
+     ms absent 1 C9\r\n5\r\nmn\r\n",
     "ms eDU= 1 b k\r\n5\r\nmg eDU= b k v\r\nmg x5 k v\r\nmg ! b v\r\nms ! 1 b\r\nx\r\nmn\r\n",
-    "ms x6 1 ZZ\r\n5\r\nmg x6 ! v\r\nmg\r\nmd\r\nma\r\nms\r\nms x6\r\nms x6 -1\r\nme absent\r\nmn x\r\n",
+    "ms x6 1 ZZ\r\n5\r\nmg x6 ! v\r\nmg\r\nmd\r\nma\r\n\
+     ms\r\nms x6\r\nms x6 -1\r\nme absent\r\nmn x\r\n",
     // What is no command, and what no key.
     "foo\r\nGET a\r\n\r\n\nget\r\ngets\r\ngat\r\nset\r\nset a\r\nset a 0 0\r\nversion\r\n",
     "set a 0 0 -1\r\nset a 0 0 2147483647\r\nset a 0 0 2147483648\r\nversion\r\n",

@@ -71,7 +71,7 @@ fn a_port_that_is_taken_is_named() {
     let file = ConfigFile::new(&file);
     let stopped = Heeler::spawn(&["proxy", "-c", file.path()]).wait();
     assert_eq!(stopped.code, Some(1));
-    let told = format!("cannot listen on {taken}; is the port in use?");
+    let told = format!("cannot listen on {taken}: Address already in use");
     assert!(stopped.stderr.contains(&told), "{}", stopped.stderr);
     assert!(
         stopped.stderr.contains("Address already in use"),

@@ -21,7 +21,33 @@ fn servers_get_the_password() {
 
 /// Where the pool has a password, its clients have to give it.
 fn authenticate(client: &mut crate::Client, password: &str) {
-    client.call(&[b"AUTH", password.as_bytes()]);
+    assert_eq!(client.call(&[b"AUTH", password.as_bytes()]), Value::ok());
+}
+
+#[test]
+fn nothing_passes_before_the_password_nor_after_a_reset() {
+    let server = RedisServer::start_with(&["--requirepass", "right"]);
+    let proxy = proxy(&["redis_auth: right"], &[server.address()]);
+    let mut client = proxy.client();
+    let locked = Value::Error("NOAUTH Authentication required".into());
+    for _ in 0..2 {
+        for command in [
+            "GET k",
+            "MGET a b",
+            "DBSIZE",
+            "INFO",
+            "CLIENT LIST",
+            "COMMAND",
+            "ECHO x",
+        ] {
+            assert_eq!(client.run(command), locked, "{command}");
+        }
+        // In one pipeline the password opens for what follows it.
+        client.send(b"GET k\r\nAUTH right\r\nGET k\r\n");
+        let replies = [(); 3].map(|()| client.read_reply());
+        assert_eq!(replies, [locked.clone(), Value::ok(), Value::Null]);
+        assert_eq!(client.run("RESET"), Value::Status("RESET".into()));
+    }
 }
 
 #[test]
@@ -108,6 +134,9 @@ fn the_database_of_the_servers() {
     let servers = redis_servers(2);
     let proxy = proxy(&["redis_db: 3", "hash: md5"], &addresses(&servers));
     let mut client = proxy.client();
+    assert_eq!(client.run("SELECT 3"), Value::ok());
+    let refused = Value::Error("ERR DB index is out of range".into());
+    assert_eq!(client.run("SELECT 0"), refused);
     for i in 0..20 {
         assert_eq!(client.run(&format!("SET k{i} v")), Value::ok());
     }

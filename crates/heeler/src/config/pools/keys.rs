@@ -7,7 +7,7 @@ use std::time::Duration;
 use heeler_ring::{Distribution, Hash, HashTag, by_name};
 
 use super::address::{self, ServerLine};
-use super::{Listen, Pool, Server, warnings};
+use super::{CrossSlot, Listen, Pool, Server, warnings};
 use crate::config::conceal::quoted;
 use crate::config::diagnostic::{Finding, Findings};
 use crate::config::document::{self, Block, Entry, Scalar};
@@ -65,6 +65,7 @@ pub(super) struct Draft {
     preconnect: Option<bool>,
     auto_eject_hosts: Option<bool>,
     server_connections: Option<u32>,
+    cross_slot: Option<CrossSlot>,
     server_retry_timeout: Option<u32>,
     server_failure_limit: Option<u32>,
     pub(super) servers: Vec<ServerLine>,
@@ -76,7 +77,7 @@ const COUNT: &str = "a whole number from 0 to 2147483647";
 const MILLISECONDS: &str = "a whole number of milliseconds from 0 to 2147483647";
 const SWITCH: &str = "write true or false";
 
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 19] = [
     Key {
         name: "listen",
         allowed: address::LISTEN,
@@ -179,6 +180,11 @@ const KEYS: [Key; 18] = [
                 _ => Ok(()),
             }
         },
+    },
+    Key {
+        name: "cross_slot",
+        allowed: "write refuse, or first_key for twemproxy's way",
+        set: |draft, value| named(value, CrossSlot::from_name, "known", &mut draft.cross_slot),
     },
     Key {
         name: "server_retry_timeout",
@@ -443,6 +449,7 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         redis: draft.redis.unwrap_or(false),
         redis_auth: draft.redis_auth,
         redis_db: draft.redis_db.unwrap_or(0),
+        cross_slot: draft.cross_slot.unwrap_or_default(),
         preconnect: draft.preconnect.unwrap_or(false),
         auto_eject_hosts: draft.auto_eject_hosts.unwrap_or(false),
         server_connections: draft.server_connections.unwrap_or(1),

@@ -78,12 +78,34 @@ pub struct Pool {
     pub auto_eject_hosts: bool,
     /// Connections to each server, at least 1.
     pub server_connections: u32,
+    /// What becomes of a command whose keys lie on different servers.
+    pub cross_slot: CrossSlot,
     /// How long an ejected server is left out.
     pub server_retry_timeout: Duration,
     /// Failures in a row after which a server is ejected.
     pub server_failure_limit: u32,
     /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
     pub servers: Vec<Server>,
+}
+
+/// What becomes of a command whose keys lie on different servers and which cannot be split.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CrossSlot {
+    /// It is refused with `-CROSSSLOT`.
+    #[default]
+    Refuse,
+    /// The server of its first key gets it, as with twemproxy: the answer may be wrong.
+    FirstKey,
+}
+
+impl CrossSlot {
+    fn from_name(name: &str) -> Option<CrossSlot> {
+        match name {
+            "refuse" => Some(CrossSlot::Refuse),
+            "first_key" => Some(CrossSlot::FirstKey),
+            _ => None,
+        }
+    }
 }
 
 /// Where a pool's clients connect.

@@ -12,10 +12,12 @@ mod encode;
 mod inline;
 mod request;
 mod scan;
+mod upgrade;
 
 pub use encode::{encode, encode_command};
 pub use request::Decoder;
 pub use scan::{Elements, Scanner};
+pub use upgrade::upgrade;
 
 /// The version of the protocol that a client has asked for with HELLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
