@@ -22,7 +22,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   heeler demo                              three stores and a proxy, to try things out
-  heeler proxy -c nutcracker.yml           one address in front of many Redis servers
+  heeler proxy -c nutcracker.yml           one address in front of many servers
   heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
   heeler proxy -c nutcracker.yml --explain user:1 user:2
                                            which server holds these keys, and why
@@ -31,7 +31,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Put one address in front of many Redis servers, as twemproxy does.
+    /// Put one address in front of many Redis or memcached servers, as twemproxy does.
     #[command(after_help = "\
 Example of a file:
   herd:
