@@ -97,11 +97,6 @@ impl Cluster {
         self.placement.load()
     }
 
-    /// Whether a command of this line is answered by this pool at all.
-    pub fn serves(&self, spec: &crate::command::Spec) -> bool {
-        self.placement.load().serves(spec)
-    }
-
     /// A server answered.
     pub fn succeeded(&self, server: usize) {
         let failures = &self.health[server].failures;

@@ -10,7 +10,7 @@ use crate::admin::Process;
 use crate::cluster::Cluster;
 use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
-use crate::route::{Destination, Gather, Placement, Route};
+use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::store::{Store, Watched};
 
@@ -101,11 +101,8 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
-        if let Some(refused) = self
-            .greeting
-            .access
-            .refuses(&caller.session, command.spec.id)
-        {
+        let access = &self.greeting.access;
+        if let Some(refused) = access.refuses(&caller.session, command.spec.id) {
             return Err(refused);
         }
         match caller.session.admit(&command) {
@@ -216,36 +213,43 @@ impl Door {
             .answer(now, session, command, self.behind.store(), serves)
     }
 
-    /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
+    /// EXEC, or why nothing is executed.
     fn exec(&self, now: u64, caller: &mut Caller, store: &Store) -> Reply {
         let commands = caller.session.end_transaction();
         let watched = std::mem::take(&mut caller.watched);
         let reply = match commands {
+            Ok(commands) => self.execute(now, caller, store, &watched, commands),
             Err(refused) => refused,
-            Ok(commands) => {
-                let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
-                let of_store: Vec<OwnedCommand> = commands
-                    .iter()
-                    .filter(|c| is_of_store(c))
-                    .cloned()
-                    .collect();
-                match store.transaction(now, &watched, &of_store) {
-                    None => Reply::NullArray,
-                    Some(replies) => {
-                        let mut replies = replies.into_iter();
-                        let reply = |command: &OwnedCommand| match is_of_store(command) {
-                            true => replies.next().unwrap_or(Reply::Null),
-                            false => self.here(now, caller, &command.as_command()),
-                        };
-                        Reply::Array(commands.iter().map(reply).collect())
-                    }
-                }
-            }
         };
-        for watched in watched {
-            store.unwatch(watched);
-        }
+        watched
+            .into_iter()
+            .for_each(|watched| store.unwatch(watched));
         reply
+    }
+
+    /// Runs a transaction: what reads or writes keys as one, and what does not in its place.
+    fn execute(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        store: &Store,
+        watched: &[Watched],
+        commands: Vec<OwnedCommand>,
+    ) -> Reply {
+        let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+        let order: Vec<bool> = commands.iter().map(is_of_store).collect();
+        let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
+        let Some(replies) = store.transaction(now, watched, &of_store) else {
+            return Reply::NullArray;
+        };
+        let (mut replies, mut others) = (replies.into_iter(), others.iter());
+        let reply = |of_store: bool| match of_store {
+            true => replies.next(),
+            false => others
+                .next()
+                .map(|other| self.here(now, caller, &other.as_command())),
+        };
+        Reply::Array(order.into_iter().filter_map(reply).collect())
     }
 
     /// A connection is closed: nothing of it stays behind.
@@ -270,8 +274,8 @@ impl Door {
 impl Behind {
     fn serves(&self, spec: &crate::command::Spec) -> bool {
         match self {
-            Behind::Node(_) => Placement::Node.serves(spec),
-            Behind::Pool(cluster, _) => cluster.serves(spec),
+            Behind::Node(_) => route::served_by_node(spec),
+            Behind::Pool(..) => route::served_by_pool(spec),
         }
     }
 
@@ -288,7 +292,9 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
     for key in command.args(1) {
-        caller.watched.push(store.watch(key, now));
+        if !caller.watched.iter().any(|watched| watched.key() == key) {
+            caller.watched.push(store.watch(key, now));
+        }
     }
     Reply::OK
 }

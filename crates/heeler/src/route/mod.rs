@@ -63,25 +63,27 @@ pub struct Part {
     pub request: Vec<u8>,
 }
 
-impl Placement {
-    /// Whether a command of this line is answered behind this door at all.
-    pub fn serves(&self, spec: &Spec) -> bool {
-        match self {
-            Placement::Node => spec.room != Room::Absent,
-            Placement::Pool(_) => spec.split != Split::Never,
-        }
-    }
+/// Whether a node answers commands of this line at all.
+pub fn served_by_node(spec: &Spec) -> bool {
+    spec.room != Room::Absent
+}
 
+/// Whether a proxy carries or answers commands of this line at all.
+pub fn served_by_pool(spec: &Spec) -> bool {
+    spec.split != Split::Never
+}
+
+impl Placement {
     /// Decides a command's way. `random` is any random number: the distribution `random` asks it.
     pub fn route(&self, command: &Command<'_>, random: u64) -> Route {
         match self {
             Placement::Node => match command.spec.room {
                 Room::Store => Route::To(Destination::Store),
                 Room::Session | Room::Process => Route::Here,
-                Room::Absent => Route::Refused(command.unknown(|spec| self.serves(spec))),
+                Room::Absent => Route::Refused(command.unknown(served_by_node)),
             },
             Placement::Pool(herd) => match command.spec.split {
-                Split::Never => Route::Refused(command.unknown(|spec| self.serves(spec))),
+                Split::Never => Route::Refused(command.unknown(served_by_pool)),
                 split => herd.route(split, command, random),
             },
         }

@@ -11,6 +11,13 @@ pub struct Watched {
     pub(super) version: u64,
 }
 
+impl Watched {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
 /// The watched keys of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Watches(BTreeMap<Box<[u8]>, Watch>);
