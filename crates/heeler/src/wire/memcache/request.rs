@@ -123,6 +123,10 @@ impl Decoder {
     /// The bytes are not the text protocol, or past a limit.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         match self.state {
+            State::Line if bytes.is_empty() => {
+                self.rest();
+                Ok(None)
+            }
             State::Line => match self.line(bytes)? {
                 Some((line, length)) => self.after_line(bytes, line, length),
                 None => Ok(None),
@@ -157,6 +161,17 @@ impl Decoder {
             State::Line => self.searched + 1,
             State::Data { line, length } => line + length + 2,
             State::Swallow(_) => 1,
+        }
+    }
+
+    /// Between requests, large buffers are given back.
+    fn rest(&mut self) {
+        self.found = None;
+        if self.words.capacity() * size_of::<Arg>() > limits::IDLE_BUFFER_BYTES {
+            self.words = Vec::new();
+        }
+        if self.rewritten.capacity() > limits::IDLE_BUFFER_BYTES {
+            self.rewritten = Vec::new();
         }
     }
 
@@ -629,6 +644,23 @@ mod tests {
         }
         assert_eq!(decoder.decode(b"get a\r\n"), Ok(Some(7)));
         assert!(decoder.request(b"get a\r\n").is_some());
+    }
+
+    #[test]
+    fn between_requests_large_buffers_are_given_back() {
+        let keys = "k ".repeat(10_000);
+        let value = "x".repeat(10_000);
+        let mut decoder = Decoder::default();
+        for bytes in [
+            format!("get {keys}\r\n"),
+            format!("set k 0 0 10000 noreply\r\n{value}\r\n"),
+        ] {
+            assert_eq!(decoder.decode(bytes.as_bytes()), Ok(Some(bytes.len())));
+            assert_eq!(decoder.decode(b""), Ok(None));
+            assert!(decoder.request(b"").is_none());
+            assert!(decoder.words.capacity() * 8 <= limits::IDLE_BUFFER_BYTES);
+            assert!(decoder.rewritten.capacity() <= limits::IDLE_BUFFER_BYTES);
+        }
     }
 
     #[test]
