@@ -1,4 +1,4 @@
-//! `heeler proxy`: one address in front of many Redis servers.
+//! `heeler proxy`: one address in front of many Redis or memcached servers.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -95,16 +95,6 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
     for warning in &file.warnings {
         tracing::warn!("{}", Diagnostic::one_line(warning));
     }
-    for pool in &file.pools {
-        if !pool.redis {
-            bail!(
-                "{}: pool '{}' is a memcached pool, and so far only Redis pools are carried; \
-                 write `redis: true` if its servers are Redis",
-                options.flags.conf_file.display(),
-                pool.name
-            );
-        }
-    }
     Ok(file)
 }
 
@@ -113,7 +103,7 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
     let settings = Arc::new(Settings::of(pool));
     process.pools.lock().push(settings.stats.clone());
-    let process = process.clone();
+    let (process, wire) = (process.clone(), settings.wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
@@ -136,6 +126,7 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
     };
     Service {
         name: pool.name.clone(),
+        wire,
         listener,
         most_clients: pool.client_connections.map(|most| most as usize),
         clients: AtomicUsize::new(0),

@@ -11,6 +11,7 @@ use crate::deliver::{Behind, Door};
 use crate::net::{Listener, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
 use crate::store::Store;
+use crate::wire::Wire;
 use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
 
@@ -75,6 +76,7 @@ pub fn service(
     };
     Service {
         name: name.into(),
+        wire: Wire::Resp,
         listener,
         most_clients: None,
         clients: AtomicUsize::new(0),

@@ -15,11 +15,14 @@ use crate::deliver::Door;
 use crate::limits;
 use crate::socket::Scratch;
 use crate::stats::Counters;
+use crate::wire::Wire;
 
 /// What is offered on a listener.
 pub struct Service {
     /// Its name in the log.
     pub name: String,
+    /// The protocol that is spoken there.
+    pub wire: Wire,
     /// Where it is offered.
     pub listener: Listener,
     /// Connections that it may have at a time, if it has a limit of its own.
@@ -132,7 +135,7 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok(accepted) if process.clients.is_full() || service.is_full() => {
-                accepted.refuse("ERR max number of clients reached");
+                accepted.refuse(&service.wire.error("max number of clients reached"));
                 Counters::add(&process.refused, 1);
                 tracing::warn!(service = %name, "too many connections: one was closed");
             }

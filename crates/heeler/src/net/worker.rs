@@ -80,7 +80,8 @@ impl Worker {
             .process
             .clients
             .join(address, local, self.counters.clone());
-        let connection = Connection::new(stream, door.clone(), scratch.clone(), client);
+        let wire = self.services[place.service].wire;
+        let connection = Connection::new(stream, door.clone(), scratch.clone(), client, wire);
         tokio::task::spawn_local(async move {
             let _place = place;
             connection.await;

@@ -22,7 +22,7 @@ use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
-use crate::wire::resp;
+use crate::wire::{Wire, resp};
 use crate::{clock, limits};
 
 /// How the servers of a pool are spoken to.
@@ -30,6 +30,8 @@ use crate::{clock, limits};
 pub struct Settings {
     /// The pool's name, for the log.
     pub pool: String,
+    /// The protocol that they speak.
+    pub wire: Wire,
     /// The servers, in the order of the file.
     pub servers: Vec<pools::Server>,
     /// Connections to each server from each worker.
@@ -51,12 +53,17 @@ impl Settings {
     pub fn of(pool: &pools::Pool) -> Settings {
         Settings {
             pool: pool.name.clone(),
+            wire: if pool.redis {
+                Wire::Resp
+            } else {
+                Wire::Memcache
+            },
             servers: pool.servers.clone(),
             connections: pool.server_connections as usize,
             timeout: pool.timeout.map(|t| t.as_millis() as u64),
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
-            database: pool.redis_db,
+            database: if pool.redis { pool.redis_db } else { 0 },
             stats: Arc::new(PoolStats::new(
                 pool.name.clone(),
                 pool.servers.iter().map(|s| s.name.clone()).collect(),
@@ -84,7 +91,7 @@ impl Pool {
                 settings: settings.clone(),
                 cluster: cluster.clone(),
                 scratch: scratch.clone(),
-                link: RefCell::new(Link::new(settings.timeout)),
+                link: RefCell::new(Link::new(settings.wire, settings.timeout)),
                 task: RefCell::new(None),
                 counters: counters.clone(),
                 counted: Cell::default(),
