@@ -1,4 +1,4 @@
-.PHONY: help build test check demo bench-proxy bench-store bench-ring fuzz clean
+.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-ring fuzz clean
 TARGET ?= command
 SECONDS ?= 60
 BENCH = cargo run --release -p heeler-bench --
@@ -15,6 +15,8 @@ demo:        ## three stores and a proxy over them, to play with
 	cargo run --release -- demo
 bench-proxy: build ## heeler proxy beside nutcracker
 	$(BENCH) proxy
+bench-memcached: build ## the same over memcacheds
+	$(BENCH) memcached
 bench-store: build ## heeler serve beside redis-server
 	$(BENCH) store
 bench-ring:  ## lookups a second

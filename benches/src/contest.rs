@@ -35,7 +35,7 @@ pub struct Run {
 /// All runs of one load on one contestant.
 #[derive(Debug, Serialize)]
 pub struct Cell {
-    /// redis-benchmark's test.
+    /// The load's test.
     pub test: &'static str,
     /// Requests in flight on a connection.
     pub pipeline: u32,
@@ -51,6 +51,7 @@ pub struct Cell {
 pub fn run(contestants: &[Contestant], loads: &[Load], rounds: u32) -> Result<Vec<Cell>> {
     for contestant in contestants {
         let load = &loads[0];
+        load.prepare(contestant.port)?;
         measure(
             contestant,
             &Load {

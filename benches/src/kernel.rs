@@ -42,6 +42,7 @@ pub struct Machine {
     kernel: String,
     load: String,
     redis: String,
+    memcached: String,
     nutcracker: String,
     heeler: String,
 }
@@ -64,6 +65,7 @@ impl Machine {
                 .collect::<Vec<_>>()
                 .join(" "),
             redis: first_line(&output_of("redis-server", &["--version"])?),
+            memcached: first_line(&output_of("memcached", &["--version"])?),
             nutcracker: first_line(&output_of("nutcracker", &["-V"])?),
             heeler: first_line(&output_of(heeler, &["--version"])?),
         })
@@ -78,7 +80,8 @@ impl fmt::Display for Machine {
             self.cores, self.cpu, self.kernel
         )?;
         writeln!(f, "load before: {}", self.load)?;
-        write!(f, "{}\n{}\n{}", self.redis, self.nutcracker, self.heeler)
+        writeln!(f, "{}\n{}", self.redis, self.memcached)?;
+        write!(f, "{}\n{}", self.nutcracker, self.heeler)
     }
 }
 

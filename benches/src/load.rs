@@ -1,18 +1,30 @@
-//! One run of redis-benchmark.
+//! One run of requests, by redis-benchmark where the server is a Redis.
 
 use anyhow::{Context, Result, ensure};
 
+use crate::memcache;
 use crate::process::output_of;
 
 /// Connections of a run.
-const CLIENTS: &str = "50";
+pub const CLIENTS: u32 = 50;
 /// Different keys of a run.
-const KEYS: &str = "100000";
+pub const KEYS: u32 = 100_000;
+
+/// What the contestants speak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wire {
+    /// The Redis protocol.
+    Redis,
+    /// memcached's text protocol.
+    Memcached,
+}
 
 /// What a run asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
-    /// redis-benchmark's name of the test: `set`.
+    /// What is spoken.
+    pub wire: Wire,
+    /// The test: `set`, by redis-benchmark's names or [`memcache::run`]'s.
     pub test: &'static str,
     /// Requests in flight on a connection.
     pub pipeline: u32,
@@ -22,7 +34,7 @@ pub struct Load {
     pub value_size: u32,
 }
 
-/// What redis-benchmark saw.
+/// What the clients saw.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
     /// Requests a second.
@@ -36,9 +48,25 @@ pub struct Seen {
 impl Load {
     /// Runs it against a port of 127.0.0.1.
     pub fn run(&self, port: u16) -> Result<Seen> {
+        match self.wire {
+            Wire::Redis => self.redis_benchmark(port),
+            Wire::Memcached => memcache::run(self, port),
+        }
+    }
+
+    /// Makes ready what the runs ask for.
+    pub fn prepare(&self, port: u16) -> Result<()> {
+        match self.wire {
+            Wire::Redis => Ok(()),
+            Wire::Memcached => memcache::fill(self, port),
+        }
+    }
+
+    fn redis_benchmark(&self, port: u16) -> Result<Seen> {
+        let (clients, keys) = (CLIENTS.to_string(), KEYS.to_string());
         let (port, pipeline) = (port.to_string(), self.pipeline.to_string());
         let (requests, size) = (self.requests.to_string(), self.value_size.to_string());
-        let mut args = vec!["-p", &port, "-c", CLIENTS, "-r", KEYS, "--csv"];
+        let mut args = vec!["-p", &port, "-c", &clients, "-r", &keys, "--csv"];
         args.extend([
             "-t", self.test, "-P", &pipeline, "-n", &requests, "-d", &size,
         ]);

@@ -4,12 +4,14 @@
 //! ```text
 //! cargo build --release -p heeler
 //! cargo run --release -p heeler-bench -- proxy
+//! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
 //! ```
 
 mod contest;
 mod kernel;
 mod load;
+mod memcache;
 mod process;
 mod report;
 
@@ -19,10 +21,10 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use contest::Contestant;
-use load::Load;
+use load::{Load, Wire};
 use process::{Process, free_port};
 
-/// Measures Heeler beside nutcracker or redis-server with redis-benchmark.
+/// Measures Heeler beside nutcracker or redis-server .
 #[derive(Parser)]
 #[command(name = "heeler-bench", version)]
 struct Cli {
@@ -34,6 +36,8 @@ struct Cli {
 enum What {
     /// nutcracker and heeler proxy over the same two redis-servers.
     Proxy(Options),
+    /// nutcracker and heeler proxy over the same two memcacheds.
+    Memcached(Options),
     /// redis-server and heeler serve.
     Store(Options),
 }
@@ -43,7 +47,8 @@ struct Options {
     /// Rounds; a table's cell is the median of them.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Requests of a run without pipelining; a run with P in flight sends P/2 times as many.
+    /// Requests of a run without pipelining; a run with P in flight sends P/2 times as
+    /// many, one of N keys at a time an Nth of that.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
     /// Requests in flight on a connection.
@@ -62,7 +67,7 @@ struct Options {
     /// The program to measure. [beside this one]
     #[arg(long, value_name = "PATH")]
     heeler: Option<PathBuf>,
-    /// Where the numbers go. [target/bench/proxy.json, target/bench/store.json]
+    /// Where the numbers go. [target/bench/proxy.json, store.json, memcached.json]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -70,7 +75,12 @@ struct Options {
 fn main() -> Result<()> {
     let (name, tests, options) = match Cli::parse().what {
         What::Proxy(options) => ("proxy", &["set", "get"][..], options),
+        What::Memcached(options) => ("memcached", &["set", "get", "get10", "get100"][..], options),
         What::Store(options) => ("store", &["set", "get", "incr"][..], options),
+    };
+    let wire = match name {
+        "memcached" => Wire::Memcached,
+        _ => Wire::Redis,
     };
     process::stop_on_signals()?;
     let heeler = heeler(&options)?;
@@ -79,10 +89,14 @@ fn main() -> Result<()> {
 
     let mut servers = Vec::new();
     let contestants = match name {
-        "proxy" => proxies(&heeler, &options, &mut servers)?,
+        "proxy" | "memcached" => proxies(wire, &heeler, &options, &mut servers)?,
         _ => stores(&heeler, &options)?,
     };
-    let cells = contest::run(&contestants, &loads(tests, &options), rounds(&options))?;
+    let cells = contest::run(
+        &contestants,
+        &loads(wire, tests, &options),
+        rounds(&options),
+    )?;
     println!("{}", report::table(&cells));
 
     let json = options
@@ -94,14 +108,23 @@ fn main() -> Result<()> {
 }
 
 /// nutcracker first: ratios are to the first. The servers behind go to `servers`.
-fn proxies(heeler: &str, options: &Options, servers: &mut Vec<Process>) -> Result<Vec<Contestant>> {
+fn proxies(
+    wire: Wire,
+    heeler: &str,
+    options: &Options,
+    servers: &mut Vec<Process>,
+) -> Result<Vec<Contestant>> {
     let ports = [free_port()?, free_port()?];
     for port in ports {
-        servers.push(redis_server(port)?);
+        servers.push(match wire {
+            Wire::Redis => redis_server(port)?,
+            Wire::Memcached => memcached(port)?,
+        });
     }
+    let redis = wire == Wire::Redis;
     let config = |listen: u16| {
         format!(
-            "bench:\n  listen: 127.0.0.1:{listen}\n  redis: true\n  hash: fnv1a_64\n  \
+            "bench:\n  listen: 127.0.0.1:{listen}\n  redis: {redis}\n  hash: fnv1a_64\n  \
              distribution: ketama\n  servers:\n   - 127.0.0.1:{}:1 one\n   - 127.0.0.1:{}:1 two\n",
             ports[0], ports[1]
         )
@@ -165,7 +188,25 @@ fn redis_server(port: u16) -> Result<Process> {
     Process::start("redis-server", &args, port)
 }
 
-fn loads(tests: &[&'static str], options: &Options) -> Vec<Load> {
+/// With room for all keys.
+fn memcached(port: u16) -> Result<Process> {
+    let at = port.to_string();
+    let args = [
+        "-l",
+        "127.0.0.1",
+        "-p",
+        &at,
+        "-U",
+        "0",
+        "-u",
+        "nobody",
+        "-m",
+        "1024",
+    ];
+    Process::start("memcached", &args, port)
+}
+
+fn loads(wire: Wire, tests: &[&'static str], options: &Options) -> Vec<Load> {
     let requests = if options.quick {
         options.requests / 10
     } else {
@@ -173,9 +214,11 @@ fn loads(tests: &[&'static str], options: &Options) -> Vec<Load> {
     }
     .max(1);
     let load = |pipeline: u32, test| Load {
+        wire,
         test,
         pipeline,
-        requests: u64::from(requests) * u64::from(pipeline / 2).max(1),
+        requests: u64::from(requests) * u64::from(pipeline / 2).max(1)
+            / memcache::keys(test).max(1),
         value_size: options.value_size,
     };
     let pipelines = options.pipeline.iter();

@@ -13,7 +13,7 @@ use crate::kernel::Machine;
 /// Medians, a line for each load and contestant, with the ratios to the load's first contestant.
 pub fn table(cells: &[Cell]) -> String {
     let mut text = format!(
-        "{:<5}{:>3}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}\n",
+        "{:<7}{:>3}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}\n",
         "test", "P", "who", "req/s", "CPU s/M", "p50 ms", "p99 ms", "RSS MB", "× req/s", "× CPU"
     );
     let mut first = &cells[0];
@@ -24,7 +24,7 @@ pub fn table(cells: &[Cell]) -> String {
         let (run, base) = (&cell.median, &first.median);
         let _ = write!(
             text,
-            "{:<5}{:>3}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
+            "{:<7}{:>3}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
             cell.test,
             cell.pipeline,
             cell.who,

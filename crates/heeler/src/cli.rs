@@ -22,7 +22,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   heeler demo                              three stores and a proxy, to try things out
-  heeler proxy -c nutcracker.yml           one address in front of many Redis servers
+  heeler proxy -c nutcracker.yml           one address in front of many servers
   heeler proxy -c nutcracker.yml -d -p heeler.pid -o heeler.log
                                            the same in the background
   heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
@@ -33,7 +33,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Put one address in front of many Redis servers, as twemproxy does.
+    /// Put one address in front of many Redis or memcached servers, as twemproxy does.
     #[command(after_help = "\
 Example of a file:
   herd:

@@ -1,5 +1,7 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
+mod memcached;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -8,6 +8,14 @@ pub const ARGUMENTS: usize = 1024 * 1024;
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Most characters of a number in a request's or reply's header line.
 pub const LENGTH_DIGITS: usize = 32;
+/// Longest key of a memcached, in bytes (memcached: 250).
+pub const KEY_BYTES: usize = 250;
+/// Longest line of a memcached request that is full of keys, in bytes.
+pub const KEYS_LINE_BYTES: usize = 1024 * 1024;
+/// Longest line of any other memcached request, in bytes (memcached: 2048).
+pub const COMMAND_LINE_BYTES: usize = 2048;
+/// Most flags of a meta command (memcached: about 20, by the command).
+pub const META_FLAGS: usize = 16;
 /// Longest whole request, in bytes: argument places are 32 bits wide.
 pub const REQUEST_BYTES: usize = 1024 * 1024 * 1024;
 /// Longest whole reply that is taken from a server, in bytes.

@@ -258,16 +258,6 @@ pub fn read(path: &std::path::Path) -> anyhow::Result<File> {
     for warning in &file.warnings {
         tracing::warn!("{}", Diagnostic::one_line(warning));
     }
-    for pool in &file.pools {
-        if !pool.redis {
-            bail!(
-                "{}: pool '{}' is a memcached pool, and so far only Redis pools are carried; \
-                 write `redis: true` if its servers are Redis",
-                path.display(),
-                pool.name
-            );
-        }
-    }
     Ok(file)
 }
 
@@ -301,7 +291,7 @@ pub fn service(
         settings.goes_on_counting(&shared.stats, origins);
     }
     let settings = Arc::new(settings);
-    let process = process.clone();
+    let (process, wire) = (process.clone(), settings.wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
@@ -325,6 +315,7 @@ pub fn service(
     });
     let service = Service {
         name: pool.name.clone(),
+        wire,
         listener,
         most_clients: pool.client_connections.map(|most| most as usize),
         door,

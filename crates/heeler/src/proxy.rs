@@ -1,4 +1,4 @@
-//! `heeler proxy`: one address in front of many Redis servers.
+//! `heeler proxy`: one address in front of many Redis or memcached servers.
 
 use tokio::sync::mpsc;
 

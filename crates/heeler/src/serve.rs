@@ -11,6 +11,7 @@ use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
 use crate::store::Store;
+use crate::wire::Wire;
 use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
 
@@ -86,6 +87,7 @@ pub fn service(
     });
     Service {
         name: name.into(),
+        wire: Wire::Resp,
         listener: Arc::new(listener),
         most_clients: None,
         door,

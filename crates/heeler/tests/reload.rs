@@ -9,13 +9,15 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake::Fake;
 use load::Load;
 use rustix::process::Signal;
-use servers::{Client, ConfigFile, Heeler, PATIENCE, RedisServer, Value, free_port};
+use servers::{Client, ConfigFile, Heeler, Memcached, PATIENCE, RedisServer, Value, free_port};
 
 /// A proxy and the file that it reads.
 struct Proxy {
@@ -154,7 +156,7 @@ fn pools_come_and_go_while_another_is_under_load() {
     let moved = kept.clone() + &pool("more", third, &[], &both[1..]);
     proxy.reload(&moved, &format!("at 127.0.0.1:{other} removed"));
     assert_eq!(client.read_to_close(), b"");
-    assert!(std::net::TcpStream::connect(("127.0.0.1", other)).is_err());
+    assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
     let mut client = Client::connect(("127.0.0.1", third));
     assert_eq!(client.run("SET k w"), Value::ok());
     assert_eq!(servers[1].client().run("GET k"), Value::bulk("w"));
@@ -356,7 +358,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_place() {
         let before = load.rounds();
         proxy.reload(&bad, "reload refused");
         proxy.logs(0, &word);
-        assert!(std::net::TcpStream::connect(("127.0.0.1", other)).is_err());
+        assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
         placed_as_by_a_fresh_proxy(port, &good, "still");
         load.goes_on(before);
     }
@@ -434,4 +436,53 @@ fn connections_are_counted_on_over_a_reload() {
         }
         assert!(Instant::now() < end, "places are given back");
     }
+}
+
+#[test]
+fn a_memcached_pool_reloads_too_and_may_become_a_redis_pool() {
+    let (one, two, redis) = (Memcached::start(), Memcached::start(), RedisServer::start());
+    let port = free_port();
+    let text = |redis: bool, servers: &[String]| {
+        let mut text = format!("herd:\n  listen: 127.0.0.1:{port}\n  redis: {redis}\n  servers:\n");
+        for (i, address) in servers.iter().enumerate() {
+            text += &format!("   - {address}:1 s{i}\n");
+        }
+        text
+    };
+    let memcached = [one.address(), two.address()];
+    let first = text(false, &memcached[..1]);
+    let proxy = Proxy::start(port, &first, &["--threads", "2", "--no-watch"]);
+    let mut client = BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap());
+    client.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut ask = |request: &str| {
+        client.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        client.read_line(&mut line).unwrap();
+        line
+    };
+    assert_eq!(ask("set k 0 0 1\r\nv\r\n"), "STORED\r\n");
+    proxy.reload(&text(false, &memcached), "+s1");
+    for i in 0..50 {
+        assert_eq!(ask(&format!("set key:{i} 0 0 1\r\nv\r\n")), "STORED\r\n");
+    }
+    let keys = |server: &Memcached| {
+        let mut direct = BufReader::new(TcpStream::connect(server.address()).unwrap());
+        direct.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        direct.get_mut().write_all(b"stats\r\n").unwrap();
+        let lines = direct.lines().map(Result::unwrap);
+        let line = lines
+            .take_while(|l| l != "END")
+            .find(|l| l.contains(" curr_items "));
+        line.unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    assert!(keys(&one) > 0 && keys(&two) > 0);
+    proxy.reload(&text(true, &[redis.address()]), "redis false -> true");
+    assert_eq!(ask(""), "", "it speaks what is not spoken here any more");
+    assert_eq!(proxy.heeler.client().run("SET k v"), Value::ok());
+    assert_eq!(redis.client().run("GET k"), Value::bulk("v"));
 }

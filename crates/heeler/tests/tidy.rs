@@ -26,7 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "command", "stats", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
+            "limits",
         ],
     ),
     (

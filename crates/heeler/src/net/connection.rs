@@ -10,11 +10,32 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::worker::Entrance;
 use crate::admin::Client;
-use crate::command::Reply;
-use crate::deliver::Caller;
+use crate::deliver::{Caller, Door};
 use crate::socket::{Scratch, Stream};
-use crate::wire::resp::Decoder;
+use crate::wire::{Wire, memcache, resp};
 use crate::{clock, limits};
+
+/// Finds the requests of a connection, in the protocol of its door.
+enum Decoder {
+    Resp(resp::Decoder),
+    Memcache(memcache::Decoder),
+}
+
+impl Decoder {
+    fn new(wire: Wire) -> Decoder {
+        match wire {
+            Wire::Resp => Decoder::Resp(resp::Decoder::default()),
+            Wire::Memcache => Decoder::Memcache(memcache::Decoder::default()),
+        }
+    }
+
+    fn expects(&self) -> usize {
+        match self {
+            Decoder::Resp(decoder) => decoder.expects(),
+            Decoder::Memcache(decoder) => decoder.expects(),
+        }
+    }
+}
 
 /// A connection, as a task of its worker. Ready once it is closed.
 pub struct Connection {
@@ -43,6 +64,7 @@ impl Connection {
         entrance: Entrance,
         scratch: Scratch,
         client: Arc<Client>,
+        wire: Wire,
     ) -> Connection {
         entrance.door().enter();
         Connection {
@@ -51,7 +73,7 @@ impl Connection {
             scratch,
             caller: Caller::new(client.id),
             client,
-            decoder: Decoder::default(),
+            decoder: Decoder::new(wire),
             input: Vec::new(),
             ended: false,
             known: false,
@@ -155,21 +177,15 @@ impl Connection {
         let mut read = 0;
         let mut requests = 0;
         while self.is_open() {
-            match self.decoder.decode(&bytes[read..]) {
+            match self.take(now, &door, &bytes[read..]) {
                 Ok(None) => break,
-                Ok(Some(length)) => {
-                    let (raw, args) = self.decoder.request(&bytes[read..]);
-                    if !args.is_empty() {
-                        door.request(now, &mut self.caller, raw, args);
-                        requests += 1;
-                    }
+                Ok(Some((length, counted))) => {
+                    requests += counted;
                     read += length;
                 }
-                Err(fault) => {
-                    tracing::info!(client = %self.client.address, "{fault}");
-                    self.caller
-                        .session
-                        .answer(&Reply::error(format!("ERR {fault}")));
+                Err(error) => {
+                    tracing::info!(client = %self.client.address, "{}", error.trim_end());
+                    self.caller.session.answer_bytes(error.as_bytes());
                     self.caller.session.closing = true;
                     self.faulty = true;
                 }
@@ -180,6 +196,45 @@ impl Connection {
             self.client.rename(&self.caller.session.name);
         }
         read
+    }
+
+    /// Hands in the request at the start of the bytes, if it is whole: how many bytes have been
+    /// read, and how many requests they were.
+    ///
+    /// # Errors
+    /// The bytes are no request: the reply to them.
+    fn take(
+        &mut self,
+        now: u64,
+        door: &Door,
+        bytes: &[u8],
+    ) -> Result<Option<(usize, usize)>, String> {
+        let read = match &mut self.decoder {
+            Decoder::Resp(decoder) => {
+                let decoded = decoder.decode(bytes);
+                let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {
+                    return Ok(None);
+                };
+                let (raw, args) = decoder.request(bytes);
+                if args.is_empty() {
+                    return Ok(Some((length, 0)));
+                }
+                door.request(now, &mut self.caller, raw, args);
+                length
+            }
+            Decoder::Memcache(decoder) => {
+                let decoded = decoder.decode(bytes);
+                let Some(length) = decoded.map_err(|f| format!("CLIENT_ERROR {f}\r\n"))? else {
+                    return Ok(None);
+                };
+                let Some(request) = decoder.request(bytes) else {
+                    return Ok(Some((length, 0)));
+                };
+                door.memcached(now, &mut self.caller, &request);
+                length
+            }
+        };
+        Ok(Some((read, 1)))
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -58,9 +58,8 @@ pub enum Accepted {
 }
 
 impl Accepted {
-    /// Closes it, with an error for the client if that can be written at once.
-    pub fn refuse(self, text: &str) {
-        let reply = format!("-{text}\r\n");
+    /// Closes it, with an error reply for the client if that can be written at once.
+    pub fn refuse(self, reply: &str) {
         let _ = match self {
             Accepted::Tcp(mut stream, ..) => stream.write_all(reply.as_bytes()),
             Accepted::Unix(mut stream, _) => stream.write_all(reply.as_bytes()),

@@ -16,11 +16,14 @@ use crate::deliver::Door;
 use crate::limits;
 use crate::socket::Scratch;
 use crate::stats::Counters;
+use crate::wire::Wire;
 
 /// What is offered on a listener.
 pub struct Service {
     /// Its name in the log.
     pub name: String,
+    /// The protocol that is spoken there.
+    pub wire: Wire,
     /// Where it is offered.
     pub listener: Arc<Listener>,
     /// Connections that it may have at a time, if it has a limit of its own.
@@ -157,7 +160,10 @@ impl Server {
     }
 
     fn offer(&mut self, number: Number, service: Service, load: Arc<Load>) {
-        self.tell(|| Message::Open(number, service.door.clone(), load.clone()));
+        self.tell(|| {
+            let (door, wire) = (service.door.clone(), service.wire);
+            Message::Open(number, door, wire, load.clone())
+        });
         let accepting = Accepting {
             number,
             service,
@@ -195,7 +201,8 @@ impl Accepting {
             match listener.accept().await {
                 Ok(accepted) if self.is_full() => {
                     Counters::add(&self.process.refused, 1);
-                    accepted.refuse("ERR max number of clients reached");
+                    let text = self.service.wire.error("max number of clients reached");
+                    accepted.refuse(&text);
                     tracing::warn!(service = %name, "too many connections: one was closed");
                 }
                 Ok(accepted) => {

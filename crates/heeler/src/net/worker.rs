@@ -19,6 +19,7 @@ use crate::admin::Process;
 use crate::deliver::Door;
 use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
+use crate::wire::Wire;
 
 /// What a worker's thread is made of.
 pub(super) struct Worker {
@@ -33,7 +34,7 @@ pub(super) struct Worker {
 /// What the control thread tells a worker.
 pub(super) enum Message {
     /// A service is offered, or has changed.
-    Open(Number, MakeDoor, Arc<Load>),
+    Open(Number, MakeDoor, Wire, Arc<Load>),
     /// A connection to take over, to this service.
     Take(Number, Accepted),
     /// A service is not offered any more.
@@ -55,6 +56,7 @@ impl Entrance {
 /// A service, as a worker knows it.
 struct Offer {
     entrance: Entrance,
+    wire: Wire,
     load: Arc<Load>,
 }
 
@@ -75,14 +77,21 @@ impl Worker {
         let open = Rc::new(Open::default());
         while let Some(message) = self.inbox.recv().await {
             match message {
-                Message::Open(number, make, load) => {
+                Message::Open(number, make, wire, load) => {
                     let old = offers.get(&number).map(|offer| offer.entrance.clone());
                     let door = Rc::new(make(&scratch, old.as_ref().map(Entrance::door).as_deref()));
                     match old {
                         Some(entrance) => drop(entrance.0.replace(door)),
                         None => {
                             let entrance = Entrance(Rc::new(RefCell::new(door)));
-                            offers.insert(number, Offer { entrance, load });
+                            offers.insert(
+                                number,
+                                Offer {
+                                    entrance,
+                                    wire,
+                                    load,
+                                },
+                            );
                         }
                     }
                 }
@@ -91,7 +100,7 @@ impl Worker {
                         continue;
                     };
                     let place = Place::take(&offer.load, &open);
-                    let taken = self.take_over(number, &offer.entrance, accepted, &scratch, place);
+                    let taken = self.take_over(number, offer, accepted, &scratch, place);
                     if let Err(error) = taken {
                         tracing::warn!("cannot take over a connection: {error}");
                     }
@@ -110,7 +119,7 @@ impl Worker {
     fn take_over(
         &self,
         number: Number,
-        entrance: &Entrance,
+        offer: &Offer,
         accepted: Accepted,
         scratch: &Scratch,
         place: Place,
@@ -131,7 +140,8 @@ impl Worker {
             .process
             .clients
             .join(number.0, address, local, self.counters.clone());
-        let connection = Connection::new(stream, entrance.clone(), scratch.clone(), client);
+        let (entrance, scratch) = (offer.entrance.clone(), scratch.clone());
+        let connection = Connection::new(stream, entrance, scratch, client, offer.wire);
         tokio::task::spawn_local(async move {
             let _place = place;
             connection.await;

@@ -12,11 +12,13 @@ use std::collections::VecDeque;
 use super::ReplyTo;
 use crate::limits;
 use crate::stats::Traffic;
-use crate::wire::resp::{Fault, Scanner};
+use crate::wire::{Scanner, Wire};
 
 /// One connection to a server, whether it is open or not yet.
 #[derive(Debug)]
 pub struct Link {
+    /// What the server speaks, and so do our own errors.
+    wire: Wire,
     /// How long a request may wait for its reply, in milliseconds.
     timeout: Option<u64>,
     /// Bytes to be written.
@@ -62,9 +64,9 @@ struct Passed {
 /// Why a server's bytes cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
-    /// They are no RESP.
+    /// They are not its protocol.
     #[error("the server's bytes are no reply: {0}")]
-    Fault(#[from] Fault),
+    Fault(String),
     /// A reply that nobody asked for.
     #[error("the server sent a reply that was not asked for")]
     Stray,
@@ -72,8 +74,9 @@ pub enum Broken {
 
 impl Link {
     /// A link without requests. `timeout` in milliseconds.
-    pub fn new(timeout: Option<u64>) -> Link {
+    pub fn new(wire: Wire, timeout: Option<u64>) -> Link {
         Link {
+            wire,
             timeout,
             out: Vec::new(),
             written: 0,
@@ -83,7 +86,7 @@ impl Link {
             greetings: 0,
             refusal: None,
             input: Vec::new(),
-            scanner: Scanner::default(),
+            scanner: Scanner::new(wire),
         }
     }
 
@@ -103,7 +106,8 @@ impl Link {
         if self.awaited.len() >= limits::SERVER_QUEUE
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
-            reply_to.send(b"-ERR too many requests wait for this server\r\n");
+            let text = "too many requests wait for this server";
+            reply_to.send(self.wire.error(text).as_bytes());
             return false;
         }
         self.out.extend_from_slice(request);
@@ -234,7 +238,8 @@ impl Link {
     fn hand_out(&mut self, bytes: &[u8]) -> Result<(usize, usize), Broken> {
         let (mut read, mut count) = (0, 0);
         while read < bytes.len() {
-            let Some(length) = self.scanner.scan(&bytes[read..])? else {
+            let scanned = self.scanner.scan(&bytes[read..]);
+            let Some(length) = scanned.map_err(Broken::Fault)? else {
                 break;
             };
             let reply = &bytes[read..read + length];
@@ -278,19 +283,19 @@ impl Link {
                 break;
             }
             if let Some(reply_to) = awaited.reply_to.take() {
-                reply_to.send(b"-ERR Connection timed out\r\n");
+                reply_to.send(self.wire.error("Connection timed out").as_bytes());
                 count += 1;
             }
         }
         count
     }
 
-    /// The connection is gone: everybody who waits gets `-ERR text`. Returns how many they were.
+    /// The connection is gone: everybody who waits gets an error. Returns how many they were.
     pub fn fail(&mut self, text: &str) -> usize {
-        let reply = format!("-ERR {text}\r\n");
+        let reply = self.wire.error(text);
         let awaited = std::mem::take(&mut self.awaited);
         let passed = self.passed;
-        *self = Link::new(self.timeout);
+        *self = Link::new(self.wire, self.timeout);
         self.passed = Passed {
             answered: passed.request_bytes,
             ..passed
@@ -313,7 +318,7 @@ mod tests {
 
     /// A link, and the mailbox of the one client that uses it.
     fn link(timeout: Option<u64>) -> (Link, Rc<Mailbox>) {
-        (Link::new(timeout), Rc::new(Mailbox::default()))
+        (Link::new(Wire::Resp, timeout), Rc::new(Mailbox::default()))
     }
 
     fn send(link: &mut Link, mailbox: &Rc<Mailbox>, now: u64, ticket: u64) {
@@ -400,7 +405,7 @@ mod tests {
         link.receive(b"+OK\r\n+OK\r\n:1\r\n").unwrap();
         assert_eq!(letters(&mailbox), ["1 :1"]);
 
-        let mut link = Link::new(None);
+        let mut link = Link::new(Wire::Resp, None);
         link.greet(b"auth;", 1);
         link.receive(b"-WRONGPASS no\r\n").unwrap();
         assert_eq!(link.take_refusal().as_deref(), Some("WRONGPASS no"));

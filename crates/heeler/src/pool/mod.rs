@@ -24,7 +24,7 @@ use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
-use crate::wire::resp;
+use crate::wire::{Wire, resp};
 use crate::{clock, limits};
 
 /// How the servers of a pool are spoken to.
@@ -32,6 +32,8 @@ use crate::{clock, limits};
 pub struct Settings {
     /// The pool's name, for the log.
     pub pool: String,
+    /// The protocol that they speak.
+    pub wire: Wire,
     /// The servers, in the order of the file.
     pub servers: Vec<pools::Server>,
     /// Connections to each server from each worker.
@@ -53,12 +55,17 @@ impl Settings {
     pub fn of(pool: &pools::Pool) -> Settings {
         Settings {
             pool: pool.name.clone(),
+            wire: if pool.redis {
+                Wire::Resp
+            } else {
+                Wire::Memcache
+            },
             servers: pool.servers.clone(),
             connections: pool.server_connections as usize,
             timeout: pool.timeout.map(|t| t.as_millis() as u64),
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
-            database: pool.redis_db,
+            database: if pool.redis { pool.redis_db } else { 0 },
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
         }
     }
@@ -71,7 +78,8 @@ impl Settings {
 
     /// Whether connections to a server are the same under other settings.
     fn connects_as(&self, other: &Settings) -> bool {
-        self.connections == other.connections
+        self.wire == other.wire
+            && self.connections == other.connections
             && self.password == other.password
             && self.database == other.database
     }
@@ -231,7 +239,7 @@ impl Connection {
         let connect_now = seat.settings.preconnect && number == 0;
         let connection = Rc::new(Connection {
             scratch: scratch.clone(),
-            link: RefCell::new(Link::new(seat.settings.timeout)),
+            link: RefCell::new(Link::new(seat.settings.wire, seat.settings.timeout)),
             seat: RefCell::new(seat),
             task: RefCell::new(None),
             counted: Cell::default(),

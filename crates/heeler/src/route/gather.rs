@@ -1,5 +1,6 @@
 //! The replies to the parts of one command, put together again.
 
+use super::memcached;
 use super::scan::Turn;
 use crate::command::number::integer;
 use crate::wire::resp::Elements;
@@ -31,6 +32,8 @@ pub enum Merge {
     Any(u64),
     /// The one reply is a server's turn in a SCAN.
     Scan(Turn),
+    /// Replies of memcacheds.
+    Memcached(memcached::Merge),
 }
 
 impl Gather {
@@ -42,7 +45,8 @@ impl Gather {
         }
     }
 
-    /// Takes the reply to a part, in RESP2. Returns the merged reply once all parts are there.
+    /// Takes the reply to a part, in RESP2 or memcached's protocol. Returns the merged reply once
+    /// all parts are there.
     pub fn put(&mut self, part: usize, reply: &[u8]) -> Option<Vec<u8>> {
         *self.parts.get_mut(part)? = Some(reply.to_vec());
         let replies: Vec<&[u8]> = self.parts.iter().map_while(Option::as_deref).collect();
@@ -51,6 +55,7 @@ impl Gather {
 
     /// One reply of all: the first error where there is one.
     fn merge(&self, replies: &[&[u8]]) -> Vec<u8> {
+        // A reply in memcached's protocol never starts so.
         if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
             return error.to_vec();
         }
@@ -66,6 +71,7 @@ impl Gather {
             Merge::Least => least(replies),
             Merge::Any(random) => any(replies, *random),
             Merge::Scan(turn) => replies.first().and_then(|reply| turn.reply(reply)),
+            Merge::Memcached(merge) => Some(merge.merge(replies)),
         };
         merged.unwrap_or_else(|| b"-ERR a server's reply is not of the kind expected\r\n".to_vec())
     }

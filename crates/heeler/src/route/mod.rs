@@ -1,6 +1,7 @@
 //! Where a command goes. Decided here, once, and nowhere else. Pure.
 
 mod gather;
+pub mod memcached;
 pub mod scan;
 
 pub use gather::{Gather, Merge};

@@ -76,6 +76,15 @@ impl Session {
         }
     }
 
+    /// Answers the request at hand with a whole reply as bytes.
+    pub fn answer_bytes(&mut self, reply: &[u8]) {
+        let ticket = self.pipeline.wait(match self.is_heard() {
+            true => Form::AsItIs,
+            false => Form::Dropped,
+        });
+        self.pipeline.complete(ticket, reply);
+    }
+
     /// Keeps a place for a server's reply, in RESP2, to the request at hand.
     pub fn wait(&mut self, command: &Command<'_>) -> Ticket {
         self.pipeline.wait(match self.protocol {

@@ -70,6 +70,21 @@ impl Client {
         Ok(raw)
     }
 
+    /// So many bytes.
+    pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        self.try_read_exactly(count).expect("more bytes")
+    }
+
+    /// [`read_exactly`](Client::read_exactly) where the server may have closed the connection.
+    ///
+    /// # Errors
+    /// It has, or sends nothing.
+    pub fn try_read_exactly(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Everything that still comes, until the server closes.
     pub fn read_to_close(&mut self) -> Vec<u8> {
         self.try_read_to_close().expect("the server closes")

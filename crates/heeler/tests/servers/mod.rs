@@ -85,7 +85,11 @@ pub struct Memcached {
 impl Memcached {
     /// Starts one.
     pub fn start() -> Memcached {
-        let port = free_port();
+        Memcached::start_at(free_port())
+    }
+
+    /// Starts one on a given port: to come back where another has died.
+    pub fn start_at(port: u16) -> Memcached {
         let at = port.to_string();
         // It refuses to run as root, and takes no notice of -u as anybody else.
         let args = ["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];

@@ -1,0 +1,86 @@
+//! `heeler proxy` with pools of memcacheds, from outside: the same bytes in and out as with one
+//! memcached, the same places for keys as with nutcracker, and peers that die or misbehave.
+
+mod servers;
+
+#[path = "memcache/beside_memcached.rs"]
+mod beside_memcached;
+#[path = "memcache/beside_nutcracker.rs"]
+mod beside_nutcracker;
+#[path = "memcache/failures.rs"]
+mod failures;
+#[path = "memcache/fake_memcached.rs"]
+mod fake_memcached;
+#[path = "memcache/quiet.rs"]
+mod quiet;
+
+use std::time::{Duration, Instant};
+
+use servers::{Client, Heeler, Memcached, PATIENCE, free_port};
+
+/// A pool of nutcracker.yml. `settings` are lines such as `timeout: 400`; the servers are named
+/// `s0`, `s1` … in their order.
+fn pool(port: u16, settings: &[&str], addresses: &[String]) -> String {
+    let mut text = format!("pool{port}:\n  listen: 127.0.0.1:{port}\n");
+    for line in settings {
+        text += &format!("  {line}\n");
+    }
+    text += "  servers:\n";
+    for (i, address) in addresses.iter().enumerate() {
+        text += &format!("   - {address}:1 s{i}\n");
+    }
+    text
+}
+
+/// A proxy with one pool.
+fn proxy(settings: &[&str], addresses: &[String]) -> Heeler {
+    let port = free_port();
+    let file = pool(port, settings, addresses);
+    Heeler::proxy(port, &file, &["--threads", "1"])
+}
+
+fn memcacheds(count: usize) -> Vec<Memcached> {
+    (0..count).map(|_| Memcached::start()).collect()
+}
+
+fn addresses(servers: &[Memcached]) -> Vec<String> {
+    servers.iter().map(Memcached::address).collect()
+}
+
+/// Asks again until it is so.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// All that is answered to these bytes and a `quit` after them, on a connection of their own.
+fn answers(port: u16, bytes: &[u8]) -> Vec<u8> {
+    let mut client = Client::connect(("127.0.0.1", port));
+    client.send(bytes);
+    client.send(b"quit\r\n");
+    client.read_to_close()
+}
+
+/// [`answers`] as text.
+fn told(port: u16, bytes: impl AsRef<[u8]>) -> String {
+    shown(&answers(port, bytes.as_ref()))
+}
+
+/// How many keys a server has.
+fn items(server: &Memcached) -> usize {
+    let stats = String::from_utf8(answers(server.port, b"stats\r\n")).unwrap();
+    let items = stats.split("STAT curr_items ").nth(1).unwrap();
+    items.split('\r').next().unwrap().parse().unwrap()
+}
+
+/// Bytes as a text of one line; long ones are cut.
+fn shown(bytes: &[u8]) -> String {
+    let text = bytes.escape_ascii().to_string();
+    match text.char_indices().nth(2000) {
+        Some((cut, _)) => format!("{}… {} bytes", &text[..cut], bytes.len()),
+        None => text,
+    }
+}

@@ -1,0 +1,85 @@
+//! memcached's text protocol: however the bytes of any client or server are cut, the same requests
+//! and replies are found, or the same fault; and what is sent on to a server is there the request
+//! that it was here.
+#![no_main]
+
+use heeler::wire::memcache::{Decoder, Fault, Items, Quiet, Scanner};
+use libfuzzer_sys::fuzz_target;
+
+// The first byte cuts the others in pieces.
+fuzz_target!(|input: &[u8]| {
+    let Some((&piece, bytes)) = input.split_first() else {
+        return;
+    };
+    let whole = requests(bytes, usize::MAX);
+    assert_eq!(requests(bytes, usize::from(piece).max(1)), whole);
+    assert_eq!(requests(bytes, 1), whole);
+    for (refused, _, sent) in whole.0 {
+        if refused.is_none() {
+            let again = requests(&sent, usize::MAX);
+            assert_eq!(again, (vec![(None, true, sent)], None));
+        }
+    }
+    let whole = replies(bytes, usize::MAX);
+    assert_eq!(replies(bytes, usize::from(piece).max(1)), whole);
+    assert_eq!(replies(bytes, 1), whole);
+    for reply in whole.0 {
+        let items: usize = Items::of(&reply).map(|(_, item)| item.len()).sum();
+        assert_eq!(items + Items::of(&reply).end().len(), reply.len());
+    }
+});
+
+/// What refuses it, whether its reply is wanted, and its bytes for a server.
+type Seen = (Option<&'static str>, bool, Vec<u8>);
+
+/// The requests, and the fault that ends them.
+fn requests(bytes: &[u8], piece: usize) -> (Vec<Seen>, Option<Fault>) {
+    let (mut decoder, mut buffer, mut requests) = (Decoder::default(), Vec::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        let mut expected = decoder.expects();
+        loop {
+            match decoder.decode(&buffer) {
+                Err(fault) => return (requests, Some(fault)),
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    assert!(length > 0 && length >= expected, "{expected} of {length}");
+                    expected = 0;
+                    if let Some(request) = decoder.request(&buffer) {
+                        request.words(0).for_each(|word| assert!(!word.is_empty()));
+                        let wanted = request.quiet == Quiet::No;
+                        // Of what is refused the bytes are nobody's.
+                        let sent = match request.refused {
+                            Some(_) => Vec::new(),
+                            None => request.raw().to_vec(),
+                        };
+                        requests.push((request.refused, wanted, sent));
+                    }
+                    buffer.drain(..length);
+                }
+            }
+        }
+    }
+    (requests, None)
+}
+
+/// The replies and what ends them: a fault, or the bytes that are left over.
+fn replies(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Result<usize, Fault>) {
+    let (mut scanner, mut buffer, mut replies) = (Scanner::default(), Vec::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        let mut expected = scanner.expects();
+        loop {
+            match scanner.scan(&buffer) {
+                Err(fault) => return (replies, Err(fault)),
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    assert!(length > 0 && length >= expected, "{expected} of {length}");
+                    replies.push(buffer.drain(..length).collect());
+                    expected = 0;
+                }
+            }
+        }
+    }
+    (replies, Ok(buffer.len()))
+}
