@@ -1,15 +1,15 @@
 //! What may be typed.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
-use heeler::run::LogFormat;
+use heeler::log::{LogFormat, Settings};
+use heeler::nutcracker::Flags;
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -23,6 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   heeler demo                              three stores and a proxy, to try things out
   heeler proxy -c nutcracker.yml           one address in front of many servers
+  heeler proxy -c nutcracker.yml -d -p heeler.pid -o heeler.log
+                                           the same in the background
   heeler proxy -c nutcracker.yml -t        check the file, and say what is wrong with it
   heeler proxy -c nutcracker.yml --explain user:1 user:2
                                            which server holds these keys, and why
@@ -44,17 +46,9 @@ Example of a file:
      - 127.0.0.1:6379:1 one
      - 127.0.0.1:6380:1 two")]
     Proxy {
-        /// The file with the pools, as nutcracker reads it.
-        #[arg(
-            short = 'c',
-            long,
-            value_name = "FILE",
-            default_value = "conf/nutcracker.yml"
-        )]
-        conf_file: PathBuf,
-        /// Check the file, say what is wrong with it, and exit with 0 or 1.
-        #[arg(short = 't', long)]
-        test_conf: bool,
+        /// As nutcracker is asked.
+        #[command(flatten)]
+        flags: Flags,
         /// Print for each key what is hashed of it, and which server of each pool holds it.
         #[arg(long, value_name = "KEY", num_args = 1..)]
         explain: Vec<OsString>,
@@ -110,6 +104,17 @@ pub struct Log {
     /// How to log: lines for people, or a JSON object a line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+impl Log {
+    /// The settings of the log.
+    pub fn settings(self) -> Settings {
+        Settings {
+            filter: self.log,
+            format: self.log_format,
+            ..Settings::default()
+        }
+    }
 }
 
 /// Reads an address to listen on.

@@ -12,6 +12,7 @@ use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
+use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 
 /// What stands behind one listener, for the connections of one worker.
@@ -139,9 +140,13 @@ impl Door {
                 let reply = self.here(now, caller, command);
                 caller.session.answer(&reply);
             }
-            Route::Refused(reply) => caller.session.answer(&reply),
+            Route::Refused(reply) => {
+                self.count(PoolStat::ForwardError, 1);
+                caller.session.answer(&reply);
+            }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
+                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.wait(command);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
@@ -252,8 +257,25 @@ impl Door {
         Reply::Array(order.into_iter().filter_map(reply).collect())
     }
 
-    /// A connection is closed: nothing of it stays behind.
-    pub fn leave(&self, caller: &mut Caller) {
+    /// A connection was opened.
+    pub fn enter(&self) {
+        self.count(PoolStat::ClientConnections, 1);
+        self.count(PoolStat::ClientsEver, 1);
+    }
+
+    fn count(&self, stat: PoolStat, count: u64) {
+        if let Behind::Pool(_, pool) = &self.behind {
+            pool.counters().add(stat, count);
+        }
+    }
+
+    /// A connection is closed: nothing of it stays behind. `by_client`: the client wanted that.
+    pub fn leave(&self, caller: &mut Caller, by_client: bool) {
+        self.count(PoolStat::ClientConnections, ONE_LESS);
+        match by_client {
+            true => self.count(PoolStat::ClientEof, 1),
+            false => self.count(PoolStat::ClientErr, 1),
+        }
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);

@@ -30,7 +30,11 @@ pub mod net;
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod limits;
+pub mod log;
+pub mod nutcracker;
+pub mod signals;
 pub mod socket;
 pub mod stats;
 

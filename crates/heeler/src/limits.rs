@@ -69,3 +69,11 @@ pub const EXPIRE_BUDGET: usize = 1000;
 pub const EXPIRE_PAUSE_MS: u64 = 100;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
 pub const RANDOM_ELEMENTS: usize = 1024 * 1024;
+/// Connections that ask for nutcracker's statistics at a time.
+pub const STATS_CLIENTS: usize = 64;
+/// How long such a connection may take to read them, in milliseconds.
+pub const STATS_MS: u64 = 5_000;
+/// How long it may stay after that, in milliseconds.
+pub const STATS_LINGER_MS: u64 = 500;
+/// Highest of nutcracker's log levels.
+pub const VERBOSITY: u8 = 11;

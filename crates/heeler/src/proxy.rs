@@ -1,6 +1,5 @@
 //! `heeler proxy`: one address in front of many Redis or memcached servers.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -10,8 +9,11 @@ use crate::admin::{Process, REDIS_VERSION};
 use crate::cluster::{Cluster, Plan};
 use crate::config::Diagnostic;
 use crate::config::pools::{self, File};
+use crate::daemon::Daemon;
 use crate::deliver::{Behind, Door};
+use crate::log::Log;
 use crate::net::{Listener, Server, Service, Tuning};
+use crate::nutcracker::{Flags, Operation};
 use crate::pool::{Pool, Settings};
 use crate::run;
 use crate::session::{Access, Greeting};
@@ -20,8 +22,8 @@ use crate::wire::resp::Protocol;
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The file with the pools: nutcracker.yml.
-    pub file: PathBuf,
+    /// As nutcracker is asked.
+    pub flags: Flags,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
 }
@@ -30,13 +32,14 @@ pub struct Options {
 ///
 /// # Errors
 /// The file is not right, or it could not start.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
     let file = read(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
+        let operation = Operation::prepare(&options.flags, log, daemon)?;
         let threads = run::threads(options.threads);
         let links = file
             .pools
@@ -46,7 +49,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let listeners = file
             .pools
             .iter()
-            .map(bind)
+            .map(|pool| Listener::bind(&pool.listen, Tuning::of(pool)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut process = Process::new("proxy", threads, most_clients, run::seed());
         process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
@@ -58,7 +61,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             service(pool, listener, &process)
         };
         let services = file.pools.iter().zip(listeners).map(service).collect();
-        Server::start(services, process.clone())?.run(stop).await;
+        let server = Server::start(services, process.clone())?;
+        let _pid_file = operation.begin(&process)?;
+        server.run(stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -72,7 +77,7 @@ pub fn test(options: &Options) -> anyhow::Result<()> {
     let file = read(options)?;
     println!(
         "{}: syntax is ok, {} pools",
-        options.file.display(),
+        options.flags.conf_file.display(),
         file.pools.len()
     );
     Ok(())
@@ -83,7 +88,7 @@ pub fn test(options: &Options) -> anyhow::Result<()> {
 /// # Errors
 /// What is wrong, and where.
 pub fn read(options: &Options) -> anyhow::Result<File> {
-    let file = match pools::read(&options.file) {
+    let file = match pools::read(&options.flags.conf_file) {
         Ok(file) => file,
         Err(invalid) => bail!("{}", invalid.render(false)),
     };
@@ -93,19 +98,11 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn bind(pool: &pools::Pool) -> anyhow::Result<Listener> {
-    let tuning = Tuning {
-        backlog: pool.backlog,
-        keepalive: pool.tcpkeepalive,
-        reuseport: pool.reuseport,
-    };
-    Listener::bind(&pool.listen, tuning)
-}
-
 /// The door of a pool.
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
     let cluster = Arc::new(Cluster::new(Plan::of(pool)));
     let settings = Arc::new(Settings::of(pool));
+    process.pools.lock().push(settings.stats.clone());
     let (process, wire) = (process.clone(), settings.wire);
     let greeting = Greeting {
         version: REDIS_VERSION,

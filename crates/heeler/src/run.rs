@@ -1,42 +1,11 @@
-//! What every long-running command does around its server: threads, files, signals, the log.
+//! What every long-running command does around its server: threads, files, the stop.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::IsTerminal;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::limits;
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// A line for people.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
-/// Writes the log to standard error from now on. `filter`: a level, or `target=level` by commas.
-///
-/// # Errors
-/// The filter cannot be read.
-pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter: EnvFilter = filter.parse().map_err(|error| {
-        anyhow::anyhow!("--log '{filter}': {error}; write error, warn, info, debug or trace")
-    })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => log.with_target(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
-}
 
 /// A number that differs from process to process and cannot be guessed.
 pub fn seed() -> u64 {

@@ -1,5 +1,12 @@
 //! What is counted while requests pass by.
 
+mod pools;
+
+pub use pools::{
+    Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
+    ServerStat, Traffic,
+};
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The counters of one worker. Only it adds to them, so that no two threads fight over a line of

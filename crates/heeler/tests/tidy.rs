@@ -26,7 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
+            "limits",
         ],
     ),
     (
@@ -48,19 +49,61 @@ const ARROWS: &[(&str, &[&str])] = &[
             "session", "store", "wire", "command", "config", "clock", "stats", "limits",
         ],
     ),
+    ("log", &["limits"]),
+    ("signals", &["log"]),
+    ("daemon", &[]),
+    (
+        "nutcracker",
+        &[
+            "admin", "net", "socket", "config", "stats", "log", "signals", "daemon", "clock",
+            "limits",
+        ],
+    ),
     // Compositions.
     ("run", &["limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "config"]),
-    ("cli", &["run", "config"]),
-    ("main", &["cli", "run", "serve", "proxy", "demo", "explain"]),
+    ("cli", &["log", "nutcracker", "config"]),
+    (
+        "main",
+        &[
+            "cli",
+            "log",
+            "daemon",
+            "nutcracker",
+            "serve",
+            "proxy",
+            "demo",
+            "explain",
+        ],
+    ),
 ];
 
 const ALL_ROOMS: &[&str] = &[
-    "command", "wire", "session", "route", "store", "pool", "deliver", "cluster", "config",
-    "stats", "admin", "net", "socket", "clock", "limits", "run", "serve", "proxy",
+    "command",
+    "wire",
+    "session",
+    "route",
+    "store",
+    "pool",
+    "deliver",
+    "cluster",
+    "config",
+    "stats",
+    "admin",
+    "net",
+    "socket",
+    "clock",
+    "limits",
+    "run",
+    "serve",
+    "proxy",
+    "log",
+    "signals",
+    "daemon",
+    "nutcracker",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

@@ -7,11 +7,13 @@ mod info;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use parking_lot::Mutex;
+
 pub use clients::{Client, Clients};
 
 use crate::command::{Command, Id, Reply, Spec, describe};
 use crate::session::Session;
-use crate::stats::Counters;
+use crate::stats::{Counters, PoolStats};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -36,6 +38,8 @@ pub struct Process {
     pub counters: Vec<Arc<Counters>>,
     /// Connections that were refused because there were too many.
     pub refused: AtomicU64,
+    /// The statistics of its pools, in the order of the file.
+    pub pools: Mutex<Vec<Arc<PoolStats>>>,
 }
 
 impl Process {
@@ -50,6 +54,7 @@ impl Process {
             clients: Clients::new(most_clients),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
+            pools: Mutex::default(),
         }
     }
 

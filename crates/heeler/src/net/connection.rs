@@ -51,6 +51,10 @@ pub struct Connection {
     ended: bool,
     /// Those who may have to wake this task know it.
     known: bool,
+    /// What the client sent were no requests.
+    faulty: bool,
+    /// It has closed as the client asked for: by QUIT, or by closing its side.
+    closed_by_client: bool,
 }
 
 impl Connection {
@@ -62,6 +66,7 @@ impl Connection {
         client: Arc<Client>,
         wire: Wire,
     ) -> Connection {
+        door.enter();
         Connection {
             stream,
             door,
@@ -72,6 +77,8 @@ impl Connection {
             input: Vec::new(),
             ended: false,
             known: false,
+            faulty: false,
+            closed_by_client: false,
         }
     }
 
@@ -180,6 +187,7 @@ impl Connection {
                     tracing::info!(client = %self.client.address, "{}", error.trim_end());
                     self.caller.session.answer_bytes(error.as_bytes());
                     self.caller.session.closing = true;
+                    self.faulty = true;
                 }
             }
         }
@@ -248,7 +256,7 @@ impl Future for Connection {
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {
-            Ok(()) => {}
+            Ok(()) => this.closed_by_client = !this.faulty,
             Err(error) => {
                 tracing::debug!(client = %this.client.address, "connection lost: {error}")
             }
@@ -259,7 +267,7 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.door.leave(&mut self.caller);
+        self.door.leave(&mut self.caller, self.closed_by_client);
         self.client.left();
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::config::pools::Listen;
+use crate::config::pools::{Listen, Pool};
 
 /// A socket that takes connections.
 #[derive(Debug)]
@@ -33,6 +33,17 @@ pub struct Tuning {
     pub keepalive: bool,
     /// Let other processes listen on the same port.
     pub reuseport: bool,
+}
+
+impl Tuning {
+    /// As a pool of the file says.
+    pub fn of(pool: &Pool) -> Tuning {
+        Tuning {
+            backlog: pool.backlog,
+            keepalive: pool.tcpkeepalive,
+            reuseport: pool.reuseport,
+        }
+    }
 }
 
 /// A connection, on its way from the control thread to a worker.

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use super::ReplyTo;
 use crate::limits;
+use crate::stats::Traffic;
 use crate::wire::{Scanner, Wire};
 
 /// One connection to a server, whether it is open or not yet.
@@ -26,6 +27,10 @@ pub struct Link {
     written: usize,
     /// Who waits for a reply, in the order of the requests.
     awaited: VecDeque<Awaited>,
+    /// How many of the last of them are not all written.
+    unwritten: usize,
+    /// What has passed, of all connections one after the other.
+    passed: Passed,
     /// Replies to our own requests (AUTH, SELECT) that come before all others.
     greetings: usize,
     /// The error that the server answered to one of them.
@@ -41,6 +46,19 @@ struct Awaited {
     reply_to: Option<ReplyTo>,
     /// When it was sent, in milliseconds.
     since: u64,
+    /// The request bytes that have passed when it is all written.
+    end: u64,
+}
+
+/// Numbers that only grow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passed {
+    requests: u64,
+    request_bytes: u64,
+    responses: u64,
+    response_bytes: u64,
+    /// `request_bytes` up to the last request that has its reply.
+    answered: u64,
 }
 
 /// Why a server's bytes cannot be read on.
@@ -63,6 +81,8 @@ impl Link {
             out: Vec::new(),
             written: 0,
             awaited: VecDeque::new(),
+            unwritten: 0,
+            passed: Passed::default(),
             greetings: 0,
             refusal: None,
             input: Vec::new(),
@@ -70,21 +90,26 @@ impl Link {
         }
     }
 
-    /// Queues a request.
-    pub fn send(&mut self, now: u64, request: &[u8], reply_to: ReplyTo) {
+    /// Queues a request. Returns false if too many wait already: then it is answered so.
+    pub fn send(&mut self, now: u64, request: &[u8], reply_to: ReplyTo) -> bool {
         let queued = self.out.len() - self.written;
         if self.awaited.len() >= limits::SERVER_QUEUE
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
             let text = "too many requests wait for this server";
             reply_to.send(self.wire.error(text).as_bytes());
-            return;
+            return false;
         }
         self.out.extend_from_slice(request);
+        self.passed.requests += 1;
+        self.passed.request_bytes += request.len() as u64;
+        self.unwritten += 1;
         self.awaited.push_back(Awaited {
             reply_to: Some(reply_to),
             since: now,
+            end: self.passed.request_bytes,
         });
+        true
     }
 
     /// A connection has been opened: our own requests go before those that wait already.
@@ -103,9 +128,15 @@ impl Link {
     pub fn written(&mut self, count: usize) {
         self.written += count;
         if self.written < self.out.len() {
+            let left = (self.out.len() - self.written) as u64;
+            let end = self.passed.request_bytes.saturating_sub(left);
+            let unwritten = self.awaited.len() - self.unwritten;
+            let whole = self.awaited.range(unwritten..);
+            self.unwritten -= whole.take_while(|a| a.end <= end).count();
             return;
         }
         self.written = 0;
+        self.unwritten = 0;
         if self.out.capacity() > limits::READ_BYTES {
             self.out = Vec::new();
         } else {
@@ -127,6 +158,34 @@ impl Link {
     /// How many requests have no reply yet.
     pub fn waiting(&self) -> usize {
         self.awaited.len()
+    }
+
+    /// What has passed, and what waits.
+    pub fn traffic(&self) -> Traffic {
+        let Passed {
+            requests,
+            request_bytes,
+            responses,
+            response_bytes,
+            answered,
+        } = self.passed;
+        let written = self.awaited.len() - self.unwritten;
+        let end = match written {
+            0 => answered,
+            _ => self.awaited[written - 1].end,
+        };
+        let (in_queue, out_queue) = (self.unwritten as u64, written as u64);
+        let (in_bytes, out_bytes) = (request_bytes - end, end - answered);
+        [
+            requests,
+            request_bytes,
+            responses,
+            response_bytes,
+            in_queue,
+            in_bytes,
+            out_queue,
+            out_bytes,
+        ]
     }
 
     /// Hands out the replies in the server's bytes. Returns how many there were.
@@ -179,6 +238,10 @@ impl Link {
                 continue;
             }
             let awaited = self.awaited.pop_front().ok_or(Broken::Stray)?;
+            self.unwritten = self.unwritten.min(self.awaited.len());
+            self.passed.answered = awaited.end;
+            self.passed.responses += 1;
+            self.passed.response_bytes += length as u64;
             if let Some(reply_to) = awaited.reply_to {
                 reply_to.send(reply);
             }
@@ -212,14 +275,20 @@ impl Link {
         count
     }
 
-    /// The connection is gone: everybody who waits gets an error. Returns how many there were.
+    /// The connection is gone: everybody who waits gets an error. Returns how many they were.
     pub fn fail(&mut self, text: &str) -> usize {
         let reply = self.wire.error(text);
         let awaited = std::mem::take(&mut self.awaited);
-        let count = awaited.len();
+        let passed = self.passed;
         *self = Link::new(self.wire, self.timeout);
+        self.passed = Passed {
+            answered: passed.request_bytes,
+            ..passed
+        };
+        let mut count = 0;
         for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
             reply_to.send(reply.as_bytes());
+            count += 1;
         }
         count
     }
@@ -325,6 +394,32 @@ mod tests {
             link(None).0.receive(b"oops\r\n"),
             Err(Broken::Fault(_))
         ));
+    }
+
+    #[test]
+    fn what_passes_and_what_waits_is_counted() {
+        let (mut link, mailbox) = link(None);
+        for ticket in [1, 22, 333] {
+            send(&mut link, &mailbox, 0, ticket);
+        }
+        assert_eq!(link.traffic(), [3, 9, 0, 0, 3, 9, 0, 0]);
+        link.greet(b"auth;", 1);
+        link.written(5);
+        assert_eq!(link.traffic(), [3, 9, 0, 0, 3, 9, 0, 0]);
+        link.written(4);
+        assert_eq!(link.traffic(), [3, 9, 0, 0, 2, 7, 1, 2]);
+        link.receive(b"+OK\r\n").unwrap();
+        assert_eq!(link.traffic(), [3, 9, 0, 0, 2, 7, 1, 2], "not our own");
+        link.receive(b"+1\r\n").unwrap();
+        assert_eq!(link.traffic(), [3, 9, 1, 4, 2, 7, 0, 0]);
+        link.receive(b"+ahead of its request\r\n").unwrap();
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 1, 4, 0, 0]);
+        link.written(5);
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 1, 4]);
+        assert_eq!(link.fail("gone"), 1);
+        assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 0, 0]);
+        send(&mut link, &mailbox, 0, 1);
+        assert_eq!(link.traffic(), [4, 11, 2, 27, 1, 2, 0, 0]);
     }
 
     #[test]

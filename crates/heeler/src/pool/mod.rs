@@ -4,7 +4,7 @@
 mod link;
 mod mailbox;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -21,6 +21,7 @@ pub use mailbox::{Mailbox, ReplyTo};
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
+use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::wire::{Wire, resp};
 use crate::{clock, limits};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+    /// Where it is counted what passes.
+    pub stats: Arc<PoolStats>,
 }
 
 impl Settings {
@@ -61,6 +64,10 @@ impl Settings {
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
+            stats: Arc::new(PoolStats::new(
+                pool.name.clone(),
+                pool.servers.iter().map(|s| s.name.clone()).collect(),
+            )),
         }
     }
 }
@@ -70,12 +77,14 @@ impl Settings {
 pub struct Pool {
     /// By server, then by connection.
     servers: Vec<Vec<Rc<Connection>>>,
+    counters: Arc<PoolCounters>,
 }
 
 impl Pool {
     /// Starts a task for each connection on this thread's runtime; they connect when they are
     /// needed.
     pub fn start(settings: &Arc<Settings>, cluster: &Arc<Cluster>, scratch: &Scratch) -> Pool {
+        let counters = settings.stats.join();
         let connection = |server: usize, number: usize| {
             let connection = Rc::new(Connection {
                 server,
@@ -84,6 +93,9 @@ impl Pool {
                 scratch: scratch.clone(),
                 link: RefCell::new(Link::new(settings.wire, settings.timeout)),
                 task: RefCell::new(None),
+                counters: counters.clone(),
+                counted: Cell::default(),
+                is_writable: Cell::new(false),
             });
             // One connection a server is opened ahead, as nutcracker does it.
             tokio::task::spawn_local(connection.clone().run(settings.preconnect && number == 0));
@@ -98,7 +110,13 @@ impl Pool {
         };
         Pool {
             servers: servers.map(connections).collect(),
+            counters,
         }
+    }
+
+    /// What this worker counts of the pool.
+    pub fn counters(&self) -> &PoolCounters {
+        &self.counters
     }
 
     /// Sends a request to a server. All requests of one client to one server go over the same
@@ -106,9 +124,16 @@ impl Pool {
     pub fn send(&self, now: u64, server: usize, client: u64, request: &[u8], reply_to: ReplyTo) {
         let connections = &self.servers[server];
         let connection = &connections[(client % connections.len() as u64) as usize];
-        connection.link.borrow_mut().send(now, request, reply_to);
+        let is_queued = connection.link.borrow_mut().send(now, request, reply_to);
+        if !is_queued {
+            self.counters.add(PoolStat::ForwardError, 1);
+        }
         if let Some(task) = connection.task.borrow_mut().take() {
             task.wake();
+        }
+        // Otherwise the task runs soon, and counts this request with all others of the moment.
+        if !connection.is_writable.get() {
+            connection.count();
         }
     }
 }
@@ -122,6 +147,11 @@ struct Connection {
     link: RefCell<Link>,
     /// The task that writes, while it sleeps.
     task: RefCell<Option<Waker>>,
+    counters: Arc<PoolCounters>,
+    /// What has been counted of the link's traffic.
+    counted: Cell<Traffic>,
+    /// It is connected, and the server takes what is written.
+    is_writable: Cell<bool>,
 }
 
 impl Connection {
@@ -133,10 +163,14 @@ impl Connection {
             if !std::mem::take(&mut wanted) {
                 self.until_wanted().await;
             }
+            self.add(ServerStat::ConnectsEver, 1);
             let error = match self.connect().await {
                 Ok(mut stream) => {
+                    self.add(ServerStat::Connections, 1);
                     self.greet();
-                    poll_fn(|cx| self.poll(&mut stream, cx)).await
+                    let error = poll_fn(|cx| self.poll(&mut stream, cx)).await;
+                    self.add(ServerStat::Connections, ONE_LESS);
+                    error
                 }
                 Err(error) => error,
             };
@@ -184,11 +218,12 @@ impl Connection {
 
     /// Writes and reads until neither can go on. Ready once the connection is lost.
     fn poll(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if let Err(error) = self.write(stream, cx) {
-            return Poll::Ready(error);
-        }
-        let error = ready!(self.read(stream, cx));
-        Poll::Ready(error)
+        let step = match self.write(stream, cx) {
+            Ok(()) => self.read(stream, cx),
+            Err(error) => Poll::Ready(error),
+        };
+        self.count();
+        step
     }
 
     fn write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<()> {
@@ -198,10 +233,14 @@ impl Connection {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => link.written(count),
                 // A request that comes meanwhile is written with the rest.
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.is_writable.set(false);
+                    return Ok(());
+                }
             }
         }
         drop(link);
+        self.is_writable.set(true);
         self.sleep(cx);
         Ok(())
     }
@@ -240,6 +279,15 @@ impl Connection {
 
     fn lost(&self, error: &io::Error) {
         let failed = self.link.borrow_mut().fail(&told(error));
+        self.is_writable.set(false);
+        self.count();
+        self.counters.add(PoolStat::ForwardError, failed as u64);
+        let kind = match error.kind() {
+            io::ErrorKind::UnexpectedEof => ServerStat::Eof,
+            io::ErrorKind::TimedOut => ServerStat::Timedout,
+            _ => ServerStat::Err,
+        };
+        self.add(kind, 1);
         let (pool, server) = self.names();
         if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
             tracing::warn!(
@@ -255,10 +303,23 @@ impl Connection {
     }
 
     fn failed(&self) {
-        if self.cluster.failed(self.server, clock::now()) {
+        let now = clock::now();
+        if self.cluster.failed(self.server, now) {
+            self.counters.ejected(self.server, now);
             let (pool, server) = self.names();
             tracing::warn!(pool, server, "ejected: its keys go to the other servers");
         }
+    }
+
+    fn add(&self, stat: ServerStat, count: u64) {
+        self.counters.add_of(self.server, stat, count);
+    }
+
+    /// Counts what has passed since it was counted last.
+    fn count(&self) {
+        let traffic = self.link.borrow().traffic();
+        let counted = self.counted.replace(traffic);
+        self.counters.passed(self.server, &counted, &traffic);
     }
 
     /// The pool's name and the server's, for the log.
@@ -278,6 +339,8 @@ impl Connection {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
             if expired > 0 {
+                self.add(ServerStat::Timedout, expired as u64);
+                self.counters.add(PoolStat::ForwardError, expired as u64);
                 let (pool, server) = self.names();
                 tracing::warn!(
                     pool,

@@ -146,6 +146,8 @@ pub struct Heeler {
     pub port: u16,
     /// The process.
     pub process: Process,
+    /// Where a proxy answers with its statistics.
+    pub stats_port: Option<u16>,
     _file: Option<ConfigFile>,
 }
 
@@ -157,6 +159,7 @@ impl Heeler {
         Heeler {
             port,
             process,
+            stats_port: None,
             _file: None,
         }
     }
@@ -174,9 +177,12 @@ impl Heeler {
     /// 127.0.0.1:`port`, and more arguments.
     pub fn proxy(port: u16, config_text: &str, args: &[&str]) -> Heeler {
         let file = ConfigFile::new(config_text);
-        let mut all = vec!["proxy", "-c", file.path()];
+        let stats_port = free_port();
+        let stats = stats_port.to_string();
+        let mut all = vec!["proxy", "-c", file.path(), "-a", "127.0.0.1", "-s", &stats];
         all.extend(args);
         let mut heeler = Heeler::start(port, &all);
+        heeler.stats_port = Some(stats_port);
         heeler._file = Some(file);
         heeler
     }

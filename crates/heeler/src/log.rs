@@ -1,0 +1,189 @@
+//! The log: where it goes and how much is in it, both of which may change while the process runs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+use crate::limits;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What is logged, how, and where.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A level, or `target=level` by commas.
+    pub filter: String,
+    /// One of nutcracker's levels, instead of the filter.
+    pub verbosity: Option<u8>,
+    /// How it is written.
+    pub format: LogFormat,
+    /// The file that it is appended to; standard error where it is `None`.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            filter: "info".into(),
+            verbosity: None,
+            format: LogFormat::Text,
+            file: None,
+        }
+    }
+}
+
+/// The log of this process.
+#[derive(Clone, Debug)]
+pub struct Log {
+    verbosity: Arc<AtomicU8>,
+    filter: reload::Handle<EnvFilter, Registry>,
+    file: Option<(PathBuf, Arc<ArcSwap<File>>)>,
+}
+
+/// Signals are told at every level: tools look for them.
+const ALWAYS: &str = "heeler::signals=info";
+
+impl Log {
+    /// Starts it, once in a process.
+    ///
+    /// # Errors
+    /// The filter cannot be read, or the file cannot be written to.
+    pub fn start(settings: &Settings) -> anyhow::Result<Log> {
+        let asked = match settings.verbosity {
+            Some(verbosity) => level_of(verbosity),
+            None => &settings.filter,
+        };
+        let filter = filter(asked)?;
+        let verbosity = settings
+            .verbosity
+            .unwrap_or_else(|| verbosity_of(asked.parse::<EnvFilter>().ok()));
+        let (filter, handle) = reload::Layer::new(filter);
+        let file = match &settings.file {
+            Some(path) => Some((path.clone(), Arc::new(ArcSwap::from_pointee(open(path)?)))),
+            None => None,
+        };
+        let writer = match &file {
+            Some((_, file)) => {
+                let file = file.clone();
+                BoxMakeWriter::new(move || file.load_full())
+            }
+            None => BoxMakeWriter::new(io::stderr),
+        };
+        let lines = fmt::layer()
+            .with_writer(writer)
+            .with_ansi(file.is_none() && io::stderr().is_terminal());
+        let lines = match settings.format {
+            LogFormat::Text => lines.with_target(false).boxed(),
+            LogFormat::Json => lines.json().boxed(),
+        };
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(lines)
+            .try_init()?;
+        Ok(Log {
+            verbosity: Arc::new(AtomicU8::new(verbosity)),
+            filter: handle,
+            file,
+        })
+    }
+
+    /// Opens the file anew, which may have been moved away. If that fails the old one is used on.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn reopen(&self) -> anyhow::Result<()> {
+        if let Some((path, file)) = &self.file {
+            file.store(Arc::new(open(path)?));
+        }
+        Ok(())
+    }
+
+    /// One of nutcracker's levels more. Returns it, unless it was the last.
+    pub fn raise(&self) -> Option<u8> {
+        let level = self.verbosity.load(Relaxed);
+        (level < limits::VERBOSITY).then(|| self.set(level + 1))
+    }
+
+    /// One of nutcracker's levels less. Returns it, unless it was the first.
+    pub fn lower(&self) -> Option<u8> {
+        let level = self.verbosity.load(Relaxed);
+        (level > 0).then(|| self.set(level - 1))
+    }
+
+    fn set(&self, verbosity: u8) -> u8 {
+        self.verbosity.store(verbosity, Relaxed);
+        if let Ok(filter) = filter(level_of(verbosity)) {
+            // It fails only where the log is gone.
+            let _ = self.filter.reload(filter);
+        }
+        verbosity
+    }
+}
+
+fn filter(asked: &str) -> anyhow::Result<EnvFilter> {
+    let filter: EnvFilter = asked.parse().map_err(|error| {
+        anyhow::anyhow!("--log '{asked}': {error}; write error, warn, info, debug or trace")
+    })?;
+    Ok(filter.add_directive(ALWAYS.parse()?))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .open(path)
+        .with_context(|| format!("cannot open the log file {}", path.display()))
+}
+
+/// nutcracker's levels are those of syslog, and four more below debug.
+fn level_of(verbosity: u8) -> &'static str {
+    match verbosity {
+        0..=3 => "error",
+        4 => "warn",
+        5 | 6 => "info",
+        7 => "debug",
+        _ => "trace",
+    }
+}
+
+fn verbosity_of(filter: Option<EnvFilter>) -> u8 {
+    match filter.and_then(|f| f.max_level_hint()) {
+        Some(LevelFilter::OFF | LevelFilter::ERROR) => 3,
+        Some(LevelFilter::WARN) => 4,
+        Some(LevelFilter::DEBUG) => 7,
+        Some(LevelFilter::TRACE) => limits::VERBOSITY,
+        Some(_) | None => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_stays_what_it_is() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            assert_eq!(level_of(verbosity_of(level.parse().ok())), level);
+        }
+        assert_eq!(verbosity_of("heeler=debug".parse().ok()), 7);
+    }
+}

@@ -1,0 +1,268 @@
+//! What is counted of the pools of a proxy and of their servers: nutcracker's statistics, and by
+//! its names.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+/// A number by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name, by which exporters look for it.
+    pub name: &'static str,
+    /// What it is, in nutcracker's words.
+    pub description: &'static str,
+}
+
+const fn field(name: &'static str, description: &'static str) -> Field {
+    Field { name, description }
+}
+
+/// The numbers of a pool, in nutcracker's order.
+pub const POOL_FIELDS: [Field; 6] = [
+    field("client_eof", "# eof on client connections"),
+    field("client_err", "# errors on client connections"),
+    field("client_connections", "# active client connections"),
+    field("server_ejects", "# times backend server was ejected"),
+    field("forward_error", "# times we encountered a forwarding error"),
+    field(
+        "fragments",
+        "# fragments created from a multi-vector request",
+    ),
+];
+
+/// Which number of a pool. The first stand where [`POOL_FIELDS`] has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolStat {
+    /// Clients that closed their connection, or asked for that by QUIT.
+    ClientEof,
+    /// Client connections that ended in any other way.
+    ClientErr,
+    /// Client connections that are open.
+    ClientConnections,
+    /// Times that a server was ejected.
+    ServerEjects,
+    /// Error replies that the proxy made because a request could not be forwarded or was lost.
+    ForwardError,
+    /// Parts that requests over several servers were split into.
+    Fragments,
+    /// Client connections that were ever opened. Not a number of nutcracker's pools.
+    ClientsEver,
+}
+const POOL_STATS: usize = PoolStat::ClientsEver as usize + 1;
+
+/// The numbers of a server, in nutcracker's order.
+pub const SERVER_FIELDS: [Field; 13] = [
+    field("server_eof", "# eof on server connections"),
+    field("server_err", "# errors on server connections"),
+    field("server_timedout", "# timeouts on server connections"),
+    field("server_connections", "# active server connections"),
+    field(
+        "server_ejected_at",
+        "timestamp when server was ejected in usec since epoch",
+    ),
+    field("requests", "# requests"),
+    field("request_bytes", "total request bytes"),
+    field("responses", "# responses"),
+    field("response_bytes", "total response bytes"),
+    field("in_queue", "# requests in incoming queue"),
+    field("in_queue_bytes", "current request bytes in incoming queue"),
+    field("out_queue", "# requests in outgoing queue"),
+    field("out_queue_bytes", "current request bytes in outgoing queue"),
+];
+
+/// Which number of a server. The first stand where [`SERVER_FIELDS`] has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerStat {
+    /// Connections that the server closed.
+    Eof,
+    /// Connections that could not be opened, or broke.
+    Err,
+    /// Requests whose time was up, and connections that took too long to open.
+    Timedout,
+    /// Connections that are open.
+    Connections,
+    /// When it was ejected last, in microseconds since 1970; 0: never.
+    EjectedAt,
+    /// Requests for it.
+    Requests,
+    /// Their bytes.
+    RequestBytes,
+    /// Replies of it.
+    Responses,
+    /// Their bytes.
+    ResponseBytes,
+    /// Requests that are not written to it yet.
+    InQueue,
+    /// Their bytes.
+    InQueueBytes,
+    /// Requests that are written and have no reply yet.
+    OutQueue,
+    /// Their bytes.
+    OutQueueBytes,
+    /// Connections that it was tried to open. Not a number of nutcracker's servers.
+    ConnectsEver,
+}
+const SERVER_STATS: usize = ServerStat::ConnectsEver as usize + 1;
+
+/// The statistics of one pool: what each worker counts of it, and the sum.
+#[derive(Debug)]
+pub struct PoolStats {
+    /// The pool's name.
+    pub name: String,
+    /// The names of its servers, in the order of their numbers.
+    pub servers: Vec<String>,
+    workers: Mutex<Vec<Arc<PoolCounters>>>,
+}
+
+/// The sums of a pool's counters, by the number of a [`PoolStat`] and a [`ServerStat`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolTotals {
+    /// Of the pool.
+    pub pool: [u64; POOL_STATS],
+    /// Of each server.
+    pub servers: Vec<[u64; SERVER_STATS]>,
+}
+
+impl PoolStats {
+    /// Nothing counted yet.
+    pub fn new(name: String, servers: Vec<String>) -> PoolStats {
+        PoolStats {
+            name,
+            servers,
+            workers: Mutex::default(),
+        }
+    }
+
+    /// Counters for one more thread, that only it adds to.
+    pub fn join(&self) -> Arc<PoolCounters> {
+        let counters = Arc::new(PoolCounters {
+            pool: Row::default(),
+            servers: self.servers.iter().map(|_| Row::default()).collect(),
+        });
+        self.workers.lock().push(counters.clone());
+        counters
+    }
+
+    /// What all threads have counted together.
+    pub fn totals(&self) -> PoolTotals {
+        let mut totals = PoolTotals {
+            pool: [0; POOL_STATS],
+            servers: vec![[0; SERVER_STATS]; self.servers.len()],
+        };
+        for worker in &*self.workers.lock() {
+            worker.pool.add_to(&mut totals.pool);
+            for (server, sums) in worker.servers.iter().zip(&mut totals.servers) {
+                let ejected_at = ServerStat::EjectedAt as usize;
+                let latest = sums[ejected_at].max(server.0[ejected_at].load(Relaxed));
+                server.add_to(sums);
+                sums[ejected_at] = latest;
+            }
+        }
+        totals
+    }
+}
+
+/// What is added to a number to take one from it: counters wrap around.
+pub const ONE_LESS: u64 = u64::MAX;
+
+/// The counters of one thread for one pool.
+#[derive(Debug)]
+pub struct PoolCounters {
+    pool: Row<POOL_STATS>,
+    servers: Vec<Row<SERVER_STATS>>,
+}
+
+impl PoolCounters {
+    /// Adds to a number of the pool.
+    pub fn add(&self, stat: PoolStat, count: u64) {
+        add(&self.pool.0[stat as usize], count);
+    }
+
+    /// Adds to a number of a server.
+    pub fn add_of(&self, server: usize, stat: ServerStat, count: u64) {
+        add(&self.servers[server].0[stat as usize], count);
+    }
+
+    /// A server was ejected at `now`, in milliseconds.
+    pub fn ejected(&self, server: usize, now: u64) {
+        self.add(PoolStat::ServerEjects, 1);
+        let at = &self.servers[server].0[ServerStat::EjectedAt as usize];
+        at.store(now.saturating_mul(1000), Relaxed);
+    }
+
+    /// What passed over a link to a server was `before`, and is `after`.
+    pub fn passed(&self, server: usize, before: &Traffic, after: &Traffic) {
+        let row = &self.servers[server].0[ServerStat::Requests as usize..];
+        for ((counter, before), after) in row.iter().zip(before).zip(after) {
+            if before != after {
+                add(counter, after.wrapping_sub(*before));
+            }
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    // A load and a store: only one thread writes.
+    counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
+}
+
+/// The numbers from [`ServerStat::Requests`] to [`ServerStat::OutQueueBytes`], of one link.
+pub type Traffic = [u64; 8];
+
+/// Counters that only one thread writes to, on lines of cache of their own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Row<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Row<N> {
+    fn default() -> Self {
+        Row([const { AtomicU64::new(0) }; N])
+    }
+}
+
+impl<const N: usize> Row<N> {
+    /// Wraps around, as the numbers that also fall are differences of one thread to another.
+    fn add_to(&self, sums: &mut [u64; N]) {
+        for (sum, counter) in sums.iter_mut().zip(&self.0) {
+            *sum = sum.wrapping_add(counter.load(Relaxed));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_of_all_threads() {
+        let stats = PoolStats::new("p".into(), vec!["a".into(), "b".into()]);
+        let (one, two) = (stats.join(), stats.join());
+        one.add(PoolStat::ClientConnections, 1);
+        two.add(PoolStat::ClientConnections, 2);
+        two.add(PoolStat::ClientConnections, ONE_LESS);
+        one.passed(1, &[0; 8], &[1, 2, 3, 4, 5, 6, 7, 8]);
+        two.passed(1, &[1, 2, 3, 4, 5, 6, 7, 8], &[1, 2, 3, 4, 4, 4, 4, 4]);
+        one.ejected(0, 20);
+        two.ejected(0, 10);
+        let totals = stats.totals();
+        assert_eq!(totals.pool, [0, 0, 2, 2, 0, 0, 0]);
+        let [a, b] = totals.servers.as_slice() else {
+            panic!("two servers")
+        };
+        assert_eq!(a[ServerStat::EjectedAt as usize], 20_000);
+        assert_eq!(b[5..13], [1, 2, 3, 4, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn fields_stand_where_their_numbers_do() {
+        let at = |name: &str| SERVER_FIELDS.iter().position(|f| f.name == name).unwrap();
+        assert_eq!(at("requests"), ServerStat::Requests as usize);
+        assert_eq!(at("server_ejected_at"), ServerStat::EjectedAt as usize);
+        assert_eq!(at("out_queue_bytes"), ServerStat::OutQueueBytes as usize);
+        assert_eq!(SERVER_FIELDS.len(), ServerStat::ConnectsEver as usize);
+        assert_eq!(POOL_FIELDS.len(), PoolStat::ClientsEver as usize);
+        assert_eq!(POOL_FIELDS[PoolStat::Fragments as usize].name, "fragments");
+    }
+}
