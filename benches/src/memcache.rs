@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a load: a thread for each connection writes a batch of requests, and reads the replies.
 ///
-/// Its tests are `set`, `get`, and `get10`, `get100` with so many keys in a request. Keys and
-/// values have one size, and all keys are there, so that the length of every reply is known.
+/// Its tests are `set`, `get`, and `get10`, `get100` with so many keys a request. Keys and values
+/// have one size, and all keys are there, so that the length of every reply is known.
 pub fn run(load: &Load, port: u16) -> Result<Seen> {
     let keys = keys(load.test) as usize;
     let clients = CLIENTS as u64;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  bytes ─► wire ─► session ─► command ─► route ─► deliver ─┬─► store    this node's memory
-//!                                                          └─► pool     servers
+//!                                                          └─► pool     Redis, memcached servers
 //!  bytes ◄─ wire ◄─ session ◄──────────── gather ◄───────── reply (a return value)
 //!
 //!  control, off the path:  config file │ health of servers ─► cluster ─► Arc<Placement> ─► route
