@@ -6,15 +6,15 @@ use std::sync::atomic::AtomicUsize;
 use anyhow::bail;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::cluster::{Cluster, Plan};
 use crate::config::Diagnostic;
 use crate::config::pools::{self, File};
 use crate::daemon::Daemon;
 use crate::deliver::{Behind, Door};
+use crate::health::Watch;
 use crate::log::Log;
 use crate::net::{Listener, Server, Service, Tuning};
 use crate::nutcracker::{Flags, Operation};
-use crate::pool::{Pool, Settings};
+use crate::pool::Pool;
 use crate::run;
 use crate::session::{Access, Greeting};
 use crate::wire::resp::Protocol;
@@ -100,10 +100,9 @@ pub fn read(options: &Options) -> anyhow::Result<File> {
 
 /// The door of a pool.
 pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
-    let cluster = Arc::new(Cluster::new(Plan::of(pool)));
-    let settings = Arc::new(Settings::of(pool));
-    process.pools.lock().push(settings.stats.clone());
-    let (process, wire) = (process.clone(), settings.wire);
+    let watch = Watch::start(pool);
+    process.pools.lock().push(watch.settings().stats.clone());
+    let (process, wire) = (process.clone(), watch.settings().wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
@@ -116,9 +115,9 @@ pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -
         },
     };
     let door = move |scratch: &_| {
-        let pool = Pool::start(&settings, &cluster, scratch);
+        let pool = Pool::start(watch.settings(), watch.cluster(), scratch);
         Door::new(
-            Behind::Pool(cluster.clone(), pool),
+            Behind::Pool(watch.cluster().clone(), pool),
             process.clone(),
             greeting.clone(),
             run::seed(),
