@@ -40,6 +40,8 @@ pub struct Plan {
     pub by_first_key: bool,
     /// When a server is ejected; `None`: never.
     pub ejection: Option<Ejection>,
+    /// Whether an ejected server must answer a probe before it is taken back.
+    pub probed: bool,
 }
 
 /// When a server that fails is ejected, and for how long.
@@ -57,6 +59,8 @@ struct Health {
     failures: AtomicU32,
     /// Until when it is ejected, in milliseconds; 0: it is live.
     ejected_until: AtomicU64,
+    /// How often it has come back.
+    returns: AtomicU64,
 }
 
 impl Plan {
@@ -73,6 +77,7 @@ impl Plan {
                 failures: pool.server_failure_limit,
                 retry,
             }),
+            probed: pool.probes().is_some(),
         }
     }
 }
@@ -92,6 +97,11 @@ impl Cluster {
     /// Takes the place of another cluster: the servers that were there already stay ejected as long
     /// as they were to be. `origin` is a server's place among those of the other, if it had one.
     pub fn inherit(&self, other: &Cluster, origin: impl Fn(usize) -> Option<usize>) {
+        for (server, health) in self.health.iter().enumerate() {
+            if let Some(was) = origin(server).map(|o| &other.health[o]) {
+                health.returns.store(was.returns.load(Relaxed), Relaxed);
+            }
+        }
         if self.plan.ejection.is_none() {
             return;
         }
@@ -128,6 +138,48 @@ impl Cluster {
         (until != 0).then_some(until)
     }
 
+    /// Whether a server is ejected, and its time is up: it is to be probed, and taken back if it
+    /// [answers](Cluster::probe_answered).
+    pub fn is_due(&self, server: usize, now: u64) -> bool {
+        let until = self.health[server].ejected_until.load(Relaxed);
+        (1..=now).contains(&until)
+    }
+
+    /// Whether a server is ejected.
+    pub fn is_ejected(&self, server: usize) -> bool {
+        self.health[server].ejected_until.load(Relaxed) != 0
+    }
+
+    /// How often a server has come back after it was found dead. Who keeps away from a server looks
+    /// whether this has changed.
+    pub fn returns(&self, server: usize) -> u64 {
+        self.health[server].returns.load(Relaxed)
+    }
+
+    /// A server answered a probe as one that can be used. Returns whether it is taken back by that.
+    pub fn probe_answered(&self, server: usize, now: u64) -> bool {
+        self.succeeded(server);
+        if !self.is_due(server, now) {
+            return false;
+        }
+        let _rebuild = self.rebuild.lock();
+        self.come_back(server);
+        self.publish();
+        true
+    }
+
+    /// A server that was found dead is there again: nobody needs to keep away from it any longer.
+    pub fn came_back(&self, server: usize) {
+        self.health[server].returns.fetch_add(1, Relaxed);
+    }
+
+    fn come_back(&self, server: usize) {
+        let health = &self.health[server];
+        health.failures.store(0, Relaxed);
+        health.ejected_until.store(0, Relaxed);
+        self.came_back(server);
+    }
+
     /// A server answered.
     pub fn succeeded(&self, server: usize) {
         let failures = &self.health[server].failures;
@@ -158,9 +210,9 @@ impl Cluster {
 
     fn take_back(&self, now: u64) {
         let _rebuild = self.rebuild.lock();
-        for health in &self.health {
-            if (1..=now).contains(&health.ejected_until.load(Relaxed)) {
-                health.ejected_until.store(0, Relaxed);
+        for server in 0..self.health.len() {
+            if self.is_due(server, now) {
+                self.come_back(server);
             }
         }
         self.publish();
@@ -170,7 +222,9 @@ impl Cluster {
         let until = |health: &Health| health.ejected_until.load(Relaxed);
         self.placement
             .store(Arc::new(place(&self.plan, |i| until(&self.health[i]) == 0)));
-        let next = self.health.iter().map(until).filter(|&at| at != 0).min();
+        let ejected = self.health.iter().map(until).filter(|&at| at != 0);
+        // A request never takes a server back that has to answer a probe first.
+        let next = ejected.min().filter(|_| !self.plan.probed);
         self.next_retry.store(next.unwrap_or(u64::MAX), Relaxed);
     }
 }
@@ -203,6 +257,10 @@ mod tests {
     }
 
     fn cluster(ejection: Option<Ejection>) -> Cluster {
+        probed_cluster(ejection, false)
+    }
+
+    fn probed_cluster(ejection: Option<Ejection>, probed: bool) -> Cluster {
         Cluster::new(Plan {
             distribution: Distribution::Ketama,
             hash: Hash::Fnv1a64,
@@ -210,7 +268,48 @@ mod tests {
             servers: (0..3).map(|i| Server::named(format!("s{i}"), 1)).collect(),
             by_first_key: false,
             ejection,
+            probed,
         })
+    }
+
+    #[test]
+    fn a_probed_server_is_out_until_its_time_is_up_and_it_answers() {
+        let ejection = Ejection {
+            failures: 1,
+            retry: 1000,
+        };
+        let cluster = probed_cluster(Some(ejection), true);
+        assert!(!cluster.is_ejected(1) && !cluster.is_due(1, u64::MAX));
+        assert!(cluster.failed(1, 10));
+        assert!(cluster.is_ejected(1) && !cluster.is_due(1, 1009));
+        assert!(!cluster.probe_answered(1, 1009), "too early");
+        assert_eq!(live(&cluster, 1009), [0, 2]);
+        assert!(cluster.is_due(1, 1010));
+        assert_eq!(live(&cluster, 99_999), [0, 2], "nothing has answered");
+        assert!(!cluster.failed(1, 99_999), "out already");
+        let before = cluster.returns(1);
+        assert!(cluster.probe_answered(1, 100_000));
+        assert_eq!(live(&cluster, 100_000), [0, 1, 2]);
+        assert_ne!(cluster.returns(1), before);
+        assert!(!cluster.probe_answered(1, 100_001), "it is live already");
+        assert!(cluster.failed(1, 100_002), "and can fail again");
+    }
+
+    #[test]
+    fn failed_probes_of_a_live_server_eject_it() {
+        let ejection = Ejection {
+            failures: 2,
+            retry: 1000,
+        };
+        let cluster = probed_cluster(Some(ejection), true);
+        assert!(!cluster.failed(0, 0));
+        assert!(!cluster.probe_answered(0, 1));
+        assert!(
+            !cluster.failed(0, 2),
+            "in a row means without an answer between"
+        );
+        assert!(cluster.failed(0, 3));
+        assert_eq!(live(&cluster, 3), [1, 2]);
     }
 
     #[test]
@@ -224,7 +323,9 @@ mod tests {
         assert!(cluster.failed(1, 20));
         assert_eq!(live(&cluster, 20), [0, 2]);
         assert_eq!(live(&cluster, 1019), [0, 2]);
+        let before = cluster.returns(1);
         assert_eq!(live(&cluster, 1020), [0, 1, 2]);
+        assert_ne!(cluster.returns(1), before);
         assert!(!cluster.failed(1, 1021), "it takes two failures again");
     }
 

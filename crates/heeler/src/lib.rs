@@ -31,6 +31,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod health;
 pub mod http;
 pub mod limits;
 pub mod log;

@@ -47,8 +47,26 @@ pub const RESERVE_BYTES: usize = 1024 * 1024;
 pub const IDLE_BUFFER_BYTES: usize = 4 * 1024;
 /// Reads from one socket in a row before others get their turn.
 pub const READS_IN_A_ROW: usize = 4;
-/// How long a connection to a server may take to open, in milliseconds.
+/// How long a connection to a server may take to open at most, in milliseconds.
 pub const CONNECT_MS: u64 = 5_000;
+/// How long a server is left alone after it could not be reached, in milliseconds: at first, and at
+/// most. In between it doubles.
+pub const FIRST_PAUSE_MS: u64 = 50;
+/// See [`FIRST_PAUSE_MS`].
+pub const LONGEST_PAUSE_MS: u64 = 2_000;
+/// A connection on which requests wait is given up when nothing has come over it for so many times
+/// their timeout …
+pub const SILENT_TIMEOUTS: u64 = 3;
+/// … but not before so many milliseconds.
+pub const SILENT_MS: u64 = 1_000;
+/// Longest answer to a probe, in bytes.
+pub const PROBE_BYTES: usize = 4 * 1024;
+/// How often an ejected server is probed where the file does not say, in milliseconds.
+pub const PROBE_INTERVAL_MS: u32 = 1_000;
+/// How long a probe may take where the file does not say, in milliseconds.
+pub const PROBE_TIMEOUT_MS: u32 = 1_000;
+/// How often the names of servers are looked up where the file does not say, in milliseconds.
+pub const RESOLVE_INTERVAL_MS: u32 = 30_000;
 /// How long a graceful stop waits for clients to take their replies, in milliseconds.
 pub const STOP_MS: u64 = 10_000;
 /// How long requests may wait for a server that a new file has removed, in milliseconds, where the

@@ -9,17 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::cluster::{Cluster, Plan};
 use crate::config::pools::{self, File, Pool};
 use crate::config::{Diagnostic, Watch};
 use crate::deliver::{Behind, Door};
 use crate::http::{Asked, Pools, Shown, Subject};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
-use crate::pool::Settings;
 use crate::session::{Access, Greeting};
-use crate::stats::PoolStats;
 use crate::wire::resp::Protocol;
-use crate::{limits, pool, run};
+use crate::{health, limits, pool, run};
 
 /// The pools of a proxy and the server that offers them.
 pub struct Live {
@@ -36,13 +33,7 @@ struct Running {
     pool: Pool,
     number: Number,
     listener: Arc<Listener>,
-    behind: Shared,
-}
-
-/// What the doors of a pool on all workers share.
-pub struct Shared {
-    cluster: Arc<Cluster>,
-    stats: Arc<PoolStats>,
+    health: Arc<health::Watch>,
 }
 
 impl Live {
@@ -178,12 +169,12 @@ impl Live {
             let key = |r: &Running| (r.pool.name.len(), r.pool.name.clone());
             key(a).cmp(&key(b))
         });
-        let stats = self.pools.iter().map(|r| r.behind.stats.clone());
+        let stats = self.pools.iter().map(|r| r.health.settings().stats.clone());
         *self.process.pools.lock() = stats.collect();
         let shown = |running: &Running| Shown {
             pool: running.pool.clone(),
-            cluster: running.behind.cluster.clone(),
-            stats: running.behind.stats.clone(),
+            cluster: running.health.cluster().clone(),
+            stats: running.health.settings().stats.clone(),
         };
         let shown = self.pools.iter().map(shown).collect();
         self.shown.store(Arc::new(shown));
@@ -204,13 +195,13 @@ impl Live {
     }
 
     fn open(&mut self, pool: Pool, listener: Arc<Listener>) {
-        let (service, behind) = service(&pool, listener.clone(), &self.process, None);
+        let (service, health) = service(&pool, listener.clone(), &self.process, None);
         let number = self.server.open(service);
         self.pools.push(Running {
             pool,
             number,
             listener,
-            behind,
+            health,
         });
     }
 
@@ -232,14 +223,14 @@ impl Live {
         if running.pool.redis != pool.redis {
             // Its clients speak what no longer is spoken here.
             self.server.close(running.number);
-            let (service, behind) = service(&pool, listener, &self.process, None);
+            let (service, health) = service(&pool, listener, &self.process, None);
             running.number = self.server.open(service);
-            running.behind = behind;
+            running.health = health;
         } else {
-            let before = Some((&running.pool, &running.behind));
-            let (service, behind) = service(&pool, listener, &self.process, before);
+            let before = Some(&*running.health);
+            let (service, health) = service(&pool, listener, &self.process, before);
             self.server.change(running.number, service);
-            running.behind = behind;
+            running.health = health;
         }
         running.pool = pool;
         Some(told)
@@ -276,22 +267,15 @@ fn bind(pool: &Pool) -> anyhow::Result<Arc<Listener>> {
     Listener::bind(&pool.listen, Tuning::of(pool)).map(Arc::new)
 }
 
-/// What is offered for a pool. `before`: the pool whose place it takes.
+/// What is offered for a pool. `before`: the servers of the pool whose place it takes.
 pub fn service(
     pool: &Pool,
     listener: Arc<Listener>,
     process: &Arc<Process>,
-    before: Option<(&Pool, &Shared)>,
-) -> (Service, Shared) {
-    let cluster = Arc::new(Cluster::new(Plan::of(pool)));
-    let mut settings = Settings::of(pool);
-    if let Some((before, shared)) = before {
-        let origins = pools::origins(&before.servers, &pool.servers);
-        cluster.inherit(&shared.cluster, |server| origins[server]);
-        settings.goes_on_counting(&shared.stats, origins);
-    }
-    let settings = Arc::new(settings);
-    let (process, wire) = (process.clone(), settings.wire);
+    before: Option<&health::Watch>,
+) -> (Service, Arc<health::Watch>) {
+    let health = Arc::new(health::Watch::start(pool, before));
+    let (process, wire) = (process.clone(), health.settings().wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
@@ -303,14 +287,11 @@ pub fn service(
             0
         },
     };
-    let shared = Shared {
-        cluster: cluster.clone(),
-        stats: settings.stats.clone(),
-    };
+    let watched = health.clone();
     let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {
         let before = before.and_then(Door::pool);
-        let pool = pool::Pool::start(&settings, &cluster, scratch, before);
-        let behind = Behind::Pool(cluster.clone(), pool);
+        let pool = pool::Pool::start(health.settings(), health.cluster(), scratch, before);
+        let behind = Behind::Pool(health.cluster().clone(), pool);
         Door::new(behind, process.clone(), greeting.clone(), run::seed())
     });
     let service = Service {
@@ -320,5 +301,5 @@ pub fn service(
         most_clients: pool.client_connections.map(|most| most as usize),
         door,
     };
-    (service, shared)
+    (service, watched)
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -31,7 +32,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Connects. A name is looked up anew each time, off this thread.
+    /// Connects, to the first address that takes it. A name is looked up anew each time, off this
+    /// thread.
     ///
     /// # Errors
     /// The operating system's; `AddrNotAvailable` without a number where a name has no address.
@@ -40,14 +42,23 @@ impl Stream {
             Address::Unix { path } => UnixStream::connect(path).await.map(Stream::Unix),
             Address::Tcp { host, port } => {
                 let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-                let Some(first) = found.ok().and_then(|mut all| all.next()) else {
+                let all: Vec<_> = found.into_iter().flatten().collect();
+                if all.is_empty() {
                     let text = format!("no address found for {host}");
                     return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
-                };
-                let stream = TcpStream::connect(first).await?;
+                }
+                let stream = TcpStream::connect(all.as_slice()).await?;
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
+        }
+    }
+
+    /// The address at the other end of a TCP connection.
+    pub fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
+            Stream::Unix(_) => None,
         }
     }
 }

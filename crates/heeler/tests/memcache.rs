@@ -13,6 +13,8 @@ mod failures;
 mod fake_memcached;
 #[path = "memcache/quiet.rs"]
 mod quiet;
+#[path = "memcache/settings.rs"]
+mod settings;
 
 use std::time::{Duration, Instant};
 

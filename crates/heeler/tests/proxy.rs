@@ -10,6 +10,8 @@ mod fake;
 mod beside_nutcracker;
 #[path = "proxy/failures.rs"]
 mod failures;
+#[path = "proxy/health.rs"]
+mod health;
 #[path = "proxy/hostile.rs"]
 mod hostile;
 #[path = "proxy/placement.rs"]

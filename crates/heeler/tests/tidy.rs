@@ -44,6 +44,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("socket", &["config", "limits"]),
     ("cluster", &["route", "command", "config", "limits"]),
     (
+        "health",
+        &[
+            "cluster", "config", "pool", "socket", "stats", "clock", "limits",
+        ],
+    ),
+    (
         "admin",
         &[
             "session", "store", "wire", "command", "config", "clock", "stats", "limits",
@@ -104,6 +110,7 @@ const ALL_ROOMS: &[&str] = &[
     "socket",
     "clock",
     "limits",
+    "health",
     "run",
     "http",
     "live",

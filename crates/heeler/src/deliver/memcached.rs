@@ -3,6 +3,7 @@
 use super::{Behind, Caller, Door};
 use crate::route::Route;
 use crate::session::Form;
+use crate::stats::PoolStat;
 use crate::wire::Wire;
 use crate::wire::memcache::{Quiet, Request, Way};
 
@@ -17,7 +18,10 @@ impl Door {
             }
         };
         match (request.refused, request.spec.map(|spec| spec.way)) {
-            (Some(refused), _) => return answer(refused),
+            (Some(refused), _) => {
+                self.count(PoolStat::ForwardError, 1);
+                return answer(refused);
+            }
             (None, Some(Way::Here(reply))) => return answer(reply),
             (None, Some(Way::Quit)) => {
                 caller.session.closing = true;
@@ -39,6 +43,7 @@ impl Door {
                 self.send(now, caller, to, request.raw(), (ticket, 0));
             }
             Some(Route::Parts(parts, gather)) => {
+                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.pipeline.wait(form);
                 caller.gathers.push((ticket, gather));
                 for (i, part) in parts.iter().enumerate() {
@@ -47,6 +52,7 @@ impl Door {
             }
             // What nutcracker says when all servers are ejected.
             Some(Route::Here | Route::Refused(_)) | None => {
+                self.count(PoolStat::ForwardError, 1);
                 answer(&Wire::Memcache.error("Connection refused"));
             }
         }

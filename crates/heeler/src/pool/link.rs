@@ -38,6 +38,27 @@ pub struct Link {
     /// Bytes of a reply that is not whole.
     input: Vec<u8>,
     scanner: Scanner,
+    /// While the server is left alone: what requests are answered with.
+    shut: Option<String>,
+    /// How many were answered so.
+    turned_away: usize,
+    /// While the connection is drained: what waits for the next one.
+    held: Option<Held>,
+    /// Bytes have come since the last [`wake`](Link::wake).
+    heard: bool,
+    /// A request has been answered by the server since the link last failed.
+    worked: bool,
+    /// When it was last known that bytes had come or nobody waited, in milliseconds.
+    quiet_since: u64,
+}
+
+/// Where the requests begin that came after a connection was to be drained.
+#[derive(Debug)]
+struct Held {
+    /// How many bytes of `out` are still for the old connection.
+    before: usize,
+    /// How many requests wait for the next connection.
+    requests: usize,
 }
 
 #[derive(Debug)]
@@ -87,6 +108,12 @@ impl Link {
             refusal: None,
             input: Vec::new(),
             scanner: Scanner::new(wire),
+            shut: None,
+            turned_away: 0,
+            held: None,
+            heard: false,
+            worked: false,
+            quiet_since: 0,
         }
     }
 
@@ -110,6 +137,9 @@ impl Link {
             reply_to.send(self.wire.error(text).as_bytes());
             return false;
         }
+        if let Some(held) = &mut self.held {
+            held.requests += 1;
+        }
         self.out.extend_from_slice(request);
         self.passed.requests += 1;
         self.passed.request_bytes += request.len() as u64;
@@ -131,13 +161,18 @@ impl Link {
 
     /// The bytes to be written.
     pub fn out(&self) -> &[u8] {
-        &self.out[self.written..]
+        &self.out[self.written..self.end()]
+    }
+
+    /// Where the bytes end that may be written to this connection.
+    fn end(&self) -> usize {
+        self.held.as_ref().map_or(self.out.len(), |h| h.before)
     }
 
     /// The first `count` bytes of [`out`](Link::out) have been written.
     pub fn written(&mut self, count: usize) {
         self.written += count;
-        if self.written < self.out.len() {
+        if self.written < self.end() {
             let left = (self.out.len() - self.written) as u64;
             let end = self.passed.request_bytes.saturating_sub(left);
             let unwritten = self.awaited.len() - self.unwritten;
@@ -146,6 +181,12 @@ impl Link {
             return;
         }
         self.written = 0;
+        if let Some(held) = &mut self.held {
+            self.out.drain(..held.before);
+            held.before = 0;
+            self.unwritten = held.requests;
+            return;
+        }
         self.unwritten = 0;
         if self.out.capacity() > limits::READ_BYTES {
             self.out = Vec::new();
@@ -158,6 +199,90 @@ impl Link {
     /// connection is used all the same: what clients then are told is the server's to say.
     pub fn take_refusal(&mut self) -> Option<String> {
         self.refusal.take()
+    }
+
+    /// Keeps requests away from the server: they are answered with this error at once.
+    pub fn shut(&mut self, text: &str) {
+        self.shut = Some(self.wire.error(text));
+        self.turned_away = 0;
+    }
+
+    /// Takes requests again.
+    pub fn open(&mut self) {
+        self.shut = None;
+    }
+
+    /// Whether requests are kept away.
+    pub fn is_shut(&self) -> bool {
+        self.shut.is_some()
+    }
+
+    /// Answers a request while the link is shut. It is counted as one that was sent and failed.
+    pub fn turn_away(&mut self, request: &[u8], reply_to: ReplyTo) {
+        self.turned_away += 1;
+        self.passed.requests += 1;
+        self.passed.request_bytes += request.len() as u64;
+        self.passed.answered = self.passed.request_bytes;
+        if let Some(reply) = &self.shut {
+            reply_to.send(reply.as_bytes());
+        }
+    }
+
+    /// How many requests have been turned away since the link was shut.
+    pub fn turned_away(&self) -> usize {
+        self.turned_away
+    }
+
+    /// The server is elsewhere now: what is queued goes over this connection yet, and what comes
+    /// from now on waits for the next one. So a client's requests stay in their order.
+    pub fn drain(&mut self) {
+        let before = self.out.len();
+        self.held.get_or_insert(Held {
+            before,
+            requests: 0,
+        });
+    }
+
+    /// Whether all requests of a connection that is drained have been answered. Then the next
+    /// connection may be opened, and what has waited for it is let go.
+    pub fn end_drain(&mut self) -> bool {
+        let waiting = self.awaited.len();
+        let is_over = |held: &mut Held| held.before == 0 && held.requests == waiting;
+        let over = self.greetings == 0 && self.held.take_if(is_over).is_some();
+        if over {
+            self.input = Vec::new();
+            self.scanner = Scanner::new(self.wire);
+        }
+        over
+    }
+
+    /// A connection is open: its silence counts from now on.
+    pub fn opened(&mut self, now: u64) {
+        self.quiet_since = now;
+    }
+
+    /// How long the server may be silent while requests wait, in milliseconds. `None`: for ever, as
+    /// requests may.
+    pub fn patience(&self) -> Option<u64> {
+        let of = |timeout: u64| timeout.saturating_mul(limits::SILENT_TIMEOUTS);
+        self.timeout
+            .map(|timeout| of(timeout).max(limits::SILENT_MS))
+    }
+
+    /// Whether nothing has come for longer than that while requests waited: the connection is to be
+    /// closed, for its replies may never come, and it holds up all requests behind them. Asked
+    /// after each [`wake`](Link::wake), which notices what has come.
+    pub fn is_silent(&self, now: u64) -> bool {
+        let (Some(patience), Some(oldest)) = (self.patience(), self.awaited.front()) else {
+            return false;
+        };
+        now.saturating_sub(oldest.since.max(self.quiet_since)) >= patience
+    }
+
+    /// Whether a request has been answered by the server since the link last
+    /// [failed](Link::fail).
+    pub fn has_worked(&self) -> bool {
+        self.worked
     }
 
     /// Whether nobody waits for a reply.
@@ -208,6 +333,7 @@ impl Link {
     /// # Errors
     /// The connection cannot be used any more; [`fail`](Link::fail) it.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        self.heard = true;
         let mut input = std::mem::take(&mut self.input);
         let result = if input.is_empty() {
             self.hand_out(bytes).map(|(read, count)| {
@@ -252,6 +378,10 @@ impl Link {
                 }
                 continue;
             }
+            let held = self.held.as_ref().map_or(0, |h| h.requests);
+            if held == self.awaited.len() {
+                return Err(Broken::Stray);
+            }
             let awaited = self.awaited.pop_front().ok_or(Broken::Stray)?;
             self.unwritten = self.unwritten.min(self.awaited.len());
             self.passed.answered = awaited.end;
@@ -260,6 +390,7 @@ impl Link {
             if let Some(reply_to) = awaited.reply_to {
                 reply_to.send(reply);
             }
+            self.worked = true;
             count += 1;
         }
         Ok((read, count))
@@ -277,6 +408,9 @@ impl Link {
         let Some(timeout) = self.timeout else {
             return 0;
         };
+        if std::mem::take(&mut self.heard) || self.awaited.is_empty() {
+            self.quiet_since = now;
+        }
         let mut count = 0;
         for awaited in &mut self.awaited {
             if awaited.since + timeout > now {
@@ -388,12 +522,14 @@ mod tests {
         send(&mut link, &mailbox, 0, 1);
         send(&mut link, &mailbox, 0, 2);
         link.receive(b"$5\r\nab").unwrap();
+        assert!(!link.has_worked());
         assert_eq!(link.fail("Connection refused"), 2);
         let refused = ["1 -ERR Connection refused", "2 -ERR Connection refused"];
         assert_eq!(letters(&mailbox), refused);
         send(&mut link, &mailbox, 0, 3);
         link.receive(b"+fresh\r\n").unwrap();
         assert_eq!(letters(&mailbox), ["3 +fresh"]);
+        assert!(link.has_worked());
     }
 
     #[test]
@@ -422,6 +558,94 @@ mod tests {
             link(None).0.receive(b"oops\r\n"),
             Err(Broken::Fault(_))
         ));
+    }
+
+    #[test]
+    fn a_shut_link_answers_at_once() {
+        let (mut link, mailbox) = link(None);
+        link.shut("Connection refused");
+        for ticket in 1..=2 {
+            let reply_to = ReplyTo {
+                mailbox: mailbox.clone(),
+                ticket,
+                part: 0,
+            };
+            link.turn_away(b"request;", reply_to);
+        }
+        assert_eq!(link.traffic(), [2, 16, 0, 0, 0, 0, 0, 0]);
+        let refused = ["1 -ERR Connection refused", "2 -ERR Connection refused"];
+        assert_eq!(letters(&mailbox), refused);
+        assert!(link.is_shut() && link.turned_away() == 2 && link.out().is_empty());
+        link.open();
+        assert!(!link.is_shut());
+        link.shut("Connection timed out");
+        assert_eq!(link.turned_away(), 0);
+    }
+
+    #[test]
+    fn a_drained_connection_answers_its_own_and_holds_the_rest() {
+        let (mut link, mailbox) = link(None);
+        send(&mut link, &mailbox, 0, 1);
+        link.written(2);
+        send(&mut link, &mailbox, 0, 2);
+        link.written(1);
+        link.drain();
+        send(&mut link, &mailbox, 0, 3);
+        link.drain();
+        assert_eq!(link.out(), b";");
+        link.receive(b"+one\r\n").unwrap();
+        assert!(!link.end_drain());
+        link.written(1);
+        assert!(link.out().is_empty() && !link.end_drain());
+        link.receive(b"+two\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["1 +one", "2 +two"]);
+        assert_eq!(link.waiting(), 1);
+        assert!(link.end_drain() && !link.end_drain());
+        link.greet(b"auth;", 1);
+        assert_eq!(link.out(), b"auth;3;");
+        link.written(7);
+        link.receive(b"+OK\r\n+three\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["3 +three"]);
+        assert!(link.is_idle());
+    }
+
+    #[test]
+    fn what_is_held_gets_no_reply_of_the_old_connection() {
+        let (mut link, mailbox) = link(None);
+        link.drain();
+        send(&mut link, &mailbox, 0, 1);
+        assert!(matches!(link.receive(b"+stray\r\n"), Err(Broken::Stray)));
+        assert_eq!(letters(&mailbox), [""; 0]);
+    }
+
+    #[test]
+    fn a_drained_connection_that_is_idle_is_over_at_once() {
+        let (mut link, _) = link(None);
+        link.drain();
+        assert!(link.end_drain());
+    }
+
+    #[test]
+    fn silence_counts_while_somebody_waits() {
+        let (mut link, mailbox) = link(Some(400));
+        assert_eq!(link.patience(), Some(1200));
+        assert!(!link.is_silent(100_000), "nobody waits");
+        send(&mut link, &mailbox, 100_000, 1);
+        link.wake(100_400);
+        assert_eq!(letters(&mailbox), ["1 -ERR Connection timed out"]);
+        send(&mut link, &mailbox, 100_900, 2);
+        link.wake(101_199);
+        assert!(!link.is_silent(101_199));
+        assert!(link.is_silent(101_200), "the first has no reply yet");
+        link.receive(b"+la").unwrap();
+        link.wake(101_200);
+        assert!(!link.is_silent(102_399), "half a reply is a sign of life");
+        assert!(link.is_silent(102_400));
+        link.opened(103_000);
+        assert!(!link.is_silent(104_199), "no reply could come before");
+        assert!(link.is_silent(104_200));
+        assert_eq!(super::tests::link(Some(10)).0.patience(), Some(1000));
+        assert_eq!(super::tests::link(None).0.patience(), None);
     }
 
     #[test]

@@ -1,24 +1,33 @@
 //! Connections to the servers of a pool: each worker keeps its own, and all requests of its clients
 //! share them.
 
+mod backoff;
+mod directory;
 mod link;
 mod mailbox;
+mod probe;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::sync::watch::Receiver;
 use tokio::task::AbortHandle;
 
+pub use backoff::Backoff;
+pub use directory::{Addresses, Directory, has_left};
 pub use link::{Broken, Link};
 pub use mailbox::{Mailbox, ReplyTo};
+pub use probe::{Question, ask, is_ready};
 
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
@@ -46,6 +55,8 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+    /// Where the servers are now.
+    pub directory: Arc<Directory>,
     /// Where it is counted what passes.
     pub stats: Arc<PoolStats>,
 }
@@ -67,6 +78,37 @@ impl Settings {
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
+            directory: Arc::default(),
+        }
+    }
+
+    /// What a connection begins with. SELECT before AUTH: in that order nutcracker sends them, so
+    /// that with both set the data is in database 0.
+    fn greeting(&self) -> Question {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        let mut push = |args: &[&[u8]]| {
+            resp::encode_command(args.iter().copied(), &mut bytes);
+            count += 1;
+        };
+        if self.database > 0 {
+            push(&[b"SELECT", self.database.to_string().as_bytes()]);
+        }
+        if let Some(password) = &self.password {
+            push(&[b"AUTH", password.expose().as_bytes()]);
+        }
+        Question { bytes, count }
+    }
+
+    /// What a server is asked to see whether it is alive.
+    pub fn probe(&self) -> Question {
+        let Question { mut bytes, count } = self.greeting();
+        bytes.extend_from_slice(match self.wire {
+            Wire::Resp => b"*1\r\n$4\r\nPING\r\n",
+            Wire::Memcache => b"version\r\n",
+        });
+        Question {
+            bytes,
+            count: count + 1,
         }
     }
 
@@ -140,8 +182,11 @@ impl Pool {
                     .collect(),
             }
         };
+        let servers: Vec<Vec<_>> = origins.into_iter().enumerate().map(connections).collect();
+        let all = servers.iter().flatten().map(Rc::downgrade).collect();
+        tokio::task::spawn_local(follow(settings.directory.follow(), all));
         Pool {
-            servers: origins.into_iter().enumerate().map(connections).collect(),
+            servers,
             settings: settings.clone(),
             counters,
         }
@@ -157,16 +202,32 @@ impl Pool {
     pub fn send(&self, now: u64, server: usize, client: u64, request: &[u8], reply_to: ReplyTo) {
         let connections = &self.servers[server];
         let connection = &connections[(client % connections.len() as u64) as usize];
-        let is_queued = connection.link.borrow_mut().send(now, request, reply_to);
+        let mut link = connection.link.borrow_mut();
+        if link.is_shut() && !connection.reopen(&mut link) {
+            link.turn_away(request, reply_to);
+            drop(link);
+            self.counters.add(PoolStat::ForwardError, 1);
+            return connection.turned_away();
+        }
+        let is_queued = link.send(now, request, reply_to);
+        drop(link);
         if !is_queued {
             self.counters.add(PoolStat::ForwardError, 1);
         }
-        if let Some(task) = connection.task.borrow_mut().take() {
-            task.wake();
-        }
+        connection.wake();
         // Otherwise the task runs soon, and counts this request with all others of the moment.
         if !connection.is_writable.get() {
             connection.count();
+        }
+    }
+}
+
+/// Moves connections whose servers are elsewhere now, as long as somebody says where they are.
+async fn follow(mut addresses: Receiver<Addresses>, connections: Vec<Weak<Connection>>) {
+    while addresses.changed().await.is_ok() {
+        let found = addresses.borrow_and_update().clone();
+        for connection in connections.iter().filter_map(Weak::upgrade) {
+            connection.move_if_left(&found);
         }
     }
 }
@@ -211,6 +272,17 @@ struct Connection {
     counted: Cell<Traffic>,
     /// It is connected, and the server takes what is written.
     is_writable: Cell<bool>,
+    /// The same, whether it sleeps or waits for its socket.
+    owner: RefCell<Option<Waker>>,
+    backoff: RefCell<Backoff>,
+    /// [`Cluster::returns`] of the server when the link was shut.
+    returns: Cell<u64>,
+    /// A reply has come over this connection.
+    answered: Cell<bool>,
+    /// The server has been silent for too long: the connection is to be closed.
+    silent: Cell<bool>,
+    /// Where the server is, while the connection is open.
+    peer: Cell<Option<IpAddr>>,
     life: Life,
 }
 
@@ -225,6 +297,14 @@ struct Life {
     changed: Notify,
     /// It has ended.
     end: Notify,
+}
+
+/// How a connection ended.
+enum End {
+    /// It was closed by the server, broke, or never came to be.
+    Lost(io::Error),
+    /// All its requests are answered, and the server is elsewhere now.
+    Drained,
 }
 
 impl Connection {
@@ -244,6 +324,12 @@ impl Connection {
             task: RefCell::new(None),
             counted: Cell::default(),
             is_writable: Cell::new(false),
+            owner: RefCell::new(None),
+            backoff: RefCell::default(),
+            returns: Cell::new(0),
+            answered: Cell::new(false),
+            silent: Cell::new(false),
+            peer: Cell::new(None),
             life: Life::default(),
         });
         let carrier = tokio::task::spawn_local(connection.clone().run(connect_now, after));
@@ -284,29 +370,45 @@ impl Connection {
                 other.life.end.notified().await;
             }
         }
-        let mut wanted = connect_now;
+        if !connect_now {
+            self.until_wanted().await;
+        }
         loop {
-            if !std::mem::take(&mut wanted) {
-                self.until_wanted().await;
-            }
+            self.answered.set(false);
             self.add(ServerStat::ConnectsEver, 1);
-            let error = match self.connect().await {
+            let end = match self.connect().await {
                 Ok(mut stream) => {
                     let _open = Open::new(self.seat());
-                    self.greet();
+                    self.peer.set(stream.peer());
+                    poll_fn(|cx| Poll::Ready(self.owner.replace(Some(cx.waker().clone())))).await;
                     poll_fn(|cx| self.poll(&mut stream, cx)).await
                 }
-                Err(error) => error,
+                Err(error) => End::Lost(error),
             };
-            self.lost(&error);
+            self.peer.set(None);
+            match end {
+                End::Lost(error) => {
+                    if let Some(text) = self.lost(&error) {
+                        self.pause(&text).await;
+                    }
+                }
+                End::Drained => {
+                    self.is_writable.set(false);
+                    let seat = self.seat();
+                    let (pool, server) = seat.names();
+                    tracing::info!(pool, server, "the server's name has another address: moved");
+                }
+            }
+            self.until_wanted().await;
         }
     }
 
-    /// Until a request waits to be written.
+    /// Until a request waits to be written, or has been turned away.
     async fn until_wanted(&self) {
         poll_fn(|cx| {
             self.sleep(cx);
-            if self.link.borrow().out().is_empty() {
+            let link = self.link.borrow();
+            if link.out().is_empty() && !link.is_shut() {
                 Poll::Pending
             } else {
                 Poll::Ready(())
@@ -315,41 +417,54 @@ impl Connection {
         .await;
     }
 
+    /// Opens a connection and greets. While requests are turned away the server has to answer a
+    /// probe, too, so that none ever waits for a server that takes connections and no more.
     async fn connect(&self) -> io::Result<Stream> {
-        let seat = self.seat();
-        let connect = Stream::connect(&seat.settings.servers[seat.server].address);
-        let timeout = Duration::from_millis(limits::CONNECT_MS);
-        tokio::time::timeout(timeout, connect)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// SELECT before AUTH: in that order nutcracker sends them, so that with both set the data is
-    /// in database 0.
-    fn greet(&self) {
-        let seat = self.seat();
-        let (mut requests, mut count) = (Vec::new(), 0);
-        let mut push = |args: &[&[u8]]| {
-            resp::encode_command(args.iter().copied(), &mut requests);
-            count += 1;
+        let (on_trial, seat) = (self.link.borrow().is_shut(), self.seat());
+        let connect = async {
+            let address = &seat.settings.servers[seat.server].address;
+            let mut stream = Stream::connect(address).await?;
+            if on_trial {
+                let answer = ask(&mut stream, &seat.settings.probe()).await?;
+                let greetings = answer.iter().rev().skip(1);
+                for refusal in greetings.filter(|line| line.starts_with('-')) {
+                    self.refused(refusal);
+                }
+            }
+            io::Result::Ok(stream)
         };
-        if seat.settings.database > 0 {
-            push(&[b"SELECT", seat.settings.database.to_string().as_bytes()]);
+        let silence = self.link.borrow().patience().unwrap_or(limits::CONNECT_MS);
+        let patience = silence.saturating_add(limits::SILENT_MS);
+        let patience = patience.min(limits::CONNECT_MS);
+        let stream = tokio::time::timeout(Duration::from_millis(patience), connect)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        self.silent.set(false);
+        self.link.borrow_mut().opened(clock::now());
+        match on_trial {
+            true => self.link.borrow_mut().open(),
+            false => {
+                let Question { bytes, count } = seat.settings.greeting();
+                self.link.borrow_mut().greet(&bytes, count);
+            }
         }
-        if let Some(password) = &seat.settings.password {
-            push(&[b"AUTH", password.expose().as_bytes()]);
-        }
-        self.link.borrow_mut().greet(&requests, count);
+        Ok(stream)
     }
 
-    /// Writes and reads until neither can go on. Ready once the connection is lost.
-    fn poll(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Error> {
+    /// Writes and reads until neither can go on. Ready once the connection has ended.
+    fn poll(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<End> {
+        if self.silent.get() {
+            return Poll::Ready(End::Lost(io::ErrorKind::TimedOut.into()));
+        }
         let step = match self.write(stream, cx) {
             Ok(()) => self.read(stream, cx),
             Err(error) => Poll::Ready(error),
         };
         self.count();
-        step
+        if self.link.borrow_mut().end_drain() {
+            return Poll::Ready(End::Drained);
+        }
+        step.map(End::Lost)
     }
 
     fn write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<()> {
@@ -384,13 +499,11 @@ impl Connection {
             let received = self.link.borrow_mut().receive(buffer.filled());
             match received {
                 Ok(0) => {}
-                Ok(_) => self.succeeded(),
+                Ok(_) => self.answered(),
                 Err(broken) => return Poll::Ready(io::Error::other(broken)),
             }
             if let Some(refusal) = self.link.borrow_mut().take_refusal() {
-                let seat = self.seat();
-                let (pool, server) = seat.names();
-                tracing::warn!(pool, server, "the server refused AUTH or SELECT: {refusal}");
+                self.refused(&refusal);
             }
         }
         cx.waker().wake_by_ref();
@@ -404,20 +517,58 @@ impl Connection {
             .get_or_insert_with(|| cx.waker().clone());
     }
 
-    fn lost(&self, error: &io::Error) {
-        let failed = self.link.borrow_mut().fail(&told(error));
+    /// Wakes the task, if it sleeps.
+    fn wake(&self) {
+        if let Some(task) = self.task.borrow_mut().take() {
+            task.wake();
+        }
+    }
+
+    /// Wakes the task wherever it is.
+    fn rouse(&self) {
+        if let Some(task) = &*self.owner.borrow() {
+            task.wake_by_ref();
+        }
+    }
+
+    fn answered(&self) {
+        let seat = self.seat.borrow();
+        seat.cluster.succeeded(seat.server);
+        if self.life.retired.get() {
+            self.life.changed.notify_one();
+        }
+        if !self.answered.replace(true) && self.backoff.borrow_mut().succeeded() {
+            let (pool, server) = seat.names();
+            tracing::info!(pool, server, "connected to the server again");
+        }
+    }
+
+    fn refused(&self, refusal: &str) {
         let seat = self.seat();
-        self.is_writable.set(false);
-        self.count();
-        seat.counters.add(PoolStat::ForwardError, failed as u64);
-        let kind = match error.kind() {
-            io::ErrorKind::UnexpectedEof => ServerStat::Eof,
-            io::ErrorKind::TimedOut => ServerStat::Timedout,
-            _ => ServerStat::Err,
-        };
-        self.add(kind, 1);
         let (pool, server) = seat.names();
-        if failed > 0 || error.kind() != io::ErrorKind::UnexpectedEof {
+        tracing::warn!(pool, server, "the server refused AUTH or SELECT: {refusal}");
+    }
+
+    /// Answers everybody who waits. Returns with what to turn requests away for a while, unless
+    /// this connection had worked: then the next one probably will, too.
+    fn lost(&self, error: &io::Error) -> Option<String> {
+        let text = told(error);
+        let mut link = self.link.borrow_mut();
+        let on_trial = link.is_shut();
+        let is_idle = link.waiting() == 0 && error.kind() == io::ErrorKind::UnexpectedEof;
+        let is_silent = error.kind() == io::ErrorKind::TimedOut;
+        let worked = link.has_worked();
+        let failed = link.fail(&text);
+        drop(link);
+        if !on_trial {
+            // What a trial would count has been counted with the requests that asked for it.
+            self.count_loss(error, failed);
+        }
+        let seat = self.seat();
+        let (pool, server) = seat.names();
+        if is_idle {
+            tracing::info!(pool, server, "the server closed an idle connection");
+        } else if self.backoff.borrow().failures() < 2 {
             tracing::warn!(
                 pool,
                 server,
@@ -425,19 +576,78 @@ impl Connection {
                 "lost a connection to a server: {error}"
             );
         } else {
-            tracing::info!(pool, server, "the server closed an idle connection");
+            tracing::debug!(pool, server, "the server is still away: {error}");
         }
         self.failed();
         if self.life.retired.get() {
             self.life.changed.notify_one();
         }
+        (is_silent || !(is_idle || worked)).then_some(text)
     }
 
-    fn succeeded(&self) {
+    fn count_loss(&self, error: &io::Error, failed: usize) {
+        self.is_writable.set(false);
+        self.count();
+        self.seat()
+            .counters
+            .add(PoolStat::ForwardError, failed as u64);
+        let kind = match error.kind() {
+            io::ErrorKind::UnexpectedEof => ServerStat::Eof,
+            io::ErrorKind::TimedOut => ServerStat::Timedout,
+            _ => ServerStat::Err,
+        };
+        self.add(kind, 1);
+    }
+
+    /// Turns requests away until it is time to try again, or the server is known to be back.
+    async fn pause(&self, text: &str) {
+        let seat = self.seat();
+        let random = RandomState::new().hash_one(seat.server);
+        let pause = self.backoff.borrow_mut().failed(random);
+        self.returns.set(seat.cluster.returns(seat.server));
+        self.link.borrow_mut().shut(text);
+        let opened = poll_fn(|cx| {
+            self.sleep(cx);
+            match self.link.borrow().is_shut() {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        });
+        // Either way the pause is over.
+        let _ = tokio::time::timeout(Duration::from_millis(pause), opened).await;
+        let link = &mut *self.link.borrow_mut();
+        if link.turned_away() == 0 {
+            // Nobody has asked: what was known of the server is out of date when somebody does.
+            link.open();
+        }
+    }
+
+    /// A request was answered at once, where nutcracker would have tried to connect, and failed: it
+    /// counts as that failure.
+    fn turned_away(&self) {
+        self.count();
+        self.add(ServerStat::Err, 1);
+        self.failed();
+    }
+
+    /// Opens a link that is shut if the server has come back since.
+    fn reopen(&self, link: &mut Link) -> bool {
         let seat = self.seat.borrow();
-        seat.cluster.succeeded(seat.server);
-        if self.life.retired.get() {
-            self.life.changed.notify_one();
+        let is_back = seat.cluster.returns(seat.server) != self.returns.get();
+        if is_back {
+            link.open();
+            self.backoff.borrow_mut().succeeded();
+        }
+        is_back
+    }
+
+    fn move_if_left(&self, addresses: &Addresses) {
+        let Some(found) = addresses.get(self.seat().server) else {
+            return;
+        };
+        if self.peer.get().is_some_and(|peer| has_left(peer, found)) {
+            self.link.borrow_mut().drain();
+            self.rouse();
         }
     }
 
@@ -483,6 +693,9 @@ impl Connection {
                 );
                 self.failed();
                 continue;
+            }
+            if self.link.borrow().is_silent(now) && !self.silent.replace(true) {
+                self.rouse();
             }
             let changed = self.life.changed.notified();
             let Some(timeout) = timeout else {

@@ -1,8 +1,10 @@
 //! Servers that are dead, slow or mad, and clients that break the protocol.
 
+use rustix::process::Signal;
+
 use crate::fake_memcached::Fake;
 use crate::servers::{Client, Memcached, free_port};
-use crate::{addresses, memcacheds, proxy, shown, told};
+use crate::{addresses, items, memcacheds, proxy, shown, told, wait_until};
 
 /// Sends a request and reads its reply, which is so long.
 fn ask(client: &mut Client, request: &str, reply: &str) {
@@ -55,11 +57,15 @@ fn a_server_that_comes_back_is_used_again() {
         "SERVER_ERROR Connection refused\r\n",
     );
     let server = Memcached::start_at(port);
-    ask(&mut client, "set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    wait_until("it is used", || {
+        told(proxy.port, "set a 0 0 1\r\nx\r\n") == r"STORED\r\n"
+    });
+    ask(&mut client, "get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
     drop(server);
     let _server = Memcached::start_at(port);
-    // The first may find that the connection is gone.
-    told(proxy.port, "get a\r\n");
+    wait_until("it is used again", || {
+        told(proxy.port, "get a\r\n") == r"END\r\n"
+    });
     ask(&mut client, "get a\r\n", "END\r\n");
 }
 
@@ -86,6 +92,46 @@ fn ejected_servers_lose_their_keys_to_the_others() {
     for request in ["get a\r\n", "get a b\r\n", "version\r\n", "flush_all\r\n"] {
         assert_eq!(told(alone.port, request), error, "{request:?}");
     }
+}
+
+#[test]
+fn a_stopped_server_stays_out_until_it_answers_a_probe() {
+    let servers = memcacheds(2);
+    let settings = [
+        "timeout: 200",
+        "auto_eject_hosts: true",
+        "server_failure_limit: 1",
+        "server_retry_timeout: 50",
+        "probe_interval: 50",
+        "probe_timeout: 100",
+    ];
+    let proxy = proxy(&settings, &addresses(&servers));
+    let set = |key: &str| told(proxy.port, format!("set {key} 0 0 1\r\nx\r\n"));
+    let keys = (0..100).map(|i| format!("k{i}"));
+    let mut of_first = keys.filter(|key| {
+        let before = items(&servers[0]);
+        assert_eq!(set(key), r"STORED\r\n");
+        items(&servers[0]) > before
+    });
+    let key = of_first.next().unwrap();
+    let log = || proxy.process.stderr();
+    servers[0].process.signal(Signal::STOP);
+    wait_until("a probe fails", || {
+        log().contains("does not answer a probe")
+    });
+    wait_until("it is ejected", || log().contains("ejected"));
+    for _ in 0..50 {
+        assert_eq!(set(&key), r"STORED\r\n");
+    }
+    servers[0].process.signal(Signal::CONT);
+    wait_until("it answers", || log().contains("has its keys again"));
+    assert_eq!(
+        told(proxy.port, format!("delete {key}\r\n")),
+        r"DELETED\r\n"
+    );
+    assert_eq!(told(servers[0].port, format!("get {key}\r\n")), r"END\r\n");
+    let other = told(servers[1].port, format!("get {key}\r\n"));
+    assert!(other.starts_with("VALUE "), "{other}");
 }
 
 #[test]
@@ -117,13 +163,16 @@ fn a_server_that_sends_no_replies_but_bytes() {
     });
     let proxy = proxy(&[], &[fake.address()]);
     let mut client = proxy.client();
-    for _ in 0..4 {
-        ask(
-            &mut client,
-            "get a\r\n",
-            "SERVER_ERROR Invalid argument\r\n",
+    let error = "SERVER_ERROR Invalid argument\r\n";
+    ask(&mut client, "get a\r\n", error);
+    wait_until("it sends replies", || {
+        let answer = told(proxy.port, "get a\r\n");
+        assert!(
+            answer == r"END\r\n" || answer == shown(error.as_bytes()),
+            "{answer}"
         );
-    }
+        answer == r"END\r\n"
+    });
     ask(&mut client, "get a\r\n", "END\r\n");
 }
 

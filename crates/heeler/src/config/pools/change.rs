@@ -54,6 +54,16 @@ pub fn changes(old: &Pool, new: &Pool) -> String {
     told.debug("server_connections", &connections.0, &connections.1);
     let retry = [old, new].map(|p| ms(p.server_retry_timeout));
     told.value("server_retry_timeout", &retry[0], &retry[1]);
+    told.option(
+        "probe_interval",
+        [old, new].map(|p| p.probe_interval.map(ms)),
+    );
+    let probe = [old, new].map(|p| ms(p.probe_timeout));
+    told.value("probe_timeout", &probe[0], &probe[1]);
+    told.option(
+        "resolve_interval",
+        [old, new].map(|p| p.resolve_interval.map(ms)),
+    );
     let limits = (old.server_failure_limit, new.server_failure_limit);
     told.debug("server_failure_limit", &limits.0, &limits.1);
     if old.reuseport != new.reuseport {
@@ -223,6 +233,9 @@ mod tests {
             "server_connections: 3",
             "server_retry_timeout: 5",
             "server_failure_limit: 9",
+            "probe_interval: 9",
+            "probe_timeout: 9",
+            "resolve_interval: 9",
         ] {
             let told = changes(&old, &pool(&[key], &["h:1:1 a"]));
             let name = key.split(':').next().unwrap();

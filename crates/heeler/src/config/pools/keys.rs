@@ -12,6 +12,7 @@ use crate::config::conceal::quoted;
 use crate::config::diagnostic::{Finding, Findings};
 use crate::config::document::{self, Block, Entry, Scalar};
 use crate::config::secret::Secret;
+use crate::limits;
 
 /// A key of a pool.
 struct Key {
@@ -68,6 +69,9 @@ pub(super) struct Draft {
     cross_slot: Option<CrossSlot>,
     server_retry_timeout: Option<u32>,
     server_failure_limit: Option<u32>,
+    probe_interval: Option<u32>,
+    probe_timeout: Option<u32>,
+    resolve_interval: Option<u32>,
     pub(super) servers: Vec<ServerLine>,
     /// What is allowed, but not meant. The key's name is added where it is read.
     pub(super) warnings: Vec<Fault>,
@@ -77,7 +81,7 @@ const COUNT: &str = "a whole number from 0 to 2147483647";
 const MILLISECONDS: &str = "a whole number of milliseconds from 0 to 2147483647";
 const SWITCH: &str = "write true or false";
 
-const KEYS: [Key; 19] = [
+const KEYS: [Key; 22] = [
     Key {
         name: "listen",
         allowed: address::LISTEN,
@@ -195,6 +199,29 @@ const KEYS: [Key; 19] = [
         name: "server_failure_limit",
         allowed: "write a whole number from 0 to 2147483647, such as 2",
         set: |draft, value| number(value, COUNT, &mut draft.server_failure_limit),
+    },
+    Key {
+        name: "probe_interval",
+        allowed: "write a whole number of milliseconds from 0 (no probes) to 2147483647, such as \
+                  1000",
+        set: |draft, value| number(value, MILLISECONDS, &mut draft.probe_interval),
+    },
+    Key {
+        name: "probe_timeout",
+        allowed: "write a whole number of milliseconds from 1 to 2147483647, such as 1000",
+        set: |draft, value| {
+            number(value, MILLISECONDS, &mut draft.probe_timeout)?;
+            match draft.probe_timeout {
+                Some(0) => Err(Fault::new(value.at.clone(), "a probe needs time")),
+                _ => Ok(()),
+            }
+        },
+    },
+    Key {
+        name: "resolve_interval",
+        allowed: "write a whole number of milliseconds from 0 (look names up only to connect) to \
+                  2147483647, such as 30000",
+        set: |draft, value| number(value, MILLISECONDS, &mut draft.resolve_interval),
     },
     Key {
         name: "servers",
@@ -455,6 +482,15 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         server_connections: draft.server_connections.unwrap_or(1),
         server_retry_timeout: milliseconds(draft.server_retry_timeout.unwrap_or(30_000)),
         server_failure_limit: draft.server_failure_limit.unwrap_or(2),
+        probe_interval: draft.probe_interval.map(milliseconds),
+        probe_timeout: milliseconds(draft.probe_timeout.unwrap_or(limits::PROBE_TIMEOUT_MS)),
+        resolve_interval: Some(
+            draft
+                .resolve_interval
+                .unwrap_or(limits::RESOLVE_INTERVAL_MS),
+        )
+        .filter(|&number| number > 0)
+        .map(milliseconds),
         servers,
     })
 }

@@ -13,8 +13,9 @@
 //! ```
 //!
 //! What twemproxy takes is taken, with the same meaning; what it refuses is refused, but with the
-//! reason. Deliberate differences: `reuseport` (twemproxy's master branch) is known; a number past
-//! 2147483647 is refused where twemproxy's wraps around; a host is resolved when the pool is
+//! reason. Deliberate differences: `reuseport` (twemproxy's master branch) is known, and so are
+//! keys of our own (`cross_slot`, `probe_interval`, `probe_timeout`, `resolve_interval`); a number
+//! past 2147483647 is refused where twemproxy's wraps around; a host is resolved when the pool is
 //! started, not when the file is read; a quoted value must not go on at the margin; a line of only
 //! a tab, and a comment after a tab, are taken.
 
@@ -87,8 +88,41 @@ pub struct Pool {
     pub server_retry_timeout: Duration,
     /// Failures in a row after which a server is ejected.
     pub server_failure_limit: u32,
+    /// How often servers are probed. Zero: never. `None`: not said, see [`Pool::probes`].
+    pub probe_interval: Option<Duration>,
+    /// How long a probe may take.
+    pub probe_timeout: Duration,
+    /// How often the names of servers are looked up. `None`: only to connect.
+    pub resolve_interval: Option<Duration>,
     /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
     pub servers: Vec<Server>,
+}
+
+/// How a pool's servers are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probes {
+    /// How often.
+    pub interval: Duration,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// Whether servers are probed that are in use, too, and not only those that are ejected.
+    pub live: bool,
+}
+
+impl Pool {
+    /// Ejected servers are probed unless the file says otherwise; those in use only if it says so.
+    pub fn probes(&self) -> Option<Probes> {
+        let usual = Duration::from_millis(limits::PROBE_INTERVAL_MS.into());
+        let interval = match self.probe_interval {
+            Some(interval) => Some(interval).filter(|interval| !interval.is_zero()),
+            None => self.auto_eject_hosts.then_some(usual),
+        };
+        interval.map(|interval| Probes {
+            interval,
+            timeout: self.probe_timeout,
+            live: self.probe_interval.is_some(),
+        })
+    }
 }
 
 /// What becomes of a command whose keys lie on different servers and which cannot be split.
@@ -323,6 +357,25 @@ mod tests {
             path: "/tmp/x y".to_owned(),
         };
         assert_eq!(server("/tmp/x y:1 n").address, address);
+    }
+
+    #[test]
+    fn servers_are_probed_as_the_file_says() {
+        let probes = |lines: &str| {
+            let servers = "  servers:\n    - 10.0.0.1:1:1 a\n";
+            let text = format!("a:\n  listen: 127.0.0.1:1\n{lines}{servers}");
+            let file = parse("f.yml", &text).unwrap_or_else(|invalid| panic!("{invalid}"));
+            let probes = file.pools[0].probes()?;
+            let [interval, timeout] = [probes.interval, probes.timeout].map(|d| d.as_millis());
+            Some((interval, timeout, probes.live))
+        };
+        assert_eq!(probes(""), None);
+        assert_eq!(probes("  probe_interval: 0\n"), None);
+        let ejecting = "  auto_eject_hosts: true\n";
+        assert_eq!(probes(ejecting), Some((1000, 1000, false)));
+        assert_eq!(probes(&format!("{ejecting}  probe_interval: 0\n")), None);
+        let all = "  probe_interval: 250\n  probe_timeout: 100\n";
+        assert_eq!(probes(all), Some((250, 100, true)));
     }
 
     #[test]

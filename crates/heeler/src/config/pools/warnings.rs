@@ -54,6 +54,11 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
             "remove the key",
         );
     }
+    if given("probe_timeout") && pool.probes().is_none() {
+        let message = "ignored: no server of this pool is probed";
+        let help = "add 'probe_interval: 1000' (milliseconds), or remove the key";
+        warn("probe_timeout", message.to_owned(), help);
+    }
     if pool.auto_eject_hosts {
         ejection(pool, &mut warn);
     }
