@@ -72,6 +72,8 @@ pub const STOP_MS: u64 = 10_000;
 /// How long requests may wait for a server that a new file has removed, in milliseconds, where the
 /// pool's timeout is not shorter.
 pub const DRAIN_MS: u64 = 60_000;
+/// Batches of requests to a server for which an idle connection keeps room.
+pub const IDLE_BATCHES: usize = 256;
 /// Connections that the admin port serves at a time; others wait.
 pub const ADMIN_CLIENTS: usize = 64;
 /// Reloads that may be asked for while one is under way; who asks for more waits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin::{Process, REDIS_VERSION};
@@ -22,6 +22,7 @@ use crate::{health, limits, pool, run};
 pub struct Live {
     path: PathBuf,
     watch: Watch,
+    hangup: Signal,
     process: Arc<Process>,
     server: Server,
     pools: Vec<Running>,
@@ -42,6 +43,8 @@ impl Live {
     /// # Errors
     /// It could not start.
     pub fn start(path: PathBuf, watch: Watch, file: File, threads: usize) -> anyhow::Result<Live> {
+        // Caught before a client can connect: whoever sees the proxy there may send it.
+        let hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
         let listeners = file
             .pools
             .iter()
@@ -54,6 +57,7 @@ impl Live {
         let mut live = Live {
             path,
             watch,
+            hangup,
             server: Server::start(process.clone())?,
             process,
             pools: Vec::new(),
@@ -70,23 +74,19 @@ impl Live {
 
     /// Serves until `stop` is ready. Reloads the file on SIGHUP, when it is asked to, and, if it
     /// is to watch the file, when that has changed.
-    ///
-    /// # Errors
-    /// The signal cannot be caught.
     pub async fn run(
         mut self,
         stop: impl Future<Output = ()>,
         mut asked: mpsc::Receiver<Asked>,
         watches: bool,
-    ) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
+    ) {
         let mut look = tokio::time::interval(Duration::from_millis(limits::WATCH_MS));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = hangup.recv() => drop(self.reload("SIGHUP")),
+                _ = self.hangup.recv() => drop(self.reload("SIGHUP")),
                 _ = look.tick(), if watches => {
                     if self.watch.has_changed() {
                         let _ = self.reload("the file has changed");
@@ -99,7 +99,6 @@ impl Live {
             }
         }
         self.server.stop().await;
-        Ok(())
     }
 
     /// Reads the file again and makes it so, or leaves everything as it is.

@@ -45,7 +45,7 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(live.subject(ask)));
         }
-        live.run(stop, asked, options.watch).await?;
+        live.run(stop, asked, options.watch).await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -4,7 +4,7 @@ mod pools;
 
 pub use pools::{
     Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
-    ServerStat, Traffic,
+    ServerStat, Traffic, WAITS_US,
 };
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -230,6 +230,12 @@ fn numbers_are_those_of_the_requests() {
         );
         assert_eq!(of("server_responses_total", i), requests[i]);
         assert_eq!(of("server_connections", i), 1.0);
+        assert_eq!(of("server_latency_seconds_count", i), requests[i]);
+        assert!(of("server_latency_seconds_sum", i) > 0.0);
+        let all = format!(
+            "heeler_server_latency_seconds_bucket{{le=\"+Inf\",pool=\"herd\",server=\"s{i}\"}}"
+        );
+        assert_eq!(proxy.number(&all), requests[i]);
         assert_eq!(of("server_unanswered_requests", i), 0.0);
         assert_eq!(of("server_response_size_bytes_total", i), requests[i] * 5.0);
     }

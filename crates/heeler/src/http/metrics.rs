@@ -4,14 +4,17 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Subject;
 use crate::admin::usage;
-use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S};
+use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S, WAITS_US};
 
 const BYTES: Option<&Unit> = Some(&Unit::Bytes);
 
@@ -277,6 +280,9 @@ fn of_servers(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Res
         let value = |of: &Of<'_>, i: usize| ConstGauge::new(of.totals.servers[i][stat as usize]);
         each_server(encoder, pools, (name, help, unit), value)?;
     }
+    let help = "Time from writing a request to reading its reply";
+    let latency = ("server_latency", help, Some(&Unit::Seconds));
+    each_server(encoder, pools, latency, |of, i| Waits(&of.totals.waits[i]))?;
     let ejected = (
         "server_ejected",
         "1 while the server is left out, else 0",
@@ -287,11 +293,30 @@ fn of_servers(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Res
     })
 }
 
-fn each_server<M: EncodeMetric>(
+/// How long requests to a server have waited.
+struct Waits<'a>(&'a [u64]);
+
+impl EncodeMetric for Waits<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let seconds = |micros: u64| micros as f64 / 1e6;
+        let steps = WAITS_US.iter().map(|&step| seconds(step));
+        let steps = steps.chain([f64::INFINITY]).zip(self.0.iter().copied());
+        let buckets: Vec<(f64, u64)> = steps.collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = seconds(self.0[WAITS_US.len() + 1]);
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+fn each_server<'a, M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
-    pools: &[Of<'_>],
+    pools: &'a [Of<'_>],
     about: About<'_>,
-    value: impl Fn(&Of<'_>, usize) -> M,
+    value: impl Fn(&'a Of<'_>, usize) -> M,
 ) -> fmt::Result {
     let mut labels = Vec::new();
     let mut values = Vec::new();

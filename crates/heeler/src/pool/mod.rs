@@ -6,6 +6,7 @@ mod directory;
 mod link;
 mod mailbox;
 mod probe;
+mod stopwatch;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -28,6 +29,7 @@ pub use directory::{Addresses, Directory, has_left};
 pub use link::{Broken, Link};
 pub use mailbox::{Mailbox, ReplyTo};
 pub use probe::{Question, ask, is_ready};
+pub use stopwatch::Stopwatch;
 
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
@@ -270,6 +272,7 @@ struct Connection {
     task: RefCell<Option<Waker>>,
     /// What has been counted of the link's traffic.
     counted: Cell<Traffic>,
+    stopwatch: RefCell<Stopwatch>,
     /// It is connected, and the server takes what is written.
     is_writable: Cell<bool>,
     /// The same, whether it sleeps or waits for its socket.
@@ -323,6 +326,7 @@ impl Connection {
             seat: RefCell::new(seat),
             task: RefCell::new(None),
             counted: Cell::default(),
+            stopwatch: RefCell::default(),
             is_writable: Cell::new(false),
             owner: RefCell::new(None),
             backoff: RefCell::default(),
@@ -379,6 +383,8 @@ impl Connection {
             let end = match self.connect().await {
                 Ok(mut stream) => {
                     let _open = Open::new(self.seat());
+                    let traffic = self.link.borrow().traffic();
+                    self.stopwatch.borrow_mut().start(&traffic);
                     self.peer.set(stream.peer());
                     poll_fn(|cx| Poll::Ready(self.owner.replace(Some(cx.waker().clone())))).await;
                     poll_fn(|cx| self.poll(&mut stream, cx)).await
@@ -461,6 +467,7 @@ impl Connection {
             Err(error) => Poll::Ready(error),
         };
         self.count();
+        self.measure();
         if self.link.borrow_mut().end_drain() {
             return Poll::Ready(End::Drained);
         }
@@ -671,6 +678,17 @@ impl Connection {
         let counted = self.counted.replace(traffic);
         let seat = self.seat.borrow();
         seat.counters.passed(seat.server, &counted, &traffic);
+    }
+
+    /// Measures how long the requests have waited whose replies have come.
+    fn measure(&self) {
+        let (traffic, mut stopwatch) = (self.counted.get(), self.stopwatch.borrow_mut());
+        if stopwatch.has_moved(&traffic) {
+            let seat = self.seat.borrow();
+            stopwatch.note(&traffic, clock::instant(), |wait, requests| {
+                seat.counters.waited(seat.server, wait, requests);
+            });
+        }
     }
 
     /// Answers requests whose time is up, until the connection is retired and owes no reply. Then

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -125,7 +126,18 @@ pub struct PoolTotals {
     pub pool: [u64; POOL_STATS],
     /// Of each server.
     pub servers: Vec<[u64; SERVER_STATS]>,
+    /// Of each server: how many requests waited at most as long as each of [`WAITS_US`], but longer
+    /// than the one before it; those that waited longer than all; the sum of all waits, in
+    /// microseconds.
+    pub waits: Vec<[u64; WAITS]>,
 }
+
+/// Steps in which it is counted how long requests wait for their replies, in microseconds.
+pub const WAITS_US: [u64; 15] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000,
+];
+const WAITS: usize = WAITS_US.len() + 2;
 
 impl PoolStats {
     /// Nothing counted yet.
@@ -165,6 +177,7 @@ impl PoolStats {
             None => Arc::new(PoolCounters {
                 pool: Arc::default(),
                 servers: self.servers.iter().map(|_| Arc::default()).collect(),
+                waits: self.servers.iter().map(|_| Arc::default()).collect(),
             }),
         };
         workers.push(counters.clone());
@@ -176,9 +189,13 @@ impl PoolStats {
         let mut totals = PoolTotals {
             pool: [0; POOL_STATS],
             servers: vec![[0; SERVER_STATS]; self.servers.len()],
+            waits: vec![[0; WAITS]; self.servers.len()],
         };
         for worker in &*self.workers.lock() {
             worker.pool.add_to(&mut totals.pool);
+            for (server, sums) in worker.waits.iter().zip(&mut totals.waits) {
+                server.add_to(sums);
+            }
             for (server, sums) in worker.servers.iter().zip(&mut totals.servers) {
                 let ejected_at = ServerStat::EjectedAt as usize;
                 let latest = sums[ejected_at].max(server.0[ejected_at].load(Relaxed));
@@ -198,15 +215,23 @@ pub const ONE_LESS: u64 = u64::MAX;
 pub struct PoolCounters {
     pool: Arc<Row<POOL_STATS>>,
     servers: Vec<Arc<Row<SERVER_STATS>>>,
+    /// By server: the requests that waited at most as long as each of [`WAITS_US`], and longer;
+    /// then the sum of all waits in microseconds.
+    waits: Vec<Arc<Row<WAITS>>>,
 }
 
 impl PoolCounters {
     /// The same counters, for a pool whose servers have these places here.
     fn placed(&self, origins: &[Option<usize>]) -> Arc<PoolCounters> {
         let row = |origin: &Option<usize>| origin.map(|o| self.servers[o].clone());
+        let waits = |origin: &Option<usize>| origin.map(|o| self.waits[o].clone());
         Arc::new(PoolCounters {
             pool: self.pool.clone(),
             servers: origins.iter().map(|o| row(o).unwrap_or_default()).collect(),
+            waits: origins
+                .iter()
+                .map(|o| waits(o).unwrap_or_default())
+                .collect(),
         })
     }
 
@@ -225,6 +250,17 @@ impl PoolCounters {
         self.add(PoolStat::ServerEjects, 1);
         let at = &self.servers[server].0[ServerStat::EjectedAt as usize];
         at.store(now.saturating_mul(1000), Relaxed);
+    }
+
+    /// So many requests have waited so long for their replies from a server.
+    pub fn waited(&self, server: usize, wait: Duration, requests: u64) {
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        let row = &self.waits[server].0;
+        add(
+            &row[WAITS_US.partition_point(|&step| step < micros)],
+            requests,
+        );
+        add(&row[WAITS - 1], micros.saturating_mul(requests));
     }
 
     /// What passed over a link to a server was `before`, and is `after`.
@@ -315,6 +351,18 @@ mod tests {
         assert_eq!(totals.servers[0][ServerStat::Connections as usize], 2);
         assert_eq!(totals.servers[1][ServerStat::Requests as usize], 7);
         assert_eq!(new.workers.lock().len(), 3);
+    }
+
+    #[test]
+    fn waits_are_counted_in_steps() {
+        let stats = PoolStats::new("p".into(), vec!["a".into()]);
+        let counters = stats.join(None);
+        for (micros, requests) in [(0, 1), (50, 2), (51, 4), (2_500_000, 8), (9_000_000, 16)] {
+            counters.waited(0, Duration::from_micros(micros), requests);
+        }
+        let waits = stats.totals().waits[0];
+        assert_eq!((waits[0], waits[1], waits[14], waits[15]), (3, 4, 8, 16));
+        assert_eq!(waits[16], 100 + 204 + 20_000_000 + 144_000_000);
     }
 
     #[test]
