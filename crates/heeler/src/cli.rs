@@ -49,6 +49,12 @@ Example of a file:
         /// As nutcracker is asked.
         #[command(flatten)]
         flags: Flags,
+        /// When the file changes.
+        #[command(flatten)]
+        watching: Watching,
+        /// What to tell of it over HTTP.
+        #[command(flatten)]
+        admin: Admin,
         /// Print for each key what is hashed of it, and which server of each pool holds it.
         #[arg(long, value_name = "KEY", num_args = 1..)]
         explain: Vec<OsString>,
@@ -67,6 +73,9 @@ Examples:
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
               value_parser = listen)]
         redis: Listen,
+        /// What to tell of it over HTTP.
+        #[command(flatten)]
+        admin: Admin,
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
@@ -80,6 +89,32 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct Admin {
+    /// Where to answer GET /healthz, /readyz, /metrics, and for a proxy GET /v1/pools and
+    /// POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
+    /// password: keep it on 127.0.0.1 or in a trusted network.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub admin: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Watching {
+    /// Reload the file when it has changed, as on SIGHUP [default].
+    #[arg(long, overrides_with = "no_watch")]
+    watch: bool,
+    /// Reload the file only on SIGHUP, or when asked at the admin port.
+    #[arg(long)]
+    no_watch: bool,
+}
+
+impl Watching {
+    /// Whether the file is watched: unless the last of the two flags says otherwise.
+    pub fn watch(&self) -> bool {
+        self.watch || !self.no_watch
+    }
 }
 
 #[derive(Args, Debug)]
@@ -114,6 +149,14 @@ impl Log {
             format: self.log_format,
             ..Settings::default()
         }
+    }
+}
+
+/// Reads an address that cannot be a Unix socket.
+fn host_and_port(text: &str) -> Result<String, String> {
+    match listen(text)? {
+        Listen::Tcp { .. } => Ok(text.into()),
+        Listen::Unix { .. } => Err("write HOST:PORT, such as 127.0.0.1:22223".into()),
     }
 }
 

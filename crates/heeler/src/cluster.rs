@@ -94,12 +94,48 @@ impl Cluster {
         }
     }
 
+    /// Takes the place of another cluster: the servers that were there already stay ejected as long
+    /// as they were to be. `origin` is a server's place among those of the other, if it had one.
+    pub fn inherit(&self, other: &Cluster, origin: impl Fn(usize) -> Option<usize>) {
+        for (server, health) in self.health.iter().enumerate() {
+            if let Some(was) = origin(server).map(|o| &other.health[o]) {
+                health.returns.store(was.returns.load(Relaxed), Relaxed);
+            }
+        }
+        if self.plan.ejection.is_none() {
+            return;
+        }
+        let _rebuild = self.rebuild.lock();
+        for (server, health) in self.health.iter().enumerate() {
+            if let Some(was) = origin(server).map(|o| &other.health[o]) {
+                health.failures.store(was.failures.load(Relaxed), Relaxed);
+                let until = was.ejected_until.load(Relaxed);
+                health.ejected_until.store(until, Relaxed);
+            }
+        }
+        self.publish();
+    }
+
     /// The placement for a request that comes now. A server whose time is up is taken back first.
     pub fn placement(&self, now: u64) -> arc_swap::Guard<Arc<Placement>> {
         if now >= self.next_retry.load(Relaxed) {
             self.take_back(now);
         }
         self.placement.load()
+    }
+
+    /// Whether there is a server for a request that comes now.
+    pub fn has_live(&self, now: u64) -> bool {
+        match &**self.placement(now) {
+            Placement::Pool(herd) => !herd.live.is_empty(),
+            Placement::Node => true,
+        }
+    }
+
+    /// Until when a server is ejected at least, in milliseconds since 1970. `None`: it is live.
+    pub fn ejected_until(&self, server: usize) -> Option<u64> {
+        let until = self.health[server].ejected_until.load(Relaxed);
+        (until != 0).then_some(until)
     }
 
     /// Whether a server is ejected, and its time is up: it is to be probed, and taken back if it
@@ -291,6 +327,25 @@ mod tests {
         assert_eq!(live(&cluster, 1020), [0, 1, 2]);
         assert_ne!(cluster.returns(1), before);
         assert!(!cluster.failed(1, 1021), "it takes two failures again");
+    }
+
+    #[test]
+    fn who_is_ejected_stays_so_in_another_cluster() {
+        let ejection = Some(Ejection {
+            failures: 2,
+            retry: 1000,
+        });
+        let (old, new) = (cluster(ejection), cluster(ejection));
+        old.failed(0, 0);
+        old.failed(2, 0);
+        assert!(old.failed(2, 0));
+        // The new file has removed the first server and added one behind the others.
+        new.inherit(&old, |server| [Some(1), Some(2), None][server]);
+        assert_eq!(live(&new, 10), [0, 2]);
+        assert_eq!(live(&new, 1000), [0, 1, 2]);
+        let without = cluster(None);
+        without.inherit(&old, Some);
+        assert_eq!(live(&without, 10), [0, 1, 2]);
     }
 
     #[test]

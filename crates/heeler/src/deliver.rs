@@ -82,6 +82,14 @@ impl Door {
         }
     }
 
+    /// The connections to servers behind it, if it has any.
+    pub fn pool(&self) -> Option<&Pool> {
+        match &self.behind {
+            Behind::Node(_) => None,
+            Behind::Pool(_, pool) => Some(pool),
+        }
+    }
+
     /// Takes a request. Its reply is in the caller's session at once, or will be after some
     /// [`Caller::collect`].
     pub fn request(&self, now: u64, caller: &mut Caller, raw: &[u8], args: &[Arg]) {

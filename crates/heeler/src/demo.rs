@@ -8,7 +8,7 @@ use crate::admin::Process;
 use crate::config::pools::{self, Listen};
 use crate::net::{Listener, Server};
 use crate::store::Store;
-use crate::{proxy, run, serve};
+use crate::{live, run, serve};
 
 /// What `heeler demo` is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +52,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             .pools;
         let listener = Listener::bind(&free_port(), serve::tuning())?;
         let port = listener.port().context("a TCP listener has a port")?;
-        services.push(proxy::service(&pools[0], listener, &process));
-        let server = Server::start(services, process)?;
+        services.push(live::service(&pools[0], Arc::new(listener), &process, None).0);
+        let mut server = Server::start(process)?;
+        for service in services {
+            server.open(service);
+        }
         println!("{}", welcome(port, &ports, &file));
         server.run(stop).await;
         Ok(())

@@ -7,14 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use heeler_ring::{Placement, Server};
 
 use crate::config::pools::{self, Address, Pool};
-use crate::proxy;
+use crate::{live, proxy};
 
 /// Prints the way of each key in each pool of the file.
 ///
 /// # Errors
 /// The file is not right.
 pub fn run(options: &proxy::Options, keys: &[OsString]) -> anyhow::Result<()> {
-    let file = proxy::read(options)?;
+    let file = live::read(&options.flags.conf_file)?;
     for pool in &file.pools {
         print!("{}", table(pool, keys.iter().map(|key| key.as_bytes())));
     }

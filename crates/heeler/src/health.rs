@@ -21,21 +21,30 @@ use crate::stats::PoolCounters;
 pub struct Watch {
     settings: Arc<Settings>,
     cluster: Arc<Cluster>,
+    counters: Arc<PoolCounters>,
     _tasks: JoinSet<()>,
 }
 
 impl Watch {
-    /// Starts to look after the servers of a pool, on this thread's runtime.
-    pub fn start(pool: &pools::Pool) -> Watch {
-        let settings = Arc::new(Settings::of(pool));
+    /// Starts to look after the servers of a pool, on this thread's runtime. What is known and
+    /// counted of the servers of the pool `before`, whose place this one takes, is kept.
+    pub fn start(pool: &pools::Pool, before: Option<&Watch>) -> Watch {
+        let mut settings = Settings::of(pool);
         let cluster = Arc::new(Cluster::new(Plan::of(pool)));
+        if let Some(before) = before {
+            let origins = pools::origins(&before.settings.servers, &pool.servers);
+            cluster.inherit(&before.cluster, |server| origins[server]);
+            settings.goes_on_counting(&before.settings.stats, origins);
+        }
+        let settings = Arc::new(settings);
+        let counters = settings.stats.join(before.map(|b| &*b.counters));
         let mut tasks = JoinSet::new();
         if let Some(probes) = pool.probes() {
             let rounds = Rounds {
                 probes,
                 settings: settings.clone(),
                 cluster: cluster.clone(),
-                counters: settings.stats.join(),
+                counters: counters.clone(),
                 is_down: vec![false; settings.servers.len()],
             };
             tasks.spawn(rounds.run());
@@ -49,6 +58,7 @@ impl Watch {
         Watch {
             settings,
             cluster,
+            counters,
             _tasks: tasks,
         }
     }

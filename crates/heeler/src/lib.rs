@@ -32,6 +32,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod health;
+pub mod http;
 pub mod limits;
 pub mod log;
 pub mod nutcracker;
@@ -41,6 +42,7 @@ pub mod stats;
 
 pub mod demo;
 pub mod explain;
+pub mod live;
 pub mod proxy;
 pub mod run;
 pub mod serve;

@@ -69,6 +69,15 @@ pub const PROBE_TIMEOUT_MS: u32 = 1_000;
 pub const RESOLVE_INTERVAL_MS: u32 = 30_000;
 /// How long a graceful stop waits for clients to take their replies, in milliseconds.
 pub const STOP_MS: u64 = 10_000;
+/// How long requests may wait for a server that a new file has removed, in milliseconds, where the
+/// pool's timeout is not shorter.
+pub const DRAIN_MS: u64 = 60_000;
+/// Connections that the admin port serves at a time; others wait.
+pub const ADMIN_CLIENTS: usize = 64;
+/// Reloads that may be asked for while one is under way; who asks for more waits.
+pub const RELOADS: usize = 8;
+/// Pause between two looks at whether the configuration file has changed, in milliseconds.
+pub const WATCH_MS: u64 = 1_000;
 /// Pause after a connection could not be accepted, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Most client connections at a time, if the operating system allows as many files.

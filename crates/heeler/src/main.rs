@@ -10,7 +10,7 @@ use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, proxy, serve};
+use heeler::{demo, explain, live, proxy, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,18 +25,27 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Proxy {
             flags,
+            watching,
+            admin,
             explain,
             workers,
         } => {
             let options = proxy::Options {
                 flags,
                 threads: workers.threads(),
+                watch: watching.watch(),
+                admin: admin.admin,
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
-        Command::Serve { redis, workers } => Log::start(&log).and_then(|_| {
+        Command::Serve {
+            redis,
+            admin,
+            workers,
+        } => Log::start(&log).and_then(|_| {
             serve::run(&serve::Options {
                 redis,
+                admin: admin.admin,
                 threads: workers.threads(),
             })
         }),
@@ -67,6 +76,9 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
             let options = proxy::Options {
                 flags: *flags,
                 threads,
+                // As nutcracker does, it looks at the file when it is told to.
+                watch: false,
+                admin: None,
             };
             let log = Settings::default();
             match options.flags.test_conf {
@@ -79,7 +91,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
 
 fn test_as_nutcracker(options: &proxy::Options, log: &Settings) -> ExitCode {
     let file = options.flags.conf_file.display();
-    match Log::start(log).and_then(|_| proxy::read(options)) {
+    match Log::start(log).and_then(|_| live::read(&options.flags.conf_file)) {
         Ok(_) => {
             eprintln!("nutcracker: configuration file '{file}' syntax is ok");
             ExitCode::SUCCESS

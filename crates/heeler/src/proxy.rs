@@ -1,23 +1,14 @@
 //! `heeler proxy`: one address in front of many Redis or memcached servers.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use tokio::sync::mpsc;
 
-use anyhow::bail;
-
-use crate::admin::{Process, REDIS_VERSION};
-use crate::config::Diagnostic;
-use crate::config::pools::{self, File};
+use crate::config::Watch;
 use crate::daemon::Daemon;
-use crate::deliver::{Behind, Door};
-use crate::health::Watch;
+use crate::http::AdminPort;
+use crate::live::{self, Live};
 use crate::log::Log;
-use crate::net::{Listener, Server, Service, Tuning};
 use crate::nutcracker::{Flags, Operation};
-use crate::pool::Pool;
-use crate::run;
-use crate::session::{Access, Greeting};
-use crate::wire::resp::Protocol;
+use crate::{limits, run};
 
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
@@ -26,6 +17,10 @@ pub struct Options {
     pub flags: Flags,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// `host:port` of the admin port, if there shall be one.
+    pub admin: Option<String>,
+    /// Reload the file when it has changed.
+    pub watch: bool,
 }
 
 /// Runs until it is asked to stop.
@@ -33,7 +28,9 @@ pub struct Options {
 /// # Errors
 /// The file is not right, or it could not start.
 pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
-    let file = read(options)?;
+    let path = &options.flags.conf_file;
+    let watch = Watch::new(path);
+    let file = live::read(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -41,29 +38,14 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
         let stop = run::asked_to_stop()?;
         let operation = Operation::prepare(&options.flags, log, daemon)?;
         let threads = run::threads(options.threads);
-        let links = file
-            .pools
-            .iter()
-            .map(|p| p.servers.len() * p.server_connections as usize);
-        let most_clients = run::most_clients(links.sum::<usize>().saturating_mul(threads));
-        let listeners = file
-            .pools
-            .iter()
-            .map(|pool| Listener::bind(&pool.listen, Tuning::of(pool)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut process = Process::new("proxy", threads, most_clients, run::seed());
-        process.port = listeners.first().and_then(Listener::port).unwrap_or(0);
-        process.bind = listeners.first().map(Listener::address).unwrap_or_default();
-        let process = Arc::new(process);
-        let service = |(pool, listener): (&pools::Pool, Listener)| {
-            let (name, servers) = (&pool.name, pool.servers.len());
-            tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
-            service(pool, listener, &process)
-        };
-        let services = file.pools.iter().zip(listeners).map(service).collect();
-        let server = Server::start(services, process.clone())?;
-        let _pid_file = operation.begin(&process)?;
-        server.run(stop).await;
+        let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
+        let live = Live::start(path.clone(), watch, file, threads)?;
+        let _pid_file = operation.begin(live.process())?;
+        let (ask, asked) = mpsc::channel(limits::RELOADS);
+        if let Some(admin) = admin {
+            tokio::spawn(admin.serve(live.subject(ask)));
+        }
+        live.run(stop, asked, options.watch).await?;
         tracing::info!("stopped");
         Ok(())
     })
@@ -74,61 +56,11 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
 /// # Errors
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
-    let file = read(options)?;
+    let file = live::read(&options.flags.conf_file)?;
     println!(
         "{}: syntax is ok, {} pools",
         options.flags.conf_file.display(),
         file.pools.len()
     );
     Ok(())
-}
-
-/// Reads the file and checks all of it.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn read(options: &Options) -> anyhow::Result<File> {
-    let file = match pools::read(&options.flags.conf_file) {
-        Ok(file) => file,
-        Err(invalid) => bail!("{}", invalid.render(false)),
-    };
-    for warning in &file.warnings {
-        tracing::warn!("{}", Diagnostic::one_line(warning));
-    }
-    Ok(file)
-}
-
-/// The door of a pool.
-pub fn service(pool: &pools::Pool, listener: Listener, process: &Arc<Process>) -> Service {
-    let watch = Watch::start(pool);
-    process.pools.lock().push(watch.settings().stats.clone());
-    let (process, wire) = (process.clone(), watch.settings().wire);
-    let greeting = Greeting {
-        version: REDIS_VERSION,
-        newest: Protocol::Resp3,
-        access: Access::Pool(pool.redis_auth.clone()),
-        // With a password the servers refuse our SELECT, which comes before AUTH.
-        database: if pool.redis_auth.is_none() {
-            pool.redis_db
-        } else {
-            0
-        },
-    };
-    let door = move |scratch: &_| {
-        let pool = Pool::start(watch.settings(), watch.cluster(), scratch);
-        Door::new(
-            Behind::Pool(watch.cluster().clone(), pool),
-            process.clone(),
-            greeting.clone(),
-            run::seed(),
-        )
-    };
-    Service {
-        name: pool.name.clone(),
-        wire,
-        listener,
-        most_clients: pool.client_connections.map(|most| most as usize),
-        clients: AtomicUsize::new(0),
-        door: Box::new(door),
-    }
 }

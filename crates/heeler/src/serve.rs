@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::admin::{Process, REDIS_VERSION};
 use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
-use crate::net::{Listener, Server, Service, Tuning};
+use crate::http::{AdminPort, Pools, Subject};
+use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
 use crate::store::Store;
 use crate::wire::Wire;
@@ -20,6 +20,8 @@ use crate::{clock, limits, run};
 pub struct Options {
     /// Where the Redis protocol is spoken.
     pub redis: Listen,
+    /// `host:port` of the admin port, if there shall be one.
+    pub admin: Option<String>,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
 }
@@ -35,6 +37,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     runtime.block_on(async {
         let stop = run::asked_to_stop()?;
         let listener = Listener::bind(&options.redis, tuning())?;
+        let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         warn_if_open(&options.redis);
         let threads = run::threads(options.threads);
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
@@ -43,7 +46,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
-        let server = Server::start(vec![service], process)?;
+        if let Some(admin) = admin {
+            tokio::spawn(admin.serve(Subject {
+                process: process.clone(),
+                pools: Pools::default(),
+                reload: None,
+            }));
+        }
+        let mut server = Server::start(process)?;
+        server.open(service);
         let expiring = tokio::spawn(expire(store));
         server.run(stop).await;
         expiring.abort();
@@ -66,21 +77,20 @@ pub fn service(
         access: Access::Open,
         database: 0,
     };
-    let door = move |_: &_| {
+    let door: MakeDoor = Arc::new(move |_: &_, _| {
         Door::new(
             Behind::Node(store.clone()),
             process.clone(),
             greeting.clone(),
             run::seed(),
         )
-    };
+    });
     Service {
         name: name.into(),
         wire: Wire::Resp,
-        listener,
+        listener: Arc::new(listener),
         most_clients: None,
-        clients: AtomicUsize::new(0),
-        door: Box::new(door),
+        door,
     }
 }
 

@@ -73,7 +73,7 @@ fn requests_in_flight_are_answered_before_the_connection_moves() {
     let here = Addresses::new(vec![vec!["127.0.0.1".parse().unwrap()]]);
     let elsewhere = Addresses::new(vec![vec!["127.0.0.2".parse().unwrap()]]);
     LocalRuntime::new().unwrap().block_on(async {
-        let pool = Pool::start(&settings, &cluster, &scratch());
+        let pool = Pool::start(&settings, &cluster, &scratch(), None);
         let mailbox = Rc::new(Mailbox::default());
         let send = |ticket: u64, key: &str| {
             let request = request(&[b"GET", key.as_bytes()]);
@@ -134,7 +134,7 @@ fn no_request_waits_for_a_server_that_is_known_to_be_dead() {
     });
     let (settings, cluster) = pool_of(&fake);
     LocalRuntime::new().unwrap().block_on(async {
-        let pool = Pool::start(&settings, &cluster, &scratch());
+        let pool = Pool::start(&settings, &cluster, &scratch(), None);
         let mailbox = Rc::new(Mailbox::default());
         let send = || pool.send(0, 0, 1, &request(&[b"GET", b"k"]), to(&mailbox, 1));
         send();

@@ -20,7 +20,7 @@ pub struct Clients {
     all: Arc<Mutex<BTreeMap<u64, Arc<Client>>>>,
     next: AtomicU64,
     count: Arc<AtomicUsize>,
-    most: usize,
+    most: AtomicUsize,
     stopped: Arc<AtomicBool>,
 }
 
@@ -32,10 +32,12 @@ pub struct Client {
     /// Where it comes from.
     pub address: String,
     local: String,
+    service: u64,
     since: u64,
     seen: AtomicU64,
     name: Mutex<Vec<u8>>,
     killed: AtomicBool,
+    leaves: AtomicBool,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -54,9 +56,9 @@ impl Client {
         self.killed.load(Relaxed)
     }
 
-    /// Whether the process stops.
+    /// Whether the process stops, or only the service that it is connected to.
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Relaxed)
+        self.stopped.load(Relaxed) || self.leaves.load(Relaxed)
     }
 
     /// Bytes came in.
@@ -128,13 +130,19 @@ impl Clients {
             all: Arc::default(),
             next: AtomicU64::new(1),
             count: Arc::default(),
-            most,
+            most: most.into(),
             stopped: Arc::default(),
         }
     }
 
-    /// A connection was accepted.
-    pub fn join(&self, address: String, local: String, counters: Arc<Counters>) -> Arc<Client> {
+    /// A connection to a service, given by its number, was accepted.
+    pub fn join(
+        &self,
+        service: u64,
+        address: String,
+        local: String,
+        counters: Arc<Counters>,
+    ) -> Arc<Client> {
         Counters::add(&counters.connections, 1);
         self.count.fetch_add(1, Relaxed);
         let now = crate::clock::now();
@@ -142,10 +150,12 @@ impl Clients {
             id: self.next.fetch_add(1, Relaxed),
             address,
             local,
+            service,
             since: now,
             seen: AtomicU64::new(now),
             name: Mutex::default(),
             killed: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -168,18 +178,44 @@ impl Clients {
 
     /// How many there may be.
     pub fn most(&self) -> usize {
-        self.most
+        self.most.load(Relaxed)
+    }
+
+    /// There may be so many from now on. Those that are there stay.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most, Relaxed);
     }
 
     /// Whether there may be no more.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.most
+        self.len() >= self.most()
     }
 
     /// The process stops: each connection closes once it has got its replies.
     pub fn stop(&self) {
         self.stopped.store(true, Relaxed);
         for client in self.all.lock().values() {
+            client.wake();
+        }
+    }
+
+    /// Whether the process stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// A service is removed: each connection to it closes once it has got its replies.
+    pub fn stop_of(&self, service: u64) {
+        for client in self.all.lock().values().filter(|c| c.service == service) {
+            client.leaves.store(true, Relaxed);
+            client.wake();
+        }
+    }
+
+    /// Closes the connections to a service, whatever they wait for.
+    pub fn kill_of(&self, service: u64) {
+        for client in self.all.lock().values().filter(|c| c.service == service) {
+            client.killed.store(true, Relaxed);
             client.wake();
         }
     }

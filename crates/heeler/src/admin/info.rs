@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Process, REDIS_VERSION};
+use super::{Process, REDIS_VERSION, usage};
 use crate::command::{Command, Reply};
 use crate::store::Store;
 
@@ -97,8 +97,7 @@ fn clients(process: &Process) -> Vec<(&'static str, String)> {
 }
 
 fn memory() -> Vec<(&'static str, String)> {
-    let resident = status_kib("VmRSS") * 1024;
-    let peak = status_kib("VmHWM") * 1024;
+    let (resident, peak) = (usage::resident_bytes(), usage::peak_bytes());
     vec![
         ("used_memory", resident.to_string()),
         ("used_memory_human", human(resident)),
@@ -143,23 +142,8 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
     ]
 }
 
-/// CPU time of the process, by the kernel's account.
 fn cpu() -> Vec<(&'static str, String)> {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is a name in parentheses that may hold blanks: count from behind it.
-    let mut fields = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .skip(11);
-    let mut seconds = || {
-        fields
-            .next()
-            .and_then(|f| f.parse().ok())
-            .map_or(0.0, |t: f64| t / 100.0)
-    };
-    let (user, system) = (seconds(), seconds());
+    let (user, system) = usage::cpu_seconds();
     vec![
         ("used_cpu_sys", format!("{system:.6}")),
         ("used_cpu_user", format!("{user:.6}")),
@@ -175,16 +159,6 @@ fn keyspace(now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
         "db0",
         format!("keys={keys},expires={expires},avg_ttl={ttl}"),
     )]
-}
-
-/// A line of `/proc/self/status` that counts in KiB; 0 where there is none.
-fn status_kib(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok())
-        .unwrap_or(0)
 }
 
 /// Bytes with a unit, as Redis shows them.

@@ -3,6 +3,7 @@
 mod clients;
 mod config;
 mod info;
+pub mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -11,6 +11,8 @@ mod diagnostic;
 mod document;
 pub mod pools;
 mod secret;
+mod watch;
 
 pub use diagnostic::{Diagnostic, Invalid, Level, Place};
 pub use secret::Secret;
+pub use watch::Watch;

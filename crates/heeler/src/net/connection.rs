@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::worker::Entrance;
 use crate::admin::Client;
 use crate::deliver::{Caller, Door};
 use crate::socket::{Scratch, Stream};
@@ -40,7 +40,7 @@ impl Decoder {
 /// A connection, as a task of its worker. Ready once it is closed.
 pub struct Connection {
     stream: Stream,
-    door: Rc<Door>,
+    entrance: Entrance,
     scratch: Scratch,
     client: Arc<Client>,
     caller: Caller,
@@ -61,15 +61,15 @@ impl Connection {
     /// A connection that has been accepted.
     pub fn new(
         stream: Stream,
-        door: Rc<Door>,
+        entrance: Entrance,
         scratch: Scratch,
         client: Arc<Client>,
         wire: Wire,
     ) -> Connection {
-        door.enter();
+        entrance.door().enter();
         Connection {
             stream,
-            door,
+            entrance,
             scratch,
             caller: Caller::new(client.id),
             client,
@@ -173,11 +173,11 @@ impl Connection {
 
     /// Hands in the whole requests in the bytes; returns how many bytes they were.
     fn hand_in(&mut self, bytes: &[u8]) -> usize {
-        let now = clock::now();
+        let (now, door) = (clock::now(), self.entrance.door());
         let mut read = 0;
         let mut requests = 0;
         while self.is_open() {
-            match self.take(now, &bytes[read..]) {
+            match self.take(now, &door, &bytes[read..]) {
                 Ok(None) => break,
                 Ok(Some((length, counted))) => {
                     requests += counted;
@@ -203,7 +203,12 @@ impl Connection {
     ///
     /// # Errors
     /// The bytes are no request: the reply to them.
-    fn take(&mut self, now: u64, bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
+    fn take(
+        &mut self,
+        now: u64,
+        door: &Door,
+        bytes: &[u8],
+    ) -> Result<Option<(usize, usize)>, String> {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
                 let decoded = decoder.decode(bytes);
@@ -214,7 +219,7 @@ impl Connection {
                 if args.is_empty() {
                     return Ok(Some((length, 0)));
                 }
-                self.door.request(now, &mut self.caller, raw, args);
+                door.request(now, &mut self.caller, raw, args);
                 length
             }
             Decoder::Memcache(decoder) => {
@@ -225,7 +230,7 @@ impl Connection {
                 let Some(request) = decoder.request(bytes) else {
                     return Ok(Some((length, 0)));
                 };
-                self.door.memcached(now, &mut self.caller, &request);
+                door.memcached(now, &mut self.caller, &request);
                 length
             }
         };
@@ -267,7 +272,9 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.door.leave(&mut self.caller, self.closed_by_client);
+        self.entrance
+            .door()
+            .leave(&mut self.caller, self.closed_by_client);
         self.client.left();
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use anyhow::Context;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -15,7 +16,8 @@ use crate::config::pools::{Listen, Pool};
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
-    tuning: Tuning,
+    backlog: AtomicU32,
+    keepalive: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,11 @@ impl Listener {
                 Inner::Unix(listener, path.clone())
             }
         };
-        Ok(Listener { inner, tuning })
+        Ok(Listener {
+            inner,
+            backlog: tuning.backlog.into(),
+            keepalive: tuning.keepalive.into(),
+        })
     }
 
     /// The address that was bound: with the port that was chosen where 0 was asked for.
@@ -111,6 +117,25 @@ impl Listener {
         }
     }
 
+    /// The same socket, set up anew for connections to come. What can be set only before it is
+    /// bound, `reuseport`, stays as it was.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn retune(&self, listen: &Listen, tuning: Tuning) -> io::Result<()> {
+        self.keepalive.store(tuning.keepalive, Relaxed);
+        let before = self.backlog.swap(tuning.backlog, Relaxed);
+        if let (Inner::Tcp(listener), true) = (&self.inner, before != tuning.backlog) {
+            SockRef::from(listener).listen(backlog(tuning))?;
+        }
+        if let (Inner::Unix(_, path), Listen::Unix { permissions, .. }) = (&self.inner, listen)
+            && let Some(mode) = *permissions
+        {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    }
+
     /// The next connection, detached from this thread's runtime.
     ///
     /// # Errors
@@ -120,7 +145,7 @@ impl Listener {
             Inner::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                if self.tuning.keepalive {
+                if self.keepalive.load(Relaxed) {
                     SockRef::from(&stream).set_keepalive(true)?;
                 }
                 let to = stream.local_addr()?;
@@ -140,8 +165,12 @@ fn bind_tcp(address: SocketAddr, tuning: Tuning) -> io::Result<TcpListener> {
     socket.set_reuse_port(tuning.reuseport)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(tuning.backlog).unwrap_or(i32::MAX))?;
+    socket.listen(backlog(tuning))?;
     TcpListener::from_std(socket.into())
+}
+
+fn backlog(tuning: Tuning) -> i32 {
+    i32::try_from(tuning.backlog).unwrap_or(i32::MAX)
 }
 
 /// A socket that a process before us has left at the path is replaced; any other file is not.

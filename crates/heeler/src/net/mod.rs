@@ -11,4 +11,4 @@ mod server;
 mod worker;
 
 pub use listener::{Accepted, Listener, Tuning};
-pub use server::{Server, Service};
+pub use server::{MakeDoor, Number, Server, Service};

@@ -1,15 +1,16 @@
-//! Listeners and workers, from start to stop.
+//! Listeners and workers, from start to stop, and services that come, change and go meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
-use super::worker::Worker;
-use super::{Accepted, Listener};
+use super::Listener;
+use super::worker::{Message, Worker};
 use crate::admin::Process;
 use crate::deliver::Door;
 use crate::limits;
@@ -24,43 +25,48 @@ pub struct Service {
     /// The protocol that is spoken there.
     pub wire: Wire,
     /// Where it is offered.
-    pub listener: Listener,
+    pub listener: Arc<Listener>,
     /// Connections that it may have at a time, if it has a limit of its own.
     pub most_clients: Option<usize>,
+    /// Makes what stands behind it, once on each worker.
+    pub door: MakeDoor,
+}
+
+/// Makes a door on a worker. Gets the door that stands there already when the service changes.
+pub type MakeDoor = Arc<dyn Fn(&Scratch, Option<&Door>) -> Door + Send + Sync>;
+
+/// A service of a server: no other gets the same number as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Number(pub(super) u64);
+
+/// What a service counts, whatever it is changed into.
+#[derive(Debug, Default)]
+pub(super) struct Load {
     /// Connections that it has.
     pub clients: AtomicUsize,
-    /// Makes what stands behind it, once on each worker.
-    pub door: Box<dyn Fn(&Scratch) -> Door + Send + Sync>,
+    /// Whose turn it is to get the next.
+    turn: AtomicUsize,
 }
 
-impl Service {
-    fn is_full(&self) -> bool {
-        let count = self.clients.load(Relaxed);
-        self.most_clients.is_some_and(|most| count >= most)
-    }
-}
-
-/// Hands a worker a connection to the service of this number.
-type Sender = UnboundedSender<(usize, Accepted)>;
+type Sender = UnboundedSender<Message>;
 
 /// All services of a process and the threads that serve them.
 pub struct Server {
-    services: Arc<Vec<Service>>,
     process: Arc<Process>,
-    workers: Vec<(Sender, JoinHandle<()>)>,
+    workers: Vec<(Sender, thread::JoinHandle<()>)>,
+    services: HashMap<Number, (JoinHandle<()>, Arc<Load>)>,
+    next: u64,
 }
 
 impl Server {
-    /// Starts a worker on each of so many threads.
+    /// Starts a worker on a thread for each set of counters.
     ///
     /// # Errors
     /// A thread could not be started.
-    pub fn start(services: Vec<Service>, process: Arc<Process>) -> std::io::Result<Server> {
-        let services = Arc::new(services);
+    pub fn start(process: Arc<Process>) -> std::io::Result<Server> {
         let start = |(number, counters): (usize, &Arc<Counters>)| {
             let (sender, inbox) = mpsc::unbounded_channel();
             let worker = Worker {
-                services: services.clone(),
                 process: process.clone(),
                 counters: counters.clone(),
                 inbox,
@@ -71,7 +77,7 @@ impl Server {
                     std::process::exit(1);
                 }
             };
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(run)?;
             Ok((sender, thread))
@@ -83,34 +89,65 @@ impl Server {
             .map(start)
             .collect::<std::io::Result<_>>()?;
         Ok(Server {
-            services,
             process,
             workers,
+            services: HashMap::new(),
+            next: 0,
         })
     }
 
-    /// Accepts connections until `stop` is ready; then answers what is in flight and returns.
-    /// Connections go to the workers in turn, so that no worker has two more than another.
+    /// Offers a service from now on.
+    pub fn open(&mut self, service: Service) -> Number {
+        let number = Number(self.next);
+        self.next += 1;
+        self.offer(number, service, Arc::default());
+        number
+    }
+
+    /// Puts another service in the place of one. Its connections live on, and their next requests
+    /// go through the new door.
+    pub fn change(&mut self, number: Number, service: Service) {
+        let Some((accepting, load)) = self.services.remove(&number) else {
+            return;
+        };
+        accepting.abort();
+        self.offer(number, service, load);
+    }
+
+    /// Accepts no more connections for a service. Those that it has are closed once they have got
+    /// their replies.
+    pub fn close(&mut self, number: Number) {
+        let Some((accepting, _)) = self.services.remove(&number) else {
+            return;
+        };
+        accepting.abort();
+        self.tell(|| Message::Close(number));
+        let process = self.process.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(limits::STOP_MS)).await;
+            process.clients.kill_of(number.0);
+        });
+    }
+
+    /// Offers services until `stop` is ready; then answers what is in flight and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let mut accepting = JoinSet::new();
-        let senders: Vec<_> = self
-            .workers
-            .iter()
-            .map(|(sender, _)| sender.clone())
-            .collect();
-        for number in 0..self.services.len() {
-            let (services, process) = (self.services.clone(), self.process.clone());
-            accepting.spawn(accept(number, services, process, senders.clone()));
-        }
         stop.await;
+        self.stop().await;
+    }
+
+    /// Answers what is in flight and returns.
+    pub async fn stop(self) {
         tracing::info!("stopping: answering what is in flight");
-        accepting.shutdown().await;
-        drop(senders);
+        for (accepting, _) in self.services.into_values() {
+            accepting.abort();
+            // It holds senders, until it is gone.
+            let _ = accepting.await;
+        }
         let (senders, threads): (Vec<_>, Vec<_>) = self.workers.into_iter().unzip();
         drop(senders);
         self.process.clients.stop();
         let all_left = async {
-            while !threads.iter().all(JoinHandle::is_finished) {
+            while !threads.iter().all(thread::JoinHandle::is_finished) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 // A connection that was on its way to its worker hears of the stop here.
                 self.process.clients.stop();
@@ -121,34 +158,71 @@ impl Server {
             tracing::warn!("some clients did not take their replies; closing their connections");
         }
     }
+
+    fn offer(&mut self, number: Number, service: Service, load: Arc<Load>) {
+        self.tell(|| {
+            let (door, wire) = (service.door.clone(), service.wire);
+            Message::Open(number, door, wire, load.clone())
+        });
+        let accepting = Accepting {
+            number,
+            service,
+            load: load.clone(),
+            process: self.process.clone(),
+            workers: self.workers.iter().map(|(s, _)| s.clone()).collect(),
+        };
+        let accepting = tokio::spawn(accepting.run());
+        self.services.insert(number, (accepting, load));
+    }
+
+    fn tell(&self, message: impl Fn() -> Message) {
+        for (worker, _) in &self.workers {
+            // A worker that is gone has stopped the process already.
+            let _ = worker.send(message());
+        }
+    }
 }
 
-async fn accept(
-    number: usize,
-    services: Arc<Vec<Service>>,
+/// Accepts the connections to a service and hands them to the workers in turn, so that no worker
+/// has two more than another.
+struct Accepting {
+    number: Number,
+    service: Service,
+    load: Arc<Load>,
     process: Arc<Process>,
     workers: Vec<Sender>,
-) {
-    let service = &services[number];
-    let Service { listener, name, .. } = service;
-    let mut turn = number;
-    loop {
-        match listener.accept().await {
-            Ok(accepted) if process.clients.is_full() || service.is_full() => {
-                accepted.refuse(&service.wire.error("max number of clients reached"));
-                Counters::add(&process.refused, 1);
-                tracing::warn!(service = %name, "too many connections: one was closed");
-            }
-            Ok(accepted) => {
-                turn += 1;
-                service.clients.fetch_add(1, Relaxed);
-                // A worker that is gone has stopped the process already.
-                let _ = workers[turn % workers.len()].send((number, accepted));
-            }
-            Err(error) => {
-                tracing::warn!(service = %name, "cannot accept a connection: {error}");
-                tokio::time::sleep(Duration::from_millis(limits::ACCEPT_PAUSE_MS)).await;
+}
+
+impl Accepting {
+    /// May be dropped wherever it waits: no connection is lost by that.
+    async fn run(self) {
+        let Service { listener, name, .. } = &self.service;
+        loop {
+            match listener.accept().await {
+                Ok(accepted) if self.is_full() => {
+                    Counters::add(&self.process.refused, 1);
+                    let text = self.service.wire.error("max number of clients reached");
+                    accepted.refuse(&text);
+                    tracing::warn!(service = %name, "too many connections: one was closed");
+                }
+                Ok(accepted) => {
+                    let turn = self.load.turn.fetch_add(1, Relaxed) + self.number.0 as usize;
+                    self.load.clients.fetch_add(1, Relaxed);
+                    let worker = &self.workers[turn % self.workers.len()];
+                    // A worker that is gone has stopped the process already.
+                    let _ = worker.send(Message::Take(self.number, accepted));
+                }
+                Err(error) => {
+                    tracing::warn!(service = %name, "cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(limits::ACCEPT_PAUSE_MS)).await;
+                }
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        let count = self.load.clients.load(Relaxed);
+        let of_its_own = self.service.most_clients.is_some_and(|most| count >= most);
+        of_its_own || self.process.clients.is_full()
     }
 }

@@ -1,6 +1,7 @@
 //! A worker: one thread that owns its connections.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,23 +12,52 @@ use tokio::runtime::LocalRuntime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::Accepted;
 use super::connection::Connection;
-use super::{Accepted, Service};
+use super::server::{Load, MakeDoor, Number};
 use crate::admin::Process;
 use crate::deliver::Door;
 use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
+use crate::wire::Wire;
 
 /// What a worker's thread is made of.
 pub(super) struct Worker {
-    /// What it serves: each message names one of these.
-    pub services: Arc<Vec<Service>>,
     /// The process that it is part of.
     pub process: Arc<Process>,
     /// What it counts.
     pub counters: Arc<Counters>,
-    /// Connections to take over, with the number of their service. Closed when it shall stop.
-    pub inbox: UnboundedReceiver<(usize, Accepted)>,
+    /// What the control thread tells it. Closed when it shall stop.
+    pub inbox: UnboundedReceiver<Message>,
+}
+
+/// What the control thread tells a worker.
+pub(super) enum Message {
+    /// A service is offered, or has changed.
+    Open(Number, MakeDoor, Wire, Arc<Load>),
+    /// A connection to take over, to this service.
+    Take(Number, Accepted),
+    /// A service is not offered any more.
+    Close(Number),
+}
+
+/// Where connections find what stands behind their service now: a reload may put another door
+/// there.
+#[derive(Clone)]
+pub(super) struct Entrance(Rc<RefCell<Rc<Door>>>);
+
+impl Entrance {
+    /// The door that stands there now. Not to be kept: take it anew for each run of requests.
+    pub fn door(&self) -> Rc<Door> {
+        self.0.borrow().clone()
+    }
+}
+
+/// A service, as a worker knows it.
+struct Offer {
+    entrance: Entrance,
+    wire: Wire,
+    load: Arc<Load>,
 }
 
 impl Worker {
@@ -43,13 +73,42 @@ impl Worker {
 
     async fn serve(mut self) {
         let scratch = scratch();
-        let door = |service: &Service| Rc::new((service.door)(&scratch));
-        let doors: Vec<Rc<Door>> = self.services.iter().map(door).collect();
+        let mut offers: HashMap<Number, Offer> = HashMap::new();
         let open = Rc::new(Open::default());
-        while let Some((service, accepted)) = self.inbox.recv().await {
-            let place = Place::take(&self.services, service, &open);
-            if let Err(error) = self.take_over(&doors[service], accepted, &scratch, place) {
-                tracing::warn!("cannot take over a connection: {error}");
+        while let Some(message) = self.inbox.recv().await {
+            match message {
+                Message::Open(number, make, wire, load) => {
+                    let old = offers.get(&number).map(|offer| offer.entrance.clone());
+                    let door = Rc::new(make(&scratch, old.as_ref().map(Entrance::door).as_deref()));
+                    match old {
+                        Some(entrance) => drop(entrance.0.replace(door)),
+                        None => {
+                            let entrance = Entrance(Rc::new(RefCell::new(door)));
+                            offers.insert(
+                                number,
+                                Offer {
+                                    entrance,
+                                    wire,
+                                    load,
+                                },
+                            );
+                        }
+                    }
+                }
+                Message::Take(number, accepted) => {
+                    let Some(offer) = offers.get(&number) else {
+                        continue;
+                    };
+                    let place = Place::take(&offer.load, &open);
+                    let taken = self.take_over(number, offer, accepted, &scratch, place);
+                    if let Err(error) = taken {
+                        tracing::warn!("cannot take over a connection: {error}");
+                    }
+                }
+                Message::Close(number) => {
+                    offers.remove(&number);
+                    self.process.clients.stop_of(number.0);
+                }
             }
         }
         while open.count.get() > 0 {
@@ -59,7 +118,8 @@ impl Worker {
 
     fn take_over(
         &self,
-        door: &Rc<Door>,
+        number: Number,
+        offer: &Offer,
         accepted: Accepted,
         scratch: &Scratch,
         place: Place,
@@ -79,9 +139,9 @@ impl Worker {
         let client = self
             .process
             .clients
-            .join(address, local, self.counters.clone());
-        let wire = self.services[place.service].wire;
-        let connection = Connection::new(stream, door.clone(), scratch.clone(), client, wire);
+            .join(number.0, address, local, self.counters.clone());
+        let (entrance, scratch) = (offer.entrance.clone(), scratch.clone());
+        let connection = Connection::new(stream, entrance, scratch, client, offer.wire);
         tokio::task::spawn_local(async move {
             let _place = place;
             connection.await;
@@ -100,18 +160,16 @@ struct Open {
 /// A connection's place among those of its worker and its service: given back when it is dropped,
 /// whatever the connection ended by.
 struct Place {
-    services: Arc<Vec<Service>>,
-    service: usize,
+    load: Arc<Load>,
     open: Rc<Open>,
 }
 
 impl Place {
     /// The listener has counted it for the service already.
-    fn take(services: &Arc<Vec<Service>>, service: usize, open: &Rc<Open>) -> Place {
+    fn take(load: &Arc<Load>, open: &Rc<Open>) -> Place {
         open.count.set(open.count.get() + 1);
         Place {
-            services: services.clone(),
-            service,
+            load: load.clone(),
             open: open.clone(),
         }
     }
@@ -121,6 +179,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.open.count.set(self.open.count.get() - 1);
         self.open.changed.notify_one();
-        self.services[self.service].clients.fetch_sub(1, Relaxed);
+        self.load.clients.fetch_sub(1, Relaxed);
     }
 }

@@ -80,7 +80,7 @@ mod tests {
             Arc::new(PoolStats::new(name.into(), servers))
         };
         let pools = [stats("a", &["o\"ne", "127.0.0.1:2"]), stats("b", &["x"])];
-        let counters = pools[0].join();
+        let counters = pools[0].join(None);
         counters.add(PoolStat::ClientsEver, 3);
         counters.add(PoolStat::ClientConnections, 2);
         counters.add_of(1, ServerStat::ConnectsEver, 5);

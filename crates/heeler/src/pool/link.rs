@@ -117,6 +117,16 @@ impl Link {
         }
     }
 
+    /// How long a request may wait for its reply, in milliseconds.
+    pub fn timeout(&self) -> Option<u64> {
+        self.timeout
+    }
+
+    /// Another timeout, also for the requests that wait already.
+    pub fn set_timeout(&mut self, timeout: Option<u64>) {
+        self.timeout = timeout;
+    }
+
     /// Queues a request. Returns false if too many wait already: then it is answered so.
     pub fn send(&mut self, now: u64, request: &[u8], reply_to: ReplyTo) -> bool {
         let queued = self.out.len() - self.written;
@@ -278,6 +288,11 @@ impl Link {
     /// Whether nobody waits for a reply.
     pub fn is_idle(&self) -> bool {
         self.awaited.is_empty() && self.greetings == 0
+    }
+
+    /// Whether somebody waits who has not been answered, not even that the time is up.
+    pub fn owes(&self) -> bool {
+        self.awaited.iter().any(|a| a.reply_to.is_some())
     }
 
     /// How many requests have no reply yet.
@@ -486,6 +501,19 @@ mod tests {
         assert_eq!(link.next_wake(), Some(150));
         link.receive(b"+late\r\n+two\r\n").unwrap();
         assert_eq!(letters(&mailbox), ["2 +two"]);
+    }
+
+    #[test]
+    fn another_timeout_holds_for_those_who_wait() {
+        let (mut link, mailbox) = link(None);
+        send(&mut link, &mailbox, 50, 1);
+        assert_eq!(link.next_wake(), None);
+        link.set_timeout(Some(100));
+        assert_eq!(link.next_wake(), Some(150));
+        assert!(link.owes());
+        assert_eq!(link.wake(150), 1);
+        assert!(!link.owes());
+        assert!(!link.is_idle(), "the late reply is still to be dropped");
     }
 
     #[test]

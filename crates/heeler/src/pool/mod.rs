@@ -19,7 +19,9 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::sync::watch::Receiver;
+use tokio::task::AbortHandle;
 
 pub use backoff::Backoff;
 pub use directory::{Addresses, Directory, has_left};
@@ -75,10 +77,7 @@ impl Settings {
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
-            stats: Arc::new(PoolStats::new(
-                pool.name.clone(),
-                pool.servers.iter().map(|s| s.name.clone()).collect(),
-            )),
+            stats: Arc::new(new_stats(&pool.name, &pool.servers)),
             directory: Arc::default(),
         }
     }
@@ -112,53 +111,85 @@ impl Settings {
             count: count + 1,
         }
     }
+
+    /// Counts on from where the statistics of the pool stand whose place this one takes. `origins`
+    /// has each server's place there, if it had one.
+    pub fn goes_on_counting(&mut self, other: &PoolStats, origins: Vec<Option<usize>>) {
+        self.stats = Arc::new(new_stats(&self.pool, &self.servers).succeed(other, origins));
+    }
+
+    /// Whether connections to a server are the same under other settings.
+    fn connects_as(&self, other: &Settings) -> bool {
+        self.wire == other.wire
+            && self.connections == other.connections
+            && self.password == other.password
+            && self.database == other.database
+    }
+}
+
+fn new_stats(pool: &str, servers: &[pools::Server]) -> PoolStats {
+    let names = servers.iter().map(|s| s.name.clone()).collect();
+    PoolStats::new(pool.into(), names)
 }
 
 /// One worker's connections to the servers of a pool.
 #[derive(Debug)]
 pub struct Pool {
+    settings: Arc<Settings>,
     /// By server, then by connection.
     servers: Vec<Vec<Rc<Connection>>>,
     counters: Arc<PoolCounters>,
 }
 
 impl Pool {
-    /// Starts a task for each connection on this thread's runtime; they connect when they are
+    /// Starts tasks for each connection on this thread's runtime; they connect when they are
     /// needed.
-    pub fn start(settings: &Arc<Settings>, cluster: &Arc<Cluster>, scratch: &Scratch) -> Pool {
-        let counters = settings.stats.join();
-        let connection = |server: usize, number: usize| {
-            let connection = Rc::new(Connection {
+    ///
+    /// With a pool `before` this one, connections that are to be as they were are taken over with
+    /// the requests that wait on them. Those that differ (in password, database or number) are made
+    /// anew, and carry nothing before the old ones to that server have been answered, so that no
+    /// client's requests are reordered. Drop the pool before then: its other connections answer
+    /// what is in flight and end.
+    pub fn start(
+        settings: &Arc<Settings>,
+        cluster: &Arc<Cluster>,
+        scratch: &Scratch,
+        before: Option<&Pool>,
+    ) -> Pool {
+        let old = before.map_or(&[][..], |before| &before.settings.servers);
+        let origins = pools::origins(old, &settings.servers);
+        let counters = settings.stats.join(before.map(Pool::counters));
+        let connections = |(server, origin): (usize, Option<usize>)| {
+            let seat = Rc::new(Seat {
                 server,
                 settings: settings.clone(),
                 cluster: cluster.clone(),
-                scratch: scratch.clone(),
-                link: RefCell::new(Link::new(settings.wire, settings.timeout)),
-                task: RefCell::new(None),
-                owner: RefCell::new(None),
-                backoff: RefCell::default(),
-                returns: Cell::new(0),
-                answered: Cell::new(false),
-                silent: Cell::new(false),
-                peer: Cell::new(None),
                 counters: counters.clone(),
-                counted: Cell::default(),
-                is_writable: Cell::new(false),
             });
-            // One connection a server is opened ahead, as nutcracker does it.
-            tokio::task::spawn_local(connection.clone().run(settings.preconnect && number == 0));
-            tokio::task::spawn_local(connection.clone().expire());
-            connection
+            let old = before
+                .zip(origin)
+                .map(|(b, o)| (&b.settings, &b.servers[o]));
+            match old {
+                Some((as_before, old)) if settings.connects_as(as_before) => {
+                    old.iter().for_each(|c| c.take_seat(seat.clone()));
+                    old.clone()
+                }
+                old => (0..settings.connections)
+                    .map(|number| {
+                        let after = old.map_or_else(Vec::new, |(_, old)| old.clone());
+                        Connection::start(seat.clone(), number, scratch, after)
+                    })
+                    .collect(),
+            }
         };
-        let connections = |s| {
-            (0..settings.connections)
-                .map(|n| connection(s, n))
-                .collect()
-        };
-        let servers: Vec<Vec<_>> = (0..settings.servers.len()).map(connections).collect();
+        let servers: Vec<Vec<_>> = origins.into_iter().enumerate().map(connections).collect();
         let all = servers.iter().flatten().map(Rc::downgrade).collect();
         tokio::task::spawn_local(follow(settings.directory.follow(), all));
-        Pool { servers, counters }
+        Pool {
+            servers,
+            settings: settings.clone(),
+            counters,
+        }
     }
 
     /// What this worker counts of the pool.
@@ -201,20 +232,46 @@ async fn follow(mut addresses: Receiver<Addresses>, connections: Vec<Weak<Connec
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Those that another pool has taken over have its settings.
+        let is_ours = |c: &&Rc<Connection>| Arc::ptr_eq(&c.seat().settings, &self.settings);
+        for connection in self.servers.iter().flatten().filter(is_ours) {
+            connection.retire();
+        }
+    }
+}
+
+/// What a connection is for. A new file may change it while requests wait on the connection.
 #[derive(Debug)]
-struct Connection {
+struct Seat {
     server: usize,
     settings: Arc<Settings>,
     cluster: Arc<Cluster>,
+    counters: Arc<PoolCounters>,
+}
+
+impl Seat {
+    /// The pool's name and the server's, for the log.
+    fn names(&self) -> (&str, &str) {
+        (
+            &self.settings.pool,
+            &self.settings.servers[self.server].name,
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    seat: RefCell<Rc<Seat>>,
     scratch: Scratch,
     link: RefCell<Link>,
-    counters: Arc<PoolCounters>,
+    /// The task that writes, while it sleeps.
+    task: RefCell<Option<Waker>>,
     /// What has been counted of the link's traffic.
     counted: Cell<Traffic>,
     /// It is connected, and the server takes what is written.
     is_writable: Cell<bool>,
-    /// The task that writes, while it sleeps.
-    task: RefCell<Option<Waker>>,
     /// The same, whether it sleeps or waits for its socket.
     owner: RefCell<Option<Waker>>,
     backoff: RefCell<Backoff>,
@@ -226,6 +283,20 @@ struct Connection {
     silent: Cell<bool>,
     /// Where the server is, while the connection is open.
     peer: Cell<Option<IpAddr>>,
+    life: Life,
+}
+
+/// How a connection's tasks learn of its end.
+#[derive(Debug, Default)]
+struct Life {
+    /// No request will be sent on it any more.
+    retired: Cell<bool>,
+    /// Its requests are answered, and its tasks are over.
+    ended: Cell<bool>,
+    /// The timeout is another, it is retired, or a retired one has handed out replies.
+    changed: Notify,
+    /// It has ended.
+    end: Notify,
 }
 
 /// How a connection ended.
@@ -237,9 +308,68 @@ enum End {
 }
 
 impl Connection {
+    /// Starts the tasks of connection `number` to a server, which wait for the end of others.
+    fn start(
+        seat: Rc<Seat>,
+        number: usize,
+        scratch: &Scratch,
+        after: Vec<Rc<Connection>>,
+    ) -> Rc<Connection> {
+        // One connection a server is opened ahead, as nutcracker does it.
+        let connect_now = seat.settings.preconnect && number == 0;
+        let connection = Rc::new(Connection {
+            scratch: scratch.clone(),
+            link: RefCell::new(Link::new(seat.settings.wire, seat.settings.timeout)),
+            seat: RefCell::new(seat),
+            task: RefCell::new(None),
+            counted: Cell::default(),
+            is_writable: Cell::new(false),
+            owner: RefCell::new(None),
+            backoff: RefCell::default(),
+            returns: Cell::new(0),
+            answered: Cell::new(false),
+            silent: Cell::new(false),
+            peer: Cell::new(None),
+            life: Life::default(),
+        });
+        let carrier = tokio::task::spawn_local(connection.clone().run(connect_now, after));
+        tokio::task::spawn_local(connection.clone().tend(carrier.abort_handle()));
+        connection
+    }
+
+    fn seat(&self) -> Rc<Seat> {
+        self.seat.borrow().clone()
+    }
+
+    /// Goes on for another pool, or for the same one with other settings.
+    fn take_seat(&self, seat: Rc<Seat>) {
+        self.link.borrow_mut().set_timeout(seat.settings.timeout);
+        *self.seat.borrow_mut() = seat;
+        self.life.changed.notify_one();
+    }
+
+    /// Ends once what is in flight is answered.
+    fn retire(&self) {
+        let mut link = self.link.borrow_mut();
+        let timeout = self.seat().settings.timeout.unwrap_or(limits::DRAIN_MS);
+        link.set_timeout(Some(timeout.min(limits::DRAIN_MS)));
+        self.life.retired.set(true);
+        self.life.changed.notify_one();
+    }
+
+    /// Whether a retired connection owes nobody a reply.
+    fn is_done(&self) -> bool {
+        self.life.retired.get() && !self.link.borrow().owes()
+    }
+
     /// Connects when there is something to send, carries requests and replies until the connection
     /// is lost, and starts over.
-    async fn run(self: Rc<Self>, connect_now: bool) {
+    async fn run(self: Rc<Self>, connect_now: bool, after: Vec<Rc<Connection>>) {
+        for other in after {
+            while !other.life.ended.get() {
+                other.life.end.notified().await;
+            }
+        }
         if !connect_now {
             self.until_wanted().await;
         }
@@ -248,12 +378,10 @@ impl Connection {
             self.add(ServerStat::ConnectsEver, 1);
             let end = match self.connect().await {
                 Ok(mut stream) => {
-                    self.add(ServerStat::Connections, 1);
+                    let _open = Open::new(self.seat());
                     self.peer.set(stream.peer());
                     poll_fn(|cx| Poll::Ready(self.owner.replace(Some(cx.waker().clone())))).await;
-                    let end = poll_fn(|cx| self.poll(&mut stream, cx)).await;
-                    self.add(ServerStat::Connections, ONE_LESS);
-                    end
+                    poll_fn(|cx| self.poll(&mut stream, cx)).await
                 }
                 Err(error) => End::Lost(error),
             };
@@ -266,7 +394,8 @@ impl Connection {
                 }
                 End::Drained => {
                     self.is_writable.set(false);
-                    let (pool, server) = self.names();
+                    let seat = self.seat();
+                    let (pool, server) = seat.names();
                     tracing::info!(pool, server, "the server's name has another address: moved");
                 }
             }
@@ -291,12 +420,12 @@ impl Connection {
     /// Opens a connection and greets. While requests are turned away the server has to answer a
     /// probe, too, so that none ever waits for a server that takes connections and no more.
     async fn connect(&self) -> io::Result<Stream> {
-        let on_trial = self.link.borrow().is_shut();
+        let (on_trial, seat) = (self.link.borrow().is_shut(), self.seat());
         let connect = async {
-            let address = &self.settings.servers[self.server].address;
+            let address = &seat.settings.servers[seat.server].address;
             let mut stream = Stream::connect(address).await?;
             if on_trial {
-                let answer = ask(&mut stream, &self.settings.probe()).await?;
+                let answer = ask(&mut stream, &seat.settings.probe()).await?;
                 let greetings = answer.iter().rev().skip(1);
                 for refusal in greetings.filter(|line| line.starts_with('-')) {
                     self.refused(refusal);
@@ -315,7 +444,7 @@ impl Connection {
         match on_trial {
             true => self.link.borrow_mut().open(),
             false => {
-                let Question { bytes, count } = self.settings.greeting();
+                let Question { bytes, count } = seat.settings.greeting();
                 self.link.borrow_mut().greet(&bytes, count);
             }
         }
@@ -403,15 +532,20 @@ impl Connection {
     }
 
     fn answered(&self) {
-        self.cluster.succeeded(self.server);
+        let seat = self.seat.borrow();
+        seat.cluster.succeeded(seat.server);
+        if self.life.retired.get() {
+            self.life.changed.notify_one();
+        }
         if !self.answered.replace(true) && self.backoff.borrow_mut().succeeded() {
-            let (pool, server) = self.names();
+            let (pool, server) = seat.names();
             tracing::info!(pool, server, "connected to the server again");
         }
     }
 
     fn refused(&self, refusal: &str) {
-        let (pool, server) = self.names();
+        let seat = self.seat();
+        let (pool, server) = seat.names();
         tracing::warn!(pool, server, "the server refused AUTH or SELECT: {refusal}");
     }
 
@@ -430,7 +564,8 @@ impl Connection {
             // What a trial would count has been counted with the requests that asked for it.
             self.count_loss(error, failed);
         }
-        let (pool, server) = self.names();
+        let seat = self.seat();
+        let (pool, server) = seat.names();
         if is_idle {
             tracing::info!(pool, server, "the server closed an idle connection");
         } else if self.backoff.borrow().failures() < 2 {
@@ -444,13 +579,18 @@ impl Connection {
             tracing::debug!(pool, server, "the server is still away: {error}");
         }
         self.failed();
+        if self.life.retired.get() {
+            self.life.changed.notify_one();
+        }
         (is_silent || !(is_idle || worked)).then_some(text)
     }
 
     fn count_loss(&self, error: &io::Error, failed: usize) {
         self.is_writable.set(false);
         self.count();
-        self.counters.add(PoolStat::ForwardError, failed as u64);
+        self.seat()
+            .counters
+            .add(PoolStat::ForwardError, failed as u64);
         let kind = match error.kind() {
             io::ErrorKind::UnexpectedEof => ServerStat::Eof,
             io::ErrorKind::TimedOut => ServerStat::Timedout,
@@ -461,9 +601,10 @@ impl Connection {
 
     /// Turns requests away until it is time to try again, or the server is known to be back.
     async fn pause(&self, text: &str) {
-        let random = RandomState::new().hash_one(self.server);
+        let seat = self.seat();
+        let random = RandomState::new().hash_one(seat.server);
         let pause = self.backoff.borrow_mut().failed(random);
-        self.returns.set(self.cluster.returns(self.server));
+        self.returns.set(seat.cluster.returns(seat.server));
         self.link.borrow_mut().shut(text);
         let opened = poll_fn(|cx| {
             self.sleep(cx);
@@ -491,7 +632,8 @@ impl Connection {
 
     /// Opens a link that is shut if the server has come back since.
     fn reopen(&self, link: &mut Link) -> bool {
-        let is_back = self.cluster.returns(self.server) != self.returns.get();
+        let seat = self.seat.borrow();
+        let is_back = seat.cluster.returns(seat.server) != self.returns.get();
         if is_back {
             link.open();
             self.backoff.borrow_mut().succeeded();
@@ -500,7 +642,7 @@ impl Connection {
     }
 
     fn move_if_left(&self, addresses: &Addresses) {
-        let Some(found) = addresses.get(self.server) else {
+        let Some(found) = addresses.get(self.seat().server) else {
             return;
         };
         if self.peer.get().is_some_and(|peer| has_left(peer, found)) {
@@ -510,45 +652,39 @@ impl Connection {
     }
 
     fn failed(&self) {
-        let now = clock::now();
-        if self.cluster.failed(self.server, now) {
-            self.counters.ejected(self.server, now);
-            let (pool, server) = self.names();
+        let (now, seat) = (clock::now(), self.seat());
+        if seat.cluster.failed(seat.server, now) {
+            seat.counters.ejected(seat.server, now);
+            let (pool, server) = seat.names();
             tracing::warn!(pool, server, "ejected: its keys go to the other servers");
         }
     }
 
     fn add(&self, stat: ServerStat, count: u64) {
-        self.counters.add_of(self.server, stat, count);
+        let seat = self.seat();
+        seat.counters.add_of(seat.server, stat, count);
     }
 
     /// Counts what has passed since it was counted last.
     fn count(&self) {
         let traffic = self.link.borrow().traffic();
         let counted = self.counted.replace(traffic);
-        self.counters.passed(self.server, &counted, &traffic);
+        let seat = self.seat.borrow();
+        seat.counters.passed(seat.server, &counted, &traffic);
     }
 
-    /// The pool's name and the server's, for the log.
-    fn names(&self) -> (&str, &str) {
-        (
-            &self.settings.pool,
-            &self.settings.servers[self.server].name,
-        )
-    }
-
-    /// Answers requests whose time is up, as long as the pool lives.
-    async fn expire(self: Rc<Self>) {
-        let Some(timeout) = self.settings.timeout else {
-            return;
-        };
-        loop {
+    /// Answers requests whose time is up, until the connection is retired and owes no reply. Then
+    /// ends the task that carries.
+    async fn tend(self: Rc<Self>, carrier: AbortHandle) {
+        while !self.is_done() {
             let now = clock::now();
             let expired = self.link.borrow_mut().wake(now);
-            if expired > 0 {
+            let timeout = self.link.borrow().timeout();
+            if let Some(timeout) = timeout.filter(|_| expired > 0) {
+                let seat = self.seat();
                 self.add(ServerStat::Timedout, expired as u64);
-                self.counters.add(PoolStat::ForwardError, expired as u64);
-                let (pool, server) = self.names();
+                seat.counters.add(PoolStat::ForwardError, expired as u64);
+                let (pool, server) = seat.names();
                 tracing::warn!(
                     pool,
                     server,
@@ -556,15 +692,47 @@ impl Connection {
                     "requests timed out after {timeout} ms"
                 );
                 self.failed();
+                continue;
             }
             if self.link.borrow().is_silent(now) && !self.silent.replace(true) {
                 self.rouse();
             }
+            let changed = self.life.changed.notified();
+            let Some(timeout) = timeout else {
+                changed.await;
+                continue;
+            };
             // Without requests nothing can be due sooner than one that came right now.
             let next = self.link.borrow().next_wake().unwrap_or(now + timeout);
-            let pause = next.saturating_sub(now).clamp(1, timeout);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let pause = next.saturating_sub(now).clamp(1, timeout.max(1));
+            let _ = tokio::time::timeout(Duration::from_millis(pause), changed).await;
         }
+        carrier.abort();
+        // What is still to come are late replies, which nobody waits for.
+        self.link.borrow_mut().fail("");
+        self.count();
+        self.life.ended.set(true);
+        self.life.end.notify_waiters();
+    }
+}
+
+/// An open connection, as it is counted: also one that ends with its task.
+struct Open(Rc<Seat>);
+
+impl Open {
+    fn new(seat: Rc<Seat>) -> Open {
+        seat.counters
+            .add_of(seat.server, ServerStat::Connections, 1);
+        Open(seat)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Seat {
+            counters, server, ..
+        } = &*self.0;
+        counters.add_of(*server, ServerStat::Connections, ONE_LESS);
     }
 }
 

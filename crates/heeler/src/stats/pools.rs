@@ -113,6 +113,8 @@ pub struct PoolStats {
     pub name: String,
     /// The names of its servers, in the order of their numbers.
     pub servers: Vec<String>,
+    /// Each server's place in the pool whose place this one has taken, if it had one there.
+    origins: Vec<Option<usize>>,
     workers: Mutex<Vec<Arc<PoolCounters>>>,
 }
 
@@ -131,17 +133,41 @@ impl PoolStats {
         PoolStats {
             name,
             servers,
+            origins: Vec::new(),
             workers: Mutex::default(),
         }
     }
 
-    /// Counters for one more thread, that only it adds to.
-    pub fn join(&self) -> Arc<PoolCounters> {
-        let counters = Arc::new(PoolCounters {
-            pool: Row::default(),
-            servers: self.servers.iter().map(|_| Row::default()).collect(),
-        });
-        self.workers.lock().push(counters.clone());
+    /// Goes on counting where another pool's statistics stand, whose place this one takes.
+    /// `origins` has each server's place in the other, if it had one.
+    pub fn succeed(self, other: &PoolStats, origins: Vec<Option<usize>>) -> PoolStats {
+        let workers = other.workers.lock();
+        let workers = workers.iter().map(|before| before.placed(&origins));
+        PoolStats {
+            workers: Mutex::new(workers.collect()),
+            origins,
+            ..self
+        }
+    }
+
+    /// Counters for one thread, that only it adds to: with those that it had `before`, of the pool
+    /// whose place this one has taken, it goes on counting.
+    pub fn join(&self, before: Option<&PoolCounters>) -> Arc<PoolCounters> {
+        let mut workers = self.workers.lock();
+        let is_same =
+            |c: &&Arc<PoolCounters>| before.is_some_and(|b| Arc::ptr_eq(&b.pool, &c.pool));
+        if let Some(counters) = workers.iter().find(is_same) {
+            return counters.clone();
+        }
+        let counters = match before {
+            // It had not joined the other pool yet when this one succeeded it.
+            Some(before) => before.placed(&self.origins),
+            None => Arc::new(PoolCounters {
+                pool: Arc::default(),
+                servers: self.servers.iter().map(|_| Arc::default()).collect(),
+            }),
+        };
+        workers.push(counters.clone());
         counters
     }
 
@@ -170,11 +196,20 @@ pub const ONE_LESS: u64 = u64::MAX;
 /// The counters of one thread for one pool.
 #[derive(Debug)]
 pub struct PoolCounters {
-    pool: Row<POOL_STATS>,
-    servers: Vec<Row<SERVER_STATS>>,
+    pool: Arc<Row<POOL_STATS>>,
+    servers: Vec<Arc<Row<SERVER_STATS>>>,
 }
 
 impl PoolCounters {
+    /// The same counters, for a pool whose servers have these places here.
+    fn placed(&self, origins: &[Option<usize>]) -> Arc<PoolCounters> {
+        let row = |origin: &Option<usize>| origin.map(|o| self.servers[o].clone());
+        Arc::new(PoolCounters {
+            pool: self.pool.clone(),
+            servers: origins.iter().map(|o| row(o).unwrap_or_default()).collect(),
+        })
+    }
+
     /// Adds to a number of the pool.
     pub fn add(&self, stat: PoolStat, count: u64) {
         add(&self.pool.0[stat as usize], count);
@@ -238,7 +273,7 @@ mod tests {
     #[test]
     fn the_sum_is_of_all_threads() {
         let stats = PoolStats::new("p".into(), vec!["a".into(), "b".into()]);
-        let (one, two) = (stats.join(), stats.join());
+        let (one, two) = (stats.join(None), stats.join(None));
         one.add(PoolStat::ClientConnections, 1);
         two.add(PoolStat::ClientConnections, 2);
         two.add(PoolStat::ClientConnections, ONE_LESS);
@@ -253,6 +288,33 @@ mod tests {
         };
         assert_eq!(a[ServerStat::EjectedAt as usize], 20_000);
         assert_eq!(b[5..13], [1, 2, 3, 4, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn a_pool_in_the_place_of_another_goes_on_counting() {
+        let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
+        let old = PoolStats::new("p".into(), names(&["a", "b"]));
+        let (one, two) = (old.join(None), old.join(None));
+        one.add(PoolStat::ClientConnections, 3);
+        two.add_of(1, ServerStat::Connections, 2);
+        let new = PoolStats::new("q".into(), names(&["b", "c"]));
+        let new = new.succeed(&old, vec![Some(1), None]);
+        let late = old.join(None);
+        late.add(PoolStat::ClientConnections, 1);
+        new.join(Some(&late))
+            .add(PoolStat::ClientConnections, ONE_LESS);
+        assert_eq!(new.totals().servers[0][ServerStat::Connections as usize], 2);
+        let (three, four) = (new.join(Some(&one)), new.join(Some(&two)));
+        three.add(PoolStat::ClientConnections, ONE_LESS);
+        four.add_of(0, ServerStat::Connections, 1);
+        four.add_of(1, ServerStat::Requests, 7);
+        // What a connection that is retired still counts is not lost.
+        two.add_of(1, ServerStat::Connections, ONE_LESS);
+        let totals = new.totals();
+        assert_eq!(totals.pool[PoolStat::ClientConnections as usize], 2);
+        assert_eq!(totals.servers[0][ServerStat::Connections as usize], 2);
+        assert_eq!(totals.servers[1][ServerStat::Requests as usize], 7);
+        assert_eq!(new.workers.lock().len(), 3);
     }
 
     #[test]

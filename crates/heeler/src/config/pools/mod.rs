@@ -20,8 +20,11 @@
 //! a tab, and a comment after a tab, are taken.
 
 mod address;
+mod change;
 mod keys;
 mod warnings;
+
+pub use change::{changes, origins};
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -133,6 +136,13 @@ pub enum CrossSlot {
 }
 
 impl CrossSlot {
+    fn name(self) -> &'static str {
+        match self {
+            CrossSlot::Refuse => "refuse",
+            CrossSlot::FirstKey => "first_key",
+        }
+    }
+
     fn from_name(name: &str) -> Option<CrossSlot> {
         match name {
             "refuse" => Some(CrossSlot::Refuse),

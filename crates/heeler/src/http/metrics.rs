@@ -1,0 +1,333 @@
+//! Numbers for Prometheus: what the workers have counted, added up when they are asked for.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Subject;
+use crate::admin::usage;
+use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S};
+
+const BYTES: Option<&Unit> = Some(&Unit::Bytes);
+
+/// All numbers of a process, as OpenMetrics text.
+///
+/// # Errors
+/// They cannot be written.
+pub(super) fn text(subject: &Subject) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("heeler");
+    registry.register_collector(Box::new(Numbers(subject.clone())));
+    let mut out = String::new();
+    text::encode(&mut out, &registry)?;
+    Ok(out)
+}
+
+#[derive(Debug)]
+struct Numbers(Subject);
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.process(&mut encoder)?;
+        let pools = self.0.pools.load();
+        let totals: Vec<Of> = pools
+            .iter()
+            .map(|shown| Of {
+                pool: &shown.pool.name,
+                servers: shown.pool.servers.iter().map(|s| s.name.as_str()).collect(),
+                ejected: (0..shown.pool.servers.len())
+                    .map(|i| u64::from(shown.cluster.ejected_until(i).is_some()))
+                    .collect(),
+                totals: shown.stats.totals(),
+            })
+            .collect();
+        of_pools(&mut encoder, &totals)?;
+        of_servers(&mut encoder, &totals)
+    }
+}
+
+impl Numbers {
+    fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let process = &self.0.process;
+        let version = env!("CARGO_PKG_VERSION");
+        let labels = [("version", version), ("role", process.role)];
+        let build = ("build_info", "What runs: always 1", None);
+        family(encoder, build, [(&labels[..], ConstGauge::new(1_u64))])?;
+        self.clients(encoder)?;
+        let memory = ("process_resident_memory", "Memory that is resident", BYTES);
+        alone(encoder, memory, ConstGauge::new(usage::resident_bytes()))?;
+        let (user, system) = usage::cpu_seconds();
+        let modes = [[("mode", "user")], [("mode", "system")]];
+        let times = [user, system].map(ConstCounter::new);
+        let cpu = ("process_cpu", "Processor time", Some(&Unit::Seconds));
+        family(encoder, cpu, modes.iter().map(|l| &l[..]).zip(times))?;
+        let start = "When the process started, since 1970";
+        let start = ("process_start_time", start, Some(&Unit::Seconds));
+        let started = process.started as f64 / 1000.0;
+        alone(encoder, start, ConstGauge::new(started))
+    }
+
+    fn clients(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let process = &self.0.process;
+        let sum = |counter: fn(&Counters) -> &AtomicU64| {
+            let counters = process.counters.iter();
+            counters.map(|c| counter(c).load(Relaxed)).sum::<u64>()
+        };
+        let refused = process.refused.load(Relaxed);
+        for (name, help, unit, value) in [
+            (
+                "connections_accepted",
+                "Connections accepted",
+                None,
+                sum(|c| &c.connections),
+            ),
+            (
+                "connections_refused",
+                "Connections too many, refused",
+                None,
+                refused,
+            ),
+            (
+                "client_requests",
+                "Requests taken from clients",
+                None,
+                sum(|c| &c.requests),
+            ),
+            (
+                "client_received",
+                "Bytes read from clients",
+                BYTES,
+                sum(|c| &c.input),
+            ),
+            (
+                "client_sent",
+                "Bytes written to clients",
+                BYTES,
+                sum(|c| &c.output),
+            ),
+        ] {
+            alone(encoder, (name, help, unit), ConstCounter::new(value))?;
+        }
+        let open = process.clients.len() as u64;
+        let connections = ("connections", "Client connections that are open", None);
+        alone(encoder, connections, ConstGauge::new(open))
+    }
+}
+
+/// A name after the prefix, what it is, and its unit.
+type About<'a> = (&'a str, &'a str, Option<&'a Unit>);
+
+/// What is counted of one pool.
+struct Of<'a> {
+    pool: &'a str,
+    servers: Vec<&'a str>,
+    ejected: Vec<u64>,
+    totals: PoolTotals,
+}
+
+fn of_pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Result {
+    let counters = [
+        (
+            "pool_client_connections_opened",
+            "Client connections that were opened",
+            P::ClientsEver,
+        ),
+        (
+            "pool_client_eof",
+            "Client connections that the client closed",
+            P::ClientEof,
+        ),
+        (
+            "pool_client_errors",
+            "Client connections that ended otherwise",
+            P::ClientErr,
+        ),
+        (
+            "pool_ejections",
+            "Times that a server was ejected",
+            P::ServerEjects,
+        ),
+        (
+            "pool_forward_errors",
+            "Requests that could not be forwarded or were lost",
+            P::ForwardError,
+        ),
+        (
+            "pool_fragments",
+            "Parts that requests over several servers were split into",
+            P::Fragments,
+        ),
+    ];
+    for (name, help, stat) in counters {
+        let labels: Vec<_> = pools.iter().map(|of| [("pool", of.pool)]).collect();
+        let values = pools.iter().map(|of| of.totals.pool[stat as usize]);
+        let each = labels
+            .iter()
+            .map(|l| &l[..])
+            .zip(values.map(ConstCounter::new));
+        family(encoder, (name, help, None), each)?;
+    }
+    let labels: Vec<_> = pools.iter().map(|of| [("pool", of.pool)]).collect();
+    let open = |of: &Of<'_>| ConstGauge::new(of.totals.pool[P::ClientConnections as usize]);
+    let each = labels.iter().map(|l| &l[..]).zip(pools.iter().map(open));
+    let connections = (
+        "pool_client_connections",
+        "Client connections that are open",
+        None,
+    );
+    family(encoder, connections, each)
+}
+
+/// What only grows of a server.
+const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 8] = [
+    (
+        "server_connects",
+        "Connections that it was tried to open",
+        None,
+        S::ConnectsEver,
+    ),
+    (
+        "server_eof",
+        "Connections that the server closed",
+        None,
+        S::Eof,
+    ),
+    (
+        "server_errors",
+        "Connections that could not be opened, or broke",
+        None,
+        S::Err,
+    ),
+    (
+        "server_timeouts",
+        "Requests and connects whose time was up",
+        None,
+        S::Timedout,
+    ),
+    (
+        "server_requests",
+        "Requests for the server",
+        None,
+        S::Requests,
+    ),
+    (
+        "server_request_size",
+        "Bytes of requests for the server",
+        BYTES,
+        S::RequestBytes,
+    ),
+    (
+        "server_responses",
+        "Replies of the server",
+        None,
+        S::Responses,
+    ),
+    (
+        "server_response_size",
+        "Bytes of replies of the server",
+        BYTES,
+        S::ResponseBytes,
+    ),
+];
+
+/// What also falls.
+const SERVER_GAUGES: [(&str, &str, Option<&Unit>, S); 5] = [
+    (
+        "server_connections",
+        "Connections to the server that are open",
+        None,
+        S::Connections,
+    ),
+    (
+        "server_unsent_requests",
+        "Requests that are not written yet",
+        None,
+        S::InQueue,
+    ),
+    (
+        "server_unsent",
+        "Bytes of requests that are not written yet",
+        BYTES,
+        S::InQueueBytes,
+    ),
+    (
+        "server_unanswered_requests",
+        "Requests without a reply yet",
+        None,
+        S::OutQueue,
+    ),
+    (
+        "server_unanswered",
+        "Bytes of requests without a reply yet",
+        BYTES,
+        S::OutQueueBytes,
+    ),
+];
+
+fn of_servers(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Result {
+    for (name, help, unit, stat) in SERVER_COUNTERS {
+        let value = |of: &Of<'_>, i: usize| ConstCounter::new(of.totals.servers[i][stat as usize]);
+        each_server(encoder, pools, (name, help, unit), value)?;
+    }
+    for (name, help, unit, stat) in SERVER_GAUGES {
+        let value = |of: &Of<'_>, i: usize| ConstGauge::new(of.totals.servers[i][stat as usize]);
+        each_server(encoder, pools, (name, help, unit), value)?;
+    }
+    let ejected = (
+        "server_ejected",
+        "1 while the server is left out, else 0",
+        None,
+    );
+    each_server(encoder, pools, ejected, |of, i| {
+        ConstGauge::new(of.ejected[i])
+    })
+}
+
+fn each_server<M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    pools: &[Of<'_>],
+    about: About<'_>,
+    value: impl Fn(&Of<'_>, usize) -> M,
+) -> fmt::Result {
+    let mut labels = Vec::new();
+    let mut values = Vec::new();
+    for of in pools {
+        for (i, server) in of.servers.iter().enumerate() {
+            labels.push([("pool", of.pool), ("server", *server)]);
+            values.push(value(of, i));
+        }
+    }
+    let each = labels.iter().map(|l| &l[..]).zip(values);
+    family(encoder, about, each)
+}
+
+/// A name, and its value for each set of labels.
+fn family<'l, M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help, unit): About<'_>,
+    each: impl IntoIterator<Item = (&'l [(&'l str, &'l str)], M)>,
+) -> fmt::Result {
+    let mut each = each.into_iter().peekable();
+    let Some(kind) = each.peek().map(|(_, metric)| metric.metric_type()) else {
+        return Ok(());
+    };
+    let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+    for (labels, metric) in each {
+        metric.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// A name with one value, without labels.
+fn alone(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help, unit): About<'_>,
+    metric: impl EncodeMetric,
+) -> fmt::Result {
+    let kind = metric.metric_type();
+    metric.encode(encoder.encode_descriptor(name, help, unit, kind)?)
+}

@@ -1,0 +1,171 @@
+//! The admin port: what orchestrators and people ask a running process, over HTTP.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /healthz` | 200 as long as the process answers |
+//! | `GET /readyz` | 200 when clients can be served; 503 with the reason else, and while it stops |
+//! | `GET /v1/pools` | the pools and the state of their servers, as JSON; never a password |
+//! | `POST /v1/reload` | takes the file anew: 200 with the changes, or 422 with why it cannot |
+//! | `GET /metrics` | numbers for Prometheus, as OpenMetrics text |
+
+mod metrics;
+mod port;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+pub use port::AdminPort;
+
+use crate::admin::Process;
+use crate::clock;
+use crate::cluster::Cluster;
+use crate::config::pools::Pool;
+use crate::stats::{PoolStat, PoolStats, ServerStat};
+
+/// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
+pub type Asked = oneshot::Sender<Result<Vec<String>, String>>;
+
+/// A pool as it is served now.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// What the file says of it.
+    pub pool: Pool,
+    /// Its servers' health.
+    pub cluster: Arc<Cluster>,
+    /// What is counted of it.
+    pub stats: Arc<PoolStats>,
+}
+
+/// The pools of a process, which a reload replaces.
+pub type Pools = Arc<ArcSwap<Vec<Shown>>>;
+
+/// What the port tells of.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The process.
+    pub process: Arc<Process>,
+    /// Its pools; none where it is a store.
+    pub pools: Pools,
+    /// Takes the file anew, where there is one.
+    pub reload: Option<mpsc::Sender<Asked>>,
+}
+
+fn router(subject: Subject) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(numbers));
+    if subject.reload.is_some() {
+        router = router
+            .route("/v1/pools", get(pools))
+            .route("/v1/reload", post(reload));
+    }
+    router.fallback(unknown).with_state(subject)
+}
+
+async fn unknown() -> Response {
+    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/pools or POST /v1/reload";
+    (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
+}
+
+async fn readyz(State(subject): State<Subject>) -> Response {
+    let now = clock::now();
+    let mut reasons = Vec::new();
+    if subject.process.clients.is_stopping() {
+        reasons.push("the process stops".to_owned());
+    }
+    for Shown { pool, cluster, .. } in &**subject.pools.load() {
+        if !cluster.has_live(now) {
+            reasons.push(format!("pool '{}' has no live server", pool.name));
+        }
+    }
+    match reasons.is_empty() {
+        true => "ready\n".into_response(),
+        false => {
+            let text = reasons.join("\n") + "\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn pools(State(subject): State<Subject>) -> Json<Value> {
+    let pools: Vec<Value> = subject.pools.load().iter().map(described).collect();
+    Json(json!({ "pools": pools }))
+}
+
+fn described(shown: &Shown) -> Value {
+    let Shown {
+        pool,
+        cluster,
+        stats,
+    } = shown;
+    let totals = stats.totals();
+    let server = |(i, server): (usize, &crate::config::pools::Server)| {
+        let number = |stat: ServerStat| totals.servers[i][stat as usize];
+        let ejected_until = cluster.ejected_until(i);
+        json!({
+            "name": server.name,
+            "address": server.address.to_string(),
+            "weight": server.weight,
+            "state": if ejected_until.is_some() { "ejected" } else { "live" },
+            "ejected_until_ms": ejected_until,
+            "connections": number(ServerStat::Connections),
+            "queued": {
+                "unsent": number(ServerStat::InQueue),
+                "unanswered": number(ServerStat::OutQueue),
+            },
+        })
+    };
+    let servers: Vec<Value> = pool.servers.iter().enumerate().map(server).collect();
+    json!({
+        "name": pool.name,
+        "listen": pool.listen.to_string(),
+        "protocol": if pool.redis { "redis" } else { "memcached" },
+        "hash": pool.hash.name(),
+        "distribution": pool.distribution.name(),
+        "timeout_ms": pool.timeout.map(|t| t.as_millis() as u64),
+        "clients": totals.pool[PoolStat::ClientConnections as usize],
+        "servers": servers,
+    })
+}
+
+async fn reload(State(subject): State<Subject>) -> Response {
+    let (ask, answer) = oneshot::channel();
+    let stops = || {
+        let told = json!({ "error": "the process stops" });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+    };
+    let Some(reload) = subject.reload else {
+        return stops();
+    };
+    if reload.send(ask).await.is_err() {
+        return stops();
+    }
+    match answer.await {
+        Ok(Ok(changes)) => Json(json!({ "changes": changes })).into_response(),
+        Ok(Err(reason)) => {
+            let told = Json(json!({ "error": reason }));
+            (StatusCode::UNPROCESSABLE_ENTITY, told).into_response()
+        }
+        Err(_) => stops(),
+    }
+}
+
+async fn numbers(State(subject): State<Subject>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match metrics::text(&subject) {
+        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        Err(error) => {
+            let told = Json(json!({ "error": error.to_string() }));
+            (StatusCode::INTERNAL_SERVER_ERROR, told).into_response()
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The pools that a proxy serves, from its file, and their change while clients are connected.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::admin::{Process, REDIS_VERSION};
+use crate::config::pools::{self, File, Pool};
+use crate::config::{Diagnostic, Watch};
+use crate::deliver::{Behind, Door};
+use crate::http::{Asked, Pools, Shown, Subject};
+use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
+use crate::session::{Access, Greeting};
+use crate::wire::resp::Protocol;
+use crate::{health, limits, pool, run};
+
+/// The pools of a proxy and the server that offers them.
+pub struct Live {
+    path: PathBuf,
+    watch: Watch,
+    process: Arc<Process>,
+    server: Server,
+    pools: Vec<Running>,
+    shown: Pools,
+}
+
+/// A pool that is offered.
+struct Running {
+    pool: Pool,
+    number: Number,
+    listener: Arc<Listener>,
+    health: Arc<health::Watch>,
+}
+
+impl Live {
+    /// Offers the pools of a file, which is watched since it was read.
+    ///
+    /// # Errors
+    /// It could not start.
+    pub fn start(path: PathBuf, watch: Watch, file: File, threads: usize) -> anyhow::Result<Live> {
+        let listeners = file
+            .pools
+            .iter()
+            .map(bind)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut process = Process::new("proxy", threads, most_clients(&file, threads), run::seed());
+        process.port = listeners.first().and_then(|l| l.port()).unwrap_or(0);
+        process.bind = listeners.first().map(|l| l.address()).unwrap_or_default();
+        let process = Arc::new(process);
+        let mut live = Live {
+            path,
+            watch,
+            server: Server::start(process.clone())?,
+            process,
+            pools: Vec::new(),
+            shown: Pools::default(),
+        };
+        for (pool, listener) in file.pools.into_iter().zip(listeners) {
+            let (name, servers) = (&pool.name, pool.servers.len());
+            tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
+            live.open(pool, listener);
+        }
+        live.publish();
+        Ok(live)
+    }
+
+    /// Serves until `stop` is ready. Reloads the file on SIGHUP, when it is asked to, and, if it
+    /// is to watch the file, when that has changed.
+    ///
+    /// # Errors
+    /// The signal cannot be caught.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut asked: mpsc::Receiver<Asked>,
+        watches: bool,
+    ) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
+        let mut look = tokio::time::interval(Duration::from_millis(limits::WATCH_MS));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = hangup.recv() => drop(self.reload("SIGHUP")),
+                _ = look.tick(), if watches => {
+                    if self.watch.has_changed() {
+                        let _ = self.reload("the file has changed");
+                    }
+                }
+                Some(asked) = asked.recv() => {
+                    // Whoever has asked may be gone; the log tells it too.
+                    let _ = asked.send(self.reload("asked at the admin port"));
+                }
+            }
+        }
+        self.server.stop().await;
+        Ok(())
+    }
+
+    /// Reads the file again and makes it so, or leaves everything as it is.
+    fn reload(&mut self, why: &str) -> Result<Vec<String>, String> {
+        tracing::info!(file = %self.path.display(), "reloading: {why}");
+        match self.try_reload() {
+            Ok(changes) if changes.is_empty() => {
+                tracing::info!("reloaded: nothing has changed");
+                Ok(changes)
+            }
+            Ok(changes) => {
+                for change in &changes {
+                    tracing::info!("reloaded: {change}");
+                }
+                Ok(changes)
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::error!("reload refused, all stays as it was: {reason}");
+                Err(reason)
+            }
+        }
+    }
+
+    /// First all that can fail, then what cannot.
+    fn try_reload(&mut self) -> anyhow::Result<Vec<String>> {
+        self.watch.reads();
+        let file = read(&self.path)?;
+        let is_new = |pool: &&Pool| !self.pools.iter().any(|r| r.pool.listen.is_at(&pool.listen));
+        let mut bound: Vec<(pools::Listen, Arc<Listener>)> = Vec::new();
+        for pool in file.pools.iter().filter(is_new) {
+            let listener = bind(pool).with_context(|| format!("pool '{}'", pool.name))?;
+            bound.push((pool.listen.clone(), listener));
+        }
+        let threads = self.process.counters.len();
+        self.process.clients.set_most(most_clients(&file, threads));
+        let mut changes = Vec::new();
+        let gone: Vec<Running> = self
+            .pools
+            .extract_if(.., |r| {
+                !file.pools.iter().any(|p| p.listen.is_at(&r.pool.listen))
+            })
+            .collect();
+        for Running { pool, number, .. } in gone {
+            changes.push(format!("pool '{}' at {} removed", pool.name, pool.listen));
+            self.server.close(number);
+        }
+        for pool in file.pools {
+            let listener = bound.iter().find(|(listen, _)| *listen == pool.listen);
+            if let Some((_, listener)) = listener {
+                let (name, listen, servers) = (&pool.name, &pool.listen, pool.servers.len());
+                changes.push(format!(
+                    "pool '{name}' at {listen} added, {servers} servers"
+                ));
+                self.open(pool, listener.clone());
+            } else {
+                changes.extend(self.change(pool));
+            }
+        }
+        self.publish();
+        Ok(changes)
+    }
+
+    /// Shows the pools and their statistics, in the order of the file.
+    fn publish(&mut self) {
+        self.pools.sort_by(|a, b| {
+            let key = |r: &Running| (r.pool.name.len(), r.pool.name.clone());
+            key(a).cmp(&key(b))
+        });
+        let stats = self.pools.iter().map(|r| r.health.settings().stats.clone());
+        *self.process.pools.lock() = stats.collect();
+        let shown = |running: &Running| Shown {
+            pool: running.pool.clone(),
+            cluster: running.health.cluster().clone(),
+            stats: running.health.settings().stats.clone(),
+        };
+        let shown = self.pools.iter().map(shown).collect();
+        self.shown.store(Arc::new(shown));
+    }
+
+    /// What the admin port tells of. It asks for reloads by the sender.
+    pub fn subject(&self, reload: mpsc::Sender<Asked>) -> Subject {
+        Subject {
+            process: self.process.clone(),
+            pools: self.shown.clone(),
+            reload: Some(reload),
+        }
+    }
+
+    /// The process, as others may tell of it.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    fn open(&mut self, pool: Pool, listener: Arc<Listener>) {
+        let (service, health) = service(&pool, listener.clone(), &self.process, None);
+        let number = self.server.open(service);
+        self.pools.push(Running {
+            pool,
+            number,
+            listener,
+            health,
+        });
+    }
+
+    /// Puts a pool in the place of the one at the same address; says what differs, if anything.
+    fn change(&mut self, pool: Pool) -> Option<String> {
+        let running = self
+            .pools
+            .iter_mut()
+            .find(|r| r.pool.listen.is_at(&pool.listen))?;
+        let changes = pools::changes(&running.pool, &pool);
+        if running.pool == pool {
+            return None;
+        }
+        let told = format!("pool '{}' at {}: {changes}", pool.name, pool.listen);
+        if let Err(error) = running.listener.retune(&pool.listen, Tuning::of(&pool)) {
+            tracing::warn!(pool = %pool.name, "cannot change the listener: {error}");
+        }
+        let listener = running.listener.clone();
+        if running.pool.redis != pool.redis {
+            // Its clients speak what no longer is spoken here.
+            self.server.close(running.number);
+            let (service, health) = service(&pool, listener, &self.process, None);
+            running.number = self.server.open(service);
+            running.health = health;
+        } else {
+            let before = Some(&*running.health);
+            let (service, health) = service(&pool, listener, &self.process, before);
+            self.server.change(running.number, service);
+            running.health = health;
+        }
+        running.pool = pool;
+        Some(told)
+    }
+}
+
+/// Reads the file and checks all of it.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn read(path: &std::path::Path) -> anyhow::Result<File> {
+    let file = match pools::read(path) {
+        Ok(file) => file,
+        Err(invalid) => bail!("{}", invalid.render(false)),
+    };
+    for warning in &file.warnings {
+        tracing::warn!("{}", Diagnostic::one_line(warning));
+    }
+    Ok(file)
+}
+
+/// How many clients there may be beside the connections to servers.
+fn most_clients(file: &File, threads: usize) -> usize {
+    let links = |p: &Pool| {
+        p.servers
+            .len()
+            .saturating_mul(p.server_connections as usize)
+    };
+    let links = file.pools.iter().map(links).fold(0, usize::saturating_add);
+    run::most_clients(links.saturating_mul(threads))
+}
+
+fn bind(pool: &Pool) -> anyhow::Result<Arc<Listener>> {
+    Listener::bind(&pool.listen, Tuning::of(pool)).map(Arc::new)
+}
+
+/// What is offered for a pool. `before`: the servers of the pool whose place it takes.
+pub fn service(
+    pool: &Pool,
+    listener: Arc<Listener>,
+    process: &Arc<Process>,
+    before: Option<&health::Watch>,
+) -> (Service, Arc<health::Watch>) {
+    let health = Arc::new(health::Watch::start(pool, before));
+    let (process, wire) = (process.clone(), health.settings().wire);
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp3,
+        access: Access::Pool(pool.redis_auth.clone()),
+        // With a password the servers refuse our SELECT, which comes before AUTH.
+        database: if pool.redis_auth.is_none() {
+            pool.redis_db
+        } else {
+            0
+        },
+    };
+    let watched = health.clone();
+    let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {
+        let before = before.and_then(Door::pool);
+        let pool = pool::Pool::start(health.settings(), health.cluster(), scratch, before);
+        let behind = Behind::Pool(health.cluster().clone(), pool);
+        Door::new(behind, process.clone(), greeting.clone(), run::seed())
+    });
+    let service = Service {
+        name: pool.name.clone(),
+        wire,
+        listener,
+        most_clients: pool.client_connections.map(|most| most as usize),
+        door,
+    };
+    (service, watched)
+}
