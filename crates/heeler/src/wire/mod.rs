@@ -45,6 +45,7 @@ impl Scanner {
     ///
     /// # Errors
     /// What the bytes are instead of a reply.
+    #[inline]
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, String> {
         match self {
             Scanner::Resp(scanner) => scanner.scan(bytes).map_err(|fault| fault.to_string()),

@@ -135,6 +135,32 @@ fn a_stopped_server_stays_out_until_it_answers_a_probe() {
 }
 
 #[test]
+fn an_ejected_server_that_answers_again_is_taken_back() {
+    let servers = memcacheds(1);
+    let port = free_port();
+    let settings = [
+        "hash: md5",
+        "auto_eject_hosts: true",
+        "server_failure_limit: 1",
+        "server_retry_timeout: 100",
+    ];
+    let both = [addresses(&servers)[0].clone(), format!("127.0.0.1:{port}")];
+    let proxy = proxy(&settings, &both);
+    let sets: String = (0..50)
+        .map(|i| format!("set k{i} 0 0 1 noreply\r\nx\r\n"))
+        .collect();
+    crate::wait_until("the dead server is ejected", || {
+        told(proxy.port, &sets);
+        items(&servers[0]) == 50
+    });
+    let back = Memcached::start_at(port);
+    crate::wait_until("it has its keys again", || {
+        told(proxy.port, &sets);
+        items(&back) > 10
+    });
+}
+
+#[test]
 fn a_request_times_out_alone() {
     let fake = Fake::start(|_, request| match request {
         "get slow\r\n" => Vec::new(),
