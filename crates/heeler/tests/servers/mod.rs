@@ -20,6 +20,8 @@ pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
 pub use process::{PATIENCE, Process, Stopped, free_port};
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -182,6 +184,10 @@ impl Heeler {
         let mut all = vec!["proxy", "-c", file.path(), "-a", "127.0.0.1", "-s", &stats];
         all.extend(args);
         let mut heeler = Heeler::start(port, &all);
+        // Statistics are told once the listeners of all pools are open.
+        let mut stats = TcpStream::connect(("127.0.0.1", stats_port)).unwrap();
+        stats.set_read_timeout(Some(PATIENCE)).unwrap();
+        stats.read_to_end(&mut Vec::new()).unwrap();
         heeler.stats_port = Some(stats_port);
         heeler._file = Some(file);
         heeler
