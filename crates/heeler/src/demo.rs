@@ -24,10 +24,7 @@ pub struct Options {
 /// # Errors
 /// It could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run::control(async {
         let stop = run::asked_to_stop()?;
         let threads = run::threads(options.threads);
         let process = Process::new("demo", threads, run::most_clients(0), run::seed());

@@ -31,10 +31,7 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
     let path = &options.flags.conf_file;
     let watch = Watch::new(path);
     let file = live::read(path)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run::control(async {
         let stop = run::asked_to_stop()?;
         let operation = Operation::prepare(&options.flags, log, daemon)?;
         let threads = run::threads(options.threads);

@@ -12,6 +12,20 @@ pub fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
+/// Runs what the control thread has to do: everything but serving clients.
+///
+/// # Errors
+/// Those of the work, or there is no runtime.
+pub fn control(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(work);
+    // A name that is still being looked up must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
 /// One worker a core where the user names no number.
 pub fn threads(asked: Option<usize>) -> usize {
     asked

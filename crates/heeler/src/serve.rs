@@ -31,10 +31,7 @@ pub struct Options {
 /// # Errors
 /// It could not start.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run::control(async {
         let stop = run::asked_to_stop()?;
         let listener = Listener::bind(&options.redis, tuning())?;
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;

@@ -68,6 +68,8 @@ impl Worker {
     pub fn run(self) -> io::Result<()> {
         let runtime = LocalRuntime::new()?;
         runtime.block_on(self.serve());
+        // A name that is still being looked up must not hold up the end.
+        runtime.shutdown_background();
         Ok(())
     }
 
