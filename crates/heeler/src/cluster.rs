@@ -141,13 +141,12 @@ impl Cluster {
     /// Whether a server is ejected, and its time is up: it is to be probed, and taken back if it
     /// [answers](Cluster::probe_answered).
     pub fn is_due(&self, server: usize, now: u64) -> bool {
-        let until = self.health[server].ejected_until.load(Relaxed);
-        (1..=now).contains(&until)
+        self.ejected_until(server).is_some_and(|until| until <= now)
     }
 
     /// Whether a server is ejected.
     pub fn is_ejected(&self, server: usize) -> bool {
-        self.health[server].ejected_until.load(Relaxed) != 0
+        self.ejected_until(server).is_some()
     }
 
     /// How often a server has come back after it was found dead. Who keeps away from a server looks
@@ -200,7 +199,7 @@ impl Cluster {
         }
         let _rebuild = self.rebuild.lock();
         health.failures.store(0, Relaxed);
-        if health.ejected_until.load(Relaxed) != 0 {
+        if self.is_ejected(server) {
             return false;
         }
         health.ejected_until.store(now + ejection.retry, Relaxed);
@@ -219,10 +218,9 @@ impl Cluster {
     }
 
     fn publish(&self) {
-        let until = |health: &Health| health.ejected_until.load(Relaxed);
-        self.placement
-            .store(Arc::new(place(&self.plan, |i| until(&self.health[i]) == 0)));
-        let ejected = self.health.iter().map(until).filter(|&at| at != 0);
+        let placement = place(&self.plan, |server| !self.is_ejected(server));
+        self.placement.store(Arc::new(placement));
+        let ejected = (0..self.health.len()).filter_map(|server| self.ejected_until(server));
         // A request never takes a server back that has to answer a probe first.
         let next = ejected.min().filter(|_| !self.plan.probed);
         self.next_retry.store(next.unwrap_or(u64::MAX), Relaxed);

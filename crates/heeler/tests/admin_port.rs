@@ -5,11 +5,10 @@ mod servers;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value as Json;
-use servers::{ConfigFile, Heeler, PATIENCE, RedisServer, Value, free_port};
+use servers::{ConfigFile, Heeler, PATIENCE, RedisServer, Value, free_port, wait_until};
 
 /// A proxy over some redis-servers, with its file and its admin port.
 struct Proxy {
@@ -76,14 +75,6 @@ fn pool(port: u16, settings: &[&str], servers: &[&RedisServer]) -> String {
         text += &format!("   - {}:1 s{i}\n", server.address());
     }
     text
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

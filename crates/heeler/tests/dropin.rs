@@ -12,9 +12,8 @@ mod statistics;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use servers::{PATIENCE, Process, Stopped, free_port};
+use servers::{PATIENCE, Process, Stopped, free_port, wait_until};
 use tempfile::TempDir;
 
 /// The real one.
@@ -66,15 +65,8 @@ fn real(args: &[&str]) -> Process {
 
 /// A pool of Redis servers, named `s0`, `s1` ….
 fn pool(name: &str, port: u16, settings: &[&str], addresses: &[String]) -> String {
-    let mut text = format!("{name}:\n  listen: 127.0.0.1:{port}\n  redis: true\n  hash: md5\n");
-    for line in settings {
-        text += &format!("  {line}\n");
-    }
-    text += "  servers:\n";
-    for (i, address) in addresses.iter().enumerate() {
-        text += &format!("   - {address}:1 s{i}\n");
-    }
-    text
+    let settings = [&["redis: true", "hash: md5"], settings].concat();
+    servers::pool(name, &format!("127.0.0.1:{port}"), &settings, addresses)
 }
 
 /// All that a port tells to whoever connects.
@@ -84,15 +76,6 @@ fn told_at(port: u16) -> String {
     let mut told = String::new();
     stream.read_to_string(&mut told).expect("statistics");
     told
-}
-
-/// Asks again until it is so.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn accepts(port: u16) -> bool {

@@ -16,22 +16,13 @@ mod quiet;
 #[path = "memcache/settings.rs"]
 mod settings;
 
-use std::time::{Duration, Instant};
-
-use servers::{Client, Heeler, Memcached, PATIENCE, free_port};
+use servers::{Client, Heeler, Memcached, free_port, wait_until};
 
 /// A pool of nutcracker.yml. `settings` are lines such as `timeout: 400`; the servers are named
 /// `s0`, `s1` … in their order.
 fn pool(port: u16, settings: &[&str], addresses: &[String]) -> String {
-    let mut text = format!("pool{port}:\n  listen: 127.0.0.1:{port}\n");
-    for line in settings {
-        text += &format!("  {line}\n");
-    }
-    text += "  servers:\n";
-    for (i, address) in addresses.iter().enumerate() {
-        text += &format!("   - {address}:1 s{i}\n");
-    }
-    text
+    let (name, listen) = (format!("pool{port}"), format!("127.0.0.1:{port}"));
+    servers::pool(&name, &listen, settings, addresses)
 }
 
 /// A proxy with one pool.
@@ -47,15 +38,6 @@ fn memcacheds(count: usize) -> Vec<Memcached> {
 
 fn addresses(servers: &[Memcached]) -> Vec<String> {
     servers.iter().map(Memcached::address).collect()
-}
-
-/// Asks again until it is so.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// All that is answered to these bytes and a `quit` after them, on a connection of their own.

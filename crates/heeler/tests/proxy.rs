@@ -25,22 +25,17 @@ mod settings;
 #[path = "proxy/sharding.rs"]
 mod sharding;
 
-use std::time::{Duration, Instant};
-
-use servers::{Client, Heeler, PATIENCE, RedisServer, Value, free_port};
+use servers::{Client, Heeler, RedisServer, Value, free_port, wait_until};
 
 /// A pool of nutcracker.yml. `settings` are lines such as `timeout: 400`; the servers are named
 /// `s0`, `s1` … in their order.
 fn pool(name: &str, listen: &str, settings: &[&str], addresses: &[String]) -> String {
-    let mut text = format!("{name}:\n  listen: {listen}\n  redis: true\n");
-    for line in settings {
-        text += &format!("  {line}\n");
-    }
-    text += "  servers:\n";
-    for (i, address) in addresses.iter().enumerate() {
-        text += &format!("   - {address}:1 s{i}\n");
-    }
-    text
+    servers::pool(
+        name,
+        listen,
+        &[&["redis: true"], settings].concat(),
+        addresses,
+    )
 }
 
 /// A proxy with one pool.
@@ -82,15 +77,6 @@ fn keys_by_server(proxy: &Heeler, servers: &[RedisServer]) -> Vec<Vec<String>> {
 
 fn error(text: &str) -> Value {
     Value::Error(format!("ERR {text}"))
-}
-
-/// Asks again until it is so.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Sends many commands at once, and returns their replies.

@@ -8,22 +8,14 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use servers::{Client, Heeler, PATIENCE, Process, RedisServer, Value, benchmark_runs, free_port};
+use servers::{
+    Client, Heeler, PATIENCE, Process, RedisServer, Value, benchmark_runs, free_port, wait_until,
+};
 
 fn pong() -> Value {
     Value::Status("PONG".into())
-}
-
-/// Asks again until it is so.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The fields of INFO.

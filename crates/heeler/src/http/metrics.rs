@@ -43,7 +43,7 @@ impl Collector for Numbers {
                 pool: &shown.pool.name,
                 servers: shown.pool.servers.iter().map(|s| s.name.as_str()).collect(),
                 ejected: (0..shown.pool.servers.len())
-                    .map(|i| u64::from(shown.cluster.ejected_until(i).is_some()))
+                    .map(|i| u64::from(shown.cluster.is_ejected(i)))
                     .collect(),
                 totals: shown.stats.totals(),
             })

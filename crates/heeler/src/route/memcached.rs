@@ -226,26 +226,9 @@ fn values(keys: &Keys, replies: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use heeler_ring::{Distribution, Hash, HashTag, Server};
-
-    use super::super::scan::Order;
+    use super::super::tests::pool;
     use super::*;
     use crate::wire::memcache::Decoder;
-
-    fn pool(servers: usize) -> Placement {
-        let list: Vec<Server> = (1..=servers)
-            .map(|i| Server::named(format!("s{i}"), 1))
-            .collect();
-        let tag = Some(HashTag::BRACES);
-        let owners =
-            heeler_ring::Placement::build(Distribution::Modula, Hash::Md5, tag, &list, |_| true);
-        Placement::Pool(Herd {
-            owners,
-            live: (0..servers).collect(),
-            scan: Order::new(std::iter::empty(), |_| true),
-            by_first_key: false,
-        })
-    }
 
     fn route(placement: &Placement, bytes: &str) -> Option<Route> {
         let mut decoder = Decoder::default();

@@ -246,7 +246,8 @@ mod tests {
     use super::*;
     use crate::wire::resp::Decoder;
 
-    fn pool(servers: usize) -> Placement {
+    /// A pool of so many servers, of which `a` has the first and `e` the second.
+    pub(super) fn pool(servers: usize) -> Placement {
         Placement::Pool(herd(servers))
     }
 

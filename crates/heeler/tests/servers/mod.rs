@@ -23,8 +23,32 @@ pub use process::{PATIENCE, Process, Stopped, free_port};
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// A pool of nutcracker.yml. `settings` are lines such as `timeout: 400`; the servers are named
+/// `s0`, `s1` … in their order.
+pub fn pool(name: &str, listen: &str, settings: &[&str], addresses: &[String]) -> String {
+    let mut text = format!("{name}:\n  listen: {listen}\n");
+    for line in settings {
+        text += &format!("  {line}\n");
+    }
+    text += "  servers:\n";
+    for (i, address) in addresses.iter().enumerate() {
+        text += &format!("   - {address}:1 s{i}\n");
+    }
+    text
+}
+
+/// Asks again until it is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A redis-server without persistence.
 #[derive(Debug)]
