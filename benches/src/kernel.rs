@@ -16,7 +16,10 @@ use crate::process::output_of;
 pub fn cpu_ns(pid: u32) -> Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
+            // It has ended since the listing.
+            continue;
+        };
         let first = text
             .split_whitespace()
             .next()
