@@ -149,7 +149,10 @@ impl Door {
                 caller.session.answer(&reply);
             }
             Route::Refused(reply) => {
-                self.count(PoolStat::ForwardError, 1);
+                // A SCAN that is over sends nothing, and is no error.
+                if reply.is_error() {
+                    self.count(PoolStat::ForwardError, 1);
+                }
                 caller.session.answer(&reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
