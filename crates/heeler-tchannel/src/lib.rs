@@ -1,9 +1,9 @@
 //! TChannel, the protocol that Ringpop speaks, as a state machine.
 //!
-//! Two peers share one connection, over which both call each other, many calls at a time. This crate
-//! knows what the bytes mean, and does nothing else: no socket, no clock, no thread, no random
-//! numbers of its own. Bytes and the time go in; bytes and events come out. So it runs over any
-//! transport, and whole networks of it run in one test.
+//! Two peers share one connection, over which both call each other, many calls at a time. This
+//! crate knows what the bytes mean, and does nothing else: no socket, no clock, no thread, no
+//! random numbers of its own. Bytes and the time go in; bytes and events come out. So it runs over
+//! any transport, and whole networks of it run in one test.
 //!
 //! | you want | use |
 //! | --- | --- |

@@ -13,7 +13,7 @@ use crate::limits::{PAIRS, SHORT_BYTES, TRANSPORT_HEADERS, TRANSPORT_KEY_BYTES};
 ///
 /// | name | value |
 /// | --- | --- |
-/// | `as` | the arg scheme: `raw`, `json`, `thrift`, `sthrift`, `http`; needed in calls and answers |
+/// | `as` | the arg scheme: `raw`, `json`, `thrift`, `sthrift`, `http`; needed, in answers too |
 /// | `cn` | the caller's name; needed in calls |
 /// | `re` | when the call may be sent again: `c` connection error, `t` timeout, `n` never |
 /// | `sk` | shard key |

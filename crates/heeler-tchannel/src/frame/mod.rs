@@ -4,9 +4,9 @@
 //! size:2 type:1 reserved:1 id:4 reserved:8 payload      size includes these 16 bytes
 //! ```
 //!
-//! All numbers are big-endian. [`decode`] takes the next frame off the front of a buffer, and copies
-//! nothing: the parts of a frame are [`Bytes`] that share the buffer. What it has checked needs no
-//! second look: lengths fit, names are not doubled, no chunk reaches over the end.
+//! All numbers are big-endian. [`decode`] takes the next frame off the front of a buffer, and
+//! copies nothing: the parts of a frame are [`Bytes`] that share the buffer. What it has checked
+//! needs no second look: lengths fit, names are not doubled, no chunk reaches over the end.
 //! (uber/tchannel, docs/protocol.md)
 
 mod decode;
