@@ -49,8 +49,8 @@
 //! # Load
 //!
 //! Everything is bounded: calls in flight, bytes in flight, bytes that wait to be written (see
-//! [`Limits`] and [`limits`](crate::limits)). A peer that does not read its answers is not read
-//! from. A call too many fails with [`ErrorCode::Busy`], at once.
+//! [`Limits`] and [`limits`](crate::limits)). The calls of a peer that does not read its answers
+//! wait. A call too many fails with [`ErrorCode::Busy`], at once.
 //!
 //! # Runtimes
 //!
