@@ -15,9 +15,9 @@ pub const ADDRESS_BYTES: usize = 259;
 pub const APP_BYTES: usize = 256;
 /// Longest identifier of a change, in bytes. Ringpop's are UUIDs of 36.
 pub const CHANGE_ID_BYTES: usize = 64;
-/// Highest incarnation number that is taken from a peer. A Node.js peer has no greater integers
-/// than 2^53 - 1, and the owner of an address must be able to go beyond what was said of it.
-pub const INCARNATION: u64 = (1 << 53) - (1 << 20);
+/// Highest incarnation number: a Node.js peer has no greater whole numbers. Who may say so much of
+/// others can silence them; [`crate::Config::refuse_incarnations_ahead_ms`] keeps that away.
+pub const INCARNATION: u64 = (1 << 53) - 1;
 /// An incarnation number so far ahead of the wall clock is told as a warning, in milliseconds.
 pub const INCARNATION_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -34,7 +34,7 @@ pub const PEER_LABELS: usize = 32;
 pub const PEER_LABEL_BYTES: usize = 1024;
 
 /// Requests of this node that may wait for an answer (ringpop-node: 100).
-pub const PENDING: usize = 128;
+pub const PENDING: usize = 256;
 /// Requests of peers to ping somebody for them, at the same time.
 pub const RELAYED_PINGS: usize = 64;
 /// Reverse full syncs at the same time (ringpop-node: 5).
