@@ -1,9 +1,11 @@
 //! Telling some members at once: of coming, of leaving, of going for good.
 
-use crate::members::Id;
+use std::sync::Arc;
+
+use crate::config::is_host_port;
 use crate::pending::{Pending, Purpose};
 use crate::swim::Swim;
-use crate::{Answer, Endpoint, Event, Failure, Output, Status, Token};
+use crate::{Answer, Endpoint, Event, Failure, Output, Status, Token, limits};
 
 /// Pings with the latest news, to several at once.
 #[derive(Debug)]
@@ -28,9 +30,19 @@ const ANNOUNCEMENTS: usize = 3;
 const FAREWELL_SHARE: f64 = 0.4;
 
 impl Swim {
-    /// Tells some that this member is here.
+    /// Tells some that this member is here; those first who have called before it was ready.
     pub(crate) fn announce(&mut self) {
-        self.run_errand(ANNOUNCEMENTS, End::Nothing);
+        let early = std::mem::take(&mut self.early_callers);
+        self.run_errand(ANNOUNCEMENTS, early, End::Nothing);
+    }
+
+    /// Remembers who called too early.
+    pub(crate) fn remember_caller(&mut self, caller: &str) {
+        let callers = &mut self.early_callers;
+        let known = callers.iter().any(|known| **known == *caller);
+        if !known && callers.len() < limits::EARLY_CALLERS && is_host_port(caller) {
+            callers.push(caller.into());
+        }
     }
 
     /// Leaves: tells some, so that no request comes here any more, and goes on answering.
@@ -38,7 +50,7 @@ impl Swim {
         self.reincarnate(Status::Leave, 0);
         self.count_one("make-leave");
         self.stop_gossip();
-        self.run_errand(self.farewells(), End::Done(token));
+        self.run_errand(self.farewells(), Vec::new(), End::Done(token));
     }
 
     pub(crate) fn rejoin(&mut self) {
@@ -53,7 +65,7 @@ impl Swim {
         self.reincarnate(Status::Faulty, 0);
         self.count_one("make-faulty");
         self.stop_gossip();
-        self.run_errand(self.farewells(), End::Evicted(token));
+        self.run_errand(self.farewells(), Vec::new(), End::Evicted(token));
     }
 
     fn farewells(&self) -> usize {
@@ -62,14 +74,20 @@ impl Swim {
         share.min(self.max_told as usize).min(others)
     }
 
-    fn run_errand(&mut self, n: usize, end: End) {
+    fn run_errand(&mut self, n: usize, mut to: Vec<Arc<str>>, end: End) {
         let number = self.next_number();
-        let some: Vec<Id> = self
+        for id in self
             .members
-            .some_pingable(n, &[self.my_id], &mut self.random);
+            .some_pingable(n, &[self.my_id], &mut self.random)
+        {
+            let address = self.address_of(id);
+            if !to.contains(&address) {
+                to.push(address);
+            }
+        }
         let mut waiting = 0;
-        for id in some {
-            let (address, message) = (self.address_of(id), self.ping_request(id));
+        for address in to {
+            let message = self.ping_for(&address);
             let purpose = Purpose::Errand { number };
             let timeout = self.config.ping_timeout_ms;
             if self.send(&address, Endpoint::Ping, message, timeout, purpose) {

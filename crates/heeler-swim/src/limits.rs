@@ -39,6 +39,8 @@ pub const PENDING: usize = 256;
 pub const RELAYED_PINGS: usize = 64;
 /// Reverse full syncs at the same time (ringpop-node: 5).
 pub const REVERSE_FULL_SYNCS: usize = 5;
+/// Members that pinged this one before it was ready, and get the first pings.
+pub const EARLY_CALLERS: usize = 16;
 /// Seeds.
 pub const SEEDS: usize = 10_000;
 /// Peers of which it is remembered when they were last given a full sync.

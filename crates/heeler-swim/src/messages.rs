@@ -62,6 +62,16 @@ impl Swim {
         (self.ping_with(self.form_of(target), &changes), sent)
     }
 
+    /// A ping for somebody who need not be a member.
+    pub(crate) fn ping_for(&mut self, address: &str) -> (Vec<u8>, Sent) {
+        if let Some(id) = self.members.find(address) {
+            return self.ping_request(id);
+        }
+        let mut changes = Vec::new();
+        let sent = self.rumors.write_request(&self.members, &mut changes);
+        (self.ping_with(self.default_form, &changes), sent)
+    }
+
     /// A ping with these changes, which have commas between them.
     pub(crate) fn ping_with(&mut self, form: Form, changes: &[u8]) -> Vec<u8> {
         let mut body = Vec::with_capacity(192 + changes.len());

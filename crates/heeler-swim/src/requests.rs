@@ -77,8 +77,14 @@ impl Swim {
 
     fn serve_ping(&mut self, body: &[u8]) -> Result<Vec<u8>, Fault> {
         self.count_one("ping.recv");
-        self.check_ready("not-ready.ping")?;
-        let ping = PingRequest::parse(body).map_err(|e| Fault::body("ping", e.to_string()))?;
+        let ready = self.check_ready("not-ready.ping");
+        let ping = PingRequest::parse(body).map_err(|e| Fault::body("ping", e.to_string()));
+        if ready.is_err() {
+            let source = ping.ok().and_then(|ping| ping.source);
+            self.remember_caller(&source.unwrap_or_default());
+            return Err(Fault::not_ready());
+        }
+        let ping = ping?;
         let source = address("ping", "source", ping.source)?;
         let changes = ping
             .changes
@@ -128,14 +134,7 @@ impl Swim {
 
     fn relay(&mut self, relay: Relay, target: &str) -> Result<(), Fault> {
         let to: Arc<str> = target.into();
-        let message = match self.members.find(target) {
-            Some(id) => self.ping_request(id),
-            None => {
-                let mut changes = Vec::new();
-                let sent = self.rumors.write_request(&self.members, &mut changes);
-                (self.ping_with(self.default_form, &changes), sent)
-            }
-        };
+        let message = self.ping_for(target);
         self.count_one("ping.send");
         let timeout = self.config.ping_timeout_ms;
         let purpose = Purpose::Relay(Box::new(relay));

@@ -58,6 +58,8 @@ pub struct Swim {
     pub(crate) gossip: Gossip,
     pub(crate) health: u32,
     pub(crate) errands: Vec<Errand>,
+    /// Who has pinged before this member was ready.
+    pub(crate) early_callers: Vec<Arc<str>>,
     pub(crate) synced: BTreeMap<Arc<str>, Synced>,
     pub(crate) healer: Healer,
     pub(crate) damper: Damper,
@@ -102,6 +104,7 @@ impl Swim {
             gossip: Gossip::default(),
             health: 0,
             errands: Vec::new(),
+            early_callers: Vec::new(),
             synced: BTreeMap::new(),
             healer: Healer::default(),
             damper: Damper::default(),

@@ -56,6 +56,7 @@ pub struct Node {
 #[derive(Debug, Clone)]
 enum Parcel {
     Wake,
+    Seeds,
     Request {
         from: usize,
         life: u64,
@@ -353,6 +354,10 @@ impl Network {
                     self.step(node, |swim, now, out| swim.wake(now, out));
                 }
             }
+            Parcel::Seeds => {
+                let seeds = self.nodes[node].seeds.clone();
+                self.input(node, |_| Input::Seeds(seeds));
+            }
             Parcel::Request {
                 from,
                 life,
@@ -452,11 +457,7 @@ impl Network {
                 self.post(node, from, Parcel::Answer { life, id, result });
             }
             Output::Done { token, result } => self.nodes[node].done.push((token, result)),
-            Output::FetchSeeds => {
-                let seeds = self.nodes[node].seeds.clone();
-                // A moment later: this one is still at work.
-                self.input(node, |_| Input::Seeds(seeds));
-            }
+            Output::FetchSeeds => self.push(self.now, node, Parcel::Seeds),
             Output::Event(event) => self.note(node, event),
             Output::Stat(heeler_swim::Stat::Count(name, n)) => {
                 *self.nodes[node].counts.entry(name).or_default() += n;
