@@ -19,7 +19,10 @@ pub enum BodyError {
     /// It is too long.
     #[error("the body has {0} bytes, and {max} are allowed", max = limits::BODY_BYTES)]
     TooLong(usize),
-    /// It is not JSON, or not an object, or has too many changes.
+    /// It is no JSON object.
+    #[error("the body is no JSON object")]
+    NoObject,
+    /// It is not JSON, or a field is of a wrong kind, or there are too many changes.
     #[error("the body cannot be read: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -122,6 +125,10 @@ macro_rules! bodies {
             pub fn parse(body: &'a [u8]) -> Result<$name<'a>, BodyError> {
                 if body.len() > limits::BODY_BYTES {
                     return Err(BodyError::TooLong(body.len()));
+                }
+                // serde would also take a list of the fields' values.
+                if body.trim_ascii_start().first() != Some(&b'{') {
+                    return Err(BodyError::NoObject);
                 }
                 Ok(serde_json::from_slice(body)?)
             }

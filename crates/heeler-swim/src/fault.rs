@@ -138,12 +138,12 @@ impl Fault {
     pub fn required(verb: &str, field: &str) -> Fault {
         let kind = format!("ringpop.server.{verb}.bad-request.{field}-required");
         let reason = format!("{field} is required");
-        Fault::new(
-            kind,
-            "RingpopBadRequestError",
-            format!("Bad request: {reason}"),
-        )
-        .with("reason", reason)
+        // ringpop-node's only error of this kind has a name that somebody forgot to fill in.
+        let name = match verb {
+            "damp-req" => "OverridemeError",
+            _ => "RingpopBadRequestError",
+        };
+        Fault::new(kind, name, format!("Bad request: {reason}")).with("reason", reason)
     }
 
     /// The body cannot be read.

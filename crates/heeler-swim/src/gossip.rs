@@ -18,7 +18,6 @@ pub(crate) struct Gossip {
     pub next_at: Option<u64>,
     round: Option<Round>,
     rounds: u64,
-    last_end: Option<u64>,
     pub durations: Durations,
     /// Twice the median of the durations, once a second.
     rate_ms: u64,
@@ -255,13 +254,8 @@ impl Swim {
         let min = self.slowed(self.config.protocol_period_ms);
         self.update_rate(min);
         let now = self.now.ms;
-        let aim = self
-            .gossip
-            .last_end
-            .map_or(now, |end| end + self.gossip.rate_ms.max(min));
-        let delay = aim.saturating_sub(now).max(min);
+        let delay = self.gossip.rate_ms.max(min);
         self.time("protocol.frequency", began);
-        self.gossip.last_end = Some(now);
         if self.gossip.on {
             self.gossip.next_at = Some(now + delay);
             self.out

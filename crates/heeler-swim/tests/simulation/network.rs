@@ -106,7 +106,7 @@ pub struct Network {
     pub sides: Vec<usize>,
     /// Members that were declared faulty though nothing was wrong with them: who by, and whom.
     pub false_positives: Vec<(usize, String)>,
-    /// Whether events are kept for the tests to read.
+    /// Whether events are kept for tests to read, and rings followed.
     pub keep_events: bool,
     /// Nodes that no one may blame.
     pub healthy: BTreeSet<String>,
@@ -141,12 +141,19 @@ impl Network {
 
     /// A cluster whose members start at about the same time, with the first three as seeds.
     pub fn cold(seed: u64, n: usize, configure: impl Fn(&mut Config)) -> Network {
-        let mut network = Network::new(seed);
+        Network::new(seed).chilled(n, configure)
+    }
+
+    pub fn chilled(self, n: usize, configure: impl Fn(&mut Config)) -> Network {
+        let mut network = self;
         let seeds: Vec<String> = (0..n.min(3)).map(address).collect();
-        for i in 0..n {
+        let add = |network: &mut Network, i| {
             let mut config = quiet_config(address(i));
             configure(&mut config);
-            let node = network.add(config, 0);
+            network.add(config, 0)
+        };
+        let nodes: Vec<usize> = (0..n).map(|i| add(&mut network, i)).collect();
+        for node in nodes {
             network.nodes[node].seeds = seeds.clone();
             network.start(node);
         }
@@ -155,7 +162,11 @@ impl Network {
 
     /// A cluster in which everybody knows everybody from the start.
     pub fn warm(seed: u64, n: usize, configure: impl Fn(&mut Config)) -> Network {
-        let mut network = Network::new(seed);
+        Network::new(seed).warmed(n, configure)
+    }
+
+    pub fn warmed(self, n: usize, configure: impl Fn(&mut Config)) -> Network {
+        let mut network = self;
         network.oracle = list((0..n).map(|i| (address(i), WALL_MS)));
         for i in 0..n {
             let mut config = quiet_config(address(i));
@@ -468,17 +479,16 @@ impl Network {
 
     fn note(&mut self, node: usize, event: Event) {
         match &event {
-            Event::RingChanged { added, removed } => {
+            Event::RingChanged { added, removed } if self.keep_events => {
                 let ring = &mut self.nodes[node].ring;
-                removed
-                    .iter()
-                    .for_each(|address| assert!(ring.remove(&**address)));
+                let mut left = removed.iter().map(|address| ring.remove(&**address));
+                assert!(left.all(|was_there| was_there));
                 ring.extend(added.iter().map(|member| member.address().to_owned()));
             }
-            Event::MemberChanged { new, .. } if new.status == Status::Faulty => {
-                if self.healthy.contains(&*new.address) {
-                    self.false_positives.push((node, new.address.to_string()));
-                }
+            Event::MemberChanged { new, .. }
+                if new.status == Status::Faulty && self.healthy.contains(&*new.address) =>
+            {
+                self.false_positives.push((node, new.address.to_string()));
             }
             _ => {}
         }
