@@ -216,6 +216,7 @@ fn before_secret(line: &str) -> Option<usize> {
     for word in line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
         let end = from + word.len();
         let secret = looks_secret(word) || (first && is_secret_key(word));
+        let secret = secret && !is_reference(word, &line[end..]);
         first &= word.is_empty();
         if secret {
             // What is stuck to the key is the password.
@@ -229,6 +230,29 @@ fn before_secret(line: &str) -> Option<usize> {
         from = end + line[end..].chars().next().map_or(0, char::len_utf8);
     }
     None
+}
+
+/// True for a key that says where the password is, alone or with a value that can be no password.
+fn is_reference(word: &str, rest: &str) -> bool {
+    if rest.is_empty() {
+        return ["redis_auth_file", "redis_auth_env"].contains(&word);
+    }
+    let value = rest.strip_prefix(':').unwrap_or_default().trim_start();
+    let value = value.trim_start_matches(['"', '\'']);
+    match word {
+        "redis_auth_file" => value.starts_with('/'),
+        "redis_auth_env" => {
+            let end = value.find([' ', '\t', '"', '\'']).unwrap_or(value.len());
+            is_variable(&value[..end])
+        }
+        _ => false,
+    }
+}
+
+/// True for what variables of the environment are usually called.
+pub(super) fn is_variable(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && name.chars().all(is_letter)
 }
 
 /// True for a key that may well hold a password.
@@ -304,6 +328,25 @@ mod tests {
         );
         assert_eq!(shown("  # redis_auth: S3", "#"), "  # redis_auth: (hidden)");
         assert_eq!(quoted("md5 redis_auth:S3"), "'md5 redis_auth:(hidden)'");
+    }
+
+    #[test]
+    fn where_a_password_is_found_is_shown() {
+        for line in [
+            "  redis_auth_file: /run/password # x",
+            "  redis_auth_file: \"/run/password\"",
+            "  redis_auth_env: REDIS_PASSWORD",
+        ] {
+            assert_eq!(shown(line, "redis"), line);
+        }
+        for line in [
+            "  redis_auth_file: S3",
+            "  redis_auth_env: s3S3",
+            "  redis_auth_env:S3-",
+            "  redis_auth_fiel: /S3",
+        ] {
+            assert!(!shown(line, "redis").contains("S3"), "{line}");
+        }
     }
 
     #[test]
