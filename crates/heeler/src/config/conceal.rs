@@ -9,6 +9,10 @@ use std::ops::Range;
 const HIDDEN: &str = "(hidden)";
 /// The key whose value is a password.
 const SECRET_KEY: &str = "redis_auth";
+/// The keys whose values say where a password is.
+const REFERENCE_KEYS: [&str; 2] = ["redis_auth_file", "redis_auth_env"];
+/// A key that looks like a password's.
+const OPEN_KEY: &str = "tls_client_auth";
 /// Bytes of a quoted value that are shown.
 const QUOTED_BYTES: usize = 80;
 /// Bytes of a source line that are shown.
@@ -221,6 +225,7 @@ fn before_secret(line: &str) -> Option<usize> {
         if secret {
             // What is stuck to the key is the password.
             let key = word.to_ascii_lowercase().find(SECRET_KEY);
+            let key = key.filter(|_| !REFERENCE_KEYS.contains(&word));
             let end = key.map_or(end, |key| from + key + SECRET_KEY.len());
             let value = line[end..]
                 .trim_start_matches(':')
@@ -235,7 +240,7 @@ fn before_secret(line: &str) -> Option<usize> {
 /// True for a key that says where the password is, alone or with a value that can be no password.
 fn is_reference(word: &str, rest: &str) -> bool {
     if rest.is_empty() {
-        return ["redis_auth_file", "redis_auth_env"].contains(&word);
+        return REFERENCE_KEYS.contains(&word);
     }
     let value = rest.strip_prefix(':').unwrap_or_default().trim_start();
     let value = value.trim_start_matches(['"', '\'']);
@@ -258,10 +263,8 @@ pub(super) fn is_variable(name: &str) -> bool {
 /// True for a key that may well hold a password.
 fn is_secret_key(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    ["auth", "pass", "secret"]
-        .iter()
-        .any(|part| lower.contains(part))
-        || looks_secret(word)
+    let mut parts = ["auth", "pass", "secret"].iter();
+    (lower != OPEN_KEY && parts.any(|part| lower.contains(part))) || looks_secret(word)
 }
 
 /// True for `redis_auth` and what a slip of the keyboard makes of it.
@@ -336,8 +339,9 @@ mod tests {
             "  redis_auth_file: /run/password # x",
             "  redis_auth_file: \"/run/password\"",
             "  redis_auth_env: REDIS_PASSWORD",
+            "  tls_client_auth: required",
         ] {
-            assert_eq!(shown(line, "redis"), line);
+            assert_eq!(shown(line, line.trim()), line);
         }
         for line in [
             "  redis_auth_file: S3",

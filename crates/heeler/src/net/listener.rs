@@ -23,7 +23,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum Inner {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    // The file goes first: as long as the socket lives no other file has its inode.
+    Unix(SocketFile, UnixListener),
 }
 
 /// The file of a Unix socket, which goes away with the listener, unless another process has put
@@ -120,7 +121,7 @@ impl Listener {
             Listen::Unix { path, permissions } => {
                 let listener = bind_unix(Path::new(path), *permissions)
                     .with_context(|| format!("cannot listen on {path}"))?;
-                Inner::Unix(listener, SocketFile::new(path))
+                Inner::Unix(SocketFile::new(path), listener)
             }
         };
         Ok(Listener {
@@ -136,7 +137,7 @@ impl Listener {
             Inner::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|e| e.to_string(), |a| a.to_string()),
-            Inner::Unix(_, file) => file.path.clone(),
+            Inner::Unix(file, _) => file.path.clone(),
         }
     }
 
@@ -159,7 +160,7 @@ impl Listener {
         if let (Inner::Tcp(listener), true) = (&self.inner, before != tuning.backlog) {
             SockRef::from(listener).listen(backlog(tuning))?;
         }
-        if let (Inner::Unix(_, file), Listen::Unix { permissions, .. }) = (&self.inner, listen)
+        if let (Inner::Unix(file, _), Listen::Unix { permissions, .. }) = (&self.inner, listen)
             && let Some(mode) = *permissions
         {
             std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(mode))?;
@@ -182,7 +183,7 @@ impl Listener {
                 let to = stream.local_addr()?;
                 Ok(Accepted::Tcp(stream.into_std()?, from, to))
             }
-            Inner::Unix(listener, file) => {
+            Inner::Unix(file, listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok(Accepted::Unix(stream.into_std()?, file.path.clone()))
             }

@@ -354,9 +354,13 @@ impl Connection {
     ) -> Rc<Connection> {
         // One connection a server is opened ahead, as nutcracker does it.
         let connect_now = seat.settings.preconnect && number == 0;
+        let mut link = Link::new(seat.settings.wire, seat.settings.timeout);
+        if seat.settings.tls.is_some() && seat.settings.wire == Wire::Memcache {
+            link.part_values();
+        }
         let connection = Rc::new(Connection {
             scratch: scratch.clone(),
-            link: RefCell::new(Link::new(seat.settings.wire, seat.settings.timeout)),
+            link: RefCell::new(link),
             seat: RefCell::new(seat),
             task: RefCell::new(None),
             counted: Cell::default(),

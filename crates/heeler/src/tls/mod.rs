@@ -70,9 +70,10 @@ pub fn reason(error: &io::Error) -> Option<String> {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the other side speaks no TLS".into()
         }
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its certificate is signed by no authority that is trusted here".into()
-        }
+        // By none of a trusted name, or by another that has taken one.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "its certificate is signed by no authority that is trusted here".into(),
         rustls::Error::NoCertificatesPresented => "it shows no certificate".into(),
         rustls::Error::AlertReceived(alert) => format!("the other side refuses: {alert:?}"),
         other => other.to_string(),

@@ -13,7 +13,7 @@ use crate::config::document::{Block, Scalar};
 use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 
 const VERSION: &str = "write 1.2 or 1.3";
-const PEM: &str = "write the path of a PEM file from the root, such as /etc/heeler/";
+const PEM: &str = "write the path of a PEM file from the root, such as /etc/heeler/ca.pem";
 
 /// What has been read of them.
 #[derive(Default)]
