@@ -1,14 +1,16 @@
 //! The two kinds of sockets, as one, with or without TLS, and the buffer that they are read into.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::unconstrained;
 use tokio_rustls::TlsStream;
 
 use crate::config::pools::Address;
@@ -41,7 +43,10 @@ pub struct Tls(TlsStream<Stream>);
 
 impl Drop for Tls {
     fn drop(&mut self) {
-        let _ = Pin::new(&mut self.0).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        let shutdown = poll_fn(|cx| Pin::new(&mut self.0).poll_shutdown(cx));
+        // Also where the task has had its share for now: there is no other time.
+        let shutdown = pin!(unconstrained(shutdown));
+        let _ = shutdown.poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 

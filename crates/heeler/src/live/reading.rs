@@ -41,11 +41,17 @@ impl Tls {
             }
     }
 
-    /// The certificates that are shown to clients, and to servers.
+    /// The certificates that are shown to clients, and to servers: one for each file.
     pub fn certificates(&self) -> Vec<Certificate> {
         let to_clients = self.clients.iter().flat_map(Acceptor::certificates);
         let to_servers = self.servers.iter().flat_map(Connector::certificates);
-        to_clients.chain(to_servers).cloned().collect()
+        let mut certificates: Vec<Certificate> = Vec::new();
+        for certificate in to_clients.chain(to_servers) {
+            if !certificates.iter().any(|c| c.file == certificate.file) {
+                certificates.push(certificate.clone());
+            }
+        }
+        certificates
     }
 }
 

@@ -27,10 +27,8 @@ impl Certificate {
             Problem::of("certificate file", file, format_args!("unusable: {error}"))
         };
         let own = chain.first().map_or(&[][..], |own| own.as_ref());
-        let own = x509_cert::Certificate::from_der(own).map_err(unusable)?;
-        let validity = own.tbs_certificate.validity;
-        let times = [validity.not_before, validity.not_after];
-        let [not_before, not_after] = times.map(|time| time.to_unix_duration().as_secs());
+        let times = times(own).map_err(unusable)?;
+        let [not_before, not_after] = times.map(seconds);
         Ok(Certificate {
             file: file.into(),
             not_before,
@@ -50,6 +48,22 @@ impl Certificate {
         let fault = Problem::of("certificate file", &self.file, what);
         Some(fault.help("put a new one in its place, and look at the clock of this machine"))
     }
+}
+
+/// When a certificate begins to be good, and when it ends, in seconds since 1970.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> x509_cert::der::Result<(u64, u64)> {
+    let [not_before, not_after] = times(certificate)?.map(seconds);
+    Ok((not_before, not_after))
+}
+
+fn times(certificate: &[u8]) -> x509_cert::der::Result<[Time; 2]> {
+    let certificate = x509_cert::Certificate::from_der(certificate)?;
+    let validity = certificate.tbs_certificate.validity;
+    Ok([validity.not_before, validity.not_after])
+}
+
+fn seconds(time: Time) -> u64 {
+    time.to_unix_duration().as_secs()
 }
 
 fn date(time: Time) -> String {

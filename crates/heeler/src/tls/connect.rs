@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
 
+use super::trust::Trust;
 use super::{Certificate, Problem, pem, provider, reason, versions};
 use crate::config::tls::Connect;
 use crate::socket::Stream;
@@ -37,10 +39,20 @@ impl Connector {
     pub fn load(wanted: &Connect, before: Option<&Connector>) -> Result<Connector, Problem> {
         let (trusted, store) = pem::authorities(wanted.ca.as_deref())?;
         let (mut certificates, mut content, mut doubts) = (Vec::new(), trusted, Vec::new());
+        let no_tls = |error: &dyn std::fmt::Display| unusable(format!("cannot use TLS: {error}"));
+        let authorities = WebPkiServerVerifier::builder_with_provider(store, provider()).build();
+        let trust = Trust {
+            authorities: authorities.map_err(|error| no_tls(&error))?,
+            named: match wanted.ca {
+                Some(_) => content.clone(),
+                None => Vec::new(),
+            },
+        };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(wanted.min_version))
-            .map_err(|error| unusable(format!("TLS cannot be used: {error}")))?
-            .with_root_certificates(store);
+            .map_err(|error| no_tls(&error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust));
         let config = match &wanted.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {

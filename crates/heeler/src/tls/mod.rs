@@ -9,6 +9,7 @@ mod accept;
 mod certificate;
 mod connect;
 mod pem;
+mod trust;
 
 use std::fmt;
 use std::io;
@@ -70,13 +71,35 @@ pub fn reason(error: &io::Error) -> Option<String> {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the other side speaks no TLS".into()
         }
-        // By none of a trusted name, or by another that has taken one.
-        rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => "its certificate is signed by no authority that is trusted here".into(),
         rustls::Error::NoCertificatesPresented => "it shows no certificate".into(),
         rustls::Error::AlertReceived(alert) => format!("the other side refuses: {alert:?}"),
+        rustls::Error::InvalidCertificate(error) => match fault(error) {
+            Some(fault) => format!("its certificate {fault}"),
+            None => error.to_string(),
+        },
         other => other.to_string(),
+    })
+}
+
+/// What is wrong with a certificate, for what rustls has few words for.
+fn fault(error: &CertificateError) -> Option<String> {
+    Some(match error {
+        // By nobody of a trusted name, or by another who has taken one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "is signed by no authority that is trusted here".into()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired".into(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not good yet".into()
+        }
+        CertificateError::Other(other) => match other.to_string().as_str() {
+            "UnsupportedCertVersion" => {
+                "is of X.509 version 1, which names no host: sign it with a subjectAltName".into()
+            }
+            "CaUsedAsEndEntity" => "is that of an authority, and not to be shown".into(),
+            text => format!("cannot be used: {text}"),
+        },
+        _ => return None,
     })
 }
 

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::{Problem, provider};
+use super::{Problem, fault, provider};
 use crate::config::tls::Identity;
 use crate::limits;
 
@@ -44,11 +44,17 @@ pub(super) fn identity(wanted: &Identity) -> Result<(CertifiedKey, Option<Proble
             Err(fault
                 .help("name a pair; the own certificate stands first, those that sign it after"))
         }
-        Err(error) => Err(Problem::of(
-            CERTIFICATE,
-            file,
-            format_args!("unusable: {error}"),
-        )),
+        Err(error) => {
+            let fault = match &error {
+                rustls::Error::InvalidCertificate(error) => fault(error),
+                _ => None,
+            };
+            let what = match fault {
+                Some(fault) => format!("the certificate {fault}"),
+                None => format!("unusable: {error}"),
+            };
+            Err(Problem::of(CERTIFICATE, file, what))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::authority::{Authority, Pair};
-use crate::proxy::{Proxy, pool};
+use crate::proxy::{Proxy, pool, run};
 use crate::servers::{Client, Memcached, Process, Value, free_port, request, wait_until};
 
 /// A redis-server that speaks TLS at its port, and asks for certificates or not.
@@ -104,12 +104,13 @@ fn a_server_whose_certificate_is_not_good_is_not_spoken_to() {
         at,
     );
     let old_at = free_port();
-    let _old = redis(
-        &authority,
-        &authority.expired("old", &["redis.test"]),
-        "no",
-        old_at,
-    );
+    let old = authority.expired("old", &["redis.test"]);
+    let _old = redis(&authority, &old, "no", old_at);
+    let old_named = [
+        "server_tls: true".into(),
+        format!("server_tls_ca: {}", old.cert.display()),
+        "server_tls_name: redis.test".into(),
+    ];
     let plain = Memcached::start();
     let named = "server_tls_name: redis.test";
     let not_trusted = "its certificate is signed by no authority that is trusted here";
@@ -130,8 +131,9 @@ fn a_server_whose_certificate_is_not_good_is_not_spoken_to() {
         (
             to_servers(&authority, &[named]),
             &old_at,
-            "certificate expired",
+            "its certificate has expired",
         ),
+        (old_named.into(), &old_at, "its certificate has expired"),
         (
             to_servers(&authority, &[named]),
             &plain.address(),
@@ -159,6 +161,45 @@ fn a_server_whose_certificate_is_not_good_is_not_spoken_to() {
         Client::connect(("127.0.0.1", port)).run("SET k v"),
         Value::ok()
     );
+}
+
+#[test]
+fn a_certificate_that_signs_itself_may_be_named() {
+    let (authority, at, port) = (Authority::new(), free_port(), free_port());
+    let [cert, key] = ["self.pem", "self.key"].map(|name| authority.dir().join(name));
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let mut args = vec![
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+    ];
+    args.extend(["-keyout", key, "-out", cert, "-subj", "/CN=itself"]);
+    args.extend(["-addext", "subjectAltName=DNS:itself.test"]);
+    let (done, told) = run("openssl", "the Debian package openssl", &args);
+    assert!(done, "{told}");
+    let pair = Pair {
+        cert: cert.into(),
+        key: key.into(),
+    };
+    let _redis = redis(&authority, &pair, "no", at);
+    let server = [format!("127.0.0.1:{at}")];
+    let (ca, on) = (
+        format!("server_tls_ca: {cert}"),
+        "server_tls: true".to_owned(),
+    );
+    let name = |name: &str| format!("server_tls_name: {name}");
+    let text = |lines: &[String]| pool("herd", port, lines, &server);
+    let named = text(&[on.clone(), ca.clone(), name("itself.test")]);
+    let proxy = Proxy::start(port, &named, &["--no-watch"]);
+    let mut client = Client::connect(("127.0.0.1", port));
+    assert_eq!(client.run("SET k v"), Value::ok());
+    let other_ca = format!("server_tls_ca: {}", authority.ca());
+    for lines in [
+        [on.clone(), ca, name("other.test")],
+        [on, other_ca, name("itself.test")],
+    ] {
+        assert_eq!(proxy.reload(&text(&lines)).0, 200);
+        let told = client.run("GET k").text();
+        assert!(told.starts_with("ERR TLS handshake failed: "), "{told}");
+    }
 }
 
 #[test]
@@ -220,6 +261,7 @@ fn memcached_pools_speak_tls_on_both_sides() {
     memcached.wait_until_accepts(at);
     let mut lines = to_servers(&authority, &["timeout: 5000", "probe_interval: 50"]);
     lines.extend(pair.lines(""));
+    lines.extend(pair.lines("server_"));
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let server = format!("127.0.0.1:{at}");
     let text = crate::servers::pool("herd", &format!("127.0.0.1:{port}"), &lines, &[server]);
@@ -244,6 +286,13 @@ fn memcached_pools_speak_tls_on_both_sides() {
     assert!(client.read_exactly(replies.len()) == replies);
     let handshakes = "heeler_server_tls_handshakes_total{pool=\"herd\",server=\"s0\"}";
     wait_until("it is probed", || proxy.number(handshakes) >= 3.0);
+    let (_, metrics) = proxy.ask("GET", "/metrics");
+    let gauge = "heeler_tls_certificate_expiry_seconds{";
+    assert_eq!(
+        metrics.matches(gauge).count(),
+        1,
+        "once for a file: {metrics}"
+    );
     let mut plain = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     plain.write_all(b"get k\r\n").unwrap();
     proxy.logs(0, "TLS handshake failed: the other side speaks no TLS");
