@@ -158,7 +158,9 @@ fn pools_come_and_go_while_another_is_under_load() {
     let moved = kept.clone() + &pool("more", third, &[], &both[1..]);
     proxy.reload(&moved, &format!("at 127.0.0.1:{other} removed"));
     assert_eq!(client.read_to_close(), b"");
-    assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
+    wait_until("nobody listens there", || {
+        TcpStream::connect(("127.0.0.1", other)).is_err()
+    });
     let mut client = Client::connect(("127.0.0.1", third));
     assert_eq!(client.run("SET k w"), Value::ok());
     assert_eq!(servers[1].client().run("GET k"), Value::bulk("w"));
