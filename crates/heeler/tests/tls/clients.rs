@@ -305,3 +305,36 @@ fn servers_at_unix(
         &[server.address()],
     )
 }
+
+#[test]
+fn whoever_breaks_the_protocol_harms_nobody() {
+    let (authority, _server, proxy) = secured(|_| Vec::new());
+    let config = authority.client(None);
+    let mut client = proxy.client(&config);
+    let hello: Vec<u8> = vec![22, 3, 1, 0, 4, 1, 0, 0, 0];
+    let long: Vec<u8> = [&[22, 3, 1, 0xff, 0xff][..], &[0; 70_000]].concat();
+    // What is no beginning of a handshake ends the connection, and what is one waits for the rest.
+    for (bytes, ends) in [
+        (&b"\x16"[..], false),
+        (b"\x16\x03\x01", false),
+        (b"\x16\x03\x01\x00\x00", true),
+        (b"\x15\x03\x03\x00\x02\x02\x28", true),
+        (b"\x17\x03\x03\x00\x01x", true),
+        (b"\x80\x2e\x01\x03\x01", true),
+        (b"GET / HTTP/1.1\r\n\r\n", true),
+        (&hello, true),
+        (&long, true),
+    ] {
+        let mut stranger = Client::connect(("127.0.0.1", proxy.port));
+        // It may be closed before all is sent.
+        let _ = stranger.try_send(bytes);
+        if ends {
+            let answer = stranger.read_to_close();
+            let is_reply = answer.starts_with(b"+") || answer.starts_with(b"-");
+            assert!(!is_reply, "{}", answer.escape_ascii());
+        }
+        drop(stranger);
+        assert_eq!(client.run("PING"), Value::Status("PONG".into()));
+    }
+    assert_eq!(proxy.process.stop().code, Some(0));
+}

@@ -487,7 +487,9 @@ fn references(block: &Block<'_>, findings: &mut Findings<'_>) {
     for entry in block.entries.iter().filter(names) {
         let place = Finding::error(entry.value.at.clone(), "");
         let place = place.pool(&block.name.text).key(&entry.key.text);
-        findings.refer(place, &entry.value.text);
+        // Only files are looked for by their names, and a variable's may be a password.
+        let is_file = entry.key.text != "redis_auth_env";
+        findings.refer(place, if is_file { &entry.value.text } else { "" });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Passwords that stand in a file of their own or in the environment.
 
+use std::fmt;
 use std::fs::File as Opened;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +18,7 @@ use crate::limits;
 pub(super) const KEYS: [&str; 3] = ["redis_auth", "redis_auth_file", "redis_auth_env"];
 
 /// Where a password is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// In a file, but for the newline at its end.
     File(PathBuf),
@@ -27,6 +28,17 @@ pub enum Source {
 
 /// What is wrong, and what to do about it.
 type Wrong = (String, Option<String>);
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => write!(f, "File({path:?})"),
+            Source::Env(name) if conceal::is_variable(name) => write!(f, "Env({name})"),
+            // It may be a password that stands at the wrong key.
+            Source::Env(_) => f.write_str("Env(hidden)"),
+        }
+    }
+}
 
 impl Source {
     /// The variable that a value names.
@@ -63,7 +75,6 @@ impl Source {
 }
 
 fn variable(name: &str) -> Result<Secret, Wrong> {
-    // What is no usual name may be a password that stands at the wrong key.
     let shown = match conceal::is_variable(name) {
         true => format!("the environment variable {name}"),
         false => "the environment variable that it names".to_owned(),
