@@ -204,8 +204,8 @@ impl Ringpop {
         Vec::from("ok")
     }
 
-    /// Reads the seeds anew. The path in the body, which ringpop-node reads, is not looked at: who can
-    /// reach this port shall not choose files.
+    /// Reads the seeds anew. The path in the body, which ringpop-node reads, is not looked at: who
+    /// can reach this port shall not choose files.
     async fn reload_seeds(&self) -> Result<Vec<u8>, Fault> {
         let discovery: &Discovery = self.inner.gossip.discovery();
         let seeds = discovery.seeds().await;

@@ -1,9 +1,9 @@
 //! Requests for keys of others, sent to their owners.
 //!
-//! A request goes one hop and no further: it carries the transport header `heeler-hop`, and a member that
-//! gets such a request for a key that it does not own declines it, so that the sender looks the
-//! owner up again. (ringpop-node passes it on instead, until its time is up.) Ringpop's own members
-//! do not know the header, and pay no heed to it.
+//! A request goes one hop and no further: it carries the transport header `heeler-hop`, and a
+//! member that gets such a request for a key that it does not own declines it, so that the sender
+//! looks the owner up again. (ringpop-node passes it on instead, until its time is up.) Ringpop's
+//! own members do not know the header, and pay no heed to it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

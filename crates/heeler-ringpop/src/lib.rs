@@ -12,7 +12,8 @@
 //! 2. The application serves its requests over the same [`Channel`], or over HTTP.
 //! 3. For each request it asks [`Ringpop::handle_or_forward`] with the request's key: either the
 //!    request is this member's to handle, or its owner has answered.
-//! 4. Before the process ends, [`Ringpop::shut_down`] tells the others, so that nobody waits for it.
+//! 4. Before the process ends, [`Ringpop::shut_down`] tells the others, so that nobody waits for
+//!    it.
 //!
 //! | room | what it does |
 //! | --- | --- |

@@ -1,8 +1,8 @@
 //! Numbers under Ringpop's names: sent to statsd or written to a file, and read as Prometheus
 //! metrics.
 //!
-//! The names are those of ringpop-node (`ping.send`, `membership.checksum`, …). statsd sees them under
-//! a prefix, `ringpop.127_0_0_1_3000` for a member at 127.0.0.1:3000; Prometheus as
+//! The names are those of ringpop-node (`ping.send`, `membership.checksum`, …). statsd sees them
+//! under a prefix, `ringpop.127_0_0_1_3000` for a member at 127.0.0.1:3000; Prometheus as
 //! `ringpop_ping_send_total`, for it has labels of its own for who says so.
 
 use std::collections::BTreeMap;
