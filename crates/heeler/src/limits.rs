@@ -115,3 +115,5 @@ pub const STATS_MS: u64 = 5_000;
 pub const STATS_LINGER_MS: u64 = 500;
 /// Highest of nutcracker's log levels.
 pub const VERBOSITY: u8 = 11;
+/// A node begins a ring alone when no seed has answered for so many milliseconds.
+pub const ALONE_AFTER_MS: u64 = 3_000;

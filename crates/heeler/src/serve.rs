@@ -9,6 +9,7 @@ use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
+use crate::peer::{self, Port};
 use crate::session::{Access, Greeting};
 use crate::store::Store;
 use crate::wire::Wire;
@@ -22,6 +23,8 @@ pub struct Options {
     pub redis: Listen,
     /// `host:port` of the admin port, if there shall be one.
     pub admin: Option<String>,
+    /// How it takes part in a ring, if it shall.
+    pub peer: Option<peer::Options>,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
 }
@@ -50,10 +53,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 reload: None,
             }));
         }
+        let open = |options| Port::open(options, store.clone(), threads);
+        let port = options.peer.as_ref().map(open).transpose()?;
         let mut server = Server::start(process)?;
         server.open(service);
         let expiring = tokio::spawn(expire(store));
         server.run(stop).await;
+        if let Some(port) = port {
+            port.close().await;
+        }
         expiring.abort();
         tracing::info!("stopped");
         Ok(())

@@ -73,6 +73,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    (
+        "peer",
+        &["store", "command", "config", "tls", "clock", "limits"],
+    ),
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
@@ -80,7 +84,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["log", "nutcracker", "config"]),
+    ("member", ALL_ROOMS),
+    ("ring", ALL_ROOMS),
+    ("cli", &["log", "nutcracker", "config", "peer"]),
     (
         "main",
         &[
@@ -94,6 +100,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "demo",
             "explain",
+            "member",
+            "ring",
         ],
     ),
 ];
@@ -125,6 +133,7 @@ const ALL_ROOMS: &[&str] = &[
     "signals",
     "daemon",
     "nutcracker",
+    "peer",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
