@@ -6,8 +6,8 @@ use std::time::Duration;
 /// Connections that peers may have opened. One more is closed at once.
 pub const INBOUND_CONNECTIONS: usize = 16 * 1024;
 /// Bytes that may wait to be written to a peer before its further calls wait for their handlers.
-/// (It is read from all the same: if neither of two peers read before the other has, both would wait
-/// for ever.)
+/// (It is read from all the same: if neither of two peers read before the other has, both would
+/// wait for ever.)
 pub const UNWRITTEN_BYTES: usize = 1024 * 1024;
 /// Bytes of calls that may wait to be written to a peer. One more call fails at once: `Busy`.
 pub const QUEUED_BYTES: usize = 32 * 1024 * 1024;

@@ -361,15 +361,14 @@ async fn next_frame(socket: &mut TcpStream) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-#[tokio::test]
-async fn faults_are_answered_as_tchannel_node_answers_them() {
-    let (node, ours) = (Node::start().await, server().await);
+/// What is wrong, whether after the handshake, and the bytes.
+fn faults() -> Vec<(&'static str, bool, Vec<u8>)> {
     let good = b"\x02\x02as\x03raw\x02cn\x01x";
     let args = b"\x00\0\x04echo\0\0\0\x01b";
     let long_key = [&b"\x01\x11"[..], &[b'k'; 17], b"\0"].concat();
     let many = (0..129u8).flat_map(|i| [2, b'a' + i / 16, b'a' + i % 16, 0]);
     let many: Vec<u8> = [129].into_iter().chain(many).collect();
-    let cases: Vec<(&str, bool, Vec<u8>)> = vec![
+    vec![
         ("a good call", true, call(1000, "test", good, args)),
         ("no such service", true, call(1000, "other", good, args)),
         (
@@ -420,9 +419,14 @@ async fn faults_are_answered_as_tchannel_node_answers_them() {
         ),
         ("a call before init", false, call(1000, "test", good, args)),
         ("a second init", true, init("0.0.0.0:0")),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn faults_are_answered_as_tchannel_node_answers_them() {
+    let (node, ours) = (Node::start().await, server().await);
     let mut differ = Vec::new();
-    for (what, handshake, bytes) in cases {
+    for (what, handshake, bytes) in faults() {
         let theirs = says(&node.host_port, handshake, &bytes).await;
         let we = says(ours.host_port(), handshake, &bytes).await;
         if we != theirs {
