@@ -21,6 +21,8 @@ pub const READS: usize = 8;
 pub const KEPT_WRITE_BYTES: usize = 1024 * 1024;
 /// How long opening a connection may take, if nothing else was said.
 pub const CONNECT: Duration = Duration::from_secs(2);
+/// The longest time to live of a call: what its field on the wire can say.
+pub const LONGEST_CALL: Duration = Duration::from_millis(u32::MAX as u64);
 /// How long a connection that ends may take to say its last words.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes that are still read, and thrown away, from a connection that ends, so that its peer gets
