@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use heeler_ringpop::channel::{Answer, Call, ErrorCode};
-use heeler_ringpop::{Failure, Forwarding, Handled, Request, Response, Ringpop};
+use heeler_ringpop::{Failure, Forwarding, Handled, Response, Ringpop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -32,9 +32,7 @@ pub fn serve(ringpop: &Ringpop, store: Arc<Store>) {
         store,
     };
     let service = ringpop.channel().service(SERVICE);
-    service.endpoint("health", async |call: Call| {
-        Ok(raw("\"OK\"", &call.request))
-    });
+    service.endpoint("health", async |_: Call| Ok(Response::raw("\"OK\"")));
     let put = keys.clone();
     service.endpoint("put", move |call| put.clone().handle(call, Endpoint::Put));
     service.endpoint("get", move |call| keys.clone().handle(call, Endpoint::Get));
@@ -71,9 +69,9 @@ impl Keys {
             .handle_or_forward_with(&*key, call.request, &how);
         match handled.await {
             Ok(Handled::There { response, .. }) => Ok(response),
-            Ok(Handled::Here(request)) => {
+            Ok(Handled::Here(_)) => {
                 let answer = self.execute(endpoint, key.as_bytes(), &body)?;
-                Ok(respond(answer, &request))
+                Ok(respond(answer))
             }
             Err(error) => Err(error.to_failure()),
         }
@@ -137,15 +135,16 @@ fn refused(reason: &str) -> Failure {
     Failure::here(ErrorCode::BadRequest, message)
 }
 
-fn respond(reply: Reply, request: &Request) -> Response {
+/// In the scheme raw, whatever the call speaks: so does the example.
+fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Error(text) => {
             let body = serde_json::json!({ "type": "kv.error", "message": text });
-            raw(body.to_string(), request).error()
+            Response::raw(body.to_string()).error()
         }
-        Reply::Null => raw("\"undefined\"", request),
-        Reply::Bulk(bytes) => raw(quoted(&bytes), request),
-        _ => raw("\"OK\"", request),
+        Reply::Null => Response::raw("\"undefined\""),
+        Reply::Bulk(bytes) => Response::raw(quoted(&bytes)),
+        _ => Response::raw("\"OK\""),
     }
 }
 
@@ -153,14 +152,6 @@ fn respond(reply: Reply, request: &Request) -> Response {
 fn quoted(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     serde_json::to_vec(&text).unwrap_or_default()
-}
-
-/// In the scheme raw, as the example answers, unless the call speaks JSON.
-fn raw(body: impl Into<bytes::Bytes>, request: &Request) -> Response {
-    match request.headers.get("as") {
-        Some(b"json") => Response::json(body),
-        _ => Response::raw(body),
-    }
 }
 
 #[cfg(test)]
