@@ -125,7 +125,7 @@ pub enum Damping {
     Act,
 }
 
-/// Lifeguard (Dadgar, Phillips, Currey 2017): fewer healthy members are taken for dead by slow ones.
+/// Lifeguard (Dadgar, Phillips, Currey 2017): slow members take fewer healthy ones for dead.
 /// Nothing in it changes the protocol; a Ringpop peer sees pings, suspects and refutations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifeguard {

@@ -133,7 +133,7 @@ impl Swim {
         self.end(out);
     }
 
-    /// Does what is due. Earlier than [`Swim::next_wake`] there is nothing to do, and later is late.
+    /// Does what is due. Earlier than [`Swim::next_wake`] there is nothing to do.
     pub fn wake(&mut self, now: Now, out: &mut Vec<Output>) {
         self.begin(now, out);
         self.expire_requests();

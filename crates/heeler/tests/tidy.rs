@@ -130,6 +130,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/store",
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
+    "crates/heeler-swim/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
 
