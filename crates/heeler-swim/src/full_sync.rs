@@ -159,11 +159,6 @@ impl Swim {
                 peer: peer.clone(),
                 form,
             });
-        } else if form.hash != self.hash {
-            self.event(Event::HashDiffers {
-                peer: peer.clone(),
-                form,
-            });
         }
     }
 }
