@@ -30,12 +30,23 @@ impl Swim {
     /// Whether a caller that nothing is to be told holds another list, and the whole one is due.
     pub(crate) fn needs_full_sync(&mut self, caller: &str, theirs: u64) -> bool {
         let id = self.members.find(caller);
-        let form = id.map_or(self.default_form, |id| self.form_of(id));
-        if u64::from(self.checksum_for(form)) == theirs || self.agrees_in_another(caller, theirs) {
+        let known = id.and_then(|id| self.members.get(id).form);
+        let form = known.unwrap_or(self.default_form);
+        let ours = self.checksum_for(form);
+        if u64::from(ours) == theirs {
+            if known.is_none() {
+                self.learn_form(caller, form);
+            }
             self.synced.remove(caller);
             return false;
         }
-        let ours = self.members.checksum(form);
+        // In another form it is looked for only where that is likely: each is a hash of all members.
+        let last = self.synced.get(caller);
+        let in_vain = last.is_some_and(|last| (last.theirs, last.ours) == (theirs, ours));
+        if (known.is_none() || in_vain) && self.agrees_in_another(caller, theirs) {
+            self.synced.remove(caller);
+            return false;
+        }
         if !self.full_sync_is_due(caller, theirs, ours) {
             self.count_one("full-sync.omitted");
             return false;
