@@ -40,7 +40,7 @@ impl Swim {
             self.synced.remove(caller);
             return false;
         }
-        // In another form it is looked for only where that is likely: each is a hash of all members.
+        // Other forms are tried only where that is likely to help: each is a hash of all members.
         let last = self.synced.get(caller);
         let in_vain = last.is_some_and(|last| (last.theirs, last.ours) == (theirs, ours));
         if (known.is_none() || in_vain) && self.agrees_in_another(caller, theirs) {

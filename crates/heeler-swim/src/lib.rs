@@ -8,8 +8,8 @@
 //! can stand in a cluster of ringpop-node and ringpop-go processes, and agree with both.
 //!
 //! This crate has no socket, no clock, no thread and no chance of its own. All that happens goes
-//! into [`Swim::handle`], the passing of time into [`Swim::wake`]; what is to be done comes out as a
-//! list of [`Output`]s. So a cluster of a thousand members runs in one test, in virtual time, the
+//! into [`Swim::handle`], the passing of time into [`Swim::wake`]; what is to be done comes out as
+//! a list of [`Output`]s. So a cluster of a thousand members runs in one test, in virtual time, the
 //! same way each time.
 //!
 //! # A member and its driver
@@ -43,7 +43,7 @@
 //! swim.handle(now, Input::Response { id, body: answer }, &mut out);
 //! assert!(swim.is_ready());
 //!
-//! // Events tell what the ring is to do, and what is worth a line in the log.
+//! // Events tell what the ring is to do, and have the words for a line in the log.
 //! let mut ring = heeler_ring::Ring::new(swim.hash());
 //! for output in out.drain(..) {
 //!     if let Output::Event(Event::RingChanged { added, removed }) = output {
@@ -117,6 +117,7 @@ mod status;
 mod suspicion;
 mod swim;
 mod updates;
+mod wording;
 
 pub use checksum::{Form, Line, Style};
 pub use config::{Bootstrap, Config, ConfigError, Damping, Healing, Lifeguard};
@@ -129,3 +130,4 @@ pub use labels::{LabelError, Labels};
 pub use stats::{MemberStats, MembershipStats, ProtocolStats, RingStats, Stats, Timing};
 pub use status::{Status, overrides};
 pub use swim::Swim;
+pub use wording::Severity;

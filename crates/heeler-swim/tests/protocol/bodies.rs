@@ -10,7 +10,7 @@ use heeler_swim::{Config, Endpoint, Form, Input, Labels, Status, Style};
 use crate::member::{BORN, ME, Machine, change, plain, without_ids};
 
 /// The captured bodies: what each is, and its bytes.
-fn captures() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn captures() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut lines = include_str!("captures.txt").lines().skip(1);
     std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
 }
