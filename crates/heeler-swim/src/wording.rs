@@ -90,7 +90,7 @@ impl Event {
         match self {
             Event::PingInconclusive { target } => write!(
                 f,
-                "{target} did not answer, nor did those who were asked for help: that proves nothing"
+                "{target} did not answer, nor did those asked for help: that proves nothing"
             ),
             Event::FullSync { peer, theirs, ours } => {
                 write!(
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 Event::PingInconclusive { target },
-                "a:1 did not answer, nor did those who were asked for help: that proves nothing",
+                "a:1 did not answer, nor did those asked for help: that proves nothing",
                 Severity::Debug,
             ),
             (
