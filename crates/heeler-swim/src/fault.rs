@@ -35,7 +35,8 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Fault {
-    fn new(kind: impl Into<String>, name: &'static str, message: impl Into<String>) -> Fault {
+    /// An error of this type, with the name that ringpop-node gives it.
+    pub fn new(kind: impl Into<String>, name: &'static str, message: impl Into<String>) -> Fault {
         Fault {
             kind: kind.into(),
             message: message.into(),
@@ -44,7 +45,9 @@ impl Fault {
         }
     }
 
-    fn with(mut self, key: &'static str, value: impl Into<String>) -> Fault {
+    /// One more field.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Fault {
         self.fields.push((key, value.into()));
         self
     }

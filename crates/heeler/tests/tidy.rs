@@ -136,6 +136,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
     "crates/heeler-swim/src/",
+    "crates/heeler-tchannel/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
 
