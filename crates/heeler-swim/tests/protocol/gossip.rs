@@ -353,10 +353,7 @@ fn a_peer_is_written_to_in_the_form_that_it_writes() {
             EMPTY,
             "{form:?}"
         );
-        assert_eq!(
-            machine.swim.peer_form("a:1"),
-            (form != machine.swim.form()).then_some(form)
-        );
+        assert_eq!(machine.swim.peer_form("a:1"), Some(form));
         let ping = machine.tick();
         assert!(
             ping.body
@@ -369,6 +366,18 @@ fn a_peer_is_written_to_in_the_form_that_it_writes() {
             .any(|it| matches!(it, Event::HashDiffers { .. }));
         assert_eq!(differs, form.hash == RingHash::Hash32V1);
     }
+}
+
+#[test]
+fn a_peer_that_is_another_program_now_is_known_by_its_second_ping() {
+    let mut machine = Machine::ready(plain(), &FIVE[..1]);
+    let [node, go] =
+        [Style::Node, Style::Go].map(|style| Form::new(RingHash::Fingerprint32, style));
+    let [checksum, other] = [node, go].map(|form| machine.swim.checksum(form));
+    assert_eq!(machine.ping_from("a:1", 1, checksum, "").unwrap(), EMPTY);
+    assert_ne!(machine.ping_from("a:1", 1, other, "").unwrap(), EMPTY);
+    assert_eq!(machine.ping_from("a:1", 1, other, "").unwrap(), EMPTY);
+    assert_eq!(machine.swim.peer_form("a:1"), Some(go));
 }
 
 #[test]
