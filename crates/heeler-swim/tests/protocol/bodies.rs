@@ -142,6 +142,7 @@ fn checksums_are_those_of_both_programs() {
 fn captured_member(address: &str, born: u64) -> Machine {
     let config = Config {
         address: address.into(),
+        hash: Some(RingHash::Fingerprint32),
         ..plain()
     };
     let now = heeler_swim::Now {

@@ -400,6 +400,31 @@ fn the_form_of_a_peer_is_known_from_its_list() {
 }
 
 #[test]
+fn the_hash_of_a_peer_that_does_not_know_its_own_is_provisional() {
+    let mut machine = Machine::idle(plain());
+    machine.input(heeler_swim::Input::Seeds(vec!["a:1".into()]));
+    let id = machine.sent.pop().unwrap().id;
+    let [own, other] =
+        [RingHash::Fingerprint32, RingHash::Hash32V1].map(|hash| Form::new(hash, Style::Node));
+    let checksum = own.checksum([("a:1", Status::Alive, 1, None)]);
+    let list = change("a:1", "alive", 1);
+    let body = format!(
+        r#"{{"app":"kv","membership":[{list}],"membershipChecksum":{checksum},"hashIsProvisional":true}}"#
+    );
+    machine.answer(id, &body);
+    assert_eq!(machine.swim.hash(), RingHash::Fingerprint32);
+    // It has met one that knows. The first pings are for what there is to tell.
+    for _ in 0..50 {
+        let checksum = machine.swim.checksum(other);
+        let _ = machine.ping_from("a:1", 1, checksum, "");
+    }
+    assert_eq!(
+        (machine.swim.hash(), machine.swim.form()),
+        (RingHash::Hash32V1, other)
+    );
+}
+
+#[test]
 fn the_form_of_ringpop_go_is_known_from_its_answers() {
     let mut machine = Machine::ready(plain(), &FIVE[..1]);
     let form = Form::new(RingHash::Fingerprint32, Style::Go);
