@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
-use heeler::peer;
+use heeler::{peer, ring, serve};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
@@ -76,31 +76,7 @@ Examples:
   heeler serve                             on 127.0.0.1:6380, a worker on each core
   heeler serve --redis 10.0.0.1:6379       for other machines
   redis-cli -p 6380 set greeting hello     from another terminal")]
-    Serve {
-        /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
-              value_parser = listen)]
-        redis: Listen,
-        /// Where to talk to other nodes, over TChannel: HOST:PORT. Without it this node is alone.
-        #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
-        peer: Option<String>,
-        /// A node of the ring to join, HOST:PORT; more than one by commas or by more flags.
-        #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "peer",
-              value_parser = host_and_port)]
-        join: Vec<String>,
-        /// The name of the ring; nodes of another are turned away.
-        #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
-        app: String,
-        /// How it behaves as a member of the ring.
-        #[command(flatten)]
-        member: Member,
-        /// What to tell of it over HTTP.
-        #[command(flatten)]
-        admin: Admin,
-        /// How many threads.
-        #[command(flatten)]
-        workers: Workers,
-    },
+    Serve(Serve),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
     #[command(
         disable_help_flag = true,
@@ -112,49 +88,14 @@ Examples:
 
 hosts.json is a JSON array of addresses: [\"127.0.0.1:3000\",\"127.0.0.1:3001\"]"
     )]
-    Ringpop {
-        /// Print help.
-        #[arg(long, action = clap::ArgAction::Help)]
-        help: Option<bool>,
-        /// Where to listen, and who this member is: HOST:PORT.
-        #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
-        listen: String,
-        /// A file with the first members: a JSON array of "HOST:PORT".
-        #[arg(short = 'h', long, value_name = "FILE", default_value = "./hosts.json")]
-        hosts: PathBuf,
-        /// The name of the application; rings of different ones keep apart.
-        #[arg(long, value_name = "NAME", default_value = "ringpop")]
-        app: String,
-        /// How it behaves as a member.
-        #[command(flatten)]
-        member: Member,
-    },
+    Ringpop(Ringpop),
     /// Show who is in a ring, whether its members agree, and who owns keys.
     #[command(after_help = "\
 Examples:
   heeler ring --peer 127.0.0.1:3000
   heeler ring --peer 127.0.0.1:3000 user:1 user:2
   heeler ring --peer 127.0.0.1:3000 --watch")]
-    Ring {
-        /// A member of the ring: HOST:PORT.
-        #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
-        peer: String,
-        /// Keys whose owners to show.
-        #[arg(value_name = "KEY")]
-        keys: Vec<String>,
-        /// As a line of JSON.
-        #[arg(long)]
-        json: bool,
-        /// Look every second, and show what has changed.
-        #[arg(long)]
-        watch: bool,
-        /// How long a member may take to answer, in milliseconds.
-        #[arg(long, value_name = "MS", default_value_t = 1000)]
-        timeout: u64,
-        /// TLS to the members.
-        #[command(flatten)]
-        tls: PeerTls,
-    },
+    Ring(Ring),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -164,6 +105,112 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
+          value_parser = listen)]
+    redis: Listen,
+    /// Where to talk to other nodes, over TChannel: HOST:PORT. Without it this node is alone.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    peer: Option<String>,
+    /// A node of the ring to join, HOST:PORT; more than one by commas or by more flags.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "peer",
+          value_parser = host_and_port)]
+    join: Vec<String>,
+    /// The name of the ring; nodes of another are turned away.
+    #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
+    app: String,
+    /// How it behaves as a member of the ring.
+    #[command(flatten)]
+    member: Member,
+    /// What to tell of it over HTTP.
+    #[command(flatten)]
+    admin: Admin,
+    /// How many threads.
+    #[command(flatten)]
+    workers: Workers,
+}
+
+impl Serve {
+    /// What is asked for.
+    pub fn options(self) -> serve::Options {
+        let Serve {
+            app, member, join, ..
+        } = self;
+        let seeds = (!join.is_empty()).then(|| Discovery::list(join));
+        serve::Options {
+            redis: self.redis,
+            admin: self.admin.admin,
+            peer: self.peer.map(|listen| member.options(listen, app, seeds)),
+            threads: self.workers.threads(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Ringpop {
+    /// Print help.
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// Where to listen, and who this member is: HOST:PORT.
+    #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    listen: String,
+    /// A file with the first members: a JSON array of "HOST:PORT".
+    #[arg(short = 'h', long, value_name = "FILE", default_value = "./hosts.json")]
+    hosts: PathBuf,
+    /// The name of the application; rings of different ones keep apart.
+    #[arg(long, value_name = "NAME", default_value = "ringpop")]
+    app: String,
+    /// How it behaves as a member.
+    #[command(flatten)]
+    member: Member,
+}
+
+impl Ringpop {
+    /// What is asked for.
+    pub fn options(self) -> peer::Options {
+        let seeds = Some(Discovery::file(self.hosts));
+        self.member.options(self.listen, self.app, seeds)
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Ring {
+    /// A member of the ring: HOST:PORT.
+    #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    peer: String,
+    /// Keys whose owners to show.
+    #[arg(value_name = "KEY")]
+    keys: Vec<String>,
+    /// As a line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Look every second, and show what has changed.
+    #[arg(long)]
+    watch: bool,
+    /// How long a member may take to answer, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    timeout: u64,
+    /// TLS to the members.
+    #[command(flatten)]
+    tls: PeerTls,
+}
+
+impl Ring {
+    /// What is asked for.
+    pub fn options(self) -> ring::Options {
+        ring::Options {
+            peer: self.peer,
+            keys: self.keys,
+            json: self.json,
+            watch: self.watch,
+            timeout: Duration::from_millis(self.timeout),
+            tls: self.tls.options(),
+        }
+    }
 }
 
 #[derive(Args, Debug)]

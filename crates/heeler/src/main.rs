@@ -4,7 +4,6 @@ mod cli;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use cli::{Arguments, Command};
@@ -12,7 +11,6 @@ use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
 use heeler::{demo, explain, live, member, proxy, ring, serve};
-use heeler_ringpop::Discovery;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,50 +38,9 @@ fn main() -> ExitCode {
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
-        Command::Serve {
-            redis,
-            peer,
-            join,
-            app,
-            member,
-            admin,
-            workers,
-        } => Log::start(&log).and_then(|_| {
-            let seeds = (!join.is_empty()).then(|| Discovery::list(join));
-            serve::run(&serve::Options {
-                redis,
-                admin: admin.admin,
-                peer: peer.map(|listen| member.options(listen, app, seeds)),
-                threads: workers.threads(),
-            })
-        }),
-        Command::Ringpop {
-            listen,
-            hosts,
-            app,
-            member,
-            ..
-        } => Log::start(&log).and_then(|_| {
-            let seeds = Some(Discovery::file(hosts));
-            member::run(&member.options(listen, app, seeds))
-        }),
-        Command::Ring {
-            peer,
-            keys,
-            json,
-            watch,
-            timeout,
-            tls,
-        } => Log::start(&log).and_then(|_| {
-            ring::run(&ring::Options {
-                peer,
-                keys,
-                json,
-                watch,
-                timeout: Duration::from_millis(timeout),
-                tls: tls.options(),
-            })
-        }),
+        Command::Serve(it) => Log::start(&log).and_then(|_| serve::run(&it.options())),
+        Command::Ringpop(it) => Log::start(&log).and_then(|_| member::run(&it.options())),
+        Command::Ring(it) => Log::start(&log).and_then(|_| ring::run(&it.options())),
         Command::Demo { stores, workers } => Log::start(&log).and_then(|_| {
             demo::run(&demo::Options {
                 stores: stores.into(),

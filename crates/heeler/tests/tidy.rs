@@ -86,7 +86,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("explain", &["proxy", "live", "config"]),
     ("member", ALL_ROOMS),
     ("ring", ALL_ROOMS),
-    ("cli", &["log", "nutcracker", "config", "peer"]),
+    (
+        "cli",
+        &["log", "nutcracker", "config", "peer", "serve", "ring"],
+    ),
     (
         "main",
         &[

@@ -409,7 +409,8 @@ fn the_hash_of_a_peer_that_does_not_know_its_own_is_provisional() {
     let checksum = own.checksum([("a:1", Status::Alive, 1, None)]);
     let list = change("a:1", "alive", 1);
     let body = format!(
-        r#"{{"app":"kv","membership":[{list}],"membershipChecksum":{checksum},"hashIsProvisional":true}}"#
+        r#"{{"app":"kv","membership":[{list}],"membershipChecksum":{checksum},
+             "hashIsProvisional":true}}"#
     );
     machine.answer(id, &body);
     assert_eq!(machine.swim.hash(), RingHash::Fingerprint32);

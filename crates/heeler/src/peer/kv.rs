@@ -6,8 +6,8 @@
 //! | `get` | `{"key":K}` | the value as a JSON string, `"undefined"` if there is none |
 //! | `health` | anything | `"OK"` |
 //!
-//! A key or value that is no JSON string stands for its JSON text, as in JavaScript. A request for a
-//! key of another node is forwarded to it, once.
+//! A key or value that is no JSON string stands for its JSON text, as in JavaScript. A request for
+//! a key of another node is forwarded to it, once.
 
 use std::borrow::Cow;
 use std::sync::Arc;
