@@ -118,7 +118,7 @@ fn median_run(runs: &[Run]) -> Run {
 }
 
 /// The middle one, or the mean of the two in the middle.
-fn median(mut numbers: Vec<f64>) -> f64 {
+pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
     (numbers[low] + numbers[high]) / 2.0

@@ -1,5 +1,6 @@
 //! What the kernel says of a process and of the machine (Linux, proc(5)).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::thread;
@@ -44,20 +45,23 @@ pub struct Machine {
     cpu: String,
     kernel: String,
     load: String,
-    redis: String,
-    memcached: String,
-    nutcracker: String,
-    heeler: String,
+    /// What each program says of its version.
+    #[serde(flatten)]
+    programs: BTreeMap<&'static str, String>,
 }
 
 impl Machine {
-    /// Asks the kernel, and the programs for their versions.
-    pub fn read(heeler: &str) -> Result<Machine> {
+    /// Asks the kernel, and the programs for their versions: a name, and the command to ask with.
+    pub fn read(programs: &[(&'static str, &[&str])]) -> Result<Machine> {
         let cpus = fs::read_to_string("/proc/cpuinfo")?;
         let cpu = cpus
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let load = fs::read_to_string("/proc/loadavg")?;
+        let version = |(name, command): &(&'static str, &[&str])| {
+            let output = output_of(command[0], &command[1..])?;
+            Ok((*name, first_line(&output)))
+        };
         Ok(Machine {
             cores: thread::available_parallelism()?.get(),
             cpu: cpu.map_or("unknown", |(_, name)| name).to_string(),
@@ -67,10 +71,7 @@ impl Machine {
                 .take(3)
                 .collect::<Vec<_>>()
                 .join(" "),
-            redis: first_line(&output_of("redis-server", &["--version"])?),
-            memcached: first_line(&output_of("memcached", &["--version"])?),
-            nutcracker: first_line(&output_of("nutcracker", &["-V"])?),
-            heeler: first_line(&output_of(heeler, &["--version"])?),
+            programs: programs.iter().map(version).collect::<Result<_>>()?,
         })
     }
 }
@@ -82,9 +83,11 @@ impl fmt::Display for Machine {
             "{} cores of {}, Linux {}",
             self.cores, self.cpu, self.kernel
         )?;
-        writeln!(f, "load before: {}", self.load)?;
-        writeln!(f, "{}\n{}", self.redis, self.memcached)?;
-        write!(f, "{}\n{}", self.nutcracker, self.heeler)
+        write!(f, "load before: {}", self.load)?;
+        for (name, version) in &self.programs {
+            write!(f, "\n{name}: {version}")?;
+        }
+        Ok(())
     }
 }
 

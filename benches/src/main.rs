@@ -6,6 +6,7 @@
 //! cargo run --release -p heeler-bench -- proxy
 //! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
+//! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
 mod contest;
@@ -15,8 +16,9 @@ mod load;
 mod memcache;
 mod process;
 mod report;
+mod ringpop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -25,7 +27,7 @@ use contest::Contestant;
 use load::{CLIENTS, Load, Wire, keys_of};
 use process::{Process, free_port};
 
-/// Measures Heeler beside nutcracker or redis-server.
+/// Measures Heeler beside nutcracker, redis-server or ringpop-node.
 #[derive(Parser)]
 #[command(name = "heeler-bench", version)]
 struct Cli {
@@ -41,6 +43,8 @@ enum What {
     Memcached(Options),
     /// redis-server and heeler serve.
     Store(Options),
+    /// ringpop-node and heeler serve --peer: calls, membership, lookups.
+    Ringpop(ringpop::Options),
 }
 
 #[derive(Args)]
@@ -84,10 +88,16 @@ fn main() -> Result<()> {
         What::Proxy(options) => ("proxy", Wire::Redis, options),
         What::Memcached(options) => ("memcached", Wire::Memcached, options),
         What::Store(options) => ("store", Wire::Redis, options),
+        What::Ringpop(options) => return ringpop::run(&options),
     };
     process::stop_on_signals()?;
-    let heeler = heeler(&options)?;
-    let machine = kernel::Machine::read(&heeler)?;
+    let heeler = heeler(options.heeler.as_deref())?;
+    let machine = kernel::Machine::read(&[
+        ("redis", &["redis-server", "--version"]),
+        ("memcached", &["memcached", "--version"]),
+        ("nutcracker", &["nutcracker", "-V"]),
+        ("heeler", &[&heeler, "--version"]),
+    ])?;
     println!("{machine}\n");
 
     let mut servers = Vec::new();
@@ -307,9 +317,11 @@ fn rounds(options: &Options) -> u32 {
 }
 
 /// The path of the program to measure: the release build stands beside this program.
-fn heeler(options: &Options) -> Result<String> {
-    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("heeler"));
-    let path = options.heeler.clone().map_or_else(beside, Ok)?;
+fn heeler(given: Option<&Path>) -> Result<String> {
+    let path = match given {
+        Some(path) => path.to_path_buf(),
+        None => std::env::current_exe()?.with_file_name("heeler"),
+    };
     let hint = "build it with `cargo build --release -p heeler`, or give --heeler PATH";
     ensure!(path.is_file(), "there is no {}: {hint}", path.display());
     // Children run in directories of their own.

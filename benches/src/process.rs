@@ -13,11 +13,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tempfile::TempDir;
 
 const START: Duration = Duration::from_secs(10);
+/// Where a server's output goes, in its directory.
+const LOG: &str = "log";
 
 /// A server on a port of 127.0.0.1, killed when it is dropped.
 pub struct Process {
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Process {
@@ -37,33 +39,58 @@ impl Process {
         Process::start_in(dir, program, &args, port)
     }
 
+    /// Starts a program with these variables in its environment, and does not wait for it.
+    pub fn spawn(program: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<Process> {
+        Process::spawn_in(TempDir::new()?, program, args, variables)
+    }
+
     fn start_in(dir: TempDir, program: &str, args: &[&str], port: u16) -> Result<Process> {
-        let log = dir.path().join("log");
-        let output = fs::File::create(&log)?;
+        let mut process = Process::spawn_in(dir, program, args, &[])?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let end = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            process.ensure_runs()?;
+            ensure!(
+                Instant::now() < end,
+                "{program} does not listen on {address}\n{}",
+                process.words()
+            );
+            pause()?;
+        }
+        Ok(process)
+    }
+
+    fn spawn_in(
+        dir: TempDir,
+        program: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Process> {
+        let output = fs::File::create(dir.path().join(LOG))?;
         let child = command(program)
             .args(args)
+            .envs(variables.iter().copied())
             .current_dir(&dir)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
             .with_context(|| format!("{program} does not start: is it installed?"))?;
-        let mut process = Process { child, _dir: dir };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let end = Instant::now() + START;
-        let words = || fs::read_to_string(&log).unwrap_or_default();
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = process.child.try_wait()? {
-                bail!("{program} ended with {status}\n{}", words());
-            }
-            ensure!(
-                Instant::now() < end,
-                "{program} does not listen on {address}\n{}",
-                words()
-            );
-            pause()?;
+        Ok(Process { child, dir })
+    }
+
+    /// Fails with what the program wrote if it has ended, or if a signal is to end us.
+    pub fn ensure_runs(&mut self) -> Result<()> {
+        ensure_not_stopped()?;
+        if let Some(status) = self.child.try_wait()? {
+            bail!("a server ended with {status}\n{}", self.words());
         }
-        Ok(process)
+        Ok(())
+    }
+
+    /// What the program wrote.
+    fn words(&self) -> String {
+        fs::read_to_string(self.dir.path().join(LOG)).unwrap_or_default()
     }
 
     /// The process's number.
@@ -81,16 +108,22 @@ impl Drop for Process {
 
 /// Runs a program to its end and returns what it wrote to standard output.
 pub fn output_of(program: &str, args: &[&str]) -> Result<String> {
+    output_with(program, args, &[])
+}
+
+/// The same with these variables in its environment.
+pub fn output_with(program: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<String> {
     let dir = TempDir::new()?;
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let child = command(program)
         .args(args)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(fs::File::create(&out)?)
         .stderr(fs::File::create(&err)?)
         .spawn()
         .with_context(|| format!("{program} does not start: is it installed?"))?;
-    let mut process = Process { child, _dir: dir };
+    let mut process = Process { child, dir };
     loop {
         if let Some(status) = process.child.try_wait()? {
             let (out, err) = (fs::read_to_string(out)?, fs::read_to_string(err)?);
@@ -128,6 +161,10 @@ fn stopped() -> &'static Arc<AtomicBool> {
 /// Waits a little, and fails if a signal has come.
 fn pause() -> Result<()> {
     thread::sleep(Duration::from_millis(5));
+    ensure_not_stopped()
+}
+
+fn ensure_not_stopped() -> Result<()> {
     ensure!(!stopped().load(Ordering::Relaxed), "stopped by a signal");
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::contest::Cell;
 use crate::idle::Crowd;
@@ -87,10 +87,15 @@ pub fn write_json(
     crowds: &[Crowd],
 ) -> Result<()> {
     let all = json!({ "bench": name, "machine": machine, "cells": cells, "idle": crowds });
+    write(path, &all)
+}
+
+/// Writes a file for programs.
+pub fn write(path: &Path, all: &Value) -> Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
-    let text = serde_json::to_string_pretty(&all)? + "\n";
+    let text = serde_json::to_string_pretty(all)? + "\n";
     fs::write(path, text).with_context(|| path.display().to_string())
 }
 
