@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::farm::{fingerprint32, hash32v1};
 use crate::points::{Points, hash_of, owner_of, point};
@@ -52,7 +53,7 @@ impl RingHash {
 /// Identities are known to ringpop-go only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
-    address: String,
+    address: Arc<str>,
     identity: Option<String>,
 }
 
@@ -60,7 +61,7 @@ impl Member {
     /// A member that is known by its address.
     pub fn new(address: impl Into<String>) -> Member {
         Member {
-            address: address.into(),
+            address: address.into().into(),
             identity: None,
         }
     }
@@ -69,11 +70,19 @@ impl Member {
     pub fn with_identity(address: impl Into<String>, identity: impl Into<String>) -> Member {
         let (address, identity) = (address.into(), identity.into());
         let identity = (identity != address).then_some(identity);
-        Member { address, identity }
+        Member {
+            address: address.into(),
+            identity,
+        }
     }
 
     /// The address, which is unique in a ring.
     pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The address, to keep: a clone of it copies nothing.
+    pub fn shared_address(&self) -> &Arc<str> {
         &self.address
     }
 
@@ -85,7 +94,7 @@ impl Member {
     /// What is hashed for each point, but for the point's number at its end.
     fn label(&self) -> String {
         match &self.identity {
-            None => self.address.clone(),
+            None => self.address.to_string(),
             Some(identity) => format!("{identity}#"),
         }
     }
@@ -195,7 +204,7 @@ impl Ring {
     #[inline]
     pub fn lookup(&self, key: &[u8]) -> Option<&str> {
         self.lookup_index(key)
-            .map(|member| self.members[member].address.as_str())
+            .map(|member| self.members[member].address())
     }
 
     /// The member that owns `key`, as a position in [`Ring::members`].
@@ -217,7 +226,7 @@ impl Ring {
         self.lookup_n_into(key, n, &mut members);
         members
             .into_iter()
-            .map(|member| self.members[member].address.as_str())
+            .map(|member| self.members[member].address())
             .collect()
     }
 
@@ -248,7 +257,7 @@ impl Ring {
     /// Whether a member has this address.
     pub fn contains(&self, address: &str) -> bool {
         self.members
-            .binary_search_by(|member| member.address.as_str().cmp(address))
+            .binary_search_by(|member| member.address().cmp(address))
             .is_ok()
     }
 
@@ -347,7 +356,7 @@ impl Merge {
             }
             match add.next_if(|new| new.address == member.address) {
                 Some(new) if new.identity != member.identity => merge.replace(new),
-                None if remove.binary_search(&member.address.as_str()).is_ok() => {
+                None if remove.binary_search(&member.address()).is_ok() => {
                     merge.remove(member);
                 }
                 _ => merge.keep(member),
@@ -367,13 +376,13 @@ impl Merge {
     }
 
     fn add(&mut self, member: Member) {
-        self.change.added.push(member.address.clone());
+        self.change.added.push(member.address.to_string());
         self.fresh.push(self.next());
         self.members.push(member);
     }
 
     fn replace(&mut self, member: Member) {
-        self.change.updated.push(member.address.clone());
+        self.change.updated.push(member.address.to_string());
         self.moves.push(None);
         self.fresh.push(self.next());
         self.members.push(member);
@@ -381,7 +390,7 @@ impl Merge {
 
     fn remove(&mut self, member: Member) {
         self.moves.push(None);
-        self.change.removed.push(member.address);
+        self.change.removed.push(member.address.to_string());
     }
 }
 

@@ -116,7 +116,7 @@ impl Ringpop {
         if key.is_empty() {
             return Err(argument_required("key"));
         }
-        Ok(to_json(&json!({ "dest": self.lookup(key) })))
+        Ok(to_json(&json!({ "dest": &*self.lookup(key) })))
     }
 
     fn gossip_status(&self) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! own members do not know the header, and pay no heed to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -24,7 +25,7 @@ pub struct Forwarding {
     pub timeout: Duration,
     /// Pauses before the second attempt and those after it. Before each the owner is looked up
     /// anew.
-    pub retries: Vec<Duration>,
+    pub retries: Arc<[Duration]>,
     /// Try again also where the owner may have done what was asked: after a timeout, or when the
     /// connection broke. Right if doing it twice is doing it once.
     pub retry_unknown: bool,
@@ -82,7 +83,7 @@ pub enum Handled {
     /// By its owner.
     There {
         /// The owner.
-        owner: String,
+        owner: Arc<str>,
         /// Its answer, which may be an error of the application.
         response: Response,
     },
@@ -104,15 +105,15 @@ pub enum ForwardError {
     #[error("{me} does not own the key, {owner} does")]
     Moved {
         /// This member.
-        me: String,
+        me: Arc<str>,
         /// The owner as this member sees it.
-        owner: String,
+        owner: Arc<str>,
     },
     /// The owner did not answer.
     #[error("{owner} did not answer, at attempt {attempts}: {failure}")]
     Failed {
         /// The owner.
-        owner: String,
+        owner: Arc<str>,
         /// How many attempts were made.
         attempts: usize,
         /// The last failure.
@@ -155,21 +156,14 @@ impl Ringpop {
         mut request: Request,
         how: &Forwarding,
     ) -> Result<Handled, ForwardError> {
-        if self.owns(&key) {
+        let mut owner = self.lookup(&key);
+        if *owner == *self.whoami() {
             return Ok(Handled::Here(request));
         }
-        self.mark(&mut request, self.lookup(&key))?;
+        self.mark(&mut request, &owner)?;
         let mut pauses = how.retries.iter();
         let mut attempts = 0;
         loop {
-            let owner = self.lookup(&key);
-            if owner == self.whoami() {
-                self.inner
-                    .statistics
-                    .count("requestProxy.retry.reroute.local", 1);
-                unmark(&mut request);
-                return Ok(Handled::Here(request));
-            }
             attempts += 1;
             let failure = match self.send(&owner, &request, how).await {
                 Ok(response) => return Ok(Handled::There { owner, response }),
@@ -181,6 +175,14 @@ impl Ringpop {
                     attempts,
                     failure,
                 });
+            }
+            owner = self.lookup(&key);
+            if *owner == *self.whoami() {
+                self.inner
+                    .statistics
+                    .count("requestProxy.retry.reroute.local", 1);
+                unmark(&mut request);
+                return Ok(Handled::Here(request));
             }
         }
     }
@@ -215,18 +217,18 @@ impl Ringpop {
 
     async fn try_part<K: AsRef<[u8]>>(
         &self,
-        owner: String,
+        owner: Arc<str>,
         keys: Vec<K>,
         attempts: usize,
         request: impl Fn(&[K]) -> Request,
         how: &Forwarding,
     ) -> Tried<K> {
         let mut request = request(&keys);
-        if owner == self.whoami() {
+        if *owner == *self.whoami() {
             let result = Ok(Handled::Here(request));
             return Tried::Over(Part { keys, result });
         }
-        let result = match self.mark(&mut request, owner.clone()) {
+        let result = match self.mark(&mut request, &owner) {
             Ok(()) => self.send(&owner, &request, how).await,
             Err(error) => {
                 let result = Err(error);
@@ -255,21 +257,28 @@ impl Ringpop {
     }
 
     /// The keys of each owner.
-    fn group<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> BTreeMap<String, Vec<K>> {
+    fn group<K: AsRef<[u8]>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> BTreeMap<Arc<str>, Vec<K>> {
         let ring = self.ring();
         let mut groups = BTreeMap::new();
         for key in keys {
-            let owner = ring.lookup(key.as_ref()).unwrap_or(self.whoami());
-            let group: &mut Vec<K> = groups.entry(owner.to_string()).or_default();
+            let owner = ring.lookup_index(key.as_ref());
+            let owner = owner.map_or(&self.inner.address, |owner| {
+                ring.members()[owner].shared_address()
+            });
+            let group: &mut Vec<K> = groups.entry(owner.clone()).or_default();
             group.push(key);
         }
         groups
     }
 
     /// Says that the request has been forwarded, unless it has been before.
-    fn mark(&self, request: &mut Request, owner: String) -> Result<(), ForwardError> {
+    fn mark(&self, request: &mut Request, owner: &Arc<str>) -> Result<(), ForwardError> {
         if request.headers.get(HOP).is_some() {
-            let me = self.whoami().to_string();
+            let me = self.inner.address.clone();
+            let owner = owner.clone();
             return Err(ForwardError::Moved { me, owner });
         }
         let marked = request

@@ -61,17 +61,23 @@ impl Ringpop {
     }
 
     /// The owner of a key: a member's address. This member's own while the ring is empty.
-    pub fn lookup(&self, key: impl AsRef<[u8]>) -> String {
+    ///
+    /// The text is the ring's own, and nothing is copied.
+    pub fn lookup(&self, key: impl AsRef<[u8]>) -> Arc<str> {
         let ring = self.inner.gossip.ring().load();
-        let owner = ring.lookup(key.as_ref());
-        owner.unwrap_or(self.whoami()).to_string()
+        match ring.lookup_index(key.as_ref()) {
+            Some(owner) => ring.members()[owner].shared_address().clone(),
+            None => self.inner.address.clone(),
+        }
     }
 
     /// The first `n` members for a key, the owner first; fewer if the ring has no more.
-    pub fn lookup_n(&self, key: impl AsRef<[u8]>, n: usize) -> Vec<String> {
+    pub fn lookup_n(&self, key: impl AsRef<[u8]>, n: usize) -> Vec<Arc<str>> {
         let ring = self.inner.gossip.ring().load();
-        let owners = ring.lookup_n(key.as_ref(), n);
-        owners.into_iter().map(str::to_string).collect()
+        let mut owners = Vec::new();
+        ring.lookup_n_into(key.as_ref(), n, &mut owners);
+        let address = |&owner: &usize| ring.members()[owner].shared_address().clone();
+        owners.iter().map(address).collect()
     }
 
     /// Whether this member owns a key.

@@ -30,6 +30,7 @@ pub fn serve(ringpop: &Ringpop, store: Arc<Store>) {
     let keys = Keys {
         ringpop: ringpop.clone(),
         store,
+        how: Forwarding::default(),
     };
     let service = ringpop.channel().service(SERVICE);
     service.endpoint("health", async |_: Call| Ok(Response::raw("\"OK\"")));
@@ -42,6 +43,7 @@ pub fn serve(ringpop: &Ringpop, store: Arc<Store>) {
 struct Keys {
     ringpop: Ringpop,
     store: Arc<Store>,
+    how: Forwarding,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -61,27 +63,33 @@ struct Body<'a> {
 
 impl Keys {
     async fn handle(self, call: Call, endpoint: Endpoint) -> Answer {
-        let body = call.request.arg3.clone();
-        let key = key(&body)?;
-        let how = Forwarding::default().until(call.deadline);
+        let arg3 = call.request.arg3.clone();
+        let body = read(&arg3)?;
+        let key = text(body.key)?;
+        let how = self.how.until(call.deadline);
         let handled = self
             .ringpop
             .handle_or_forward_with(&*key, call.request, &how);
         match handled.await {
             Ok(Handled::There { response, .. }) => Ok(response),
             Ok(Handled::Here(_)) => {
-                let answer = self.execute(endpoint, key.as_bytes(), &body)?;
+                let answer = self.execute(endpoint, key.as_bytes(), body.value)?;
                 Ok(respond(answer))
             }
             Err(error) => Err(error.to_failure()),
         }
     }
 
-    fn execute(&self, endpoint: Endpoint, key: &[u8], body: &[u8]) -> Result<Reply, Failure> {
+    fn execute(
+        &self,
+        endpoint: Endpoint,
+        key: &[u8],
+        value: Option<&RawValue>,
+    ) -> Result<Reply, Failure> {
         match endpoint {
             Endpoint::Get => Ok(self.run(command::Id::Get, &[b"GET", key])),
             Endpoint::Put => {
-                let value = value(body)?;
+                let value = text(value.ok_or_else(|| refused("it has no value"))?)?;
                 Ok(self.run(command::Id::Set, &[b"SET", key, value.as_bytes()]))
             }
         }
@@ -101,17 +109,6 @@ impl Keys {
     }
 }
 
-fn key(body: &[u8]) -> Result<Cow<'_, str>, Failure> {
-    let read: Body<'_> = read(body)?;
-    text(read.key)
-}
-
-fn value(body: &[u8]) -> Result<Cow<'_, str>, Failure> {
-    let read: Body<'_> = read(body)?;
-    let value = read.value.ok_or_else(|| refused("it has no value"))?;
-    text(value)
-}
-
 fn read(body: &[u8]) -> Result<Body<'_>, Failure> {
     serde_json::from_slice(body).map_err(|error| match serde_json::from_slice::<IgnoredAny>(body) {
         Ok(_) => refused(&error.to_string()),
@@ -119,16 +116,19 @@ fn read(body: &[u8]) -> Result<Body<'_>, Failure> {
     })
 }
 
-/// The text that a JSON value stands for.
+/// The text that a JSON value stands for; copied only where something in it is escaped.
 fn text(json: &RawValue) -> Result<Cow<'_, str>, Failure> {
     let json = json.get();
     if !json.starts_with('"') {
         return Ok(Cow::Borrowed(json));
     }
-    let text = serde_json::from_str::<String>(json);
-    text.map(Cow::Owned)
+    let text = serde_json::from_str::<Text<'_>>(json);
+    text.map(|Text(text)| text)
         .map_err(|error| refused(&error.to_string()))
 }
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn refused(reason: &str) -> Failure {
     let message = format!("the body must be {{\"key\":…}} or {{\"key\":…,\"value\":…}}: {reason}");
@@ -171,8 +171,10 @@ mod tests {
             (r#" {"key":null} "#, "null", None),
         ];
         for (body, name, found) in good {
-            assert_eq!(key(body.as_bytes()).unwrap(), name);
-            assert_eq!(value(body.as_bytes()).ok().as_deref(), found, "{body}");
+            let asked = read(body.as_bytes()).unwrap();
+            assert_eq!(text(asked.key).unwrap(), name);
+            let value = asked.value.map(|value| text(value).unwrap());
+            assert_eq!(value.as_deref(), found, "{body}");
         }
         let bad = [
             ("", "it is no JSON"),
@@ -183,7 +185,7 @@ mod tests {
             ("\"key\"", "invalid type: string"),
         ];
         for (body, words) in bad {
-            let failure = key(body.as_bytes()).unwrap_err();
+            let failure = read(body.as_bytes()).err().unwrap();
             assert_eq!(failure.code, ErrorCode::BadRequest);
             assert!(failure.message.contains(words), "{body}: {failure}");
         }
