@@ -219,6 +219,8 @@ pub(super) struct Work {
     running: HashMap<u32, AbortHandle, RandomState>,
     timer: Pin<Box<Sleep>>,
     armed: Option<Instant>,
+    /// What there is to write waits for one more turn.
+    held_back: bool,
     unflushed: bool,
     drained: bool,
     reason: Option<CloseReason>,
@@ -235,6 +237,7 @@ impl Work {
             running: HashMap::default(),
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
             armed: None,
+            held_back: false,
             unflushed: false,
             drained: false,
             reason: None,
@@ -251,9 +254,16 @@ impl Driver {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = tokio::time::Instant::now().into_std();
-        self.obey(now, cx);
+        let obeyed = self.obey(now, cx);
         let more = self.read(now, cx);
         self.tick(now, cx);
+        // The runtime wakes the one who gets a message before others that are ready, and those may
+        // be about to give orders, too: one more turn, and one write carries what all have to say.
+        self.work.held_back = obeyed && !self.work.held_back;
+        if self.work.held_back {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Err(error) = self.write(cx) {
             self.connection.close(&error.to_string(), &mut self.out);
             self.listen_to_events();
@@ -285,10 +295,12 @@ impl Driver {
         any
     }
 
-    /// Takes all orders that are there.
-    fn obey(&mut self, now: Instant, cx: &mut Context<'_>) {
+    /// Takes all orders that are there. Returns whether there were any.
+    fn obey(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut batch = std::mem::take(&mut self.work.batch);
+        let mut any = false;
         while let Poll::Ready(1..) = self.orders.poll_recv_many(cx, &mut batch, 1024) {
+            any = true;
             let mut sweep = false;
             for order in batch.drain(..) {
                 match order {
@@ -314,6 +326,7 @@ impl Driver {
         }
         self.work.batch = batch;
         self.listen_to_events();
+        any
     }
 
     fn call(
