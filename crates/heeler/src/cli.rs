@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
+use heeler::{limits, slowlog};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
 #[derive(Debug, Parser)]
@@ -61,6 +62,9 @@ Example of a file:
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
+        /// Which commands are slow.
+        #[command(flatten)]
+        slowlog: SlowLog,
     },
     /// Run a store: an in-memory server for Redis clients.
     #[command(after_help = "\
@@ -79,6 +83,9 @@ Examples:
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
+        /// Which commands are slow.
+        #[command(flatten)]
+        slowlog: SlowLog,
     },
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
@@ -93,8 +100,8 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct Admin {
-    /// Where to answer GET /healthz, /readyz, /metrics, and for a proxy GET /v1/pools and
-    /// POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
+    /// Where to answer GET /healthz, /readyz, /metrics, /v1/slowlog, and for a proxy GET /v1/pools
+    /// and POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
     /// password: keep it on 127.0.0.1 or in a trusted network.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub admin: Option<String>,
@@ -128,6 +135,41 @@ impl Workers {
     /// The number, if one was given.
     pub fn threads(&self) -> Option<usize> {
         self.threads.map(usize::from)
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct SlowLog {
+    /// Commands that take at least so many milliseconds go to the slow log, which SLOWLOG GET and
+    /// the admin port's /v1/slowlog show: 0.5 for half of one, 0 for all commands, -1 for none.
+    /// Of a proxy it is the time until the server's reply, of a store the time of execution.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_MS,
+          allow_negative_numbers = true, value_parser = milliseconds)]
+    slowlog_ms: f64,
+    /// How many of the latest slow commands are kept.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_ENTRIES as u32,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(limits::SLOWLOG_MOST)))]
+    slowlog_len: u32,
+}
+
+impl SlowLog {
+    /// The settings of the slow log.
+    pub fn settings(&self) -> slowlog::Settings {
+        slowlog::Settings {
+            milliseconds: self.slowlog_ms,
+            length: self.slowlog_len as usize,
+        }
+    }
+}
+
+/// Reads a number that is one.
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as 10 or 0.5")?;
+    match number.is_finite() {
+        true => Ok(number),
+        false => Err("write a number, such as 10 or 0.5".into()),
     }
 }
 

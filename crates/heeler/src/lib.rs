@@ -37,6 +37,7 @@ pub mod limits;
 pub mod log;
 pub mod nutcracker;
 pub mod signals;
+pub mod slowlog;
 pub mod socket;
 pub mod stats;
 

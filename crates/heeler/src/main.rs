@@ -10,7 +10,7 @@ use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, live, proxy, serve};
+use heeler::{demo, explain, live, proxy, serve, slowlog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,12 +29,14 @@ fn main() -> ExitCode {
             admin,
             explain,
             workers,
+            slowlog,
         } => {
             let options = proxy::Options {
                 flags,
                 threads: workers.threads(),
                 watch: watching.watch(),
                 admin: admin.admin,
+                slowlog: slowlog.settings(),
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
@@ -42,11 +44,13 @@ fn main() -> ExitCode {
             redis,
             admin,
             workers,
+            slowlog,
         } => Log::start(&log).and_then(|_| {
             serve::run(&serve::Options {
                 redis,
                 admin: admin.admin,
                 threads: workers.threads(),
+                slowlog: slowlog.settings(),
             })
         }),
         Command::Demo { stores, workers } => Log::start(&log).and_then(|_| {
@@ -79,6 +83,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
                 // As nutcracker does, it looks at the file when it is told to.
                 watch: false,
                 admin: None,
+                slowlog: slowlog::Settings::default(),
             };
             let log = Settings::default();
             match options.flags.test_conf {

@@ -10,6 +10,7 @@ use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
+use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
 use crate::wire::Wire;
 use crate::wire::resp::Protocol;
@@ -24,6 +25,8 @@ pub struct Options {
     pub admin: Option<String>,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// Which commands are slow.
+    pub slowlog: slowlog::Settings,
 }
 
 /// Runs until it is asked to stop.
@@ -40,6 +43,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
         process.port = listener.port().unwrap_or(0);
         process.bind = listener.address();
+        process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
@@ -47,6 +51,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
                 pools: Pools::default(),
+                store: Some(store.clone()),
                 reload: None,
             }));
         }

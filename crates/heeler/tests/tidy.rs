@@ -20,14 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
+            "stats", "slowlog", "limits",
         ],
     ),
     (
@@ -38,26 +38,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Off the path.
     ("limits", &[]),
-    ("clock", &[]),
-    ("stats", &["limits"]),
+    ("clock", &["limits"]),
+    ("stats", &["command", "limits"]),
+    ("slowlog", &["wire", "command", "limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
     ("cluster", &["route", "command", "config", "limits"]),
     (
         "health",
         &[
-            "cluster", "config", "pool", "socket", "stats", "clock", "limits",
+            "cluster", "config", "pool", "socket", "stats", "slowlog", "clock", "limits",
         ],
     ),
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "http",
-        &["admin", "cluster", "config", "stats", "clock", "limits"],
+        &[
+            "admin", "cluster", "config", "command", "store", "stats", "slowlog", "clock", "limits",
+        ],
     ),
     ("log", &["limits"]),
     ("signals", &["log"]),
@@ -76,7 +79,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["log", "nutcracker", "config"]),
+    ("cli", &["log", "nutcracker", "config", "slowlog", "limits"]),
     (
         "main",
         &[
@@ -90,6 +93,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "demo",
             "explain",
+            "slowlog",
         ],
     ),
 ];
@@ -105,6 +109,7 @@ const ALL_ROOMS: &[&str] = &[
     "cluster",
     "config",
     "stats",
+    "slowlog",
     "admin",
     "net",
     "socket",

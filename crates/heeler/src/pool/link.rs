@@ -10,9 +10,11 @@
 use std::collections::VecDeque;
 
 use super::ReplyTo;
+use super::sent::{Sent, within};
 use crate::limits;
-use crate::stats::Traffic;
-use crate::wire::{Scanner, Wire};
+use crate::slowlog::{Pick, Slow};
+use crate::stats::{ErrorKind, Traffic};
+use crate::wire::{Scanner, Wire, is_error};
 
 /// One connection to a server, whether it is open or not yet.
 #[derive(Debug)]
@@ -31,6 +33,14 @@ pub struct Link {
     unwritten: usize,
     /// What has passed, of all connections one after the other.
     passed: Passed,
+    /// Where the first request in `out` begins, in bytes of requests.
+    begin: u64,
+    /// What was written and has no reply yet, if anybody wants to know when a reply is late.
+    sent: Option<Sent>,
+    /// Which of the next replies are late.
+    late: Option<Late>,
+    /// Replies that were errors, since that was last asked.
+    errors: u64,
     /// Replies to our own requests (AUTH, SELECT) that come before all others.
     greetings: usize,
     /// The error that the server answered to one of them.
@@ -82,6 +92,19 @@ struct Passed {
     answered: u64,
 }
 
+/// When a reply is late.
+#[derive(Debug)]
+pub struct Late {
+    /// The time, in milliseconds.
+    pub now: u64,
+    /// Since when the oldest request waits, in milliseconds, and for how many microseconds.
+    pub oldest: (u64, u64),
+    /// How long a request has waited at least whose reply is late, in microseconds.
+    pub threshold: u64,
+    /// Which of them are wanted.
+    pub pick: Pick,
+}
+
 /// Why a server's bytes cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
@@ -104,6 +127,10 @@ impl Link {
             awaited: VecDeque::new(),
             unwritten: 0,
             passed: Passed::default(),
+            begin: 0,
+            sent: None,
+            late: None,
+            errors: 0,
             greetings: 0,
             refusal: None,
             input: Vec::new(),
@@ -134,11 +161,14 @@ impl Link {
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
             let text = "too many requests wait for this server";
-            reply_to.send(self.wire.error(text).as_bytes());
+            reply_to.fail(ErrorKind::Limit, self.wire.error(text).as_bytes());
             return false;
         }
         if let Some(held) = &mut self.held {
             held.requests += 1;
+        }
+        if self.unwritten == 0 {
+            self.begin = self.passed.request_bytes;
         }
         self.out.extend_from_slice(request);
         self.passed.requests += 1;
@@ -182,17 +212,114 @@ impl Link {
         }
         self.written = 0;
         if let Some(held) = &mut self.held {
-            self.out.drain(..held.before);
+            let before = self.out.drain(..held.before).collect();
             held.before = 0;
             self.unwritten = held.requests;
+            let end = self.passed.request_bytes - self.out.len() as u64;
+            self.keep(before, end);
+            self.begin = end;
             return;
         }
         self.unwritten = 0;
+        let bytes = std::mem::take(&mut self.out);
+        self.out = self.keep(bytes, self.passed.request_bytes);
         if self.out.capacity() > limits::READ_BYTES {
             self.out = Vec::new();
-        } else {
-            self.out.clear();
         }
+    }
+
+    /// Keeps what was written, up to the request that ends at `end`, where that is wanted. Returns
+    /// a buffer for what comes next.
+    fn keep(&mut self, mut bytes: Vec<u8>, end: u64) -> Vec<u8> {
+        let Some(sent) = &mut self.sent else {
+            bytes.clear();
+            return bytes;
+        };
+        let awaited = self.awaited.iter().map(|a| a.end);
+        let places = awaited.filter(|&e| e > self.begin && e <= end);
+        sent.keep(bytes, end, [self.begin].into_iter().chain(places))
+    }
+
+    /// Keeps the bytes of requests until they are answered, so that it can be told which were slow.
+    pub fn keep_sent(&mut self) {
+        self.sent.get_or_insert_default();
+    }
+
+    /// Since when the oldest request waits that has no reply, in milliseconds.
+    pub fn oldest_since(&self) -> Option<u64> {
+        self.awaited.front().map(|awaited| awaited.since)
+    }
+
+    /// The replies that are handed out next are late: notes whose they are.
+    pub fn expect_late(&mut self, late: Option<Late>) {
+        self.late = late;
+    }
+
+    /// The requests whose replies were late, those that were wanted.
+    pub fn take_slow(&mut self) -> Vec<Slow> {
+        self.late.take().map_or_else(Vec::new, |l| l.pick.picked())
+    }
+
+    /// The oldest request will have no reply of the server, `why`: if it has waited for that for
+    /// long, it was slow.
+    pub fn give_up(&self, now: u64, threshold: u64, why: &'static str) -> Option<Slow> {
+        let oldest = self.awaited.front()?;
+        let took = now.saturating_sub(oldest.since).saturating_mul(1000);
+        let reply_to = oldest.reply_to.as_ref().filter(|_| took >= threshold)?;
+        Some(Slow {
+            took,
+            failed: Some(why),
+            ..self.slow(self.passed.answered, oldest.end, reply_to)
+        })
+    }
+
+    /// The request between these places.
+    fn slow(&self, from: u64, to: u64, reply_to: &ReplyTo) -> Slow {
+        Slow {
+            words: crate::slowlog::of_request(self.wire, self.request(from, to)),
+            took: 0,
+            origin: reply_to.origin().clone(),
+            together: 1,
+            failed: None,
+        }
+    }
+
+    /// A request's bytes, or as many of the first as are still there.
+    fn request(&self, from: u64, to: u64) -> &[u8] {
+        let sent = self.sent.as_ref().and_then(|sent| sent.find(from, to));
+        let unwritten = || within(&self.out, self.passed.request_bytes, from, to);
+        sent.or_else(unwritten).unwrap_or_default()
+    }
+
+    /// A reply has come to the request that begins at `from`: notes it if that was late.
+    fn note_late(&mut self, from: u64, awaited: &Awaited) {
+        let Some(reply_to) = &awaited.reply_to else {
+            return;
+        };
+        let Some(mut late) = self.late.take() else {
+            return;
+        };
+        let (since, longest) = late.oldest;
+        let waited = late.now.saturating_sub(awaited.since).saturating_mul(1000);
+        // Of the oldest it is known better than by the millisecond.
+        let took = match awaited.since == since {
+            true => longest,
+            false => waited.min(longest),
+        };
+        if took >= late.threshold {
+            let request = self.request(from, awaited.end);
+            let is_quick = crate::slowlog::is_quick(self.wire, request);
+            late.pick.offer(is_quick, || Slow {
+                took,
+                ..self.slow(from, awaited.end, reply_to)
+            });
+        }
+        self.late = Some(late);
+    }
+
+    /// How many replies have been errors since this was last asked.
+    pub fn take_errors(&mut self) -> u64 {
+        std::mem::take(&mut self.errors)
     }
 
     /// The error that the server answered to AUTH or SELECT, once. As with nutcracker the
@@ -224,7 +351,7 @@ impl Link {
         self.passed.request_bytes += request.len() as u64;
         self.passed.answered = self.passed.request_bytes;
         if let Some(reply) = &self.shut {
-            reply_to.send(reply.as_bytes());
+            reply_to.fail(ErrorKind::Refused, reply.as_bytes());
         }
     }
 
@@ -252,6 +379,7 @@ impl Link {
         if over {
             self.input = Vec::new();
             self.scanner = Scanner::new(self.wire);
+            self.begin = self.passed.answered;
         }
         over
     }
@@ -347,6 +475,9 @@ impl Link {
                 count
             })
         };
+        if let Some(sent) = &mut self.sent {
+            sent.answered(self.passed.answered);
+        }
         if input.is_empty() && input.capacity() > limits::IDLE_BUFFER_BYTES {
             input = Vec::new();
         }
@@ -384,9 +515,13 @@ impl Link {
             }
             let awaited = self.awaited.pop_front().ok_or(Broken::Stray)?;
             self.unwritten = self.unwritten.min(self.awaited.len());
-            self.passed.answered = awaited.end;
+            let from = std::mem::replace(&mut self.passed.answered, awaited.end);
             self.passed.responses += 1;
             self.passed.response_bytes += length as u64;
+            self.errors += u64::from(is_error(reply));
+            if self.late.is_some() {
+                self.note_late(from, &awaited);
+            }
             if let Some(reply_to) = awaited.reply_to {
                 reply_to.send(reply);
             }
@@ -417,7 +552,8 @@ impl Link {
                 break;
             }
             if let Some(reply_to) = awaited.reply_to.take() {
-                reply_to.send(self.wire.error("Connection timed out").as_bytes());
+                let reply = self.wire.error("Connection timed out");
+                reply_to.fail(ErrorKind::Timeout, reply.as_bytes());
                 count += 1;
             }
         }
@@ -425,18 +561,21 @@ impl Link {
     }
 
     /// The connection is gone: everybody who waits gets an error. Returns how many they were.
-    pub fn fail(&mut self, text: &str) -> usize {
+    pub fn fail(&mut self, why: ErrorKind, text: &str) -> usize {
         let reply = self.wire.error(text);
         let awaited = std::mem::take(&mut self.awaited);
-        let passed = self.passed;
+        let (passed, errors) = (self.passed, self.errors);
+        let keeps = self.sent.is_some();
         *self = Link::new(self.wire, self.timeout);
+        self.sent = keeps.then(Sent::default);
+        self.errors = errors;
         self.passed = Passed {
             answered: passed.request_bytes,
             ..passed
         };
         let mut count = 0;
         for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
-            reply_to.send(reply.as_bytes());
+            reply_to.fail(why, reply.as_bytes());
             count += 1;
         }
         count
@@ -466,9 +605,10 @@ mod tests {
 
     fn letters(mailbox: &Mailbox) -> Vec<String> {
         let mut letters = Vec::new();
-        mailbox.empty(|ticket, _, reply| {
+        mailbox.empty(|letter, reply| {
             letters.push(format!(
-                "{ticket} {}",
+                "{} {}",
+                letter.ticket,
                 String::from_utf8_lossy(reply).trim_end()
             ));
         });
@@ -523,7 +663,7 @@ mod tests {
         send(&mut link, &mailbox, 0, 2);
         link.receive(b"$5\r\nab").unwrap();
         assert!(!link.has_worked());
-        assert_eq!(link.fail("Connection refused"), 2);
+        assert_eq!(link.fail(ErrorKind::Lost, "Connection refused"), 2);
         let refused = ["1 -ERR Connection refused", "2 -ERR Connection refused"];
         assert_eq!(letters(&mailbox), refused);
         send(&mut link, &mailbox, 0, 3);
@@ -668,7 +808,7 @@ mod tests {
         assert_eq!(link.traffic(), [3, 9, 2, 27, 1, 4, 0, 0]);
         link.written(5);
         assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 1, 4]);
-        assert_eq!(link.fail("gone"), 1);
+        assert_eq!(link.fail(ErrorKind::Lost, "gone"), 1);
         assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 0, 0]);
         send(&mut link, &mailbox, 0, 1);
         assert_eq!(link.traffic(), [4, 11, 2, 27, 1, 2, 0, 0]);
