@@ -17,7 +17,6 @@ use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
-use crate::wire::is_error;
 use timer::Timer;
 
 /// What stands behind one listener, for the connections of one worker.
@@ -84,17 +83,16 @@ impl Caller {
         }
     }
 
-    /// Takes in a reply that a server has sent. Returns why the request failed, once it did.
+    /// Takes in a reply to a part of a command, or an error. Returns why the command failed, once
+    /// it did.
     fn take_in(&mut self, letter: Letter, reply: &[u8]) -> Option<ErrorKind> {
         let ticket = Ticket(letter.ticket);
-        let of_server = || is_error(reply).then_some(ErrorKind::Reply);
-        let failed = letter.failed.or_else(of_server);
         let Some(i) = self.gathers.iter().position(|g| g.ticket == ticket) else {
             self.session.pipeline.complete(ticket, reply);
-            return failed;
+            return letter.failed;
         };
         let gathered = &mut self.gathers[i];
-        gathered.failed = gathered.failed.or(failed);
+        gathered.failed = gathered.failed.or(letter.failed);
         let merged = gathered.gather.put(letter.part as usize, reply)?;
         let failed = self.gathers.remove(i).failed;
         self.session.pipeline.complete(ticket, &merged);
@@ -131,7 +129,10 @@ impl Door {
     pub fn collect(&self, caller: &mut Caller) {
         let mailbox = caller.mailbox.clone();
         mailbox.empty(|letter, reply| {
-            if let Some(why) = caller.take_in(letter, reply) {
+            if letter.failed.is_none() && caller.gathers.is_empty() {
+                let ticket = Ticket(letter.ticket);
+                caller.session.pipeline.complete(ticket, reply);
+            } else if let Some(why) = caller.take_in(letter, reply) {
                 let family = caller.session.pipeline.family_of(Ticket(letter.ticket));
                 self.counters.failed(family, why);
             }
@@ -181,14 +182,18 @@ impl Door {
                 self.took(caller, command.spec.family());
                 self.go(now, caller, &command);
             }
-            Err(Refused { spec, why, reply }) => {
-                self.took(caller, spec.map_or(Family::Unknown, Spec::family));
-                if let Some(why) = why {
-                    self.rejected(spec, why);
-                }
-                caller.session.answer(&reply);
-            }
+            Err(refused) => self.answer_refused(caller, &refused),
         }
+    }
+
+    #[cold]
+    fn answer_refused(&self, caller: &mut Caller, refused: &Refused) {
+        let family = refused.spec.map_or(Family::Unknown, Spec::family);
+        self.took(caller, family);
+        if let Some(why) = refused.why {
+            self.rejected(refused.spec, why);
+        }
+        caller.session.answer(&refused.reply);
     }
 
     /// The command, if it is to run now.
@@ -197,26 +202,13 @@ impl Door {
         caller: &mut Caller,
         raw: &'a [u8],
         args: &'a [Arg],
-    ) -> Result<Command<'a>, Refused> {
+    ) -> Result<Command<'a>, Box<Refused>> {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
-        let command = resolved.map_err(|reply| {
-            let word = |i: usize| {
-                args.get(i)
-                    .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
-            };
-            let spec = resolve(word(0).unwrap_or_default(), word(1)).ok();
-            let spec = spec.filter(|spec| serves(spec));
-            Refused {
-                spec,
-                why: Some(spec.map_or(ErrorKind::Unknown, |_| ErrorKind::Usage)),
-                reply: self.refuse(caller, raw, args, reply),
-            }
-        })?;
-        let refused = |why: Option<ErrorKind>, reply: Reply| Refused {
-            spec: Some(command.spec),
-            why,
-            reply,
+        let command = resolved.map_err(|reply| self.refuse(caller, raw, args, reply))?;
+        let refused = |why: Option<ErrorKind>, reply: Reply| {
+            let spec = Some(command.spec);
+            Box::new(Refused { spec, why, reply })
         };
         let access = &self.greeting.access;
         if let Some(reply) = access.refuses(&caller.session, command.spec.id) {
@@ -255,10 +247,26 @@ impl Door {
         }
     }
 
+    /// A request that is no command here.
+    #[cold]
+    fn refuse(&self, caller: &mut Caller, raw: &[u8], args: &[Arg], reply: Reply) -> Box<Refused> {
+        let word = |i: usize| {
+            args.get(i)
+                .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
+        };
+        let name = word(0).unwrap_or_default();
+        let spec = resolve(name, word(1)).ok();
+        let spec = spec.filter(|spec| self.behind.serves(spec));
+        Box::new(Refused {
+            spec,
+            why: Some(spec.map_or(ErrorKind::Unknown, |_| ErrorKind::Usage)),
+            reply: self.spoil(caller, name, reply),
+        })
+    }
+
     /// What a refused command does to the transaction that it comes in: a refused EXEC ends it.
-    fn refuse(&self, caller: &mut Caller, raw: &[u8], args: &[Arg], refused: Reply) -> Reply {
+    fn spoil(&self, caller: &mut Caller, name: &[u8], refused: Reply) -> Reply {
         caller.session.spoil();
-        let name = &raw[args[0].start as usize..args[0].end as usize];
         match (&self.behind, refused) {
             (Behind::Node(store), Reply::Error(text)) if name.eq_ignore_ascii_case(b"exec") => {
                 caller.session.transaction = None;

@@ -161,7 +161,7 @@ impl Link {
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
             let text = "too many requests wait for this server";
-            reply_to.fail(ErrorKind::Limit, self.wire.error(text).as_bytes());
+            reply_to.send(self.wire.error(text).as_bytes(), Some(ErrorKind::Limit));
             return false;
         }
         if let Some(held) = &mut self.held {
@@ -292,6 +292,7 @@ impl Link {
     }
 
     /// A reply has come to the request that begins at `from`: notes it if that was late.
+    #[cold]
     fn note_late(&mut self, from: u64, awaited: &Awaited) {
         let Some(reply_to) = &awaited.reply_to else {
             return;
@@ -351,7 +352,7 @@ impl Link {
         self.passed.request_bytes += request.len() as u64;
         self.passed.answered = self.passed.request_bytes;
         if let Some(reply) = &self.shut {
-            reply_to.fail(ErrorKind::Refused, reply.as_bytes());
+            reply_to.send(reply.as_bytes(), Some(ErrorKind::Refused));
         }
     }
 
@@ -518,12 +519,14 @@ impl Link {
             let from = std::mem::replace(&mut self.passed.answered, awaited.end);
             self.passed.responses += 1;
             self.passed.response_bytes += length as u64;
-            self.errors += u64::from(is_error(reply));
             if self.late.is_some() {
                 self.note_late(from, &awaited);
             }
+            let is_error = is_error(reply);
+            self.errors += u64::from(is_error);
             if let Some(reply_to) = awaited.reply_to {
-                reply_to.send(reply);
+                let failed = is_error.then_some(ErrorKind::Reply);
+                reply_to.send(reply, failed);
             }
             self.worked = true;
             count += 1;
@@ -553,7 +556,7 @@ impl Link {
             }
             if let Some(reply_to) = awaited.reply_to.take() {
                 let reply = self.wire.error("Connection timed out");
-                reply_to.fail(ErrorKind::Timeout, reply.as_bytes());
+                reply_to.send(reply.as_bytes(), Some(ErrorKind::Timeout));
                 count += 1;
             }
         }
@@ -575,7 +578,7 @@ impl Link {
         };
         let mut count = 0;
         for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
-            reply_to.fail(why, reply.as_bytes());
+            reply_to.send(reply.as_bytes(), Some(why));
             count += 1;
         }
         count

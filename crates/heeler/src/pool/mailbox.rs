@@ -32,7 +32,7 @@ pub struct Letter {
     pub ticket: u64,
     /// Which part of the request it is for.
     pub part: u32,
-    /// Why it is an error of our own, if it is one.
+    /// Why it is an error, if it is one.
     pub failed: Option<ErrorKind>,
     length: usize,
 }
@@ -49,22 +49,14 @@ pub struct ReplyTo {
 }
 
 impl ReplyTo {
-    /// Puts the reply into the mailbox, and wakes its owner if the mailbox was empty.
-    pub fn send(self, reply: &[u8]) {
-        self.put(reply, None);
-    }
-
-    /// The same with an error of our own.
-    pub fn fail(self, why: ErrorKind, reply: &[u8]) {
-        self.put(reply, Some(why));
-    }
-
     /// Who waits for the reply.
     pub fn origin(&self) -> &Arc<Origin> {
         &self.mailbox.origin
     }
 
-    fn put(self, reply: &[u8], failed: Option<ErrorKind>) {
+    /// Puts the reply into the mailbox, and wakes its owner if the mailbox was empty. `failed`: why
+    /// it is an error, if it is one.
+    pub fn send(self, reply: &[u8], failed: Option<ErrorKind>) {
         let inner = &mut *self.mailbox.inner.borrow_mut();
         if inner.closed {
             return;
