@@ -126,5 +126,9 @@ pub const QUICK_WORDS: usize = 16;
 pub const SENT_BYTES: usize = 64 * 1024;
 /// … so many of each.
 pub const SENT_BEGINNING_BYTES: usize = 512;
+/// Buffers of such requests that a connection keeps to use them again.
+pub const SENT_SPARE: usize = 4;
+/// Largest of them, in bytes.
+pub const SENT_SPARE_BYTES: usize = 16 * 1024;
 /// How long a thread goes on from what it last read of the clock that people set, in microseconds.
 pub const CLOCK_US: u64 = 100_000;

@@ -11,8 +11,8 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub struct Sent {
     runs: VecDeque<Run>,
-    /// A buffer to be used again.
-    spare: Vec<u8>,
+    /// Buffers to be used again.
+    spare: Vec<Vec<u8>>,
 }
 
 /// Requests that were written from one buffer.
@@ -29,26 +29,33 @@ impl Sent {
     /// Keeps a run, whose last request ends at `end`. `places` are those where its first request
     /// begins and where each ends. Returns a buffer for the next.
     pub fn keep(&mut self, bytes: Vec<u8>, end: u64, places: impl Iterator<Item = u64>) -> Vec<u8> {
-        let run = match bytes.len() > limits::SENT_BYTES {
-            true => Run::of_beginnings(&bytes, end, places),
-            false => Run {
-                bytes,
-                end,
-                beginnings: Vec::new(),
-            },
+        let length = bytes.len();
+        if length > limits::SENT_BYTES {
+            self.runs.push_back(Run::of_beginnings(&bytes, end, places));
+            return Vec::new();
+        }
+        let (bytes, next) = match bytes.capacity() > 4 * length + limits::IDLE_BUFFER_BYTES {
+            // A little of a large buffer: it would be kept for too little.
+            true => (bytes.as_slice().into(), Some(bytes)),
+            false => (bytes, self.spare.pop()),
         };
-        self.runs.push_back(run);
-        std::mem::take(&mut self.spare)
+        self.runs.push_back(Run {
+            bytes,
+            end,
+            beginnings: Vec::new(),
+        });
+        let mut next = next.unwrap_or_else(|| Vec::with_capacity(length));
+        next.clear();
+        next
     }
 
     /// All requests up to this place have been answered.
     #[inline]
     pub fn answered(&mut self, place: u64) {
         while let Some(run) = self.runs.pop_front_if(|run| run.end <= place) {
-            let mut bytes = run.bytes;
-            if bytes.capacity() <= limits::SENT_BYTES && bytes.capacity() > self.spare.capacity() {
-                bytes.clear();
-                self.spare = bytes;
+            let is_small = run.bytes.capacity() <= limits::SENT_SPARE_BYTES;
+            if is_small && self.spare.len() < limits::SENT_SPARE {
+                self.spare.push(run.bytes);
             }
         }
         if self.runs.is_empty() && self.runs.capacity() > limits::IDLE_BATCHES {
@@ -111,7 +118,7 @@ mod tests {
         let mut sent = Sent::default();
         // What is written before the first request, such as AUTH, is none of them.
         let next = sent.keep(b"auth;one;two;".to_vec(), 108, [100, 104, 108].into_iter());
-        assert_eq!(next.capacity(), 0);
+        assert!(next.is_empty());
         sent.keep(b"three;".to_vec(), 114, [108, 114].into_iter());
         assert_eq!(text(sent.find(100, 104)), "one;");
         assert_eq!(text(sent.find(104, 108)), "two;");
@@ -124,6 +131,15 @@ mod tests {
         assert_eq!(text(sent.find(108, 114)), "three;");
         let next = sent.keep(b"four;".to_vec(), 119, [114, 119].into_iter());
         assert!(next.is_empty() && next.capacity() >= 13, "used again");
+        let mut large = Vec::with_capacity(60_000);
+        large.extend_from_slice(b"five;");
+        let next = sent.keep(large, 124, [119, 124].into_iter());
+        assert_eq!(
+            (next.len(), next.capacity()),
+            (0, 60_000),
+            "not kept for five bytes"
+        );
+        assert_eq!(text(sent.find(119, 124)), "five;");
     }
 
     #[test]
