@@ -1,8 +1,9 @@
 //! The one place that reads the time.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::limits;
 
@@ -45,11 +46,12 @@ pub fn moment() -> Moment {
     }
 }
 
-/// Microseconds since the process first asked, by a clock that nobody sets: for measuring how long
-/// something takes.
+/// Microseconds since some time before the process started, by a clock that nobody sets: for
+/// measuring how long something takes.
 pub fn ticks() -> u64 {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    FIRST.get_or_init(Instant::now).elapsed().as_micros() as u64
+    // Half the price of an `Instant` and the difference to another.
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
 }
 
 #[cfg(test)]

@@ -288,8 +288,11 @@ impl Door {
         };
         match route {
             Route::Here => {
-                let here = |caller: &mut Caller| self.here(now, caller, command);
-                let reply = self.timed(now, caller, command, here);
+                let began = self.start(caller, command);
+                let reply = self.here(now, caller, command);
+                if let Some(began) = began {
+                    self.stop(now, caller, command, began);
+                }
                 self.executed(command.spec, &reply);
                 caller.session.answer(&reply);
             }
@@ -320,8 +323,11 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                let execute = |_: &mut Caller| store.execute(now, command);
-                let reply = self.timed(now, caller, command, execute);
+                let began = self.start(caller, command);
+                let reply = store.execute(now, command);
+                if let Some(began) = began {
+                    self.stop(now, caller, command, began);
+                }
                 self.executed(command.spec, &reply);
                 caller.session.answer(&reply);
             }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Caller, Door};
 use crate::clock;
-use crate::command::{Arg, Command, Reply};
+use crate::command::{Arg, Command};
 use crate::limits;
 use crate::slowlog::{Origin, Slow, shown};
 use crate::wire::resp::Decoder;
@@ -59,25 +59,22 @@ impl Door {
         }
     }
 
-    /// Executes a command of this process, and logs it if it is slow.
+    /// A command of this process is about to be executed: when, if it is timed alone.
     #[inline]
-    pub(super) fn timed(
-        &self,
-        now: u64,
-        caller: &mut Caller,
-        command: &Command<'_>,
-        execute: impl FnOnce(&mut Caller) -> Reply,
-    ) -> Reply {
+    pub(super) fn start(&self, caller: &mut Caller, command: &Command<'_>) -> Option<u64> {
         if self.is_quick(command) {
             caller.timer.quick += 1;
-            return execute(caller);
+            return None;
         }
-        let began = clock::ticks();
-        let reply = execute(caller);
+        Some(clock::ticks())
+    }
+
+    /// A command that is timed alone has been executed.
+    #[cold]
+    pub(super) fn stop(&self, now: u64, caller: &mut Caller, command: &Command<'_>, began: u64) {
         let took = clock::ticks().saturating_sub(began);
         caller.timer.alone += took;
         self.note(now, &caller.origin, command, took);
-        reply
     }
 
     /// A command of this process took so many microseconds.

@@ -522,10 +522,11 @@ impl Link {
             if self.late.is_some() {
                 self.note_late(from, &awaited);
             }
-            let is_error = is_error(reply);
-            self.errors += u64::from(is_error);
+            let failed = is_error(reply).then_some(ErrorKind::Reply);
+            if failed.is_some() {
+                self.errors += 1;
+            }
             if let Some(reply_to) = awaited.reply_to {
-                let failed = is_error.then_some(ErrorKind::Reply);
                 reply_to.send(reply, failed);
             }
             self.worked = true;
@@ -815,6 +816,81 @@ mod tests {
         assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 0, 0]);
         send(&mut link, &mailbox, 0, 1);
         assert_eq!(link.traffic(), [4, 11, 2, 27, 1, 2, 0, 0]);
+    }
+
+    /// Sends a command as RESP.
+    fn ask(link: &mut Link, mailbox: &Rc<Mailbox>, now: u64, line: &str) {
+        let reply_to = ReplyTo {
+            mailbox: mailbox.clone(),
+            ticket: 0,
+            part: 0,
+        };
+        let mut request = Vec::new();
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        crate::wire::resp::encode_command(words.into_iter(), &mut request);
+        link.send(now, &request, reply_to);
+    }
+
+    fn late(now: u64, oldest: (u64, u64)) -> Option<Late> {
+        Some(Late {
+            now,
+            oldest,
+            threshold: 10_000,
+            pick: Pick::new(9),
+        })
+    }
+
+    fn told(slow: &Slow) -> String {
+        let words: Vec<_> = slow
+            .words
+            .iter()
+            .map(|w| w.escape_ascii().to_string())
+            .collect();
+        format!("{} {} of {}", words.join(" "), slow.took, slow.together)
+    }
+
+    #[test]
+    fn requests_whose_replies_are_late_are_told_by_their_bytes() {
+        let (mut link, mailbox) = link(None);
+        link.keep_sent();
+        link.greet(b"auth;", 1);
+        ask(&mut link, &mailbox, 100, "GET a");
+        link.written(link.out().len());
+        ask(&mut link, &mailbox, 130, "KEYS *");
+        ask(&mut link, &mailbox, 145, "GET b");
+        link.written(link.out().len());
+        ask(&mut link, &mailbox, 147, "SET not written");
+        link.receive(b"+OK\r\n").unwrap();
+        assert_eq!(link.oldest_since(), Some(100));
+        link.expect_late(late(150, (100, 49_700)));
+        link.receive(b"+a\r\n-ERR keys\r\n+b\r\n").unwrap();
+        let slow: Vec<String> = link.take_slow().iter().map(told).collect();
+        // The last had waited for five milliseconds.
+        assert_eq!(slow, ["GET a 49700 of 2", "KEYS * 20000 of 2"]);
+        assert_eq!((link.take_errors(), link.take_errors()), (1, 0));
+        link.receive(b"+early\r\n").unwrap();
+        assert_eq!(link.take_slow().len(), 0, "not asked for");
+    }
+
+    #[test]
+    fn the_oldest_is_told_when_it_is_given_up() {
+        let (mut link, mailbox) = link(Some(100));
+        link.keep_sent();
+        ask(&mut link, &mailbox, 0, "GET a");
+        ask(&mut link, &mailbox, 50, "GET b");
+        assert!(link.give_up(9, 10_000, "timeout").is_none(), "not for long");
+        let slow = link.give_up(100, 10_000, "timeout").unwrap();
+        assert_eq!(told(&slow), "GET a 100000 of 1");
+        assert_eq!(slow.failed, Some("timeout"));
+        assert_eq!(link.wake(100), 1);
+        let again = link.give_up(150, 10_000, "timeout");
+        assert!(again.is_none(), "the other waits for the first");
+        assert_eq!(link.fail(ErrorKind::Lost, "gone"), 1);
+        assert!(link.give_up(200, 0, "lost").is_none());
+        ask(&mut link, &mailbox, 200, "GET c");
+        link.written(link.out().len());
+        let slow = link.give_up(300, 0, "lost").unwrap();
+        assert_eq!(told(&slow), "GET c 100000 of 1");
     }
 
     #[test]
