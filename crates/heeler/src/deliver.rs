@@ -121,6 +121,10 @@ impl Door {
         &self.counters
     }
 
+    fn pool_name(&self) -> Option<&str> {
+        self.pool().map(Pool::name)
+    }
+
     fn slowlog(&self) -> &SlowLog {
         &self.process.slowlog
     }
@@ -384,8 +388,14 @@ impl Door {
 
     fn of_process(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
         let serves = |spec: &_| self.behind.serves(spec);
-        self.process
-            .answer(now, session, command, self.behind.store(), serves)
+        self.process.answer(
+            now,
+            session,
+            command,
+            self.behind.store(),
+            self.pool_name(),
+            serves,
+        )
     }
 
     /// EXEC, or why nothing is executed.

@@ -68,13 +68,15 @@ impl Process {
     }
 
     /// Answers a command of the room `Process`. `store` is the node's memory, where there is one;
-    /// `serves` tells which commands this door answers.
+    /// `pool` is the name of the pool, where there is one; `serves` tells which commands this door
+    /// answers.
     pub fn answer(
         &self,
         now: u64,
         session: &Session,
         command: &Command<'_>,
         store: Option<&Store>,
+        pool: Option<&str>,
         serves: impl Fn(&Spec) -> bool,
     ) -> Reply {
         match command.spec.id {
@@ -87,13 +89,9 @@ impl Process {
             Id::ClientInfo => self.clients.info(now, session),
             Id::ClientKill => self.clients.kill(session, command),
             Id::ClientHelp => clients::help(),
-            Id::SlowlogGet => slowlog::get(&self.slowlog, command),
-            Id::SlowlogLen => Reply::Int(self.slowlog.len() as i64),
-            Id::SlowlogReset => {
-                self.slowlog.reset();
-                Reply::OK
+            Id::SlowlogGet | Id::SlowlogLen | Id::SlowlogReset | Id::SlowlogHelp => {
+                slowlog::answer(&self.slowlog, command, pool)
             }
-            Id::SlowlogHelp => slowlog::help(),
             Id::Role => Reply::Array(vec![
                 Reply::bulk("master"),
                 Reply::Int(0),

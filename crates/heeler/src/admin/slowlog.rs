@@ -1,14 +1,28 @@
 //! SLOWLOG.
 
 use crate::command::number::integer;
-use crate::command::{Command, Reply};
-use crate::slowlog::{Entry, SlowLog};
+use crate::command::{Command, Id, Reply};
+use crate::slowlog::{Entry, SlowLog, Whose};
 
 /// How many entries SLOWLOG GET shows if it is not said.
 const USUAL: usize = 10;
 
+/// Answers a subcommand: about the commands of one pool, or of the store.
+pub(super) fn answer(log: &SlowLog, command: &Command<'_>, pool: Option<&str>) -> Reply {
+    let whose = Whose::Of(pool);
+    match command.spec.id {
+        Id::SlowlogGet => get(log, command, whose),
+        Id::SlowlogLen => Reply::Int(log.len(whose) as i64),
+        Id::SlowlogReset => {
+            log.reset(whose);
+            Reply::OK
+        }
+        _ => help(),
+    }
+}
+
 /// SLOWLOG GET \[count\]: the newest entries, each in Redis's six fields.
-pub(super) fn get(log: &SlowLog, command: &Command<'_>) -> Reply {
+fn get(log: &SlowLog, command: &Command<'_>, whose: Whose<'_>) -> Reply {
     let count = match command.len() {
         2 => USUAL,
         3 => match integer(command.arg(2)).filter(|&count| count >= -1) {
@@ -25,7 +39,7 @@ pub(super) fn get(log: &SlowLog, command: &Command<'_>) -> Reply {
             ));
         }
     };
-    Reply::Array(log.latest(count).iter().map(|e| told(e)).collect())
+    Reply::Array(log.latest(whose, count).iter().map(|e| told(e)).collect())
 }
 
 fn told(entry: &Entry) -> Reply {
@@ -40,7 +54,7 @@ fn told(entry: &Entry) -> Reply {
     ])
 }
 
-pub(super) fn help() -> Reply {
+fn help() -> Reply {
     super::lines(&[
         "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GET [<count>]",

@@ -55,7 +55,7 @@ impl Door {
         {
             let slow = self.first_quick(bytes, took, caller);
             slow.into_iter()
-                .for_each(|s| self.slowlog().add(now, s, None));
+                .for_each(|s| self.slowlog().add(now, s, None, None));
         }
     }
 
@@ -84,8 +84,8 @@ impl Door {
             .threshold()
             .is_some_and(|least| took >= least);
         if is_slow && !command.spec.flags.has(crate::command::Flags::SKIP_SLOWLOG) {
-            self.slowlog()
-                .add(now, slow(shown(command.args(0)), took, origin), None);
+            let slow = slow(shown(command.args(0)), took, origin);
+            self.slowlog().add(now, slow, self.pool_name(), None);
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Subject;
-use crate::slowlog::Entry;
+use crate::slowlog::{Entry, Whose};
 
 /// What may stand behind the question mark.
 #[derive(Debug, Deserialize)]
@@ -19,19 +19,19 @@ pub(super) struct Limit {
 
 pub(super) async fn latest(State(subject): State<Subject>, Query(limit): Query<Limit>) -> Response {
     let log = &subject.process.slowlog;
-    let entries = log.latest(limit.limit.unwrap_or(usize::MAX));
+    let entries = log.latest(Whose::All, limit.limit.unwrap_or(usize::MAX));
     let entries: Vec<Value> = entries.iter().map(|entry| told(entry)).collect();
     Json(json!({
         "threshold_us": log.threshold(),
         "max_length": log.settings().length,
-        "length": log.len(),
+        "length": log.len(Whose::All),
         "entries": entries,
     }))
     .into_response()
 }
 
 pub(super) async fn reset(State(subject): State<Subject>) -> Response {
-    subject.process.slowlog.reset();
+    subject.process.slowlog.reset(Whose::All);
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -39,15 +39,14 @@ pub(super) async fn reset(State(subject): State<Subject>) -> Response {
 fn told(entry: &Entry) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let words: Vec<String> = entry.slow.words.iter().map(|word| text(word)).collect();
-    let place = entry.place.as_ref();
     json!({
         "id": entry.id,
         "time_ms": entry.time,
         "duration_us": entry.slow.took,
         "command": words,
         "client": { "address": entry.address, "name": text(&entry.name) },
-        "pool": place.map(|place| &place.pool),
-        "server": place.map(|place| &place.server),
+        "pool": entry.pool,
+        "server": entry.server,
         "together": entry.slow.together,
         "failed": entry.slow.failed,
     })

@@ -35,7 +35,7 @@ pub use stopwatch::Stopwatch;
 use crate::clock::Moment;
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
-use crate::slowlog::{self, Pick, Slow, SlowLog};
+use crate::slowlog::{Pick, Slow, SlowLog};
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ErrorKind, ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::wire::{Wire, resp};
@@ -198,6 +198,11 @@ impl Pool {
             settings: settings.clone(),
             counters,
         }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.pool
     }
 
     /// What this worker counts of the pool.
@@ -571,11 +576,8 @@ impl Connection {
     fn was_slow(&self, now: u64, slow: Slow) {
         let seat = self.seat();
         let (pool, server) = seat.names();
-        let place = slowlog::Place {
-            pool: pool.into(),
-            server: server.into(),
-        };
-        seat.settings.slowlog.add(now, slow, Some(place));
+        let log = &seat.settings.slowlog;
+        log.add(now, slow, Some(pool), Some(server));
     }
 
     /// Logs the oldest request, which will have no reply of the server, if it was slow.

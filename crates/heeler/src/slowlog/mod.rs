@@ -61,17 +61,28 @@ pub struct Entry {
     pub address: String,
     /// The name that the client gave itself.
     pub name: Vec<u8>,
-    /// The pool and the server that answered it; none where this process did.
-    pub place: Option<Place>,
+    /// The pool that it was for; none where this process is a store.
+    pub pool: Option<String>,
+    /// The server that it was for; none where this process answered it itself.
+    pub server: Option<String>,
 }
 
-/// Where a command was slow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The pool's name.
-    pub pool: String,
-    /// The server's.
-    pub server: String,
+/// Whose commands are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// All of the process.
+    All,
+    /// Those of one pool, or of the store: the clients of one need not see what others do.
+    Of(Option<&'a str>),
+}
+
+impl Whose<'_> {
+    fn has(self, entry: &Entry) -> bool {
+        match self {
+            Whose::All => true,
+            Whose::Of(pool) => entry.pool.as_deref() == pool,
+        }
+    }
 }
 
 /// What is known of a slow command where it is noticed.
@@ -159,9 +170,11 @@ impl SlowLog {
         }
     }
 
-    /// Logs a command that was answered at `now`, in milliseconds since 1970.
-    pub fn add(&self, now: u64, slow: Slow, place: Option<Place>) {
+    /// Logs a command that was answered at `now`, in milliseconds since 1970, by a server of a pool
+    /// or by this process.
+    pub fn add(&self, now: u64, slow: Slow, pool: Option<&str>, server: Option<&str>) {
         let (address, name) = (slow.origin.address.clone(), slow.origin.name());
+        let (pool, server) = (pool.map(str::to_owned), server.map(str::to_owned));
         let mut kept = self.kept.lock();
         let id = kept.next;
         kept.next += 1;
@@ -172,29 +185,22 @@ impl SlowLog {
             slow,
             address,
             name,
-            place,
+            pool,
+            server,
         }));
     }
 
     /// The latest, newest first.
-    pub fn latest(&self, count: usize) -> Vec<Arc<Entry>> {
-        self.kept
-            .lock()
-            .entries
-            .iter()
-            .take(count)
-            .cloned()
-            .collect()
+    pub fn latest(&self, whose: Whose<'_>, count: usize) -> Vec<Arc<Entry>> {
+        let kept = self.kept.lock();
+        let theirs = kept.entries.iter().filter(|entry| whose.has(entry));
+        theirs.take(count).cloned().collect()
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
-        self.kept.lock().entries.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn len(&self, whose: Whose<'_>) -> usize {
+        let kept = self.kept.lock();
+        kept.entries.iter().filter(|e| whose.has(e)).count()
     }
 
     /// How many there have been since the start.
@@ -202,9 +208,9 @@ impl SlowLog {
         self.kept.lock().next
     }
 
-    /// Forgets all.
-    pub fn reset(&self) {
-        self.kept.lock().entries.clear();
+    /// Forgets them.
+    pub fn reset(&self, whose: Whose<'_>) {
+        self.kept.lock().entries.retain(|entry| !whose.has(entry));
     }
 }
 
@@ -232,23 +238,29 @@ mod tests {
     #[test]
     fn the_newest_are_kept_and_numbers_go_on() {
         let log = log(10.0, 2);
-        ["a", "b", "c"]
-            .iter()
-            .for_each(|w| log.add(5, slow(w), None));
-        let shown = |log: &SlowLog| {
-            let entries = log.latest(10);
+        let add = |word: &str, pool: Option<&str>| log.add(5, slow(word), pool, None);
+        ["a", "b", "c"].iter().for_each(|word| add(word, None));
+        let shown = |whose: Whose| {
+            let entries = log.latest(whose, 10);
+            assert_eq!(entries.len(), log.len(whose));
             let word = |e: &Arc<Entry>| {
                 let word = String::from_utf8_lossy(&e.slow.words[0]);
                 format!("{} {word}", e.id)
             };
-            entries.iter().map(word).collect::<Vec<_>>()
+            entries.iter().map(word).collect::<Vec<_>>().join(", ")
         };
-        assert_eq!(shown(&log), ["2 c", "1 b"]);
-        log.reset();
-        assert!(log.is_empty());
-        log.add(5, slow("d"), None);
-        assert_eq!(shown(&log), ["3 d"]);
-        assert_eq!(log.ever(), 4);
+        assert_eq!(shown(Whose::All), "2 c, 1 b");
+        log.reset(Whose::All);
+        assert_eq!(shown(Whose::All), "");
+        add("d", Some("herd"));
+        add("e", None);
+        assert_eq!(shown(Whose::All), "4 e, 3 d");
+        assert_eq!(shown(Whose::Of(None)), "4 e");
+        assert_eq!(shown(Whose::Of(Some("herd"))), "3 d");
+        assert_eq!(shown(Whose::Of(Some("other"))), "");
+        log.reset(Whose::Of(Some("herd")));
+        assert_eq!(shown(Whose::All), "4 e");
+        assert_eq!(log.ever(), 5);
     }
 
     #[test]

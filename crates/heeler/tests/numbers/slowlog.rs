@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value as Json;
 
-use crate::servers::{Client, Memcached, RedisServer, Value, ask, wait_until};
-use crate::{Told, proxy, store};
+use crate::servers::{Client, Heeler, Memcached, RedisServer, Value, ask, free_port, wait_until};
+use crate::{Told, proxy, servers, store};
 
 /// A script that takes some tens of milliseconds on any machine. Its argument is shown.
 const BUSY: &str = "for i = 1, 20000000 do end return 'done'";
@@ -214,7 +214,7 @@ fn with_zero_all_commands_are_told_over_all_threads() {
         (&0.into(), &500.into())
     );
     let entries: Vec<&Json> = told["entries"].as_array().unwrap().iter().collect();
-    let sets = entries.iter().filter(|e| e["pool"] == "herd");
+    let sets = entries.iter().filter(|e| e["server"] == "s0");
     let all: BTreeSet<String> = sets.clone().map(|e| command(e)).collect();
     assert_eq!(all.len(), 320);
     let ids: Vec<u64> = entries.iter().map(|e| e["id"].as_u64().unwrap()).collect();
@@ -235,6 +235,28 @@ fn with_zero_all_commands_are_told_over_all_threads() {
     assert_eq!(client.run("SLOWLOG RESET"), Value::ok());
     // As in Redis, what asks is told afterwards.
     assert_eq!(proxy.commands(), ["SLOWLOG RESET"]);
+}
+
+#[test]
+fn clients_of_a_pool_do_not_see_what_those_of_another_do() {
+    let server = RedisServer::start();
+    let ports = [free_port(), free_port()];
+    let pool = |i: usize| {
+        let (name, listen) = (format!("herd{i}"), format!("127.0.0.1:{}", ports[i]));
+        servers::pool(&name, &listen, &["redis: true"], &[server.address()])
+    };
+    let file = pool(0) + &pool(1);
+    let args = ["--threads", "2", "--slowlog-ms", "0"];
+    let proxy = Heeler::proxy(ports[0], &file, &args);
+    let mut clients = ports.map(|port| Client::connect(("127.0.0.1", port)));
+    assert_eq!(clients[0].run("SET mine v"), Value::ok());
+    assert_eq!(clients[1].run("SET theirs v"), Value::ok());
+    assert_eq!(words(clients[0].run("SLOWLOG GET")), [["SET", "mine", "v"]]);
+    assert_eq!(clients[1].run("SLOWLOG RESET"), Value::ok());
+    let left = words(clients[1].run("SLOWLOG GET"));
+    assert_eq!(left, [["SLOWLOG", "RESET"]]);
+    assert_eq!(clients[0].run("SLOWLOG LEN"), Value::Int(2));
+    drop(proxy);
 }
 
 #[test]
