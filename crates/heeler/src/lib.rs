@@ -40,6 +40,7 @@ pub mod signals;
 pub mod slowlog;
 pub mod socket;
 pub mod stats;
+pub mod tls;
 
 pub mod demo;
 pub mod explain;

@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "clock", "stats", "slowlog", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
@@ -33,7 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "net",
         &[
-            "wire", "command", "deliver", "admin", "config", "socket", "clock", "stats", "limits",
+            "wire", "command", "deliver", "admin", "config", "socket", "tls", "clock", "stats",
+            "limits",
         ],
     ),
     // Off the path.
@@ -43,11 +44,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slowlog", &["wire", "command", "limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
+    ("tls", &["socket", "config", "limits"]),
     ("cluster", &["route", "command", "config", "limits"]),
     (
         "health",
         &[
-            "cluster", "config", "pool", "socket", "stats", "slowlog", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "slowlog", "clock", "limits",
         ],
     ),
     (
@@ -59,7 +61,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "admin", "cluster", "config", "command", "store", "stats", "slowlog", "clock", "limits",
+            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
+            "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -113,6 +116,7 @@ const ALL_ROOMS: &[&str] = &[
     "admin",
     "net",
     "socket",
+    "tls",
     "clock",
     "limits",
     "health",

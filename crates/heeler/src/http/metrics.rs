@@ -12,8 +12,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Subject;
 use super::families::{Commands, of_commands};
+use super::{Shown, Subject};
 use crate::admin::usage;
 use crate::clock;
 use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S, WAITS_US};
@@ -68,8 +68,27 @@ impl Collector for Numbers {
         let commands: Vec<Commands> = of_pools.chain(of_store.iter().map(|t| (None, t))).collect();
         of_commands(&mut encoder, &commands)?;
         pools_alone(&mut encoder, &totals)?;
-        of_servers(&mut encoder, &totals)
+        of_servers(&mut encoder, &totals)?;
+        of_certificates(&mut encoder, &pools)
     }
+}
+
+fn of_certificates(encoder: &mut DescriptorEncoder<'_>, pools: &[Shown]) -> fmt::Result {
+    let all = || {
+        pools
+            .iter()
+            .flat_map(|p| p.certificates.iter().map(move |c| (p, c)))
+    };
+    let files: Vec<_> = all().map(|(_, c)| c.file.to_string_lossy()).collect();
+    let pools = all().map(|(shown, _)| shown.pool.name.as_str());
+    let labels: Vec<_> = pools
+        .zip(&files)
+        .map(|(p, f)| [("pool", p), ("file", &**f)])
+        .collect();
+    let ends = all().map(|(_, c)| ConstGauge::new(c.not_after));
+    let help = "When a certificate that is shown expires, since 1970";
+    let about = ("tls_certificate_expiry", help, Some(&Unit::Seconds));
+    family(encoder, about, labels.iter().map(|l| &l[..]).zip(ends))
 }
 
 impl Numbers {
@@ -209,6 +228,16 @@ fn pools_alone(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Re
             P::ForwardError,
         ),
         (
+            "pool_tls_handshakes",
+            "TLS handshakes with clients",
+            P::TlsHandshakes,
+        ),
+        (
+            "pool_tls_failures",
+            "TLS handshakes with clients that failed",
+            P::TlsFailures,
+        ),
+        (
             "pool_fragments",
             "Parts that requests over several servers were split into",
             P::Fragments,
@@ -235,7 +264,7 @@ fn pools_alone(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Re
 }
 
 /// What only grows of a server.
-const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 9] = [
+const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 11] = [
     (
         "server_ejections",
         "Times that the server was ejected",
@@ -247,6 +276,18 @@ const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 9] = [
         "Connections that it was tried to open",
         None,
         S::ConnectsEver,
+    ),
+    (
+        "server_tls_handshakes",
+        "TLS handshakes with the server",
+        None,
+        S::TlsHandshakes,
+    ),
+    (
+        "server_tls_failures",
+        "TLS handshakes with the server that failed",
+        None,
+        S::TlsFailures,
     ),
     (
         "server_eof",

@@ -256,7 +256,8 @@ impl Connection {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        // Only TLS keeps back what it was given.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
 

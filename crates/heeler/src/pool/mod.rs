@@ -38,6 +38,7 @@ use crate::config::{Secret, pools};
 use crate::slowlog::{Pick, Slow, SlowLog};
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ErrorKind, ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
+use crate::tls::{self, Connector};
 use crate::wire::{Wire, resp};
 use crate::{clock, limits};
 
@@ -60,6 +61,8 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+    /// TLS, if they speak it.
+    pub tls: Option<Connector>,
     /// Where the servers are now.
     pub directory: Arc<Directory>,
     /// Where it is counted what passes.
@@ -69,8 +72,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of a pool in the file.
-    pub fn of(pool: &pools::Pool, slowlog: &Arc<SlowLog>) -> Settings {
+    /// The settings of a pool in the file, with what it says of TLS loaded, and where it is told
+    /// what is slow.
+    pub fn of(pool: &pools::Pool, tls: Option<Connector>, slowlog: &Arc<SlowLog>) -> Settings {
         Settings {
             pool: pool.name.clone(),
             wire: if pool.redis {
@@ -84,10 +88,35 @@ impl Settings {
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
+            tls,
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
             directory: Arc::default(),
             slowlog: slowlog.clone(),
         }
+    }
+
+    /// Opens a connection to a server, and shakes hands where TLS is spoken. Nothing is sent over
+    /// it yet.
+    ///
+    /// # Errors
+    /// As [`Stream::connect`] and [`Connector::connect`].
+    pub async fn connect(&self, server: usize, counters: &PoolCounters) -> io::Result<Stream> {
+        let address = &self.servers[server].address;
+        let stream = Stream::connect(address).await?;
+        let Some(tls) = &self.tls else {
+            return Ok(stream);
+        };
+        let host = match address {
+            pools::Address::Tcp { host, .. } => host,
+            pools::Address::Unix { path } => path,
+        };
+        let shaken = tls.connect(stream, host).await;
+        let stat = match shaken.is_ok() {
+            true => ServerStat::TlsHandshakes,
+            false => ServerStat::TlsFailures,
+        };
+        counters.add_of(server, stat, 1);
+        shaken
     }
 
     /// What a connection begins with. SELECT before AUTH: in that order nutcracker sends them, so
@@ -126,9 +155,15 @@ impl Settings {
         self.stats = Arc::new(new_stats(&self.pool, &self.servers).succeed(other, origins));
     }
 
-    /// Whether connections to a server are the same under other settings.
+    /// Whether connections to a server are the same under other settings. Certificates that have
+    /// been renewed are for the next connection.
     fn connects_as(&self, other: &Settings) -> bool {
-        self.wire == other.wire
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.is_for(other),
+            (tls, other) => tls.is_none() && other.is_none(),
+        };
+        same_tls
+            && self.wire == other.wire
             && self.connections == other.connections
             && self.password == other.password
             && self.database == other.database
@@ -336,6 +371,9 @@ impl Connection {
         if seat.settings.slowlog.threshold().is_some() {
             link.keep_sent();
         }
+        if seat.settings.tls.is_some() && seat.settings.wire == Wire::Memcache {
+            link.part_values();
+        }
         let connection = Rc::new(Connection {
             scratch: scratch.clone(),
             link: RefCell::new(link),
@@ -444,8 +482,7 @@ impl Connection {
     async fn connect(&self) -> io::Result<Stream> {
         let (on_trial, seat) = (self.link.borrow().is_shut(), self.seat());
         let connect = async {
-            let address = &seat.settings.servers[seat.server].address;
-            let mut stream = Stream::connect(address).await?;
+            let mut stream = seat.settings.connect(seat.server, &seat.counters).await?;
             if on_trial {
                 let answer = ask(&mut stream, &seat.settings.probe()).await?;
                 let greetings = answer.iter().rev().skip(1);
@@ -507,8 +544,12 @@ impl Connection {
             }
         }
         drop(link);
-        self.is_writable.set(true);
-        self.sleep(cx);
+        // Only TLS keeps back what it was given.
+        let is_flushed = Pin::new(&mut *stream).poll_flush(cx)?.is_ready();
+        self.is_writable.set(is_flushed);
+        if is_flushed {
+            self.sleep(cx);
+        }
         Ok(())
     }
 
@@ -633,6 +674,10 @@ impl Connection {
     fn lost(&self, error: &io::Error, why: ErrorKind) -> Option<String> {
         let text = told(error);
         self.give_up(clock::now(), why);
+        if tls::reason(error).is_some() {
+            // A handshake that failed later: a server checks our certificate after it is done.
+            self.add(ServerStat::TlsFailures, 1);
+        }
         let mut link = self.link.borrow_mut();
         let on_trial = link.is_shut();
         let is_idle = link.waiting() == 0 && error.kind() == io::ErrorKind::UnexpectedEof;
@@ -653,10 +698,12 @@ impl Connection {
                 pool,
                 server,
                 failed,
-                "lost a connection to a server: {error}"
+                "lost a connection to a server: {}",
+                in_words(error)
             );
         } else {
-            tracing::debug!(pool, server, "the server is still away: {error}");
+            let reason = in_words(error);
+            tracing::debug!(pool, server, "the server is still away: {reason}");
         }
         self.failed();
         if self.life.retired.get() {
@@ -844,7 +891,15 @@ impl Drop for Open {
     }
 }
 
-/// What a client is told of a lost connection: nutcracker's words.
+/// What is logged of a lost connection.
+fn in_words(error: &io::Error) -> String {
+    match tls::reason(error) {
+        Some(reason) => format!("TLS failed: {reason}"),
+        None => error.to_string(),
+    }
+}
+
+/// What a client is told of a lost connection: nutcracker's words, where it knew such a loss.
 fn told(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "unknown".into(),
@@ -852,7 +907,7 @@ fn told(error: &io::Error) -> String {
         io::ErrorKind::Other => "Invalid argument".into(),
         io::ErrorKind::AddrNotAvailable if error.raw_os_error().is_none() => "Host is down".into(),
         _ => {
-            let text = error.to_string();
+            let text = in_words(error);
             text.split(" (os error").next().unwrap_or_default().into()
         }
     }
