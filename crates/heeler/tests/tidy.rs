@@ -139,6 +139,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/store",
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
+    "crates/heeler-tchannel/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
 
