@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
-use heeler::{peer, ring, serve};
+use heeler::{limits, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
@@ -69,6 +69,9 @@ Example of a file:
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
+        /// Which commands are slow.
+        #[command(flatten)]
+        slowlog: SlowLog,
     },
     /// Run a store: an in-memory server for Redis clients.
     #[command(after_help = "\
@@ -132,6 +135,9 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// Which commands are slow.
+    #[command(flatten)]
+    slowlog: SlowLog,
 }
 
 impl Serve {
@@ -146,6 +152,7 @@ impl Serve {
             admin: self.admin.admin,
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
             threads: self.workers.threads(),
+            slowlog: self.slowlog.settings(),
         }
     }
 }
@@ -300,8 +307,8 @@ impl PeerTls {
 
 #[derive(Args, Debug)]
 pub struct Admin {
-    /// Where to answer GET /healthz, /readyz, /metrics, and for a proxy GET /v1/pools and
-    /// POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
+    /// Where to answer GET /healthz, /readyz, /metrics, /v1/slowlog, and for a proxy GET /v1/pools
+    /// and POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
     /// password: keep it on 127.0.0.1 or in a trusted network.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub admin: Option<String>,
@@ -336,6 +343,41 @@ impl Workers {
     /// The number, if one was given.
     pub fn threads(&self) -> Option<usize> {
         self.threads.map(usize::from)
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct SlowLog {
+    /// Commands that take at least so many milliseconds go to the slow log, which SLOWLOG GET and
+    /// the admin port's /v1/slowlog show: 0.5 for half of one, 0 for all commands, -1 for none.
+    /// Of a proxy it is the time until the server's reply, of a store the time of execution.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_MS,
+          allow_negative_numbers = true, value_parser = milliseconds)]
+    slowlog_ms: f64,
+    /// How many of the latest slow commands are kept.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_ENTRIES as u32,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(limits::SLOWLOG_MOST)))]
+    slowlog_len: u32,
+}
+
+impl SlowLog {
+    /// The settings of the slow log.
+    pub fn settings(&self) -> slowlog::Settings {
+        slowlog::Settings {
+            milliseconds: self.slowlog_ms,
+            length: self.slowlog_len as usize,
+        }
+    }
+}
+
+/// Reads a number that is one.
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as 10 or 0.5")?;
+    match number.is_finite() {
+        true => Ok(number),
+        false => Err("write a number, such as 10 or 0.5".into()),
     }
 }
 

@@ -38,6 +38,7 @@ pub mod log;
 pub mod nutcracker;
 pub mod peer;
 pub mod signals;
+pub mod slowlog;
 pub mod socket;
 pub mod stats;
 pub mod tls;

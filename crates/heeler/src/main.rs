@@ -10,7 +10,7 @@ use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, live, member, proxy, ring, serve};
+use heeler::{demo, explain, live, member, proxy, ring, serve, slowlog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,12 +29,14 @@ fn main() -> ExitCode {
             admin,
             explain,
             workers,
+            slowlog,
         } => {
             let options = proxy::Options {
                 flags,
                 threads: workers.threads(),
                 watch: watching.watch(),
                 admin: admin.admin,
+                slowlog: slowlog.settings(),
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
@@ -71,6 +73,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
                 // As nutcracker does, it looks at the file when it is told to.
                 watch: false,
                 admin: None,
+                slowlog: slowlog::Settings::default(),
             };
             let log = Settings::default();
             match options.flags.test_conf {
