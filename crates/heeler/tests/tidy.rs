@@ -96,6 +96,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "member",
             "serve",
             "ring",
             "limits",
