@@ -410,10 +410,7 @@ impl Log {
 
 /// Reads an address that cannot be a Unix socket.
 fn host_and_port(text: &str) -> Result<String, String> {
-    match listen(text)? {
-        Listen::Tcp { .. } => Ok(text.into()),
-        Listen::Unix { .. } => Err("write HOST:PORT, such as 127.0.0.1:22223".into()),
-    }
+    tcp(text, "write HOST:PORT, such as 127.0.0.1:3000").map(|_| text.into())
 }
 
 /// Reads the name of a hash function.
@@ -429,17 +426,22 @@ fn listen(text: &str) -> Result<Listen, String> {
             permissions: None,
         });
     }
-    const FORM: &str = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
-    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
+    let form = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
+    tcp(text, form)
+}
+
+/// Reads a host and a port. `form` is what to write instead.
+fn tcp(text: &str, form: &str) -> Result<Listen, String> {
+    let (host, port) = text.rsplit_once(':').ok_or(form)?;
     let host = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host);
     let port = port
         .parse()
-        .map_err(|_| format!("'{port}' is no port; {FORM}"))?;
+        .map_err(|_| format!("'{port}' is no port; {form}"))?;
     match host.is_empty() {
-        true => Err(FORM.into()),
+        true => Err(form.into()),
         false => Ok(Listen::Tcp {
             host: host.into(),
             port,
