@@ -13,9 +13,10 @@ check:       ## format, lints and tests: what has to hold before a commit
 	cargo fmt --check && cargo clippy --workspace --all-targets -- -D warnings && cargo test --workspace
 demo:        ## three stores and a proxy over them, to play with
 	cargo run --release -- demo
-bench-proxy: build ## heeler proxy beside nutcracker
+bench-proxy: build ## heeler proxy beside nutcracker, over redis-servers and memcacheds
 	$(BENCH) proxy
-bench-memcached: build ## the same over memcacheds
+	$(BENCH) memcached
+bench-memcached: build ## only over memcacheds
 	$(BENCH) memcached
 bench-store: build ## heeler serve beside redis-server
 	$(BENCH) store

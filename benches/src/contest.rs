@@ -11,8 +11,10 @@ use crate::process::Process;
 pub struct Contestant {
     /// What the table calls it.
     pub name: String,
-    /// Where it listens.
+    /// Where it listens: before two servers, if it is a proxy.
     pub port: u16,
+    /// Where it listens before four servers; the same, if it is not a proxy.
+    pub wide_port: u16,
     /// The process whose CPU time and memory count.
     pub process: Process,
 }
@@ -35,10 +37,8 @@ pub struct Run {
 /// All runs of one load on one contestant.
 #[derive(Debug, Serialize)]
 pub struct Cell {
-    /// The load's test.
-    pub test: &'static str,
-    /// Requests in flight on a connection.
-    pub pipeline: u32,
+    /// What was asked for.
+    pub load: Load,
     /// The contestant's name.
     pub who: String,
     /// The median of each number.
@@ -49,34 +49,23 @@ pub struct Cell {
 
 /// Runs every load `rounds` times on every contestant, one after the other in each round.
 pub fn run(contestants: &[Contestant], loads: &[Load], rounds: u32) -> Result<Vec<Cell>> {
-    for contestant in contestants {
-        let load = &loads[0];
-        load.prepare(contestant.port)?;
-        measure(
-            contestant,
-            &Load {
-                requests: load.requests.min(20_000),
-                ..load.clone()
-            },
-        )?;
-    }
     let mut cells = Vec::new();
+    let mut prepared: Option<&Load> = None;
     for load in loads {
+        if !prepared.is_some_and(|before| load.is_prepared_by(before)) {
+            warm_up(contestants, load)?;
+            prepared = Some(load);
+        }
         let mut runs = vec![Vec::new(); contestants.len()];
         for round in 1..=rounds {
             for (contestant, runs) in contestants.iter().zip(&mut runs) {
-                let Contestant { name, .. } = contestant;
-                eprintln!(
-                    "{} P={} round {round}/{rounds}: {name}",
-                    load.test, load.pipeline
-                );
-                let failed = || format!("{} P={} on {name}", load.test, load.pipeline);
-                runs.push(measure(contestant, load).with_context(failed)?);
+                let what = format!("{load} on {}", contestant.name);
+                eprintln!("{what}, round {round} of {rounds}");
+                runs.push(measure(contestant, load).context(what)?);
             }
         }
         cells.extend(contestants.iter().zip(runs).map(|(contestant, runs)| Cell {
-            test: load.test,
-            pipeline: load.pipeline,
+            load: load.clone(),
             who: contestant.name.clone(),
             median: median_run(&runs),
             runs,
@@ -85,10 +74,28 @@ pub fn run(contestants: &[Contestant], loads: &[Load], rounds: u32) -> Result<Ve
     Ok(cells)
 }
 
+fn warm_up(contestants: &[Contestant], load: &Load) -> Result<()> {
+    for contestant in contestants {
+        load.prepare(contestant.port_for(load))?;
+        let few = Load {
+            requests: load.requests.min(20_000),
+            ..load.clone()
+        };
+        measure(contestant, &few)?;
+    }
+    Ok(())
+}
+
+impl Contestant {
+    fn port_for(&self, load: &Load) -> u16 {
+        if load.wide { self.wide_port } else { self.port }
+    }
+}
+
 fn measure(contestant: &Contestant, load: &Load) -> Result<Run> {
     let pid = contestant.process.pid();
     let before = cpu_ns(pid)?;
-    let seen = load.run(contestant.port)?;
+    let seen = load.run(contestant.port_for(load))?;
     let used = cpu_ns(pid)?.saturating_sub(before);
     Ok(Run {
         rps: seen.rps,

@@ -1,17 +1,22 @@
 //! One run of requests, by redis-benchmark where the server is a Redis.
 
+use std::fmt;
+
 use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 
 use crate::memcache;
 use crate::process::output_of;
 
-/// Connections of a run.
+/// Connections of a run, where nothing else is said.
 pub const CLIENTS: u32 = 50;
-/// Different keys of a run.
-pub const KEYS: u32 = 100_000;
+/// Different keys of a run, at most.
+const KEYS: u64 = 100_000;
+/// What the values of all keys take together, at most, in bytes.
+const DATA: u64 = 256 << 20;
 
 /// What the contestants speak.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Wire {
     /// The Redis protocol.
     Redis,
@@ -20,18 +25,22 @@ pub enum Wire {
 }
 
 /// What a run asks for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Load {
     /// What is spoken.
     pub wire: Wire,
-    /// The test: `set`, by redis-benchmark's names or [`memcache::run`]'s.
+    /// The test: redis-benchmark's names (`set`), [`memcache::run`]'s, and `mget10`, `mget100`.
     pub test: &'static str,
     /// Requests in flight on a connection.
     pub pipeline: u32,
     /// Requests in all.
     pub requests: u64,
+    /// Connections.
+    pub clients: u32,
     /// Bytes of a value.
     pub value_size: u32,
+    /// Whether it goes to the pool of four servers, not of two.
+    pub wide: bool,
 }
 
 /// What the clients saw.
@@ -45,6 +54,14 @@ pub struct Seen {
     pub p99_ms: f64,
 }
 
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (test, size) = (self.test, self.value_size);
+        let (pipeline, clients) = (self.pipeline, self.clients);
+        write!(f, "{test} P={pipeline} c={clients} {size} B")
+    }
+}
+
 impl Load {
     /// Runs it against a port of 127.0.0.1.
     pub fn run(&self, port: u16) -> Result<Seen> {
@@ -56,22 +73,55 @@ impl Load {
 
     /// Makes ready what the runs ask for.
     pub fn prepare(&self, port: u16) -> Result<()> {
+        let fill = Load {
+            test: "set",
+            pipeline: 16,
+            // Keys are drawn: nineteen in twenty are there then.
+            requests: 3 * self.keys(),
+            clients: CLIENTS,
+            ..*self
+        };
         match self.wire {
-            Wire::Redis => Ok(()),
+            Wire::Redis => fill.redis_benchmark(port).map(drop),
             Wire::Memcached => memcache::fill(self, port),
         }
     }
 
+    /// Whether what was made ready for another load serves this one, too.
+    pub fn is_prepared_by(&self, other: &Load) -> bool {
+        (self.wire, self.value_size, self.wide) == (other.wire, other.value_size, other.wide)
+    }
+
+    /// How many different keys are asked for.
+    pub fn keys(&self) -> u64 {
+        KEYS.min(DATA / u64::from(self.value_size.max(1)))
+    }
+
     fn redis_benchmark(&self, port: u16) -> Result<Seen> {
-        let (clients, keys) = (CLIENTS.to_string(), KEYS.to_string());
+        let (clients, keys) = (self.clients.to_string(), self.keys().to_string());
         let (port, pipeline) = (port.to_string(), self.pipeline.to_string());
         let (requests, size) = (self.requests.to_string(), self.value_size.to_string());
         let mut args = vec!["-p", &port, "-c", &clients, "-r", &keys, "--csv"];
-        args.extend([
-            "-t", self.test, "-P", &pipeline, "-n", &requests, "-d", &size,
-        ]);
+        args.extend(["-P", &pipeline, "-n", &requests, "-d", &size]);
+        match self.test.strip_prefix("mget") {
+            None => args.extend(["-t", self.test]),
+            Some(_) => {
+                args.push("mget");
+                args.extend((0..keys_of(self.test)).map(|_| "key:__rand_int__"));
+            }
+        }
         let output = output_of("redis-benchmark", &args)?;
         parse(&output).with_context(|| format!("redis-benchmark {}: {output}", args.join(" ")))
+    }
+}
+
+/// How many keys each request of a test gets: 0 where it sets one.
+pub fn keys_of(test: &str) -> u64 {
+    let count = test.trim_start_matches(char::is_alphabetic);
+    match (test.contains("get"), count.parse()) {
+        (true, Ok(count)) => count,
+        (true, Err(_)) => 1,
+        (false, _) => 0,
     }
 }
 
@@ -119,4 +169,10 @@ fn csv_is_read_by_its_names() {
     assert!(parse(&format!("{names}\n")).is_err());
     assert!(parse(&format!("{names}\n\"SET\",\"1\"\n")).is_err());
     assert!(parse("Could not connect to Redis").is_err());
+}
+
+#[test]
+fn keys_of_tests() {
+    let tests = ["set", "get", "get10", "mget100", "incr"];
+    assert_eq!(tests.map(keys_of), [0, 1, 10, 100, 0]);
 }

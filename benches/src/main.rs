@@ -9,6 +9,7 @@
 //! ```
 
 mod contest;
+mod idle;
 mod kernel;
 mod load;
 mod memcache;
@@ -21,10 +22,10 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use contest::Contestant;
-use load::{Load, Wire};
+use load::{CLIENTS, Load, Wire, keys_of};
 use process::{Process, free_port};
 
-/// Measures Heeler beside nutcracker or redis-server .
+/// Measures Heeler beside nutcracker or redis-server.
 #[derive(Parser)]
 #[command(name = "heeler-bench", version)]
 struct Cli {
@@ -48,7 +49,7 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests of a run without pipelining; a run with P in flight sends P/2 times as
-    /// many, one of N keys at a time an Nth of that.
+    /// many, one of N keys at a time or of large values fewer.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
     /// Requests in flight on a connection.
@@ -58,9 +59,15 @@ struct Options {
     /// Threads of heeler, a contestant for each number. [proxy: 1, store: 1,2]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<Vec<u32>>,
-    /// Size of a value, in bytes.
-    #[arg(long, default_value_t = 64)]
+    /// Size of a value, in bytes, where the test does not say another.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     value_size: u32,
+    /// Only the tests whose line (`get P=1 c=50 64 B`) has this in it.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Idle connections whose memory is measured (proxy).
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    idle: u32,
     /// One round of a tenth of the requests: to see that all of it works.
     #[arg(long)]
     quick: bool,
@@ -73,14 +80,10 @@ struct Options {
 }
 
 fn main() -> Result<()> {
-    let (name, tests, options) = match Cli::parse().what {
-        What::Proxy(options) => ("proxy", &["set", "get"][..], options),
-        What::Memcached(options) => ("memcached", &["set", "get", "get10", "get100"][..], options),
-        What::Store(options) => ("store", &["set", "get", "incr"][..], options),
-    };
-    let wire = match name {
-        "memcached" => Wire::Memcached,
-        _ => Wire::Redis,
+    let (name, wire, options) = match Cli::parse().what {
+        What::Proxy(options) => ("proxy", Wire::Redis, options),
+        What::Memcached(options) => ("memcached", Wire::Memcached, options),
+        What::Store(options) => ("store", Wire::Redis, options),
     };
     process::stop_on_signals()?;
     let heeler = heeler(&options)?;
@@ -92,17 +95,24 @@ fn main() -> Result<()> {
         "proxy" | "memcached" => proxies(wire, &heeler, &options, &mut servers)?,
         _ => stores(&heeler, &options)?,
     };
-    let cells = contest::run(
-        &contestants,
-        &loads(wire, tests, &options),
-        rounds(&options),
-    )?;
+    let mut crowds = Vec::new();
+    if name == "proxy" && options.only.is_none() {
+        let clients = if options.quick { 100 } else { options.idle };
+        crowds = contestants
+            .iter()
+            .map(|contestant| idle::crowd(contestant, clients))
+            .collect::<Result<_>>()?;
+        println!("{}", report::idle_table(&crowds));
+    }
+    let loads = loads(name, wire, &options);
+    ensure!(!loads.is_empty(), "no test is called that way");
+    let cells = contest::run(&contestants, &loads, rounds(&options))?;
     println!("{}", report::table(&cells));
 
     let json = options
         .json
         .unwrap_or_else(|| format!("target/bench/{name}.json").into());
-    report::write_json(&json, name, &machine, &cells)?;
+    report::write_json(&json, name, &machine, &cells, &crowds)?;
     println!("{}", json.display());
     Ok(())
 }
@@ -114,40 +124,52 @@ fn proxies(
     options: &Options,
     servers: &mut Vec<Process>,
 ) -> Result<Vec<Contestant>> {
-    let ports = [free_port()?, free_port()?];
-    for port in ports {
+    let mut behind = Vec::new();
+    for _ in 0..4 {
+        let port = free_port()?;
+        behind.push(port);
         servers.push(match wire {
             Wire::Redis => redis_server(port)?,
             Wire::Memcached => memcached(port)?,
         });
     }
-    let redis = wire == Wire::Redis;
-    let config = |listen: u16| {
-        format!(
-            "bench:\n  listen: 127.0.0.1:{listen}\n  redis: {redis}\n  hash: fnv1a_64\n  \
-             distribution: ketama\n  servers:\n   - 127.0.0.1:{}:1 one\n   - 127.0.0.1:{}:1 two\n",
-            ports[0], ports[1]
-        )
-    };
-    let (port, stats) = (free_port()?, free_port()?.to_string());
-    let args = ["-a", "127.0.0.1", "-s", &stats, "-c"];
-    let process = Process::with_config("nutcracker", &args, &config(port), port)?;
-    let mut all = vec![Contestant {
-        name: "nutcracker".into(),
-        port,
-        process,
-    }];
-    for threads in options.threads.as_deref().unwrap_or(&[1]) {
-        let (port, count) = (free_port()?, threads.to_string());
-        let args = ["proxy", "--threads", &count, "-c"];
-        let process = Process::with_config(heeler, &args, &config(port), port)?;
-        all.push(Contestant {
-            name: format!("heeler, threads {threads}"),
+    let contestant = |name: String, program: &str, args: &[&str]| {
+        let (port, wide_port) = (free_port()?, free_port()?);
+        let config =
+            pool("two", port, wire, &behind[..2]) + &pool("four", wide_port, wire, &behind);
+        Ok::<_, anyhow::Error>(Contestant {
+            name,
             port,
-            process,
-        });
+            wide_port,
+            process: Process::with_config(program, args, &config, port)?,
+        })
+    };
+    let stats = free_port()?.to_string();
+    let args = ["-a", "127.0.0.1", "-s", &stats, "-c"];
+    let mut all = vec![contestant("nutcracker".into(), "nutcracker", &args)?];
+    for threads in options.threads.as_deref().unwrap_or(&[1]) {
+        let count = threads.to_string();
+        let args = ["proxy", "--threads", &count, "-c"];
+        all.push(contestant(
+            format!("heeler, threads {threads}"),
+            heeler,
+            &args,
+        )?);
     }
     Ok(all)
+}
+
+/// A pool of a nutcracker.yml.
+fn pool(name: &str, listen: u16, wire: Wire, servers: &[u16]) -> String {
+    let redis = wire == Wire::Redis;
+    let mut text = format!(
+        "{name}:\n  listen: 127.0.0.1:{listen}\n  redis: {redis}\n  hash: fnv1a_64\n  \
+         distribution: ketama\n  servers:\n"
+    );
+    for (index, port) in servers.iter().enumerate() {
+        text += &format!("   - 127.0.0.1:{port}:1 server{index}\n");
+    }
+    text
 }
 
 /// redis-server first: ratios are to the first.
@@ -157,6 +179,7 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     let mut all = vec![Contestant {
         name: "redis-server".into(),
         port,
+        wide_port: port,
         process,
     }];
     for threads in options.threads.as_deref().unwrap_or(&[1, 2]) {
@@ -167,6 +190,7 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
         all.push(Contestant {
             name: format!("heeler, threads {threads}"),
             port,
+            wide_port: port,
             process,
         });
     }
@@ -206,25 +230,76 @@ fn memcached(port: u16) -> Result<Process> {
     Process::start("memcached", &args, port)
 }
 
-fn loads(wire: Wire, tests: &[&'static str], options: &Options) -> Vec<Load> {
-    let requests = if options.quick {
-        options.requests / 10
-    } else {
-        options.requests
-    }
-    .max(1);
-    let load = |pipeline: u32, test| Load {
+/// The loads of a bench, those of one data set after the other.
+fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
+    let usual = Load {
         wire,
-        test,
-        pipeline,
-        requests: u64::from(requests) * u64::from(pipeline / 2).max(1)
-            / memcache::keys(test).max(1),
+        test: "get",
+        pipeline: 1,
+        requests: 0,
+        clients: CLIENTS,
         value_size: options.value_size,
+        wide: false,
     };
-    let pipelines = options.pipeline.iter();
-    pipelines
-        .flat_map(|p| tests.iter().map(|test| load(*p, *test)))
-        .collect()
+    let mut loads = Vec::new();
+    let mut add = |tests: &[&'static str], like: &Load| {
+        for pipeline in &options.pipeline {
+            loads.extend(tests.iter().map(|test| Load {
+                test,
+                pipeline: *pipeline,
+                ..like.clone()
+            }));
+        }
+    };
+    match (name, wire) {
+        ("store", _) => add(&["set", "get", "incr"], &usual),
+        (_, wire) => {
+            let many = match wire {
+                Wire::Redis => ["mget10", "mget100"],
+                Wire::Memcached => ["get10", "get100"],
+            };
+            add(&["set", "get"], &usual);
+            for value_size in [1 << 10, 16 << 10] {
+                add(
+                    &["set", "get"],
+                    &Load {
+                        value_size,
+                        ..usual.clone()
+                    },
+                );
+            }
+            add(
+                &many,
+                &Load {
+                    wide: true,
+                    ..usual.clone()
+                },
+            );
+            if wire == Wire::Redis {
+                add(
+                    &["get"],
+                    &Load {
+                        clients: 1000,
+                        ..usual
+                    },
+                );
+            }
+        }
+    }
+    for load in &mut loads {
+        load.requests = requests(load, options);
+    }
+    let only = options.only.as_deref().unwrap_or_default();
+    loads.retain(|load| load.to_string().contains(only));
+    loads
+}
+
+/// How many requests make a run of some seconds.
+fn requests(load: &Load, options: &Options) -> u64 {
+    let few = if options.quick { 10 } else { 1 };
+    let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).max(1);
+    let weight = keys_of(load.test).max(1) / 2 + u64::from(load.value_size) / 2048;
+    (whole / weight.max(1) / few).max(1)
 }
 
 fn rounds(options: &Options) -> u32 {

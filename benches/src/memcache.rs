@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::load::{CLIENTS, KEYS, Load, Seen};
+use crate::load::{Load, Seen, keys_of};
 
 /// How long a reply may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Its tests are `set`, `get`, and `get10`, `get100` with so many keys a request. Keys and values
 /// have one size, and all keys are there, so that the length of every reply is known.
 pub fn run(load: &Load, port: u16) -> Result<Seen> {
-    let keys = keys(load.test) as usize;
-    let clients = CLIENTS as u64;
+    let keys = keys_of(load.test) as usize;
+    let clients = u64::from(load.clients);
     let batches = load
         .requests
         .div_ceil(clients * u64::from(load.pipeline))
         .max(1);
     let connections: Vec<Connection> = (0..clients)
-        .map(|seed| Connection::open(port, load.value_size, seed))
+        .map(|seed| Connection::open(port, load, seed))
         .collect::<Result<_>>()?;
     let start = Instant::now();
     let threads: Vec<_> = connections
@@ -56,19 +56,10 @@ pub fn run(load: &Load, port: u16) -> Result<Seen> {
     })
 }
 
-/// How many keys each request of a test gets: 0 where it sets one.
-pub fn keys(test: &str) -> u64 {
-    match test.strip_prefix("get") {
-        Some("") => 1,
-        Some(count) => count.parse().unwrap_or(1),
-        None => 0,
-    }
-}
-
 /// Sets every key that a run may ask for.
 pub fn fill(load: &Load, port: u16) -> Result<()> {
-    let mut connection = Connection::open(port, load.value_size, 0)?;
-    let keys: Vec<u64> = (0..KEYS as u64).collect();
+    let mut connection = Connection::open(port, load, 0)?;
+    let keys: Vec<u64> = (0..load.keys()).collect();
     for keys in keys.chunks(100) {
         connection.requests.clear();
         keys.iter().for_each(|&key| connection.push_set(key));
@@ -83,19 +74,21 @@ const END: &[u8] = b"END\r\n";
 struct Connection {
     stream: TcpStream,
     value: Vec<u8>,
+    keys: u64,
     random: u64,
     requests: Vec<u8>,
     replies: Vec<u8>,
 }
 
 impl Connection {
-    fn open(port: u16, value_size: u32, seed: u64) -> Result<Connection> {
+    fn open(port: u16, load: &Load, seed: u64) -> Result<Connection> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Connection {
             stream,
-            value: vec![b'x'; value_size as usize],
+            value: vec![b'x'; load.value_size as usize],
+            keys: load.keys(),
             random: seed + 1,
             requests: Vec::new(),
             replies: Vec::new(),
@@ -157,7 +150,7 @@ impl Connection {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
-        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % KEYS as u64
+        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % self.keys
     }
 }
 
@@ -167,9 +160,4 @@ fn name(key: u64) -> String {
 
 fn value_line(key: u64, length: usize) -> String {
     format!("VALUE {} 0 {length}\r\n", name(key))
-}
-
-#[test]
-fn keys_of_tests() {
-    assert_eq!(["set", "get", "get10", "get100"].map(keys), [0, 1, 10, 100]);
 }

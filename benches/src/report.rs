@@ -8,25 +8,39 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::contest::Cell;
+use crate::idle::Crowd;
 use crate::kernel::Machine;
 
 /// Medians, a line for each load and contestant, with the ratios to the load's first contestant.
 pub fn table(cells: &[Cell]) -> String {
     let mut text = format!(
-        "{:<7}{:>3}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}\n",
-        "test", "P", "who", "req/s", "CPU s/M", "p50 ms", "p99 ms", "RSS MB", "× req/s", "× CPU"
+        "{:<8}{:>3}{:>6}{:>7}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>7}\n",
+        "test",
+        "P",
+        "c",
+        "bytes",
+        "who",
+        "req/s",
+        "CPU s/M",
+        "p50 ms",
+        "p99 ms",
+        "RSS MB",
+        "× req/s",
+        "× CPU"
     );
     let mut first = &cells[0];
     for cell in cells {
-        if (cell.test, cell.pipeline) != (first.test, first.pipeline) {
+        if cell.load != first.load {
             first = cell;
         }
-        let (run, base) = (&cell.median, &first.median);
+        let (load, run, base) = (&cell.load, &cell.median, &first.median);
         let _ = write!(
             text,
-            "{:<7}{:>3}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
-            cell.test,
-            cell.pipeline,
+            "{:<8}{:>3}{:>6}{:>7}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
+            load.test,
+            load.pipeline,
+            load.clients,
+            load.value_size,
             cell.who,
             run.rps,
             run.cpu_s_per_million,
@@ -36,16 +50,43 @@ pub fn table(cells: &[Cell]) -> String {
         );
         if !std::ptr::eq(cell, first) {
             let cpu = run.cpu_s_per_million / base.cpu_s_per_million;
-            let _ = write!(text, "{:>9.2}{cpu:>9.2}", run.rps / base.rps);
+            let _ = write!(text, "{:>9.2}{cpu:>7.2}", run.rps / base.rps);
         }
         text.push('\n');
     }
     text
 }
 
+/// What idle connections cost, a line for each contestant.
+pub fn idle_table(crowds: &[Crowd]) -> String {
+    let mut text = format!(
+        "{:<20}{:>8}{:>12}{:>12}{:>12}\n",
+        "idle", "clients", "RSS before", "after MB", "KiB each"
+    );
+    for crowd in crowds {
+        let grown = crowd.after_kib.saturating_sub(crowd.before_kib) as f64;
+        let _ = writeln!(
+            text,
+            "{:<20}{:>8}{:>12.1}{:>12.1}{:>12.2}",
+            crowd.who,
+            crowd.clients,
+            crowd.before_kib as f64 / 1024.0,
+            crowd.after_kib as f64 / 1024.0,
+            grown / f64::from(crowd.clients),
+        );
+    }
+    text
+}
+
 /// Everything measured, as JSON.
-pub fn write_json(path: &Path, name: &str, machine: &Machine, cells: &[Cell]) -> Result<()> {
-    let all = json!({ "bench": name, "machine": machine, "cells": cells });
+pub fn write_json(
+    path: &Path,
+    name: &str,
+    machine: &Machine,
+    cells: &[Cell],
+    crowds: &[Crowd],
+) -> Result<()> {
+    let all = json!({ "bench": name, "machine": machine, "cells": cells, "idle": crowds });
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
@@ -63,9 +104,17 @@ fn ratios_are_to_the_first_of_the_same_load() {
             p99_ms: 2.0,
             rss_kib: 1024.0,
         };
-        Cell {
+        let load = crate::load::Load {
+            wire: crate::load::Wire::Redis,
             test,
             pipeline: 1,
+            requests: 1,
+            clients: 1,
+            value_size: 1,
+            wide: false,
+        };
+        Cell {
+            load,
             who: who.into(),
             median,
             runs: Vec::new(),
