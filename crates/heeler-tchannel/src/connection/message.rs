@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use crate::checksum::ChecksumType;
 use crate::frame::{ErrorCode, Headers};
+use crate::limits::SHORT_BYTES;
+use crate::scheme::Scheme;
 use crate::tracing::{Span, Tracing};
 
 /// A call to make.
@@ -25,6 +27,47 @@ pub struct Request {
     pub checksum: ChecksumType,
     /// On whose behalf it is made.
     pub span: Span,
+}
+
+impl Request {
+    /// A call of `endpoint` in scheme raw, with the headers that a call needs.
+    pub fn raw(
+        service: impl Into<Bytes>,
+        caller: &str,
+        endpoint: impl Into<Bytes>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self::in_scheme(Scheme::Raw, service, caller, endpoint, body)
+    }
+
+    /// The same in scheme json; `body` is JSON.
+    pub fn json(
+        service: impl Into<Bytes>,
+        caller: &str,
+        endpoint: impl Into<Bytes>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self::in_scheme(Scheme::Json, service, caller, endpoint, body)
+    }
+
+    /// The same in any scheme. A caller's name is cut after 255 bytes.
+    pub fn in_scheme(
+        scheme: Scheme,
+        service: impl Into<Bytes>,
+        caller: &str,
+        endpoint: impl Into<Bytes>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let caller = &caller[..caller.floor_char_boundary(SHORT_BYTES)];
+        let headers = Headers::new([("as", scheme.name()), ("cn", caller), ("re", "c")]);
+        Request {
+            service: service.into(),
+            headers: headers.unwrap_or_default(),
+            arg1: endpoint.into(),
+            arg3: body.into(),
+            ..Request::default()
+        }
+    }
 }
 
 /// A call of the peer.
