@@ -1,8 +1,10 @@
 //! What may be typed.
 
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
@@ -29,7 +31,9 @@ Examples:
   heeler proxy -c nutcracker.yml --explain user:1 user:2
                                            which server holds these keys, and why
   heeler serve --redis 127.0.0.1:6380      a store of its own, for any Redis client
-  heeler serve --threads 2 --log debug";
+  heeler serve --threads 2 --log debug
+  heeler call -p 127.0.0.1:3000 kv get [ --key foo ]
+                                           calls a TChannel service, as tcurl does";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -80,6 +84,9 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+    /// Call an endpoint of a TChannel service, as tcurl does; --bench: many times.
+    #[command(after_help = call::EXAMPLES)]
+    Call(Box<call::Flags>),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -89,6 +96,29 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+impl Arguments {
+    /// Reads the command line. What is said about it has been said when this returns an exit code.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let mut args: Vec<OsString> = args.into_iter().collect();
+        let calls = args.get(1).is_some_and(|command| command == "call");
+        if calls {
+            args = call::fold(args).map_err(|bad| {
+                eprintln!("heeler: {bad}");
+                ExitCode::from(call::USAGE)
+            })?;
+        }
+        Arguments::try_parse_from(args).map_err(|error| {
+            // Nobody is told if it cannot be written.
+            let _ = error.print();
+            match (error.exit_code(), calls) {
+                (0, _) => ExitCode::SUCCESS,
+                (_, true) => ExitCode::from(call::USAGE),
+                (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            }
+        })
+    }
 }
 
 #[derive(Args, Debug)]

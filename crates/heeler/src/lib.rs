@@ -40,6 +40,7 @@ pub mod signals;
 pub mod socket;
 pub mod stats;
 
+pub mod call;
 pub mod demo;
 pub mod explain;
 pub mod live;

@@ -72,15 +72,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
+    ("call", &["run", "limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["log", "nutcracker", "config"]),
+    ("cli", &["call", "log", "nutcracker", "config"]),
     (
         "main",
         &[
             "cli",
+            "call",
             "log",
             "daemon",
             "nutcracker",

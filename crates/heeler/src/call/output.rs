@@ -1,0 +1,272 @@
+//! Answers and failures as what is printed, and as exit codes.
+
+use heeler_ringpop::channel::{ErrorCode, Failure, Origin, Response};
+use heeler_tchannel::Pairs;
+use heeler_tchannel::scheme::http::ResponseHead;
+
+use super::json;
+use super::request::Reading;
+use super::thrift::{Endpoint, Idl, health};
+
+/// What a call ends with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// For standard output.
+    pub stdout: Vec<u8>,
+    /// For standard error: lines.
+    pub stderr: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+/// `--health`: the service is not well.
+pub const NOT_HEALTHY: u8 = 124;
+/// Wrong usage, a file that cannot be read, an answer that means nothing.
+pub const FAULT: u8 = 125;
+/// The answer is an error of the application.
+pub const NOT_OK: u8 = 126;
+/// A fatal error of the protocol.
+pub const FATAL: u8 = 127;
+
+/// Shows an answer.
+pub fn answered(reading: &Reading, response: &Response) -> Output {
+    let mut output = match reading {
+        Reading::Raw => Output {
+            stdout: response.arg3.to_vec(),
+            ..Output::default()
+        },
+        Reading::Json => as_json(response),
+        Reading::Http => as_http(response),
+        Reading::Thrift(idl, name) => as_thrift(idl, name, response),
+        Reading::Health => return as_health(response),
+    };
+    if !response.is_ok() && output.code == 0 {
+        output.code = NOT_OK;
+    }
+    output
+}
+
+/// Shows why there is no answer.
+pub fn failed(reading: &Reading, failure: &Failure) -> Output {
+    let (name, kind) = names(failure);
+    let of_frame = match failure.origin {
+        Origin::Peer => Some(failure.code.to_wire()),
+        Origin::Here => None,
+    };
+    let output = error(name, kind, &failure.message, of_frame);
+    match reading {
+        Reading::Health => Output {
+            stdout: [b"NOT OK\n", output.stdout.as_slice()].concat(),
+            code: FAULT,
+            ..output
+        },
+        _ => Output {
+            code: exit_code(failure.code),
+            ..output
+        },
+    }
+}
+
+/// The exit code for a call that failed.
+pub fn exit_code(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::Protocol => FATAL,
+        ErrorCode::Other(_) => FAULT,
+        code => code.to_wire(),
+    }
+}
+
+/// tchannel-node's names for a failure and its type.
+fn names(failure: &Failure) -> (&'static str, &'static str) {
+    match (failure.code, failure.origin) {
+        (ErrorCode::Timeout, Origin::Here) => {
+            ("TchannelRequestTimeoutError", "tchannel.request.timeout")
+        }
+        (ErrorCode::Network, Origin::Here) => ("TchannelSocketError", "tchannel.socket"),
+        (ErrorCode::Timeout, _) => ("TchannelTimeoutError", "tchannel.timeout"),
+        (ErrorCode::Cancelled, _) => ("TchannelCancelledError", "tchannel.cancelled"),
+        (ErrorCode::Busy, _) => ("TchannelBusyError", "tchannel.busy"),
+        (ErrorCode::Declined, _) => ("TchannelDeclinedError", "tchannel.declined"),
+        (ErrorCode::Unexpected, _) => ("TchannelUnexpectedError", "tchannel.unexpected"),
+        (ErrorCode::BadRequest, _) => ("TchannelBadRequestError", "tchannel.bad-request"),
+        (ErrorCode::Network, _) => ("TchannelNetworkError", "tchannel.network"),
+        (ErrorCode::Unhealthy, _) => ("TchannelUnhealthyError", "tchannel.unhealthy"),
+        (ErrorCode::Protocol, _) => ("TchannelProtocolError", "tchannel.protocol"),
+        (ErrorCode::Other(_), _) => (
+            "TchannelInvalidErrorCodeError",
+            "tchannel.invalid-error-code",
+        ),
+    }
+}
+
+fn error(name: &str, kind: &str, message: &str, of_frame: Option<u8>) -> Output {
+    let mut line = format!(r#"{{"ok":false,"name":"{name}","message":"#);
+    json::put_text(&mut line, message);
+    line += &format!(r#","isError":true,"isErrorFrame":{}"#, of_frame.is_some());
+    if let Some(code) = of_frame {
+        line += &format!(r#","errorCode":{code}"#);
+    }
+    line += &format!(r#","type":"{kind}","fullType":"{kind}"}}"#);
+    line.push('\n');
+    Output {
+        stdout: line.into_bytes(),
+        stderr: format!("{name}: {message}\n"),
+        code: FAULT,
+    }
+}
+
+fn as_json(response: &Response) -> Output {
+    let body = match response.is_ok() {
+        true => json_or_text(&response.arg3),
+        false => hydrated(json_or_text(&response.arg3)),
+    };
+    let head = json_or_text(&response.arg2);
+    record(response, &head, Some(&body), None)
+}
+
+/// JSON as it came; what is none as a string; nothing as null.
+fn json_or_text(arg: &[u8]) -> String {
+    if arg.is_empty() {
+        return "null".into();
+    }
+    let json = std::str::from_utf8(arg).ok();
+    json.and_then(|text| json::compact(text).ok())
+        .unwrap_or_else(|| {
+            let mut out = String::new();
+            json::put_text_or_bytes(&mut out, arg);
+            out
+        })
+}
+
+/// An error as tcurl prints it, if it is as the scheme json has it, with `type` and `message`:
+/// these two and the name come first, `fullType` last.
+fn hydrated(body: String) -> String {
+    let Some(fields) = json::fields(&body) else {
+        return body;
+    };
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value)
+    };
+    let (Some(kind), Some(message)) = (field("type"), field("message")) else {
+        return body;
+    };
+    let default = "\"TchannelHydratedErrorDefaultTypeError\"".to_owned();
+    let name = field("name").unwrap_or(&default);
+    let mut out = format!(r#"{{"type":{kind},"name":{name},"message":{message}"#);
+    for (name, value) in &fields {
+        if !["type", "name", "message", "fullType"].contains(&name.as_str()) {
+            out.push(',');
+            json::put_text(&mut out, name);
+            out.push(':');
+            out.push_str(value);
+        }
+    }
+    out += &format!(r#","fullType":{}}}"#, field("fullType").unwrap_or(kind));
+    out
+}
+
+/// An answer on one line.
+fn record(response: &Response, head: &str, body: Option<&str>, exception: Option<&str>) -> Output {
+    let mut line = format!(r#"{{"ok":{},"head":{head}"#, response.is_ok());
+    if let Some(body) = body {
+        line += &format!(r#","body":{body}"#);
+    }
+    line += &format!(r#","headers":{}"#, object(response.headers.iter()));
+    if let Some(exception) = exception {
+        line.push_str(r#","typeName":"#);
+        json::put_text(&mut line, exception);
+    }
+    line.push_str("}\n");
+    Output {
+        stdout: line.into_bytes(),
+        ..Output::default()
+    }
+}
+
+fn object<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> String {
+    let mut out = String::from("{");
+    for (key, value) in pairs {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        json::put_text(&mut out, &String::from_utf8_lossy(key));
+        out.push(':');
+        json::put_text(&mut out, &String::from_utf8_lossy(value));
+    }
+    out.push('}');
+    out
+}
+
+fn as_http(response: &Response) -> Output {
+    match ResponseHead::decode(response.arg2.clone()) {
+        Ok(head) => Output {
+            stdout: response.arg3.to_vec(),
+            stderr: format!(
+                "HTTP {} {}\n",
+                head.status,
+                String::from_utf8_lossy(&head.message)
+            ),
+            code: if head.status >= 400 { NOT_OK } else { 0 },
+        },
+        Err(fault) => error(
+            "TchannelHttpHandlerFromBufferArg2ResFailedError",
+            "tchannel.http-handler.from-buffer-arg2.res-failed",
+            &format!("the head (arg2) of the answer is no HTTP: {fault}"),
+            None,
+        ),
+    }
+}
+
+fn as_thrift(idl: &Idl, name: &str, response: &Response) -> Output {
+    let head = match Pairs::from_bytes(response.arg2.clone()) {
+        Ok(pairs) => object(pairs.0.iter().map(|(k, v)| (&k[..], &v[..]))),
+        Err(fault) => {
+            return error(
+                "TchannelThriftHandlerParseErrorHeadFailedError",
+                "tchannel-thrift-handler.parse-error.head-failed",
+                &format!("the head (arg2) of the answer is no thrift: {fault}"),
+                None,
+            );
+        }
+    };
+    let endpoint = Endpoint::of(idl, name);
+    let returned = endpoint.map(|e| e.returned(response.arg3.clone(), response.is_ok()));
+    match returned {
+        Some(Ok(returned)) => {
+            let (body, exception) = (returned.body.as_deref(), returned.exception.as_deref());
+            record(response, &head, body, exception)
+        }
+        Some(Err(bad)) => error(
+            "TchannelThriftHandlerParseErrorBodyFailedError",
+            "tchannel-thrift-handler.parse-error.body-failed",
+            &format!("the body (arg3) of the answer of {name} does not fit the IDL: {bad}"),
+            None,
+        ),
+        // It was found when the call was made.
+        None => Output::default(),
+    }
+}
+
+fn as_health(response: &Response) -> Output {
+    let (stdout, code) = match health::read(response.arg3.clone()) {
+        Some((true, _)) if response.is_ok() => ("OK\n".into(), 0),
+        Some((_, Some(message))) => (format!("NOT OK\n{message}\n"), NOT_HEALTHY),
+        Some((_, None)) => ("NOT OK\n".into(), NOT_HEALTHY),
+        None => {
+            let stderr = format!("the answer is not that of {}\n", health::ENDPOINT);
+            return Output {
+                stdout: b"NOT OK\n".to_vec(),
+                stderr,
+                code: NOT_HEALTHY,
+            };
+        }
+    };
+    Output {
+        stdout: stdout.into_bytes(),
+        stderr: String::new(),
+        code,
+    }
+}
