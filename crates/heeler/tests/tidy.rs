@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "limits",
         ],
     ),
     (
@@ -33,7 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "net",
         &[
-            "wire", "command", "deliver", "admin", "config", "socket", "clock", "stats", "limits",
+            "wire", "command", "deliver", "admin", "config", "socket", "tls", "clock", "stats",
+            "limits",
         ],
     ),
     // Off the path.
@@ -42,11 +43,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stats", &["limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
+    ("tls", &["socket", "config", "limits"]),
     ("cluster", &["route", "command", "config", "limits"]),
     (
         "health",
         &[
-            "cluster", "config", "pool", "socket", "stats", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "clock", "limits",
         ],
     ),
     (
@@ -57,7 +59,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "http",
-        &["admin", "cluster", "config", "stats", "clock", "limits"],
+        &[
+            "admin", "cluster", "config", "tls", "stats", "clock", "limits",
+        ],
     ),
     ("log", &["limits"]),
     ("signals", &["log"]),
@@ -110,6 +114,7 @@ const ALL_ROOMS: &[&str] = &[
     "admin",
     "net",
     "socket",
+    "tls",
     "clock",
     "limits",
     "health",

@@ -248,7 +248,8 @@ impl Connection {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        // Only TLS keeps back what it was given.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
 
