@@ -158,7 +158,10 @@ fn an_init_without_a_header_it_needs_is_refused_in_nodes_words() {
         .connection
         .handle(pair.now, &mut bytes, &mut listener.out);
     let message = "tchannel read failure: missing init frame header process_name";
-    assert_eq!(error(listener), (1, ErrorCode::Protocol, message.into()));
+    assert_eq!(
+        error(listener),
+        (NO_ID, ErrorCode::Protocol, message.into())
+    );
     assert!(listener.connection.is_closed());
 }
 

@@ -4,7 +4,7 @@
 //! mean, runs handlers as far as they come without waiting, and writes what all of that has to say
 //! at once. A handler that has to wait goes on in a task of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -213,6 +213,8 @@ pub(super) struct Work {
     input: BytesMut,
     read_bytes: usize,
     batch: Vec<Order>,
+    /// Calls of the peer whose handlers wait until it reads.
+    deferred: VecDeque<InboundCall>,
     waiting: HashMap<u32, oneshot::Sender<Outcome>, RandomState>,
     running: HashMap<u32, AbortHandle, RandomState>,
     timer: Pin<Box<Sleep>>,
@@ -228,6 +230,7 @@ impl Work {
             input: BytesMut::with_capacity(limits::READ_BYTES),
             read_bytes: limits::READ_BYTES,
             batch: Vec::new(),
+            deferred: VecDeque::new(),
             waiting: HashMap::default(),
             running: HashMap::default(),
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
@@ -237,16 +240,6 @@ impl Work {
             reason: None,
         }
     }
-}
-
-/// How far reading came.
-enum Read {
-    /// All that is there.
-    All,
-    /// There may be more.
-    Some,
-    /// The peer has to read first.
-    Paused,
 }
 
 impl Driver {
@@ -259,7 +252,7 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = tokio::time::Instant::now().into_std();
         self.obey(now, cx);
-        let read = self.read(now, cx);
+        let more = self.read(now, cx);
         self.tick(now, cx);
         if let Err(error) = self.write(cx) {
             self.connection.close(&error.to_string(), &mut self.out);
@@ -272,11 +265,24 @@ impl Driver {
         if self.connection.is_closed() {
             return Poll::Ready(());
         }
-        let room = self.out.bytes.len() <= limits::READ_WHILE_UNWRITTEN;
-        if matches!(read, Read::Some) || matches!(read, Read::Paused) && room {
+        if self.take_up_deferred() || more {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Runs handlers that had to wait until the peer has read what was there for it. Returns
+    /// whether there were any.
+    fn take_up_deferred(&mut self) -> bool {
+        let mut any = false;
+        while self.out.bytes.len() <= limits::UNWRITTEN_BYTES {
+            let Some(call) = self.work.deferred.pop_front() else {
+                break;
+            };
+            self.called(call);
+            any = true;
+        }
+        any
     }
 
     /// Takes all orders that are there.
@@ -356,20 +362,17 @@ impl Driver {
         self.connection.answer(id, answer, &mut self.out);
     }
 
-    /// Reads what is there.
-    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Read {
+    /// Reads what is there. Returns whether there may be more.
+    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         for _ in 0..limits::READS {
             if self.connection.is_closed() {
-                return Read::All;
-            }
-            if self.out.bytes.len() > limits::READ_WHILE_UNWRITTEN {
-                return Read::Paused;
+                return false;
             }
             let work = &mut self.work;
             work.input.reserve(work.read_bytes);
             let room = work.input.capacity() - work.input.len();
             match pin!(self.stream.read_buf(&mut work.input)).poll(cx) {
-                Poll::Pending => return Read::All,
+                Poll::Pending => return false,
                 Poll::Ready(Ok(0)) => {
                     self.connection
                         .close("the peer closed the connection", &mut self.out);
@@ -390,7 +393,7 @@ impl Driver {
             }
             self.listen_to_events();
         }
-        Read::Some
+        true
     }
 
     fn tick(&mut self, now: Instant, cx: &mut Context<'_>) {
@@ -441,11 +444,19 @@ impl Driver {
         while let Some(event) = self.out.events.pop_front() {
             match event {
                 Event::Opened(peer) => self.open(peer),
-                Event::Call(call) => self.called(call),
+                Event::Call(call) => {
+                    let unwritten = self.out.bytes.len() > limits::UNWRITTEN_BYTES;
+                    if unwritten || !self.work.deferred.is_empty() {
+                        self.work.deferred.push_back(call);
+                    } else {
+                        self.called(call);
+                    }
+                }
                 Event::Dropped { id, .. } => {
                     count(&self.link.tally.calls_dropped, 1);
-                    if let Some(handler) = self.work.running.remove(&id) {
-                        handler.abort();
+                    match self.work.running.remove(&id) {
+                        Some(handler) => handler.abort(),
+                        None => self.work.deferred.retain(|call| call.id != id),
                     }
                 }
                 Event::Answer { id, result } => {

@@ -40,8 +40,16 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, BadFrame> {
     raw.advance(HEADER_BYTES);
     match body(kind, Reader::new(raw)) {
         Ok(body) => Ok(Some(Frame { id, body })),
-        Err(fault) => Err(BadFrame { id, fault }),
+        // As tchannel-node does: only a call that is broken is named.
+        Err(fault) => Err(BadFrame {
+            id: if is_call(kind) { id } else { NO_ID },
+            fault,
+        }),
     }
+}
+
+fn is_call(kind: u8) -> bool {
+    matches!(kind, 0x03 | 0x04 | 0x13 | 0x14 | 0xc0 | 0xc1)
 }
 
 fn body(kind: u8, mut reader: Reader) -> Result<Body, Fault> {

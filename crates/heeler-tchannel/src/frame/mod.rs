@@ -328,7 +328,7 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]
 pub struct BadFrame {
-    /// The id that the frame's header named; [`NO_ID`] if it named none.
+    /// The id of the call that the frame belongs to; [`NO_ID`] if it belongs to none.
     pub id: u32,
     /// What is wrong.
     pub fault: Fault,
