@@ -102,6 +102,9 @@ impl Arguments {
     /// Reads the command line. What is said about it has been said when this returns an exit code.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         let mut args: Vec<OsString> = args.into_iter().collect();
+        if args.first().is_some_and(|program| call::is_called(program)) {
+            args.insert(1, "call".into());
+        }
         let calls = args.get(1).is_some_and(|command| command == "call");
         if calls {
             args = call::fold(args).map_err(|bad| {

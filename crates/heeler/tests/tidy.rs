@@ -76,7 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
-    ("call", &["run", "limits"]),
+    ("call", &["run", "tls", "config", "limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 
+use crate::config::tls::{Connect, Identity, Version};
 use crate::limits;
 
 /// What `heeler call` may be told.
@@ -68,6 +69,9 @@ pub struct Flags {
     /// Ask the service how it is (Meta::health): prints OK, or NOT OK and why.
     #[arg(long, conflicts_with_all = ["endpoint", "body", "head", "raw", "json", "http", "thrift"])]
     pub health: bool,
+    /// How the connection is secured.
+    #[command(flatten)]
+    pub tls: Tls,
     /// Many calls.
     #[command(flatten)]
     pub bench: Bench,
@@ -97,6 +101,46 @@ pub struct Scheme {
     /// As tcurl's: what is done without --no-strict.
     #[arg(long, hide = true, overrides_with = "no_strict")]
     strict: bool,
+}
+
+/// TLS with the peer. Any of these turns it on.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Tls {
+    /// Use TLS; the peer's certificate is signed by an authority that the system trusts.
+    #[arg(long)]
+    pub tls: bool,
+    /// Use TLS; the authorities in this PEM file sign the peer's certificate.
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Use TLS, and show the certificates in this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The PEM file with their key, if it is not in the same file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Use TLS; the peer's certificate is for this name, and not for the host that is called.
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
+}
+
+impl Tls {
+    /// What is wanted, if TLS is.
+    pub fn wanted(&self) -> Option<Connect> {
+        let Tls {
+            tls,
+            tls_ca: ca,
+            tls_cert: cert,
+            tls_key: key,
+            tls_name: name,
+        } = self.clone();
+        let any = tls || ca.is_some() || cert.is_some() || name.is_some();
+        any.then(|| Connect {
+            ca,
+            name,
+            identity: cert.map(|certificate| Identity { certificate, key }),
+            min_version: Version::default(),
+        })
+    }
 }
 
 /// How many calls.
@@ -140,6 +184,7 @@ pub const EXAMPLES: &str = r#"Examples:
   heeler call -p 127.0.0.1:3000 kv KV::get -t kv.thrift '{"key":"foo"}'
   heeler call -p 127.0.0.1:3000 kv --health
   heeler call -p 127.0.0.1:3000 web /hello --http GET -2 '{"accept":"text/plain"}'
+  heeler call -p node:3000 --tls-ca ca.pem kv --health        over TLS
   heeler call -p 127.0.0.1:3000 kv get '{"key":"foo"}' --bench --in-flight 64 --time 5000
 
 Standard output has the answer on one line, {"ok":true,"head":…,"body":…,"headers":…}, or with --raw

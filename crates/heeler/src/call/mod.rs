@@ -13,7 +13,9 @@ mod request;
 mod shon;
 mod thrift;
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use heeler_ringpop::channel::{Answer, Builder, Channel};
@@ -25,8 +27,15 @@ use bench::{Load, Target};
 use output::Output;
 use request::Plan;
 
+use crate::tls::Connector;
+
 /// The exit code for a command line that makes no sense.
 pub const USAGE: u8 = output::FAULT;
+
+/// Whether the program is called by tcurl's name.
+pub fn is_called(program: &OsStr) -> bool {
+    Path::new(program).file_name() == Some(OsStr::new("tcurl"))
+}
 
 /// Calls, prints what comes of it, and says how to exit.
 pub fn run(flags: &Flags) -> ExitCode {
@@ -48,7 +57,7 @@ fn done(flags: &Flags) -> anyhow::Result<Output> {
     let mut peers = peers::peers(flags)?;
     let plan = request::plan(flags)?;
     let patience = flags.timeout / u32::try_from(peers.len()).unwrap_or(u32::MAX);
-    let builder = Channel::builder("heeler call").connect_timeout(patience);
+    let builder = secured(Channel::builder("heeler call"), flags)?.connect_timeout(patience);
     shuffle(&mut peers);
     if let Some(load) = Load::of(&flags.bench, peers.len()) {
         let target = Target {
@@ -72,6 +81,19 @@ fn done(flags: &Flags) -> anyhow::Result<Output> {
     Ok(match answer? {
         Ok(response) => output::answered(&plan.reading, &response),
         Err(failure) => output::failed(&plan.reading, &failure),
+    })
+}
+
+/// The same with TLS, if the flags ask for it.
+fn secured(builder: Builder, flags: &Flags) -> anyhow::Result<Builder> {
+    let Some(wanted) = flags.tls.wanted() else {
+        return Ok(builder);
+    };
+    let (config, name) = Connector::load(&wanted, None)?.parts();
+    let builder = builder.tls_client(config);
+    Ok(match name {
+        Some(name) => builder.tls_name(name),
+        None => builder,
     })
 }
 

@@ -270,3 +270,141 @@ fn as_health(response: &Response) -> Output {
         code,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use heeler_ringpop::channel::Headers;
+
+    use super::*;
+
+    fn response(code: u8, arg2: &'static [u8], arg3: &'static [u8]) -> Response {
+        Response {
+            code,
+            headers: Headers::new([("as", "json"), ("x", "\"1\"")]).unwrap(),
+            arg2: Bytes::from_static(arg2),
+            arg3: Bytes::from_static(arg3),
+        }
+    }
+
+    fn line(output: &Output) -> &str {
+        std::str::from_utf8(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn failures_and_their_exit_codes() {
+        use ErrorCode as E;
+        use Origin::{Here, Peer};
+        let cases = [
+            (
+                E::Timeout,
+                Here,
+                "RequestTimeoutError",
+                "request.timeout",
+                1,
+            ),
+            (E::Timeout, Peer, "TimeoutError", "timeout", 1),
+            (E::Cancelled, Peer, "CancelledError", "cancelled", 2),
+            (E::Busy, Here, "BusyError", "busy", 3),
+            (E::Declined, Peer, "DeclinedError", "declined", 4),
+            (E::Unexpected, Peer, "UnexpectedError", "unexpected", 5),
+            (E::BadRequest, Peer, "BadRequestError", "bad-request", 6),
+            (E::Network, Peer, "NetworkError", "network", 7),
+            (E::Network, Here, "SocketError", "socket", 7),
+            (E::Unhealthy, Peer, "UnhealthyError", "unhealthy", 8),
+            (E::Protocol, Peer, "ProtocolError", "protocol", 127),
+            (
+                E::Other(9),
+                Peer,
+                "InvalidErrorCodeError",
+                "invalid-error-code",
+                125,
+            ),
+        ];
+        for (code, origin, name, kind, exit) in cases {
+            let message = "a \"why\"".into();
+            let failure = Failure {
+                code,
+                message,
+                origin,
+            };
+            let output = failed(&Reading::Json, &failure);
+            let of_frame = match origin {
+                Peer => format!(r#"true,"errorCode":{}"#, code.to_wire()),
+                Here => "false".into(),
+            };
+            let expected = format!(
+                r#"{{"ok":false,"name":"Tchannel{name}","message":"a \"why\"","isError":true,"#
+            ) + &format!(r#""isErrorFrame":{of_frame},"type":"tchannel.{kind}","#)
+                + &format!("\"fullType\":\"tchannel.{kind}\"}}\n");
+            assert_eq!(line(&output), expected);
+            assert_eq!(output.stderr, format!("Tchannel{name}: a \"why\"\n"));
+            assert_eq!(output.code, exit);
+            let health = failed(&Reading::Health, &failure);
+            assert_eq!(line(&health), format!("NOT OK\n{expected}"));
+            assert_eq!(health.code, 125);
+        }
+    }
+
+    #[test]
+    fn answers_in_json() {
+        let cases: [(&[u8], &[u8], &str); 6] = [
+            (b"", b"", r#""head":null,"body":null"#),
+            (b" {} ", b"[ 1 ]", r#""head":{},"body":[1]"#),
+            (b"not", b"a\"b", r#""head":"not","body":"a\"b""#),
+            (
+                b"",
+                b"\0\xff",
+                r#""head":null,"body":{"type":"Buffer","data":[0,255]}"#,
+            ),
+            (b"", b"{} x", r#""head":null,"body":"{} x""#),
+            (
+                b"",
+                br#"{"type":1,"message":2}"#,
+                r#""head":null,"body":{"type":1,"message":2}"#,
+            ),
+        ];
+        let headers = r#""headers":{"as":"json","x":"\"1\""}}"#;
+        for (arg2, arg3, body) in cases {
+            let output = answered(&Reading::Json, &response(0, arg2, arg3));
+            assert_eq!(line(&output), format!("{{\"ok\":true,{body},{headers}\n"));
+            assert_eq!((output.stderr.as_str(), output.code), ("", 0));
+        }
+    }
+
+    #[test]
+    fn errors_of_the_application() {
+        let cases: [(&[u8], &str); 4] = [
+            (
+                br#"{"x": [ 1 ],"message":"m","type":"t"}"#,
+                r#"{"type":"t","name":"TchannelHydratedErrorDefaultTypeError","message":"m","x":[1],"#,
+            ),
+            (
+                br#"{"type":"t","message":"m","name":"N","fullType":"f"}"#,
+                r#"{"type":"t","name":"N","message":"m","fullType":"f"},"headers""#,
+            ),
+            (br#"{"type":"t"}"#, r#"{"type":"t"},"headers""#),
+            (b"word", r#""word","headers""#),
+        ];
+        for (arg3, body) in cases {
+            let output = answered(&Reading::Json, &response(1, b"", arg3));
+            let begins = format!(r#"{{"ok":false,"head":null,"body":{body}"#);
+            assert!(line(&output).starts_with(&begins), "{}", line(&output));
+            assert_eq!(output.code, NOT_OK);
+        }
+        let raw = answered(&Reading::Raw, &response(1, b"head", b"\0raw"));
+        assert_eq!((raw.stdout.as_slice(), raw.code), (&b"\0raw"[..], NOT_OK));
+    }
+
+    #[test]
+    fn answers_that_are_not_what_they_should_be() {
+        let http = answered(&Reading::Http, &response(0, b"\0", b"body"));
+        assert_eq!(http.code, FAULT);
+        assert!(http.stderr.contains("is no HTTP"), "{}", http.stderr);
+        for arg3 in [&b""[..], b"\0", b"nonsense", b"\x0b\0\0\0\0\0\0\0"] {
+            let health = answered(&Reading::Health, &response(0, b"", arg3));
+            assert_eq!((line(&health), health.code), ("NOT OK\n", NOT_HEALTHY));
+            assert!(health.stderr.contains("Meta::health"), "{}", health.stderr);
+        }
+    }
+}
