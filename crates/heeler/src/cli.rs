@@ -85,7 +85,7 @@ Examples:
         workers: Workers,
     },
     /// Call an endpoint of a TChannel service, as tcurl does; --bench: many times.
-    #[command(after_help = call::EXAMPLES)]
+    #[command(after_help = call::EXAMPLES, override_usage = call::USAGE)]
     Call(Box<call::Flags>),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
@@ -109,7 +109,7 @@ impl Arguments {
         if calls {
             args = call::fold(args).map_err(|bad| {
                 eprintln!("heeler: {bad}");
-                ExitCode::from(call::USAGE)
+                ExitCode::from(call::FAULT)
             })?;
         }
         Arguments::try_parse_from(args).map_err(|error| {
@@ -117,7 +117,7 @@ impl Arguments {
             let _ = error.print();
             match (error.exit_code(), calls) {
                 (0, _) => ExitCode::SUCCESS,
-                (_, true) => ExitCode::from(call::USAGE),
+                (_, true) => ExitCode::from(call::FAULT),
                 (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             }
         })

@@ -30,39 +30,20 @@ fn answers_are_a_line_of_json() {
     let cases = [
         (
             &["get", "-3", r#"{ "key": "foo" }"#][..],
-            r#"{"ok":true,"head":null,"body":{"value":"foo"},"headers":{"as":"json"}}"#,
+            r#"{"value":"foo"}"#,
         ),
-        (
-            &["get", "[", "--key", "foo", "]"],
-            r#"{"ok":true,"head":null,"body":{"value":"foo"},"headers":{"as":"json"}}"#,
-        ),
+        (&["get", "[", "--key", "foo", "]"], r#"{"value":"foo"}"#),
         // What is no JSON is a string.
-        (
-            &["word"],
-            r#"{"ok":true,"head":null,"body":"ok","headers":{"as":"json"}}"#,
-        ),
-        (
-            &["bytes"],
-            r#"{"ok":true,"head":null,"body":{"type":"Buffer","data":[255]},"headers":{"as":"json"}}"#,
-        ),
-        (
-            &["nothing"],
-            r#"{"ok":true,"head":null,"body":null,"headers":{"as":"json"}}"#,
-        ),
+        (&["word"], r#""ok""#),
+        (&["bytes"], r#"{"type":"Buffer","data":[255]}"#),
+        (&["nothing"], "null"),
         // Numbers and order are the server's.
-        (
-            &["numbers"],
-            r#"{"ok":true,"head":null,"body":{"b":1.50,"a":12345678901234567890},"headers":{"as":"json"}}"#,
-        ),
+        (&["numbers"], r#"{"b":1.50,"a":12345678901234567890}"#),
     ];
-    for (words, line) in cases {
+    for (words, body) in cases {
         let ended = call(&server, words);
-        assert_eq!(
-            ended.stdout,
-            format!("{line}\n"),
-            "{words:?} {}",
-            ended.stderr
-        );
+        let line = format!(r#"{{"ok":true,"head":null,"body":{body},"headers":{{"as":"json"}}}}"#);
+        assert_eq!(ended.stdout, line + "\n", "{words:?} {}", ended.stderr);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{words:?}");
     }
 }

@@ -206,8 +206,8 @@ impl Builder {
         self
     }
 
-    /// The name that the certificates of all peers have to be for, and that is told to them, instead
-    /// of the host.
+    /// The name that the certificates of all peers have to be for, and that is told to them,
+    /// instead of the host.
     pub fn tls_name(mut self, name: ServerName<'static>) -> Self {
         self.tls_name = Some(name);
         self

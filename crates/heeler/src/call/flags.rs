@@ -174,6 +174,11 @@ pub struct Bench {
     pub delay: Option<Duration>,
 }
 
+/// Said above the flags.
+pub const USAGE: &str = "\
+heeler call -p HOST:PORT [OPTIONS] SERVICE ENDPOINT [BODY]
+       heeler call -p HOST:PORT [OPTIONS] SERVICE --health";
+
 /// Said below the flags.
 pub const EXAMPLES: &str = r#"Examples:
   heeler call -p 127.0.0.1:3000 kv put -3 '{"key":"foo","value":"bar"}'

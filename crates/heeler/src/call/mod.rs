@@ -20,7 +20,8 @@ use std::process::ExitCode;
 
 use heeler_ringpop::channel::{Answer, Builder, Channel};
 
-pub use flags::{EXAMPLES, Flags};
+pub use flags::{EXAMPLES, Flags, USAGE};
+pub use output::FAULT;
 pub use shon::fold;
 
 use bench::{Load, Target};
@@ -28,9 +29,6 @@ use output::Output;
 use request::Plan;
 
 use crate::tls::Connector;
-
-/// The exit code for a command line that makes no sense.
-pub const USAGE: u8 = output::FAULT;
 
 /// Whether the program is called by tcurl's name.
 pub fn is_called(program: &OsStr) -> bool {
@@ -42,7 +40,7 @@ pub fn run(flags: &Flags) -> ExitCode {
     let output = done(flags).unwrap_or_else(|error| Output {
         stdout: Vec::new(),
         stderr: format!("heeler: {error:#}\n"),
-        code: output::FAULT,
+        code: FAULT,
     });
     // Who has gone away does not read what cannot be written.
     let _ = std::io::stderr().write_all(output.stderr.as_bytes());

@@ -458,3 +458,35 @@ fn includes_of_each_other() {
         "{bad}"
     );
 }
+
+proptest::proptest! {
+    /// No file, however it is mangled, brings the reader down.
+    #[test]
+    fn mangled_files(
+        at in 0..KV.len(),
+        cut in 0..40_usize,
+        put in "[{}()<>,;:=a1\"'/*#. é-]{0,6}",
+    ) {
+        let start = KV.floor_char_boundary(at);
+        let end = KV.floor_char_boundary((at + cut).min(KV.len())).max(start);
+        let text = [&KV[..start], &put, &KV[end..]].concat();
+        let loaded = load(&[("kv.thrift", &text), ("base.thrift", BASE)], false);
+        if let Ok(idl) = loaded {
+            for endpoint in idl.endpoints() {
+                let endpoint = Endpoint::of(&idl, &endpoint).unwrap();
+                let _ = endpoint.arguments(&serde_json::json!({"key": "k"}));
+                let _ = endpoint.returned(Struct::health(true, "").encode(), true);
+            }
+        }
+    }
+
+    /// No answer does.
+    #[test]
+    fn mangled_answers(bytes in proptest::collection::vec(0..18_u8, 0..60), ok: bool) {
+        let idl = kv();
+        let get = Endpoint::of(&idl, "KV::get").unwrap();
+        if let Ok(Returned { body: Some(body), .. }) = get.returned(bytes.into(), ok) {
+            serde_json::from_str::<Json>(&body).unwrap();
+        }
+    }
+}
