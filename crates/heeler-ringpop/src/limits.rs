@@ -36,3 +36,21 @@ pub const KEEPALIVE: Duration = Duration::from_secs(60);
 pub const TRIES: usize = 3;
 /// Events that a subscriber may leave unread before it misses some.
 pub const EVENTS: usize = 1024;
+/// Seeds of a list, a file or a name.
+pub const SEEDS: usize = 10_000;
+/// Length of a file of seeds, in bytes.
+pub const SEEDS_FILE_BYTES: u64 = 1 << 20;
+/// Times of one name that wait for being sent to statsd; more in a flush are not sent.
+pub const UNSENT_TIMES: usize = 1000;
+/// Bytes of a packet to statsd: what fits an Ethernet frame.
+pub const STATSD_PACKET: usize = 1432;
+/// How long a membership sleeps at most, in milliseconds.
+pub const LONGEST_SLEEP_MS: u64 = 60_000;
+/// Those who may trace events at a time.
+pub const TRACERS: usize = 100;
+/// How long somebody may trace without asking again.
+pub const LONGEST_TRACE: Duration = Duration::from_secs(60 * 60);
+/// From one sending of statistics to the next.
+pub const STATISTICS_PERIOD: Duration = Duration::from_secs(1);
+/// How long calls in flight may take when a member shuts down.
+pub const LAST_CALLS: Duration = Duration::from_secs(10);

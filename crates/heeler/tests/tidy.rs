@@ -101,7 +101,52 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms of the library for applications.
-const LIBRARY_ARROWS: &[(&str, &[&str])] = &[("limits", &[]), ("channel", &["limits"])];
+const LIBRARY_ARROWS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("event", &[]),
+    ("channel", &["limits"]),
+    ("discovery", &["limits"]),
+    ("statistics", &["limits"]),
+    (
+        "gossip",
+        &["channel", "discovery", "event", "statistics", "limits"],
+    ),
+    ("forward", &["ringpop"]),
+    ("proxy", &["forward", "gossip", "ringpop"]),
+    ("trace", &["event", "gossip", "ringpop", "limits"]),
+    (
+        "endpoints",
+        &["channel", "discovery", "gossip", "proxy", "ringpop"],
+    ),
+    (
+        "ringpop",
+        &[
+            "builder",
+            "channel",
+            "event",
+            "forward",
+            "gossip",
+            "proxy",
+            "statistics",
+            "trace",
+            "limits",
+        ],
+    ),
+    (
+        "builder",
+        &[
+            "channel",
+            "discovery",
+            "endpoints",
+            "forward",
+            "gossip",
+            "proxy",
+            "ringpop",
+            "statistics",
+            "limits",
+        ],
+    ),
+];
 
 /// Where rooms are, what the crate is called, and its arrows.
 type House = (

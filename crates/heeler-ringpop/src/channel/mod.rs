@@ -52,6 +52,12 @@
 //! [`Limits`] and [`limits`]). The calls of a peer that does not read its answers
 //! wait. A call too many fails with [`ErrorCode::Busy`], at once.
 //!
+//! # Trust
+//!
+//! A peer is believed what it says its address is, and calls to that address go over its
+//! connection. Where not everybody who can connect may be believed, mutual TLS lets in only those
+//! who may.
+//!
 //! # Runtimes
 //!
 //! It runs on tokio's runtimes of one thread and of many. Each connection is one task, so that
