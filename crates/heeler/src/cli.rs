@@ -105,7 +105,7 @@ impl Arguments {
         if args.first().is_some_and(|program| call::is_called(program)) {
             args.insert(1, "call".into());
         }
-        let calls = args.get(1).is_some_and(|command| command == "call");
+        let calls = command(&args).is_some_and(|command| command == "call");
         if calls {
             args = call::fold(args).map_err(|bad| {
                 eprintln!("heeler: {bad}");
@@ -182,6 +182,19 @@ impl Log {
             filter: self.log,
             format: self.log_format,
             ..Settings::default()
+        }
+    }
+}
+
+/// The word that says what to do: the first that is no flag for the log, and no value of one.
+fn command(args: &[OsString]) -> Option<&OsString> {
+    let mut args = args.iter().skip(1);
+    loop {
+        let arg = args.next()?;
+        match arg.to_str() {
+            Some("--log" | "--log-format") => drop(args.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            _ => return Some(arg),
         }
     }
 }

@@ -243,4 +243,8 @@ fn called_by_tcurls_name() {
     let ended = program::run(tcurl.to_str().unwrap(), &words, "");
     let line = r#"{"ok":true,"head":null,"body":{"value":"a"},"headers":{"as":"json"}}"#;
     assert_eq!(ended.stdout, format!("{line}\n"), "{}", ended.stderr);
+    // SHON is read, too, where flags for the log stand before.
+    let words = [&["--log", "warn", "call"], &words[..]].concat();
+    let ended = program::run(env!("CARGO_BIN_EXE_heeler"), &words, "");
+    assert_eq!(ended.stdout, format!("{line}\n"), "{}", ended.stderr);
 }

@@ -156,7 +156,10 @@ fn on_thread(
         let opened = runtime.block_on(open(run, load, target, builder, connections));
         opened.map(|peers| (runtime, peers))
     });
-    // Who has failed must not keep the others waiting.
+    // Who has failed must not keep the others waiting, and there is nothing to do for them.
+    if opened.is_err() {
+        run.stop.store(true, Relaxed);
+    }
     barrier.wait();
     let (runtime, peers) = opened?;
     let begun = Instant::now();
