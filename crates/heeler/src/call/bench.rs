@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 use heeler_ringpop::channel::{Answer, Builder, Channel, ErrorCode, Limits, Peer, Request};
 use parking_lot::Mutex;
@@ -43,9 +43,18 @@ const UNSENT: Duration = Duration::from_millis(20);
 
 impl Load {
     /// What the flags ask for, if they ask for many calls. Each peer has at least one connection.
-    pub fn of(flags: &Bench, peers: usize) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// An end is said for what is one call.
+    pub fn of(flags: &Bench, peers: usize) -> anyhow::Result<Option<Self>> {
         if !flags.bench && flags.rate.is_none() {
-            return None;
+            let endless = flags.requests.is_none() && flags.time.is_none();
+            ensure!(
+                endless,
+                "--requests and --time are for many calls: add --bench or --rate"
+            );
+            return Ok(None);
         }
         let in_flight = flags.rate.or(flags.in_flight).unwrap_or(IN_FLIGHT);
         let connections = flags.connections.unwrap_or(1).max(peers);
@@ -54,13 +63,13 @@ impl Load {
         } else {
             TIME
         };
-        Some(Load {
+        Ok(Some(Load {
             in_flight: in_flight.max(connections),
             connections,
             delay: flags.rate.map(|_| flags.delay.unwrap_or(DELAY)),
             requests: flags.requests,
             time: flags.time.or(flags.requests.is_none().then_some(time)),
-        })
+        }))
     }
 }
 
@@ -439,12 +448,12 @@ mod tests {
     #[test]
     fn loads() {
         let flags = Bench::default();
-        assert!(Load::of(&flags, 1).is_none());
+        assert!(Load::of(&flags, 1).unwrap().is_none());
         let bench = Bench {
             bench: true,
             ..Bench::default()
         };
-        let load = Load::of(&bench, 3).unwrap();
+        let load = Load::of(&bench, 3).unwrap().unwrap();
         assert_eq!((load.in_flight, load.connections), (32, 3));
         assert_eq!((load.time, load.delay), (Some(TIME), None));
         assert_eq!([0, 1, 2].map(|c| share(&load, c)), [11, 11, 10]);
@@ -453,8 +462,13 @@ mod tests {
             requests: Some(10),
             ..Bench::default()
         };
-        let load = Load::of(&rate, 1).unwrap();
+        let load = Load::of(&rate, 1).unwrap().unwrap();
         assert_eq!((load.in_flight, load.connections), (5, 1));
         assert_eq!((load.time, load.delay), (None, Some(DELAY)));
+        let one = Bench {
+            time: Some(TIME),
+            ..Bench::default()
+        };
+        assert!(Load::of(&one, 1).is_err());
     }
 }

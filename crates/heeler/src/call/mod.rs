@@ -57,7 +57,7 @@ fn done(flags: &Flags) -> anyhow::Result<Output> {
     let patience = flags.timeout / u32::try_from(peers.len()).unwrap_or(u32::MAX);
     let builder = secured(Channel::builder("heeler call"), flags)?.connect_timeout(patience);
     shuffle(&mut peers);
-    if let Some(load) = Load::of(&flags.bench, peers.len()) {
+    if let Some(load) = Load::of(&flags.bench, peers.len())? {
         let target = Target {
             peers,
             request: plan.request,

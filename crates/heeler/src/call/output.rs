@@ -222,6 +222,8 @@ fn as_http(response: &Response) -> Output {
 
 fn as_thrift(idl: &Idl, name: &str, response: &Response) -> Output {
     let head = match Pairs::from_bytes(response.arg2.clone()) {
+        // No head at all is as good as an empty one.
+        _ if response.arg2.is_empty() => "{}".into(),
         Ok(pairs) => object(pairs.0.iter().map(|(k, v)| (&k[..], &v[..]))),
         Err(fault) => {
             return error(
