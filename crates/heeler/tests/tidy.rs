@@ -20,14 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
+            "stats", "slowlog", "limits",
         ],
     ),
     (
@@ -39,8 +39,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Off the path.
     ("limits", &[]),
-    ("clock", &[]),
-    ("stats", &["limits"]),
+    ("clock", &["limits"]),
+    ("stats", &["command", "limits"]),
+    ("slowlog", &["wire", "command", "limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
     ("tls", &["socket", "config", "limits"]),
@@ -48,19 +49,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "health",
         &[
-            "cluster", "config", "pool", "tls", "stats", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "slowlog", "clock", "limits",
         ],
     ),
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "http",
         &[
-            "admin", "cluster", "config", "tls", "stats", "clock", "limits",
+            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
+            "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -73,6 +75,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    (
+        "peer",
+        &["store", "command", "config", "tls", "clock", "limits"],
+    ),
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
@@ -81,7 +87,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["call", "log", "nutcracker", "config"]),
+    ("member", ALL_ROOMS),
+    ("ring", ALL_ROOMS),
+    (
+        "cli",
+        &[
+            "call",
+            "log",
+            "nutcracker",
+            "config",
+            "slowlog",
+            "peer",
+            "serve",
+            "ring",
+            "limits",
+        ],
+    ),
     (
         "main",
         &[
@@ -96,6 +117,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "demo",
             "explain",
+            "member",
+            "ring",
+            "slowlog",
         ],
     ),
 ];
@@ -174,6 +198,7 @@ const ALL_ROOMS: &[&str] = &[
     "cluster",
     "config",
     "stats",
+    "slowlog",
     "admin",
     "net",
     "socket",
@@ -190,6 +215,7 @@ const ALL_ROOMS: &[&str] = &[
     "signals",
     "daemon",
     "nutcracker",
+    "peer",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
@@ -200,6 +226,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/store",
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
+    "crates/heeler-swim/src/",
     "crates/heeler-tchannel/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
