@@ -98,6 +98,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "member",
             "serve",
             "ring",
             "limits",
