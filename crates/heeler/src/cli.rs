@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
@@ -37,7 +39,9 @@ Examples:
   heeler serve --peer 127.0.0.1:3000       a node of a ring; others --join it
   heeler ring --peer 127.0.0.1:3000        who is in that ring
   heeler ringpop -l 127.0.0.1:3001 -h hosts.json
-                                           a bare member of a Ringpop ring";
+                                           a bare member of a Ringpop ring
+  heeler call -p 127.0.0.1:3000 kv get [ --key foo ]
+                                           calls a TChannel service, as tcurl does";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -99,6 +103,9 @@ Examples:
   heeler ring --peer 127.0.0.1:3000 user:1 user:2
   heeler ring --peer 127.0.0.1:3000 --watch")]
     Ring(Ring),
+    /// Call an endpoint of a TChannel service, as tcurl does; --bench: many times.
+    #[command(after_help = call::EXAMPLES, override_usage = call::USAGE)]
+    Call(Box<call::Flags>),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -108,6 +115,32 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+impl Arguments {
+    /// Reads the command line. What is said about it has been said when this returns an exit code.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let mut args: Vec<OsString> = args.into_iter().collect();
+        if args.first().is_some_and(|program| call::is_called(program)) {
+            args.insert(1, "call".into());
+        }
+        let calls = command(&args).is_some_and(|command| command == "call");
+        if calls {
+            args = call::fold(args).map_err(|bad| {
+                eprintln!("heeler: {bad}");
+                ExitCode::from(call::FAULT)
+            })?;
+        }
+        Arguments::try_parse_from(args).map_err(|error| {
+            // Nobody is told if it cannot be written.
+            let _ = error.print();
+            match (error.exit_code(), calls) {
+                (0, _) => ExitCode::SUCCESS,
+                (_, true) => ExitCode::from(call::FAULT),
+                (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            }
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -404,6 +437,19 @@ impl Log {
             filter: self.log,
             format: self.log_format,
             ..Settings::default()
+        }
+    }
+}
+
+/// The word that says what to do: the first that is no flag for the log, and no value of one.
+fn command(args: &[OsString]) -> Option<&OsString> {
+    let mut args = args.iter().skip(1);
+    loop {
+        let arg = args.next()?;
+        match arg.to_str() {
+            Some("--log" | "--log-format") => drop(args.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            _ => return Some(arg),
         }
     }
 }

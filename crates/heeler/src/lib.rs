@@ -43,6 +43,7 @@ pub mod socket;
 pub mod stats;
 pub mod tls;
 
+pub mod call;
 pub mod demo;
 pub mod explain;
 pub mod live;

@@ -82,6 +82,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
+    ("call", &["run", "tls", "config", "limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
@@ -91,6 +92,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "call",
             "log",
             "nutcracker",
             "config",
@@ -106,6 +108,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "main",
         &[
             "cli",
+            "call",
             "log",
             "daemon",
             "nutcracker",
