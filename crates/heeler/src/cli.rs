@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
-use heeler::{peer, ring, serve};
+use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
@@ -37,7 +39,9 @@ Examples:
   heeler serve --peer 127.0.0.1:3000       a node of a ring; others --join it
   heeler ring --peer 127.0.0.1:3000        who is in that ring
   heeler ringpop -l 127.0.0.1:3001 -h hosts.json
-                                           a bare member of a Ringpop ring";
+                                           a bare member of a Ringpop ring
+  heeler call -p 127.0.0.1:3000 kv get [ --key foo ]
+                                           calls a TChannel service, as tcurl does";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -69,6 +73,9 @@ Example of a file:
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
+        /// Which commands are slow.
+        #[command(flatten)]
+        slowlog: SlowLog,
     },
     /// Run a store: an in-memory server for Redis clients.
     #[command(after_help = "\
@@ -96,6 +103,9 @@ Examples:
   heeler ring --peer 127.0.0.1:3000 user:1 user:2
   heeler ring --peer 127.0.0.1:3000 --watch")]
     Ring(Ring),
+    /// Call an endpoint of a TChannel service, as tcurl does; --bench: many times.
+    #[command(after_help = call::EXAMPLES, override_usage = call::USAGE)]
+    Call(Box<call::Flags>),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -105,6 +115,32 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+impl Arguments {
+    /// Reads the command line. What is said about it has been said when this returns an exit code.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let mut args: Vec<OsString> = args.into_iter().collect();
+        if args.first().is_some_and(|program| call::is_called(program)) {
+            args.insert(1, "call".into());
+        }
+        let calls = command(&args).is_some_and(|command| command == "call");
+        if calls {
+            args = call::fold(args).map_err(|bad| {
+                eprintln!("heeler: {bad}");
+                ExitCode::from(call::FAULT)
+            })?;
+        }
+        Arguments::try_parse_from(args).map_err(|error| {
+            // Nobody is told if it cannot be written.
+            let _ = error.print();
+            match (error.exit_code(), calls) {
+                (0, _) => ExitCode::SUCCESS,
+                (_, true) => ExitCode::from(call::FAULT),
+                (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            }
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -132,6 +168,9 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// Which commands are slow.
+    #[command(flatten)]
+    slowlog: SlowLog,
 }
 
 impl Serve {
@@ -146,6 +185,7 @@ impl Serve {
             admin: self.admin.admin,
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
             threads: self.workers.threads(),
+            slowlog: self.slowlog.settings(),
         }
     }
 }
@@ -167,13 +207,19 @@ pub struct Ringpop {
     /// How it behaves as a member.
     #[command(flatten)]
     member: Member,
+    /// What to tell of it over HTTP.
+    #[command(flatten)]
+    admin: Admin,
 }
 
 impl Ringpop {
     /// What is asked for.
-    pub fn options(self) -> peer::Options {
+    pub fn options(self) -> member::Options {
         let seeds = Some(Discovery::file(self.hosts));
-        self.member.options(self.listen, self.app, seeds)
+        member::Options {
+            member: self.member.options(self.listen, self.app, seeds),
+            admin: self.admin.admin,
+        }
     }
 }
 
@@ -300,8 +346,8 @@ impl PeerTls {
 
 #[derive(Args, Debug)]
 pub struct Admin {
-    /// Where to answer GET /healthz, /readyz, /metrics, and for a proxy GET /v1/pools and
-    /// POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
+    /// Where to answer GET /healthz, /readyz, /metrics, /v1/slowlog, and for a proxy GET /v1/pools
+    /// and POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
     /// password: keep it on 127.0.0.1 or in a trusted network.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub admin: Option<String>,
@@ -340,6 +386,41 @@ impl Workers {
 }
 
 #[derive(Args, Debug)]
+pub struct SlowLog {
+    /// Commands that take at least so many milliseconds go to the slow log, which SLOWLOG GET and
+    /// the admin port's /v1/slowlog show: 0.5 for half of one, 0 for all commands, -1 for none.
+    /// Of a proxy it is the time until the server's reply, of a store the time of execution.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_MS,
+          allow_negative_numbers = true, value_parser = milliseconds)]
+    slowlog_ms: f64,
+    /// How many of the latest slow commands are kept.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_ENTRIES as u32,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(limits::SLOWLOG_MOST)))]
+    slowlog_len: u32,
+}
+
+impl SlowLog {
+    /// The settings of the slow log.
+    pub fn settings(&self) -> slowlog::Settings {
+        slowlog::Settings {
+            milliseconds: self.slowlog_ms,
+            length: self.slowlog_len as usize,
+        }
+    }
+}
+
+/// Reads a number that is one.
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as 10 or 0.5")?;
+    match number.is_finite() {
+        true => Ok(number),
+        false => Err("write a number, such as 10 or 0.5".into()),
+    }
+}
+
+#[derive(Args, Debug)]
 pub struct Log {
     /// What to log to standard error: error, warn, info, debug, trace.
     #[arg(long, global = true, default_value = "info", env = "HEELER_LOG")]
@@ -360,12 +441,22 @@ impl Log {
     }
 }
 
+/// The word that says what to do: the first that is no flag for the log, and no value of one.
+fn command(args: &[OsString]) -> Option<&OsString> {
+    let mut args = args.iter().skip(1);
+    loop {
+        let arg = args.next()?;
+        match arg.to_str() {
+            Some("--log" | "--log-format") => drop(args.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            _ => return Some(arg),
+        }
+    }
+}
+
 /// Reads an address that cannot be a Unix socket.
 fn host_and_port(text: &str) -> Result<String, String> {
-    match listen(text)? {
-        Listen::Tcp { .. } => Ok(text.into()),
-        Listen::Unix { .. } => Err("write HOST:PORT, such as 127.0.0.1:22223".into()),
-    }
+    tcp(text, "write HOST:PORT, such as 127.0.0.1:3000").map(|_| text.into())
 }
 
 /// Reads the name of a hash function.
@@ -381,17 +472,22 @@ fn listen(text: &str) -> Result<Listen, String> {
             permissions: None,
         });
     }
-    const FORM: &str = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
-    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
+    let form = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
+    tcp(text, form)
+}
+
+/// Reads a host and a port. `form` is what to write instead.
+fn tcp(text: &str, form: &str) -> Result<Listen, String> {
+    let (host, port) = text.rsplit_once(':').ok_or(form)?;
     let host = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host);
     let port = port
         .parse()
-        .map_err(|_| format!("'{port}' is no port; {FORM}"))?;
+        .map_err(|_| format!("'{port}' is no port; {form}"))?;
     match host.is_empty() {
-        true => Err(FORM.into()),
+        true => Err(form.into()),
         false => Ok(Listen::Tcp {
             host: host.into(),
             port,

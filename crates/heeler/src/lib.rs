@@ -38,10 +38,12 @@ pub mod log;
 pub mod nutcracker;
 pub mod peer;
 pub mod signals;
+pub mod slowlog;
 pub mod socket;
 pub mod stats;
 pub mod tls;
 
+pub mod call;
 pub mod demo;
 pub mod explain;
 pub mod live;

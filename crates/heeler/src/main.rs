@@ -5,12 +5,11 @@ mod cli;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, live, member, proxy, ring, serve};
+use heeler::{call, demo, explain, live, member, proxy, ring, serve, slowlog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -20,7 +19,10 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|name| nutcracker::is_called(&name)) {
         return as_nutcracker(nutcracker::parse(args));
     }
-    let Arguments { command, log } = Arguments::parse();
+    let Arguments { command, log } = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let log = log.settings();
     let done = match command {
         Command::Proxy {
@@ -29,18 +31,23 @@ fn main() -> ExitCode {
             admin,
             explain,
             workers,
+            slowlog,
         } => {
             let options = proxy::Options {
                 flags,
                 threads: workers.threads(),
                 watch: watching.watch(),
                 admin: admin.admin,
+                slowlog: slowlog.settings(),
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
         Command::Serve(it) => Log::start(&log).and_then(|_| serve::run(&it.options())),
         Command::Ringpop(it) => Log::start(&log).and_then(|_| member::run(&it.options())),
         Command::Ring(it) => Log::start(&log).and_then(|_| ring::run(&it.options())),
+        Command::Call(flags) => {
+            return told("heeler", Log::start(&log).map(|_| call::run(&flags)));
+        }
         Command::Demo { stores, workers } => Log::start(&log).and_then(|_| {
             demo::run(&demo::Options {
                 stores: stores.into(),
@@ -71,6 +78,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
                 // As nutcracker does, it looks at the file when it is told to.
                 watch: false,
                 admin: None,
+                slowlog: slowlog::Settings::default(),
             };
             let log = Settings::default();
             match options.flags.test_conf {

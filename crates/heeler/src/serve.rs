@@ -11,6 +11,7 @@ use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
 use crate::peer::{self, Port};
 use crate::session::{Access, Greeting};
+use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
 use crate::wire::Wire;
 use crate::wire::resp::Protocol;
@@ -27,6 +28,8 @@ pub struct Options {
     pub peer: Option<peer::Options>,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// Which commands are slow.
+    pub slowlog: slowlog::Settings,
 }
 
 /// Runs until it is asked to stop.
@@ -43,18 +46,21 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
         process.port = listener.port().unwrap_or(0);
         process.bind = listener.address();
+        process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
+        let open = |options| Port::open(options, store.clone(), threads);
+        let port = options.peer.as_ref().map(open).transpose()?;
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
                 pools: Pools::default(),
+                store: Some(store.clone()),
+                ring: port.as_ref().map(|port| port.ringpop().clone()),
                 reload: None,
             }));
         }
-        let open = |options| Port::open(options, store.clone(), threads);
-        let port = options.peer.as_ref().map(open).transpose()?;
         let mut server = Server::start(process)?;
         server.open(service);
         let expiring = tokio::spawn(expire(store));

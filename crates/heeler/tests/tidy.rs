@@ -20,14 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
+            "stats", "slowlog", "limits",
         ],
     ),
     (
@@ -39,8 +39,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Off the path.
     ("limits", &[]),
-    ("clock", &[]),
-    ("stats", &["limits"]),
+    ("clock", &["limits"]),
+    ("stats", &["command", "limits"]),
+    ("slowlog", &["wire", "command", "limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
     ("tls", &["socket", "config", "limits"]),
@@ -48,19 +49,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "health",
         &[
-            "cluster", "config", "pool", "tls", "stats", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "slowlog", "clock", "limits",
         ],
     ),
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "http",
         &[
-            "admin", "cluster", "config", "tls", "stats", "clock", "limits",
+            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
+            "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -80,6 +82,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
+    ("call", &["run", "tls", "config", "limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
@@ -88,12 +91,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ring", ALL_ROOMS),
     (
         "cli",
-        &["log", "nutcracker", "config", "peer", "serve", "ring"],
+        &[
+            "call",
+            "log",
+            "nutcracker",
+            "config",
+            "slowlog",
+            "peer",
+            "member",
+            "serve",
+            "ring",
+            "limits",
+        ],
     ),
     (
         "main",
         &[
             "cli",
+            "call",
             "log",
             "daemon",
             "nutcracker",
@@ -105,6 +120,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "explain",
             "member",
             "ring",
+            "slowlog",
         ],
     ),
 ];
@@ -183,6 +199,7 @@ const ALL_ROOMS: &[&str] = &[
     "cluster",
     "config",
     "stats",
+    "slowlog",
     "admin",
     "net",
     "socket",

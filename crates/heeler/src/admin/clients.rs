@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::session::Session;
+use crate::slowlog::Origin;
 use crate::stats::Counters;
 use crate::wire::resp::Protocol;
 
@@ -29,13 +30,12 @@ pub struct Clients {
 pub struct Client {
     /// Its number.
     pub id: u64,
-    /// Where it comes from.
-    pub address: String,
+    /// Where it comes from, and its name.
+    pub origin: Arc<Origin>,
     local: String,
     service: u64,
     since: u64,
     seen: AtomicU64,
-    name: Mutex<Vec<u8>>,
     killed: AtomicBool,
     leaves: AtomicBool,
     stopped: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ impl Client {
 
     /// It has a name now.
     pub fn rename(&self, name: &[u8]) {
-        *self.name.lock() = name.to_vec();
+        self.origin.rename(name);
     }
 
     /// It is closed.
@@ -99,7 +99,7 @@ impl Client {
     fn line(&self, now: u64, of: Option<&Session>) -> String {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
-        let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
+        let name = String::from_utf8_lossy(&self.origin.name()).into_owned();
         let multi = of
             .and_then(|s| s.transaction.as_ref())
             .map_or(-1, |t| t.commands.len() as i64);
@@ -114,7 +114,7 @@ impl Client {
             "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub=0 \
              psub=0 ssub=0 multi={multi} events=r user=default redir=-1 resp={resp}",
             self.id,
-            self.address,
+            self.origin.address(),
             self.local,
             seconds(self.since),
             seconds(self.seen.load(Relaxed)),
@@ -148,12 +148,11 @@ impl Clients {
         let now = crate::clock::now();
         let client = Arc::new(Client {
             id: self.next.fetch_add(1, Relaxed),
-            address,
+            origin: Arc::new(Origin::new(address)),
             local,
             service,
             since: now,
             seen: AtomicU64::new(now),
-            name: Mutex::default(),
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             stopped: self.stopped.clone(),
@@ -371,7 +370,9 @@ impl<'a> Filter<'a> {
     fn takes(&self, client: &Client, me: u64) -> bool {
         !(self.none || self.skip_me && client.id == me)
             && self.id.is_none_or(|id| id == client.id)
-            && self.address.is_none_or(|a| a == client.address.as_bytes())
+            && self
+                .address
+                .is_none_or(|a| a == client.origin.address().as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())
     }
 }

@@ -36,10 +36,21 @@ fn parameters(process: &Process) -> Vec<(&'static str, String)> {
         ("requirepass", String::new()),
         ("save", String::new()),
         ("set-max-intset-entries", text("512")),
+        ("slowlog-log-slower-than", slower_than(process).to_string()),
+        (
+            "slowlog-max-len",
+            process.slowlog.settings().length.to_string(),
+        ),
         ("timeout", text("0")),
         ("zset-max-listpack-entries", text("128")),
         ("zset-max-listpack-value", text("64")),
     ]
+}
+
+/// In microseconds, -1 for never.
+fn slower_than(process: &Process) -> i64 {
+    let threshold = process.slowlog.threshold();
+    threshold.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 pub(super) fn help() -> Reply {

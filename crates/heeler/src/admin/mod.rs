@@ -1,8 +1,9 @@
-//! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, TIME.
+//! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, TIME.
 
 mod clients;
 mod config;
 mod info;
+mod slowlog;
 pub mod usage;
 
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
 
-use crate::command::{Command, Id, Reply, Spec, describe};
+use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::session::Session;
-use crate::stats::{Counters, PoolStats};
+use crate::slowlog::SlowLog;
+use crate::stats::{CommandStats, Counters, PoolStats};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -41,6 +43,10 @@ pub struct Process {
     pub refused: AtomicU64,
     /// The statistics of its pools, in the order of the file.
     pub pools: Mutex<Vec<Arc<PoolStats>>>,
+    /// What is counted of the commands to its own store, if it has one.
+    pub commands: CommandStats,
+    /// The commands that were slow.
+    pub slowlog: Arc<SlowLog>,
 }
 
 impl Process {
@@ -56,17 +62,21 @@ impl Process {
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
+            commands: CommandStats::new(TABLE.len()),
+            slowlog: Arc::default(),
         }
     }
 
     /// Answers a command of the room `Process`. `store` is the node's memory, where there is one;
-    /// `serves` tells which commands this door answers.
+    /// `pool` is the name of the pool, where there is one; `serves` tells which commands this door
+    /// answers.
     pub fn answer(
         &self,
         now: u64,
         session: &Session,
         command: &Command<'_>,
         store: Option<&Store>,
+        pool: Option<&str>,
         serves: impl Fn(&Spec) -> bool,
     ) -> Reply {
         match command.spec.id {
@@ -79,6 +89,9 @@ impl Process {
             Id::ClientInfo => self.clients.info(now, session),
             Id::ClientKill => self.clients.kill(session, command),
             Id::ClientHelp => clients::help(),
+            Id::SlowlogGet | Id::SlowlogLen | Id::SlowlogReset | Id::SlowlogHelp => {
+                slowlog::answer(&self.slowlog, command, pool)
+            }
             Id::Role => Reply::Array(vec![
                 Reply::bulk("master"),
                 Reply::Int(0),
@@ -106,6 +119,7 @@ impl Process {
         for counters in &self.counters {
             counters.reset();
         }
+        self.commands.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
     }

@@ -7,9 +7,13 @@
 //! | `GET /v1/pools` | the pools and the state of their servers, as JSON; never a password |
 //! | `POST /v1/reload` | takes the file anew: 200 with the changes, or 422 with why it cannot |
 //! | `GET /metrics` | numbers for Prometheus, as OpenMetrics text |
+//! | `GET /v1/slowlog` | commands that took long, newest first, as JSON: `?limit=10` of them |
+//! | `DELETE /v1/slowlog` | forgets them, as `SLOWLOG RESET` does |
 
+mod families;
 mod metrics;
 mod port;
+mod slowlog;
 
 use std::sync::Arc;
 
@@ -19,6 +23,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use heeler_ringpop::Ringpop;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,6 +34,7 @@ use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::pools::Pool;
 use crate::stats::{PoolStat, PoolStats, ServerStat};
+use crate::store::Store;
 use crate::tls::Certificate;
 
 /// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
@@ -51,12 +57,16 @@ pub struct Shown {
 pub type Pools = Arc<ArcSwap<Vec<Shown>>>;
 
 /// What the port tells of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Subject {
     /// The process.
     pub process: Arc<Process>,
     /// Its pools; none where it is a store.
     pub pools: Pools,
+    /// Its store, where it is one.
+    pub store: Option<Arc<Store>>,
+    /// The ring that it is a member of, if it is.
+    pub ring: Option<Ringpop>,
     /// Takes the file anew, where there is one.
     pub reload: Option<mpsc::Sender<Asked>>,
 }
@@ -65,7 +75,8 @@ fn router(subject: Subject) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(numbers));
+        .route("/metrics", get(numbers))
+        .route("/v1/slowlog", get(slowlog::latest).delete(slowlog::reset));
     if subject.reload.is_some() {
         router = router
             .route("/v1/pools", get(pools))
@@ -75,7 +86,8 @@ fn router(subject: Subject) -> Router {
 }
 
 async fn unknown() -> Response {
-    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/pools or POST /v1/reload";
+    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/slowlog, /v1/pools or \
+                POST /v1/reload";
     (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
 }
 
@@ -84,6 +96,9 @@ async fn readyz(State(subject): State<Subject>) -> Response {
     let mut reasons = Vec::new();
     if subject.process.clients.is_stopping() {
         reasons.push("the process stops".to_owned());
+    }
+    if subject.ring.is_some_and(|ring| !ring.is_ready()) {
+        reasons.push("this node is not in its ring".to_owned());
     }
     for Shown { pool, cluster, .. } in &**subject.pools.load() {
         if !cluster.has_live(now) {

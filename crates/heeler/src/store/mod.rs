@@ -146,11 +146,26 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
     ) -> Option<Vec<Reply>> {
+        self.transaction_with(now, watched, commands, |_, _| ())
+    }
+
+    /// The same, and tells after each command what it has answered: `done(command, reply)`.
+    pub fn transaction_with(
+        &self,
+        now: u64,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+        mut done: impl FnMut(&Command<'_>, &Reply),
+    ) -> Option<Vec<Reply>> {
         let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
-        let run = |c: &OwnedCommand| dispatch::run(&mut view, &c.as_command());
+        let run = |c: &OwnedCommand| {
+            let reply = dispatch::run(&mut view, &c.as_command());
+            done(&c.as_command(), &reply);
+            reply
+        };
         Some(commands.iter().map(run).collect())
     }
 

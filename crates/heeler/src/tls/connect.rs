@@ -78,11 +78,6 @@ impl Connector {
         })))
     }
 
-    /// What rustls is given.
-    pub fn config(&self) -> Arc<ClientConfig> {
-        self.0.config.clone()
-    }
-
     /// Whether both shake hands in the same way, with the same certificates.
     pub fn is_as(&self, other: &Connector) -> bool {
         Arc::ptr_eq(&self.0.config, &other.0.config)
@@ -91,6 +86,12 @@ impl Connector {
     /// Whether both are wanted to be the same, whatever their files hold.
     pub fn is_for(&self, other: &Connector) -> bool {
         self.0.wanted == other.0.wanted
+    }
+
+    /// For those who shake hands themselves: how, and the name that is verified, if it is not that
+    /// of the host.
+    pub fn parts(&self) -> (Arc<ClientConfig>, Option<ServerName<'static>>) {
+        (self.0.config.clone(), self.0.name.clone())
     }
 
     /// The certificates that are shown.

@@ -243,7 +243,7 @@ impl Target for Bare {
     fn connect(&self) -> Box<dyn Connection + '_> {
         Box::new(Walk {
             bare: self,
-            caller: Caller::new(1),
+            caller: Caller::new(1, Arc::default()),
             decoder: Decoder::default(),
             input: Vec::new(),
         })
