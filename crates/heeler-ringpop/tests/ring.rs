@@ -246,7 +246,7 @@ async fn http_requests_go_to_their_owners() {
         members.push(ringpop.start().await.unwrap());
     }
     agreed(&members).await;
-    let theirs = |n: &usize| members[0].lookup(n.to_string()) == members[1].whoami();
+    let theirs = |n: &usize| *members[0].lookup(n.to_string()) == *members[1].whoami();
     let key = (0..).find(theirs).unwrap().to_string();
     let request = || {
         let request = http::Request::put(format!("/things/{key}?a=b")).header("x-more", "more");
