@@ -117,6 +117,9 @@ pub const STATS_LINGER_MS: u64 = 500;
 pub const VERBOSITY: u8 = 11;
 /// A node begins a ring alone when no seed has answered for so many milliseconds.
 pub const ALONE_AFTER_MS: u64 = 3_000;
+/// Pause of a node that has found no other, doubled each time. All nodes may be started at once,
+/// and the first is only a little earlier than the rest.
+pub const FIRST_JOIN_PAUSE_MS: u64 = 20;
 /// From how many milliseconds on a command is slow, if the command line does not say (Redis: 10).
 pub const SLOWLOG_MS: f64 = 10.0;
 /// Slow commands that are kept where the command line does not say (Redis: 128).

@@ -160,6 +160,7 @@ impl Port {
         // One seed that answers is enough, and whoever is first begins.
         let member = member(options)?.configure(|config| {
             config.bootstrap.join_size = 1;
+            config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
             config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
         });
         // On a thread of its own, for the caller's may be one of another runtime.
