@@ -24,6 +24,8 @@ pub const REPLY_BYTES: usize = 1024 * 1024 * 1024;
 pub const REPLY_DEPTH: usize = 32;
 /// Longest value of a string key, in bytes (Redis: 512 MiB).
 pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
+/// Most bytes that the payload of one RESTORE may unfold to.
+pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 1024;
 /// Requests of one client that may wait for their replies before it is read again.

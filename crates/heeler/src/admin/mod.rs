@@ -3,6 +3,8 @@
 mod clients;
 mod config;
 mod info;
+mod latency;
+mod memory;
 pub mod usage;
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub struct Process {
     pub role: &'static str,
     /// When it started, in milliseconds since 1970.
     pub started: u64,
+    /// Memory that was resident then.
+    pub resident_at_start: u64,
     /// A number that no other process has.
     pub run_id: String,
     /// The port of its first listener.
@@ -49,6 +53,7 @@ impl Process {
         Process {
             role,
             started: crate::clock::now(),
+            resident_at_start: usage::resident_bytes(),
             run_id: format!("{seed:016x}{:016x}{:08x}", !seed, std::process::id()),
             port: 0,
             bind: String::new(),
@@ -74,7 +79,23 @@ impl Process {
             Id::Time => time(),
             Id::ConfigGet => config::get(self, command),
             Id::ConfigResetstat => self.reset_counters(),
+            Id::ConfigSet => config::set(self, command),
+            Id::ConfigRewrite => Reply::error("ERR The server is running without a config file"),
             Id::ConfigHelp => config::help(),
+            Id::Latency
+            | Id::LatencyDoctor
+            | Id::LatencyGraph
+            | Id::LatencyHelp
+            | Id::LatencyHistogram
+            | Id::LatencyHistory
+            | Id::LatencyLatest
+            | Id::LatencyReset => latency::answer(command),
+            Id::Lastsave => Reply::Int((self.started / 1000) as i64),
+            Id::MemoryStats => memory::stats(self, now, store),
+            Id::MemoryDoctor => memory::doctor(),
+            Id::MemoryPurge => Reply::OK,
+            Id::MemoryMallocStats => memory::allocator(),
+            Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, command),
             Id::ClientInfo => self.clients.info(now, session),
             Id::ClientKill => self.clients.kill(session, command),
