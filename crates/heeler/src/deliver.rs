@@ -1,10 +1,12 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
+mod blocked;
 mod memcached;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::admin::Process;
 use crate::cluster::Cluster;
@@ -14,6 +16,7 @@ use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
+use blocked::Blocked;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -38,6 +41,10 @@ pub struct Caller {
     pub session: Session,
     /// Replies of servers to it.
     pub mailbox: Rc<Mailbox>,
+    /// Its task: woken when a command that waits can go on.
+    pub task: Waker,
+    /// The command that waits.
+    blocked: Option<Blocked>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -50,6 +57,8 @@ impl Caller {
         Caller {
             session: Session::new(id),
             mailbox: Rc::default(),
+            task: Waker::noop().clone(),
+            blocked: None,
             watched: Vec::new(),
             gathers: Vec::new(),
         }
@@ -95,12 +104,21 @@ impl Door {
     pub fn request(&self, now: u64, caller: &mut Caller, raw: &[u8], args: &[Arg]) {
         caller.session.begin();
         match self.admit(caller, raw, args) {
-            Ok(command) => self.go(now, caller, &command),
+            Ok(command) if self.is_paused() && self.pauses(now, caller, &command) => {}
+            Ok(command) => self.run(now, caller, &command),
             Err(reply) => caller.session.answer(&reply),
         }
     }
 
-    /// The command, if it is to run now.
+    /// Runs a command, or queues it in a transaction.
+    fn run(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        match caller.session.admit(command) {
+            Admission::Run => self.go(now, caller, command),
+            Admission::Answer(reply) => caller.session.answer(&reply),
+        }
+    }
+
+    /// The command, if there is such a one and this client may use it.
     fn admit<'a>(
         &self,
         caller: &mut Caller,
@@ -114,10 +132,7 @@ impl Door {
         if let Some(refused) = access.refuses(&caller.session, command.spec.id) {
             return Err(refused);
         }
-        match caller.session.admit(&command) {
-            Admission::Run => Ok(command),
-            Admission::Answer(reply) => Err(reply),
-        }
+        Ok(command)
     }
 
     /// What a refused command does to the transaction that it comes in: a refused EXEC ends it.
@@ -144,6 +159,7 @@ impl Door {
             Behind::Pool(cluster, _) => cluster.placement(now).route(command, random),
         };
         match route {
+            Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
             Route::Here => {
                 let reply = self.here(now, caller, command);
                 caller.session.answer(&reply);
@@ -170,7 +186,7 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                caller.session.answer(&store.execute(now, command));
+                self.execute_on(now, caller, store, command);
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
@@ -287,6 +303,7 @@ impl Door {
             true => self.count(PoolStat::ClientEof, 1),
             false => self.count(PoolStat::ClientErr, 1),
         }
+        self.abandon(caller);
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);

@@ -39,6 +39,7 @@ pub mod nutcracker;
 pub mod signals;
 pub mod socket;
 pub mod stats;
+pub mod waiting;
 
 pub mod demo;
 pub mod explain;

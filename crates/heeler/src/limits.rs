@@ -41,6 +41,8 @@ pub const SERVER_QUEUE: usize = 256 * 1024;
 pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 /// Commands that one MULTI may queue.
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
+/// Bytes of further requests that are read from a client while one of its commands waits.
+pub const WAITING_INPUT_BYTES: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
 /// Most bytes of memory that are set aside for a value before its bytes have come.

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["command", "limits"]),
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
-    ("store", &["command", "limits"]),
+    ("store", &["waiting", "command", "limits"]),
     (
         "pool",
         &[
@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "deliver",
         &[
             "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "limits",
+            "waiting", "limits",
         ],
     ),
     (
@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Off the path.
+    ("waiting", &["command"]),
     ("limits", &[]),
     ("clock", &[]),
     ("stats", &["limits"]),
@@ -52,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "waiting", "limits",
         ],
     ),
     (
@@ -120,6 +121,7 @@ const ALL_ROOMS: &[&str] = &[
     "signals",
     "daemon",
     "nutcracker",
+    "waiting",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

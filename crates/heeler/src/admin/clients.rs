@@ -12,6 +12,7 @@ use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::session::Session;
 use crate::stats::Counters;
+use crate::waiting::{Attempt, Waiter};
 use crate::wire::resp::Protocol;
 
 /// All connections, by number.
@@ -22,6 +23,8 @@ pub struct Clients {
     count: Arc<AtomicUsize>,
     most: AtomicUsize,
     stopped: Arc<AtomicBool>,
+    /// Commands that wait, by the number of their connection.
+    waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
 }
 
 /// What other threads may know of a connection, and do to it.
@@ -96,7 +99,7 @@ impl Client {
     }
 
     /// Its line of CLIENT LIST.
-    fn line(&self, now: u64, of: Option<&Session>) -> String {
+    fn line(&self, now: u64, of: Option<&Session>, waits: bool) -> String {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
         let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
@@ -108,7 +111,17 @@ impl Client {
         } else {
             2
         };
-        let flags = if multi >= 0 { "x" } else { "N" };
+        let mut flags = String::new();
+        for (letter, is_set) in [
+            ('b', waits),
+            ('x', multi >= 0),
+            ('e', of.is_some_and(|s| s.stays)),
+        ] {
+            flags.extend(is_set.then_some(letter));
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub=0 \
@@ -132,7 +145,51 @@ impl Clients {
             count: Arc::default(),
             most: most.into(),
             stopped: Arc::default(),
+            waiters: Mutex::default(),
         }
+    }
+
+    /// A connection's command waits.
+    pub fn waits(&self, id: u64, waiter: &Arc<Waiter>) {
+        self.waiters.lock().insert(id, waiter.clone());
+    }
+
+    /// It does not wait any more.
+    pub fn waits_no_more(&self, id: u64) {
+        self.waiters.lock().remove(&id);
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiters.lock().len()
+    }
+
+    /// Has every connection look again whether it can go on.
+    pub(super) fn wake_all(&self) {
+        self.all.lock().values().for_each(|client| client.wake());
+    }
+
+    /// CLIENT UNBLOCK id [TIMEOUT|ERROR].
+    pub(super) fn unblock(&self, command: &Command<'_>) -> Reply {
+        let error = match command.args(3).collect::<Vec<_>>()[..] {
+            [] => None,
+            [word] if word.eq_ignore_ascii_case(b"timeout") => None,
+            [word] if word.eq_ignore_ascii_case(b"error") => Some(Reply::error(
+                "UNBLOCKED client unblocked via CLIENT UNBLOCK",
+            )),
+            [_] => {
+                let text = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+                return Reply::error(text);
+            }
+            _ => return wrong_number(command),
+        };
+        let Some(id) = integer(command.arg(2)) else {
+            return Reply::error("ERR value is not an integer or out of range");
+        };
+        let waiters = self.waiters.lock();
+        let waiter = u64::try_from(id).ok().and_then(|id| waiters.get(&id));
+        let ended = waiter.is_some_and(|waiter| waiter.unblock(error) == Attempt::Served);
+        Reply::Int(i64::from(ended))
     }
 
     /// A connection to a service, given by its number, was accepted.
@@ -258,7 +315,8 @@ impl Clients {
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
                 let of = (client.id == session.id).then_some(session);
-                text.push_str(&client.line(now, of));
+                let waits = self.waiters.lock().contains_key(&client.id);
+                text.push_str(&client.line(now, of, waits));
                 text.push('\n');
             }
         }
@@ -271,7 +329,7 @@ impl Clients {
             .all
             .lock()
             .get(&session.id)
-            .map(|c| c.line(now, Some(session)));
+            .map(|c| c.line(now, Some(session), false));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 
@@ -374,6 +432,14 @@ impl<'a> Filter<'a> {
             && self.address.is_none_or(|a| a == client.address.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())
     }
+}
+
+/// Too many arguments, as CLIENT says it.
+pub(super) fn wrong_number(command: &Command<'_>) -> Reply {
+    let word = String::from_utf8_lossy(command.arg(1)).into_owned();
+    Reply::error(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try CLIENT HELP."
+    ))
 }
 
 pub(super) fn help() -> Reply {

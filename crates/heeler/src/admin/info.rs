@@ -92,7 +92,7 @@ fn clients(process: &Process) -> Vec<(&'static str, String)> {
     vec![
         ("connected_clients", process.clients.len().to_string()),
         ("maxclients", process.clients.most().to_string()),
-        ("blocked_clients", "0".into()),
+        ("blocked_clients", process.clients.waiting().to_string()),
     ]
 }
 

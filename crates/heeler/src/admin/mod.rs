@@ -5,6 +5,7 @@ mod config;
 mod info;
 mod latency;
 mod memory;
+mod pause;
 pub mod usage;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
+pub use pause::Pause;
 
 use crate::command::{Command, Id, Reply, Spec, describe};
 use crate::session::Session;
@@ -39,6 +41,8 @@ pub struct Process {
     pub bind: String,
     /// Its connections.
     pub clients: Clients,
+    /// Whether its clients' commands wait.
+    pub pause: Pause,
     /// What each of its workers counts.
     pub counters: Vec<Arc<Counters>>,
     /// Connections that were refused because there were too many.
@@ -58,6 +62,7 @@ impl Process {
             port: 0,
             bind: String::new(),
             clients: Clients::new(most_clients),
+            pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
@@ -99,6 +104,15 @@ impl Process {
             Id::ClientList => self.clients.list(now, session, command),
             Id::ClientInfo => self.clients.info(now, session),
             Id::ClientKill => self.clients.kill(session, command),
+            Id::ClientPause => self.pause.begin(now, command),
+            Id::ClientUnpause => {
+                self.pause.end();
+                self.clients.wake_all();
+                Reply::OK
+            }
+            Id::ClientUnblock => self.clients.unblock(command),
+            // A replica's word is never heard here: see `deliver`, where it may wait.
+            Id::Wait => Reply::Int(0),
             Id::ClientHelp => clients::help(),
             Id::Role => Reply::Array(vec![
                 Reply::bulk("master"),

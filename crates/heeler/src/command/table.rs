@@ -104,11 +104,11 @@ table! {
     Wait,                      "wait",                        3,   Keyless,        [],                          Process, Never,       Generic,      NOSCRIPT;
 
     // list
-    Blmove,                    "blmove",                      6,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Absent,  Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
-    Blmpop,                    "blmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | WRITE;
-    Blpop,                     "blpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | NOSCRIPT | WRITE;
-    Brpop,                     "brpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | NOSCRIPT | WRITE;
-    Brpoplpush,                "brpoplpush",                  4,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Absent,  Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
+    Blmove,                    "blmove",                      6,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Store,   Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
+    Blmpop,                    "blmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | WRITE;
+    Blpop,                     "blpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | NOSCRIPT | WRITE;
+    Brpop,                     "brpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | NOSCRIPT | WRITE;
+    Brpoplpush,                "brpoplpush",                  4,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Store,   Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
     Lindex,                    "lindex",                      3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       List,         READONLY;
     Linsert,                   "linsert",                     5,   Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       List,         DENYOOM | WRITE;
     Llen,                      "llen",                        2,   Range(1,1,1),   [RO],                        Store,   Whole,       List,         FAST | READONLY;
@@ -165,9 +165,9 @@ table! {
     Hvals,                     "hvals",                       2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Hash,         READONLY;
 
     // sorted-set
-    Bzmpop,                    "bzmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | WRITE;
-    Bzpopmax,                  "bzpopmax",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
-    Bzpopmin,                  "bzpopmin",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
+    Bzmpop,                    "bzmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | WRITE;
+    Bzpopmax,                  "bzpopmax",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
+    Bzpopmin,                  "bzpopmin",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
     Zadd,                      "zadd",                        -4,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       SortedSet,    DENYOOM | FAST | WRITE;
     Zcard,                     "zcard",                       2,   Range(1,1,1),   [RO],                        Store,   Whole,       SortedSet,    FAST | READONLY;
     Zcount,                    "zcount",                      4,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
@@ -301,20 +301,20 @@ table! {
     Client,                    "client",                      -2,  Keyless,        [],                          Process, Here,        Connection,   NONE;
     ClientCaching,             "client|caching",              3,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientGetname,             "client|getname",              2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
-    ClientGetredir,            "client|getredir",             2,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientGetredir,            "client|getredir",             2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientHelp,                "client|help",                 2,   Keyless,        [],                          Process, Here,        Connection,   LOADING | STALE;
     ClientId,                  "client|id",                   2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientInfo,                "client|info",                 2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientKill,                "client|kill",                 -3,  Keyless,        [],                          Process, Here,        Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientList,                "client|list",                 -2,  Keyless,        [],                          Process, Here,        Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientNoEvict,             "client|no-evict",             3,   Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientPause,               "client|pause",                -3,  Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientNoEvict,             "client|no-evict",             3,   Keyless,        [],                          Session,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientPause,               "client|pause",                -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientReply,               "client|reply",                3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientSetname,             "client|setname",              3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientTracking,            "client|tracking",             -3,  Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
-    ClientTrackinginfo,        "client|trackinginfo",         2,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
-    ClientUnblock,             "client|unblock",              -3,  Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientUnpause,             "client|unpause",              2,   Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientTrackinginfo,        "client|trackinginfo",         2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientUnblock,             "client|unblock",              -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientUnpause,             "client|unpause",              2,   Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     Echo,                      "echo",                        2,   Keyless,        [],                          Session, Here,        Connection,   FAST | LOADING | STALE;
     Hello,                     "hello",                       -1,  Keyless,        [],                          Session, Here,        Connection,   ALLOW_BUSY | FAST | LOADING | NO_AUTH | NOSCRIPT | STALE;
     Ping,                      "ping",                        -1,  Keyless,        [],                          Session, Here,        Connection,   FAST;

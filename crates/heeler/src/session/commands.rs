@@ -31,6 +31,13 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Multi => session.begin_transaction(),
         Id::Discard => session.discard_transaction(),
         Id::ClientId => Reply::Int(session.id as i64),
+        Id::ClientNoEvict => no_evict(session, command.arg(2)),
+        Id::ClientGetredir => Reply::Int(-1),
+        Id::ClientTrackinginfo => Reply::Map(vec![
+            (Reply::bulk("flags"), Reply::Set(vec![Reply::bulk("off")])),
+            (Reply::bulk("redirect"), Reply::Int(-1)),
+            (Reply::bulk("prefixes"), Reply::Array(Vec::new())),
+        ]),
         Id::ClientGetname => getname(session),
         Id::ClientSetname => setname(session, command.arg(2)),
         Id::ClientReply => reply_mode(session, command.arg(2)),
@@ -119,6 +126,7 @@ fn reset(session: &mut Session) -> Reply {
     session.name.clear();
     session.renamed = true;
     session.authenticated = false;
+    session.stays = false;
     Reply::Status("RESET")
 }
 
@@ -137,6 +145,16 @@ fn setname(session: &mut Session, name: &[u8]) -> Reply {
     }
     session.name = name.to_vec();
     session.renamed = true;
+    Reply::OK
+}
+
+/// CLIENT NO-EVICT: no client is ever evicted for want of memory here.
+fn no_evict(session: &mut Session, mode: &[u8]) -> Reply {
+    session.stays = match mode {
+        m if m.eq_ignore_ascii_case(b"on") => true,
+        m if m.eq_ignore_ascii_case(b"off") => false,
+        _ => return Reply::error("ERR syntax error"),
+    };
     Reply::OK
 }
 

@@ -29,6 +29,8 @@ pub struct Session {
     pub renamed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,
+    /// It shall not be evicted, by `CLIENT NO-EVICT`.
+    pub stays: bool,
     /// It has given the right password.
     pub authenticated: bool,
     /// Commands queued since MULTI.

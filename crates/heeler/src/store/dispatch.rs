@@ -3,8 +3,8 @@
 use super::errors::Outcome;
 use super::view::View;
 use super::{
-    bitfield, bits, dump, expiry, hashes, hyperloglog, keys, keyspace, lcs, lists, memory, scan,
-    sets, sort, strings, zset_operations, zsets,
+    bitfield, bits, blocking, dump, expiry, hashes, hyperloglog, keys, keyspace, lcs, lists,
+    memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -132,6 +132,9 @@ fn server(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 fn list(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
+        Id::Blmove | Id::Blmpop | Id::Blpop | Id::Brpop | Id::Brpoplpush => {
+            blocking::at_once(view, command)
+        }
         Id::Lindex => lists::lindex(view, command),
         Id::Linsert => lists::linsert(view, command),
         Id::Llen => lists::llen(view, command),
@@ -200,6 +203,7 @@ fn hash(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
+        Id::Bzmpop | Id::Bzpopmax | Id::Bzpopmin => blocking::at_once(view, command),
         Id::Zadd => zsets::zadd(view, command),
         Id::Zcard => zsets::zcard(view, command),
         Id::Zcount => zsets::zcount(view, command),

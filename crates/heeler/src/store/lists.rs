@@ -404,7 +404,13 @@ pub(super) fn lmove(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     move_element(view, command, from, to)
 }
 
-fn move_element(view: &mut View<'_>, command: &Command<'_>, from: End, to: End) -> Outcome {
+/// Moves an element from one list to another, or to the other end of the same.
+pub(super) fn move_element(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    from: End,
+    to: End,
+) -> Outcome {
     let (source, destination) = (command.arg(1), command.arg(2));
     if view.slot(source).collection::<List>()?.is_none() {
         return Ok(Reply::Null);

@@ -22,6 +22,7 @@
 
 mod bitfield;
 mod bits;
+mod blocking;
 mod collection;
 mod collection_scan;
 mod deadlines;
@@ -53,10 +54,12 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waits;
 mod watch;
 mod zset_operations;
 mod zsets;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
@@ -64,6 +67,7 @@ use parking_lot::Mutex;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
+pub use blocking::wait_deadline;
 use entry::Entry;
 use shard::{Hashing, Shard};
 use view::View;
@@ -73,6 +77,8 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// How many clients have come to wait.
+    arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
     /// Tables that FLUSHALL ASYNC left to be freed.
@@ -101,10 +107,13 @@ impl Store {
     /// An empty store. The seed chooses its hash function and its random choices: give each
     /// process another, one that nobody can guess.
     pub fn new(seed: u64) -> Store {
-        let shards = (0..limits::SHARDS).map(|_| Mutex::default()).collect();
+        let changes = Arc::default();
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&changes)));
+        let shards = (0..limits::SHARDS).map(shard).collect();
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             discarded: Mutex::default(),
             shards,
@@ -114,17 +123,29 @@ impl Store {
     /// Executes one command whose arity has been checked, at a time in milliseconds since 1970.
     #[inline]
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
-        let mut view = match command.spec.keys {
+        let mut view = self.view(now, command);
+        let reply = dispatch::run(&mut view, command);
+        blocking::serve(&mut view);
+        reply
+    }
+
+    /// Locks what a command needs, and what those need who may have waited for it.
+    #[inline]
+    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
+        let view = match command.spec.keys {
             Keys::Range(first, last, _) if i32::from(first) == i32::from(last) => {
                 View::of_key(self, now, command.arg(usize::from(first)))
             }
-            _ => self.view(now, command),
+            _ => self.view_of_keys(now, command),
         };
-        dispatch::run(&mut view, command)
+        match command.spec.is_write() {
+            true => view.with_destinations(),
+            false => view,
+        }
     }
 
     /// Locks what a command needs that has not just one key.
-    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
+    fn view_of_keys(&self, now: u64, command: &Command<'_>) -> View<'_> {
         if dispatch::needs_all_shards(command) {
             return View::of_all(self, now);
         }
@@ -157,7 +178,9 @@ impl Store {
             return None;
         }
         let run = |c: &OwnedCommand| dispatch::run(&mut view, &c.as_command());
-        Some(commands.iter().map(run).collect())
+        let replies = commands.iter().map(run).collect();
+        blocking::serve(&mut view);
+        Some(replies)
     }
 
     fn transaction_view(
@@ -176,7 +199,7 @@ impl Store {
                 _ => return View::of_all(self, now),
             }
         }
-        View::of_hashes(self, now, hashes.into_iter())
+        View::of_hashes(self, now, hashes.into_iter()).with_destinations()
     }
 
     /// Watches a key for changes until the result is given to [`unwatch`](Store::unwatch).
@@ -240,6 +263,10 @@ impl Store {
             stats.average_ttl = (mean as u64).saturating_sub(now);
         }
         stats
+    }
+
+    fn next_arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A pseudo-random number from the store's seed.

@@ -1,6 +1,8 @@
 //! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
 
 use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -8,6 +10,7 @@ use hashbrown::HashTable;
 
 use super::deadlines::Deadlines;
 use super::entry::Entry;
+use super::waits::Waits;
 use super::watch::Watches;
 
 /// Buckets below which a table is never made smaller.
@@ -58,10 +61,19 @@ pub(super) struct Shard {
     layout: u32,
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
+    pub(super) waits: Waits,
     pub(super) counters: Counters,
 }
 
 impl Shard {
+    /// An empty shard; `changes` is shared by all shards of a store.
+    pub(super) fn new(changes: Arc<AtomicU64>) -> Shard {
+        Shard {
+            waits: Waits::new(changes),
+            ..Shard::default()
+        }
+    }
+
     /// Number of keys, those included that have expired and not been met since.
     pub(super) fn len(&self) -> usize {
         self.table.len()
@@ -123,6 +135,9 @@ impl Shard {
             self.layout = self.layout.wrapping_add(1);
         }
         self.deadlines.change(hash, None, entry.deadline());
+        if !self.waits.is_empty() {
+            self.waits.changed(entry.key());
+        }
         self.watches.changed(entry.key());
         let inserted = self
             .table
@@ -132,11 +147,12 @@ impl Shard {
 
     /// Notes that the value of the entry in a bucket has changed.
     pub(super) fn changed(&mut self, place: usize) {
-        if self.watches.is_empty() {
+        if self.watches.is_empty() && self.waits.is_empty() {
             return;
         }
         if let Some(entry) = self.table.get_bucket(place) {
             self.watches.changed(entry.key());
+            self.waits.changed(entry.key());
         }
     }
 

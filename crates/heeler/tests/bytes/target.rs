@@ -260,7 +260,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        while !self.caller.session.closing {
+        while !self.caller.session.closing && self.goes_on() {
             match self.decoder.decode(&self.input) {
                 Ok(None) => return,
                 Ok(Some(length)) => {
@@ -278,6 +278,17 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    /// Sees a command that waits to its end, if that is a matter of time; whether none waits.
+    fn goes_on(&mut self) -> bool {
+        let door = self.bare.door.borrow();
+        door.go_on(clock::now(), &mut self.caller);
+        while let Some(at) = self.caller.wakes_at() {
+            std::thread::sleep(Duration::from_millis(at.saturating_sub(clock::now())));
+            door.go_on(clock::now(), &mut self.caller);
+        }
+        !self.caller.is_blocked()
     }
 
     fn take_out(&mut self) -> Heard {
