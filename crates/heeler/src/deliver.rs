@@ -2,6 +2,7 @@
 
 mod blocked;
 mod memcached;
+mod messages;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,13 +11,14 @@ use std::task::Waker;
 
 use crate::admin::Process;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Id, OwnedCommand, Reply, Room};
+use crate::command::{Arg, Command, Group, Id, OwnedCommand, Reply, Room};
 use crate::pool::{Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use blocked::Blocked;
+use messages::Listening;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -43,6 +45,8 @@ pub struct Caller {
     pub mailbox: Rc<Mailbox>,
     /// Its task: woken when a command that waits can go on.
     pub task: Waker,
+    /// What it listens to.
+    listening: Option<Box<Listening>>,
     /// The command that waits.
     blocked: Option<Blocked>,
     /// Keys under WATCH.
@@ -58,6 +62,7 @@ impl Caller {
             session: Session::new(id),
             mailbox: Rc::default(),
             task: Waker::noop().clone(),
+            listening: None,
             blocked: None,
             watched: Vec::new(),
             gathers: Vec::new(),
@@ -132,7 +137,13 @@ impl Door {
         if let Some(refused) = access.refuses(&caller.session, command.spec.id) {
             return Err(refused);
         }
-        Ok(command)
+        match caller.session.refuses_listener(&command) {
+            Some(refused) => {
+                caller.session.spoil();
+                Err(refused)
+            }
+            None => Ok(command),
+        }
     }
 
     /// What a refused command does to the transaction that it comes in: a refused EXEC ends it.
@@ -229,7 +240,13 @@ impl Door {
                 if in_transaction || command.spec.id == Id::Reset {
                     unwatch(caller, store);
                 }
+                if command.spec.id == Id::Reset {
+                    self.stop_listening(caller);
+                }
                 session::answer(&mut caller.session, command, &self.greeting)
+            }
+            (_, Behind::Node(_)) if command.spec.group == Group::Pubsub => {
+                self.messages(caller, command)
             }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
@@ -277,9 +294,13 @@ impl Door {
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
-            false => others
-                .next()
-                .map(|other| self.here(now, caller, &other.as_command())),
+            false => others.next().map(|other| match other.as_command() {
+                // A shard's channels may move to another node at any time.
+                command if command.spec.id == Id::Ssubscribe => {
+                    Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+                }
+                command => self.here(now, caller, &command),
+            }),
         };
         Reply::Array(order.into_iter().filter_map(reply).collect())
     }
@@ -304,6 +325,7 @@ impl Door {
             false => self.count(PoolStat::ClientErr, 1),
         }
         self.abandon(caller);
+        self.stop_listening(caller);
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);

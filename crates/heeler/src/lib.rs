@@ -36,6 +36,7 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod nutcracker;
+pub mod pubsub;
 pub mod signals;
 pub mod socket;
 pub mod stats;

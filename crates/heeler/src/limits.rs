@@ -41,6 +41,11 @@ pub const SERVER_QUEUE: usize = 256 * 1024;
 pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 /// Commands that one MULTI may queue.
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
+/// Bytes of messages that a client may leave unread before it is closed (Redis:
+/// `client-output-buffer-limit pubsub`).
+pub const SUBSCRIBER_BYTES: usize = 32 * 1024 * 1024;
+/// Channels and patterns that one client may listen to.
+pub const SUBSCRIPTIONS: usize = 1024 * 1024;
 /// Bytes of further requests that are read from a client while one of its commands waits.
 pub const WAITING_INPUT_BYTES: usize = 1024 * 1024;
 /// Bytes of one read from a socket.

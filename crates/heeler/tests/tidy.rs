@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "deliver",
         &[
             "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "waiting", "limits",
+            "pubsub", "waiting", "limits",
         ],
     ),
     (
@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Off the path.
     ("waiting", &["command"]),
+    ("pubsub", &["wire", "command", "limits"]),
     ("limits", &[]),
     ("clock", &[]),
     ("stats", &["limits"]),
@@ -53,7 +54,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "waiting", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "pubsub", "waiting",
+            "limits",
         ],
     ),
     (
@@ -121,6 +123,7 @@ const ALL_ROOMS: &[&str] = &[
     "signals",
     "daemon",
     "nutcracker",
+    "pubsub",
     "waiting",
 ];
 

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
+use crate::pubsub::Exchange;
 use crate::session::Session;
 use crate::stats::Counters;
 use crate::waiting::{Attempt, Waiter};
@@ -99,7 +100,7 @@ impl Client {
     }
 
     /// Its line of CLIENT LIST.
-    fn line(&self, now: u64, of: Option<&Session>, waits: bool) -> String {
+    fn line(&self, now: u64, of: Option<&Session>, waits: bool, listens: [usize; 3]) -> String {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
         let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
@@ -113,6 +114,7 @@ impl Client {
         };
         let mut flags = String::new();
         for (letter, is_set) in [
+            ('P', listens != [0; 3]),
             ('b', waits),
             ('x', multi >= 0),
             ('e', of.is_some_and(|s| s.stays)),
@@ -122,10 +124,11 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        let [sub, psub, ssub] = listens;
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub=0 \
-             psub=0 ssub=0 multi={multi} events=r user=default redir=-1 resp={resp}",
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
+             psub={psub} ssub={ssub} multi={multi} events=r user=default redir=-1 resp={resp}",
             self.id,
             self.address,
             self.local,
@@ -278,9 +281,15 @@ impl Clients {
     }
 
     /// CLIENT LIST [TYPE type] [ID id …].
-    pub(super) fn list(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
+    pub(super) fn list(
+        &self,
+        now: u64,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
         let mut wanted = None;
-        let mut none = false;
+        let mut kind = None;
         match command
             .args(2)
             .next()
@@ -288,16 +297,10 @@ impl Clients {
             .as_deref()
         {
             None => {}
-            Some(b"type") if command.len() == 4 => {
-                match command.arg(3).to_ascii_lowercase().as_slice() {
-                    b"normal" => {}
-                    b"master" | b"replica" | b"slave" | b"pubsub" => none = true,
-                    other => {
-                        let other = String::from_utf8_lossy(other);
-                        return Reply::error(format!("ERR Unknown client type '{other}'"));
-                    }
-                }
-            }
+            Some(b"type") if command.len() == 4 => match Kind::parse(command.arg(3)) {
+                Ok(of) => kind = Some(of),
+                Err(refused) => return refused,
+            },
             Some(b"id") if command.len() > 3 => {
                 let ids: Option<Vec<i64>> = command.args(3).map(integer).collect();
                 match ids {
@@ -309,14 +312,15 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            if !none
+            let listens = exchange.counts(client.id);
+            if kind.is_none_or(|kind| kind == Kind::of(listens))
                 && wanted
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
                 let of = (client.id == session.id).then_some(session);
                 let waits = self.waiters.lock().contains_key(&client.id);
-                text.push_str(&client.line(now, of, waits));
+                text.push_str(&client.line(now, of, waits, listens));
                 text.push('\n');
             }
         }
@@ -324,17 +328,22 @@ impl Clients {
     }
 
     /// CLIENT INFO.
-    pub(super) fn info(&self, now: u64, session: &Session) -> Reply {
+    pub(super) fn info(&self, now: u64, session: &Session, exchange: &Exchange) -> Reply {
         let line = self
             .all
             .lock()
             .get(&session.id)
-            .map(|c| c.line(now, Some(session), false));
+            .map(|c| c.line(now, Some(session), false, exchange.counts(c.id)));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 
     /// CLIENT KILL address, or CLIENT KILL [ID id] [ADDR a] [LADDR a] [USER u] [SKIPME yes|no] ….
-    pub(super) fn kill(&self, session: &Session, command: &Command<'_>) -> Reply {
+    pub(super) fn kill(
+        &self,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
         let old_form = command.len() == 3;
         let filter = match old_form {
             true => Filter {
@@ -349,7 +358,7 @@ impl Clients {
         };
         let mut count = 0;
         for client in self.all.lock().values() {
-            if filter.takes(client, session.id) {
+            if filter.takes(client, session.id, exchange) {
                 client.killed.store(true, Relaxed);
                 client.wake();
                 count += 1;
@@ -363,13 +372,43 @@ impl Clients {
     }
 }
 
+/// The types of clients, as CLIENT LIST and KILL name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Pubsub,
+    /// A server of the same keys: there is none.
+    Server,
+}
+
+impl Kind {
+    fn parse(word: &[u8]) -> Result<Kind, Reply> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Kind::Normal),
+            b"pubsub" => Ok(Kind::Pubsub),
+            b"master" | b"replica" | b"slave" => Ok(Kind::Server),
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                Err(Reply::error(format!("ERR Unknown client type '{word}'")))
+            }
+        }
+    }
+
+    fn of(listens: [usize; 3]) -> Kind {
+        match listens == [0; 3] {
+            true => Kind::Normal,
+            false => Kind::Pubsub,
+        }
+    }
+}
+
 /// Which connections CLIENT KILL closes.
 #[derive(Debug)]
 struct Filter<'a> {
     id: Option<u64>,
     address: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
-    none: bool,
+    kind: Option<Kind>,
     skip_me: bool,
 }
 
@@ -379,7 +418,7 @@ impl Default for Filter<'_> {
             id: None,
             address: None,
             local: None,
-            none: false,
+            kind: None,
             skip_me: true,
         }
     }
@@ -407,14 +446,7 @@ impl<'a> Filter<'a> {
                     let user = String::from_utf8_lossy(value);
                     return Err(Reply::error(format!("ERR No such user '{user}'")));
                 }
-                b"type" => match value.to_ascii_lowercase().as_slice() {
-                    b"normal" => {}
-                    b"master" | b"replica" | b"slave" | b"pubsub" => filter.none = true,
-                    other => {
-                        let other = String::from_utf8_lossy(other);
-                        return Err(Reply::error(format!("ERR Unknown client type '{other}'")));
-                    }
-                },
+                b"type" => filter.kind = Some(Kind::parse(value)?),
                 b"skipme" => match value.to_ascii_lowercase().as_slice() {
                     b"yes" => filter.skip_me = true,
                     b"no" => filter.skip_me = false,
@@ -426,8 +458,11 @@ impl<'a> Filter<'a> {
         Ok(filter)
     }
 
-    fn takes(&self, client: &Client, me: u64) -> bool {
-        !(self.none || self.skip_me && client.id == me)
+    fn takes(&self, client: &Client, me: u64, exchange: &Exchange) -> bool {
+        !(self.skip_me && client.id == me)
+            && self
+                .kind
+                .is_none_or(|kind| kind == Kind::of(exchange.counts(client.id)))
             && self.id.is_none_or(|id| id == client.id)
             && self.address.is_none_or(|a| a == client.address.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())
@@ -445,6 +480,8 @@ pub(super) fn wrong_number(command: &Command<'_>) -> Reply {
 pub(super) fn help() -> Reply {
     super::lines(&[
         "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GETREDIR",
+        "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME",
         "    Return the name of the current connection.",
         "ID",
@@ -454,14 +491,36 @@ pub(super) fn help() -> Reply {
         "KILL <ip:port>",
         "    Kill connection made from <ip:port>.",
         "KILL <option> <value> [<option> <value> [...]]",
-        "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID.",
-        "LIST [TYPE normal] [ID <id> ...]",
-        "    Return information about client connections.",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "LIST [options ...]",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
         "REPLY (ON|OFF|SKIP)",
         "    Control the replies sent to the current connection.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ])
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Process, REDIS_VERSION, usage};
 use crate::command::{Command, Reply};
+use crate::pubsub::Topic;
 use crate::store::Store;
 
 const SECTIONS: [&str; 7] = [
@@ -139,6 +140,18 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
         ("evicted_keys", "0".into()),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),
+        (
+            "pubsub_channels",
+            process.exchange.count(Topic::Channel).to_string(),
+        ),
+        (
+            "pubsub_patterns",
+            process.exchange.count(Topic::Pattern).to_string(),
+        ),
+        (
+            "pubsubshard_channels",
+            process.exchange.count(Topic::ShardChannel).to_string(),
+        ),
     ]
 }
 

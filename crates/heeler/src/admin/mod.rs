@@ -17,6 +17,7 @@ pub use clients::{Client, Clients};
 pub use pause::Pause;
 
 use crate::command::{Command, Id, Reply, Spec, describe};
+use crate::pubsub::Exchange;
 use crate::session::Session;
 use crate::stats::{Counters, PoolStats};
 use crate::store::Store;
@@ -41,6 +42,8 @@ pub struct Process {
     pub bind: String,
     /// Its connections.
     pub clients: Clients,
+    /// Who listens to which channels.
+    pub exchange: Exchange,
     /// Whether its clients' commands wait.
     pub pause: Pause,
     /// What each of its workers counts.
@@ -62,6 +65,7 @@ impl Process {
             port: 0,
             bind: String::new(),
             clients: Clients::new(most_clients),
+            exchange: Exchange::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
@@ -101,9 +105,9 @@ impl Process {
             Id::MemoryPurge => Reply::OK,
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
-            Id::ClientList => self.clients.list(now, session, command),
-            Id::ClientInfo => self.clients.info(now, session),
-            Id::ClientKill => self.clients.kill(session, command),
+            Id::ClientList => self.clients.list(now, session, &self.exchange, command),
+            Id::ClientInfo => self.clients.info(now, session, &self.exchange),
+            Id::ClientKill => self.clients.kill(session, &self.exchange, command),
             Id::ClientPause => self.pause.begin(now, command),
             Id::ClientUnpause => {
                 self.pause.end();

@@ -248,21 +248,21 @@ table! {
     Xtrim,                     "xtrim",                       -4,  Range(1,1,1),   [RW_DELETE],                 Absent,  Whole,       Stream,       WRITE;
 
     // pubsub
-    Psubscribe,                "psubscribe",                  -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Publish,                   "publish",                     3,   Keyless,        [],                          Absent,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
-    Pubsub,                    "pubsub",                      -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       NONE;
-    PubsubChannels,            "pubsub|channels",             -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubHelp,                "pubsub|help",                 2,   Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | STALE;
-    PubsubNumpat,              "pubsub|numpat",               2,   Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubNumsub,              "pubsub|numsub",               -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubShardchannels,       "pubsub|shardchannels",        -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubShardnumsub,         "pubsub|shardnumsub",          -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    Punsubscribe,              "punsubscribe",                -1,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Spublish,                  "spublish",                    3,   Range(1,1,1),   [NOT_KEY],                   Absent,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
-    Ssubscribe,                "ssubscribe",                  -2,  Range(1,-1,1),  [NOT_KEY],                   Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Subscribe,                 "subscribe",                   -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Sunsubscribe,              "sunsubscribe",                -1,  Range(1,-1,1),  [NOT_KEY],                   Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Unsubscribe,               "unsubscribe",                 -1,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Psubscribe,                "psubscribe",                  -2,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Publish,                   "publish",                     3,   Keyless,        [],                          Process,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
+    Pubsub,                    "pubsub",                      -2,  Keyless,        [],                          Process,  Never,       Pubsub,       NONE;
+    PubsubChannels,            "pubsub|channels",             -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubHelp,                "pubsub|help",                 2,   Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | STALE;
+    PubsubNumpat,              "pubsub|numpat",               2,   Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubNumsub,              "pubsub|numsub",               -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubShardchannels,       "pubsub|shardchannels",        -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubShardnumsub,         "pubsub|shardnumsub",          -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    Punsubscribe,              "punsubscribe",                -1,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Spublish,                  "spublish",                    3,   Range(1,1,1),   [NOT_KEY],                   Process,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
+    Ssubscribe,                "ssubscribe",                  -2,  Range(1,-1,1),  [NOT_KEY],                   Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Subscribe,                 "subscribe",                   -2,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Sunsubscribe,              "sunsubscribe",                -1,  Range(1,-1,1),  [NOT_KEY],                   Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Unsubscribe,               "unsubscribe",                 -1,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
 
     // transactions
     Discard,                   "discard",                     1,   Keyless,        [],                          Session, Never,       Transactions, ALLOW_BUSY | FAST | LOADING | NOSCRIPT | STALE;

@@ -96,6 +96,8 @@ impl Connection {
             self.client.set_task(cx.waker());
         }
         self.caller.collect();
+        // What was said before a request came is told before its reply.
+        self.caller.take_messages();
         loop {
             self.hand_in_input();
             if let Poll::Ready(Err(error)) = self.read(cx) {
@@ -105,7 +107,11 @@ impl Connection {
                 continue;
             }
             let held_back = !self.is_open();
+            self.caller.take_messages();
             ready!(self.write(cx))?;
+            if self.caller.has_messages() {
+                cx.waker().wake_by_ref();
+            }
             // Replies held back requests that are here already: no socket will wake us for them.
             if !held_back || !self.is_open() {
                 break;
@@ -299,7 +305,7 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.client.is_killed() {
+        if this.client.is_killed() || this.caller.is_overrun() {
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {

@@ -21,7 +21,7 @@ pub struct Greeting {
 /// Answers a command of the room `Session` that touches nothing but the session.
 pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> Reply {
     match command.spec.id {
-        Id::Ping => ping(command),
+        Id::Ping => ping(session, command),
         Id::Echo => Reply::bulk(command.arg(1)),
         Id::Quit => quit(session),
         Id::Hello => hello(session, command, greeting),
@@ -45,8 +45,13 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
     }
 }
 
-fn ping(command: &Command<'_>) -> Reply {
+fn ping(session: &Session, command: &Command<'_>) -> Reply {
+    let is_listener = session.subscriptions > 0 && session.protocol == Protocol::Resp2;
     match command.len() {
+        1 | 2 if is_listener => {
+            let word = command.args(1).next().unwrap_or_default();
+            Reply::Array(vec![Reply::bulk("pong"), Reply::bulk(word)])
+        }
         1 => Reply::Status("PONG"),
         2 => Reply::bulk(command.arg(1)),
         _ => crate::command::wrong_arity(command.spec),
