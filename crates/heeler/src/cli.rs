@@ -102,7 +102,8 @@ pub struct Admin {
 
 #[derive(Args, Debug)]
 pub struct Watching {
-    /// Reload the file when it has changed, as on SIGHUP [default].
+    /// Reload the file when it, or a certificate, key or password file that it names, has changed,
+    /// as on SIGHUP [default].
     #[arg(long, overrides_with = "no_watch")]
     watch: bool,
     /// Reload the file only on SIGHUP, or when asked at the admin port.

@@ -311,6 +311,14 @@ impl Door {
         self.count(PoolStat::ClientsEver, 1);
     }
 
+    /// A client has shaken hands (TLS), or has tried to.
+    pub fn shook_hands(&self, succeeded: bool) {
+        match succeeded {
+            true => self.count(PoolStat::TlsHandshakes, 1),
+            false => self.count(PoolStat::TlsFailures, 1),
+        }
+    }
+
     fn count(&self, stat: PoolStat, count: u64) {
         if let Behind::Pool(_, pool) = &self.behind {
             pool.counters().add(stat, count);

@@ -6,9 +6,10 @@ use anyhow::Context;
 
 use crate::admin::Process;
 use crate::config::pools::{self, Listen};
+use crate::live::{self, Tls};
 use crate::net::{Listener, Server};
 use crate::store::Store;
-use crate::{live, run, serve};
+use crate::{run, serve};
 
 /// What `heeler demo` is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             .pools;
         let listener = Listener::bind(&free_port(), serve::tuning())?;
         let port = listener.port().context("a TCP listener has a port")?;
-        services.push(live::service(&pools[0], Arc::new(listener), &process, None).0);
+        let (plain, listener) = (Tls::default(), Arc::new(listener));
+        services.push(live::service(&pools[0], &plain, listener, &process, None).0);
         let mut server = Server::start(process)?;
         for service in services {
             server.open(service);

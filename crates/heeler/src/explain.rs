@@ -14,7 +14,7 @@ use crate::{live, proxy};
 /// # Errors
 /// The file is not right.
 pub fn run(options: &proxy::Options, keys: &[OsString]) -> anyhow::Result<()> {
-    let file = live::read(&options.flags.conf_file)?;
+    let file = live::read_alone(&options.flags.conf_file)?;
     for pool in &file.pools {
         print!("{}", table(pool, keys.iter().map(|key| key.as_bytes())));
     }

@@ -13,8 +13,8 @@ use crate::clock;
 use crate::cluster::{Cluster, Plan};
 use crate::config::pools::{self, Address, Probes};
 use crate::pool::{Addresses, Settings, ask, is_ready};
-use crate::socket::Stream;
 use crate::stats::PoolCounters;
+use crate::tls::{self, Connector};
 
 /// The servers of one pool, and the tasks that look after them, which end when this is dropped.
 #[derive(Debug)]
@@ -26,10 +26,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to look after the servers of a pool, on this thread's runtime. What is known and
-    /// counted of the servers of the pool `before`, whose place this one takes, is kept.
-    pub fn start(pool: &pools::Pool, before: Option<&Watch>) -> Watch {
-        let mut settings = Settings::of(pool);
+    /// Starts to look after the servers of a pool, on this thread's runtime. `tls`: how they are
+    /// connected to, if they speak it. What is known and counted of the servers of the pool
+    /// `before`, whose place this one takes, is kept.
+    pub fn start(pool: &pools::Pool, tls: Option<Connector>, before: Option<&Watch>) -> Watch {
+        let mut settings = Settings::of(pool, tls);
         let cluster = Arc::new(Cluster::new(Plan::of(pool)));
         if let Some(before) = before {
             let origins = pools::origins(&before.settings.servers, &pool.servers);
@@ -93,7 +94,13 @@ impl Rounds {
             let mut round = JoinSet::new();
             for server in self.due(clock::now()) {
                 let (settings, within) = (self.settings.clone(), self.probes.timeout);
-                round.spawn(async move { (server, probe(&settings, server, within).await) });
+                let counters = self.counters.clone();
+                round.spawn(async move {
+                    let asking = probe(&settings, &counters, server);
+                    let answer = timeout(within, asking).await;
+                    let late = format!("no answer within {} ms", within.as_millis());
+                    (server, answer.unwrap_or(Err(late)))
+                });
             }
             while let Some(Ok((server, result))) = round.join_next().await {
                 self.note(server, result);
@@ -137,15 +144,14 @@ impl Rounds {
 }
 
 /// Asks a server, over a connection of its own, whether it can be used.
-async fn probe(settings: &Settings, server: usize, within: Duration) -> Result<(), String> {
+async fn probe(settings: &Settings, counters: &PoolCounters, server: usize) -> Result<(), String> {
     let asking = async {
-        let mut stream = Stream::connect(&settings.servers[server].address).await?;
+        let mut stream = settings.connect(server, counters).await?;
         ask(&mut stream, &settings.probe()).await
     };
-    match timeout(within, asking).await {
-        Ok(Ok(answer)) => is_ready(&answer),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} ms", within.as_millis())),
+    match asking.await {
+        Ok(answer) => is_ready(&answer),
+        Err(error) => Err(tls::reason(&error).unwrap_or_else(|| error.to_string())),
     }
 }
 

@@ -40,6 +40,7 @@ pub mod pubsub;
 pub mod signals;
 pub mod socket;
 pub mod stats;
+pub mod tls;
 pub mod waiting;
 
 pub mod demo;

@@ -97,6 +97,15 @@ pub const CLIENTS: usize = 1_000_000;
 pub const SPARE_FILES: usize = 64;
 /// Longest configuration file, in bytes.
 pub const CONFIG_BYTES: usize = 4 * 1024 * 1024;
+/// Longest password in a file of its own, in bytes.
+pub const SECRET_BYTES: usize = 4 * 1024;
+/// Longest file of certificates or of a key, in bytes.
+pub const PEM_BYTES: usize = 4 * 1024 * 1024;
+/// How long a client's TLS handshake may take, in milliseconds.
+pub const TLS_HANDSHAKE_MS: u64 = 5_000;
+/// Handshakes that fail are told once in so many milliseconds for each pool and worker; how many
+/// were left out is told with the next.
+pub const TLS_COMPLAINT_MS: u64 = 1_000;
 /// Most problems that are told of one configuration file.
 pub const CONFIG_PROBLEMS: usize = 100;
 /// Connections that may wait at a store's listener.

@@ -1,22 +1,26 @@
 //! The pools that a proxy serves, from its file, and their change while clients are connected.
 
+mod reading;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::config::pools::{self, File, Pool};
-use crate::config::{Diagnostic, Watch};
+use crate::config::Watch;
+use crate::config::pools::{self, Pool};
 use crate::deliver::{Behind, Door};
 use crate::http::{Asked, Pools, Shown, Subject};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
 use crate::wire::resp::Protocol;
 use crate::{health, limits, pool, run};
+
+pub use reading::{Loaded, Tls, check, read, read_alone};
 
 /// The pools of a proxy and the server that offers them.
 pub struct Live {
@@ -32,6 +36,7 @@ pub struct Live {
 /// A pool that is offered.
 struct Running {
     pool: Pool,
+    tls: Tls,
     number: Number,
     listener: Arc<Listener>,
     health: Arc<health::Watch>,
@@ -42,7 +47,12 @@ impl Live {
     ///
     /// # Errors
     /// It could not start.
-    pub fn start(path: PathBuf, watch: Watch, file: File, threads: usize) -> anyhow::Result<Live> {
+    pub fn start(
+        path: PathBuf,
+        watch: Watch,
+        file: Loaded,
+        threads: usize,
+    ) -> anyhow::Result<Live> {
         // Caught before a client can connect: whoever sees the proxy there may send it.
         let hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
         let listeners = file
@@ -63,10 +73,11 @@ impl Live {
             pools: Vec::new(),
             shown: Pools::default(),
         };
-        for (pool, listener) in file.pools.into_iter().zip(listeners) {
+        let pools = file.pools.into_iter().zip(file.tls);
+        for ((pool, tls), listener) in pools.zip(listeners) {
             let (name, servers) = (&pool.name, pool.servers.len());
             tracing::info!(pool = %name, listen = %listener.address(), servers, threads, "serving");
-            live.open(pool, listener);
+            live.open(pool, tls, listener);
         }
         live.publish();
         Ok(live)
@@ -88,8 +99,8 @@ impl Live {
                 () = &mut stop => break,
                 _ = self.hangup.recv() => drop(self.reload("SIGHUP")),
                 _ = look.tick(), if watches => {
-                    if self.watch.has_changed() {
-                        let _ = self.reload("the file has changed");
+                    if let Some(changed) = self.watch.has_changed() {
+                        let _ = self.reload(&format!("{} has changed", changed.display()));
                     }
                 }
                 Some(asked) = asked.recv() => {
@@ -125,8 +136,12 @@ impl Live {
 
     /// First all that can fail, then what cannot.
     fn try_reload(&mut self) -> anyhow::Result<Vec<String>> {
-        self.watch.reads();
-        let file = read(&self.path)?;
+        let running = &self.pools;
+        let before = |pool: &Pool| {
+            let at = running.iter().find(|r| r.pool.listen.is_at(&pool.listen))?;
+            Some(&at.tls)
+        };
+        let file = read(&self.path, &mut self.watch, before)?;
         let is_new = |pool: &&Pool| !self.pools.iter().any(|r| r.pool.listen.is_at(&pool.listen));
         let mut bound: Vec<(pools::Listen, Arc<Listener>)> = Vec::new();
         for pool in file.pools.iter().filter(is_new) {
@@ -146,16 +161,16 @@ impl Live {
             changes.push(format!("pool '{}' at {} removed", pool.name, pool.listen));
             self.server.close(number);
         }
-        for pool in file.pools {
+        for (pool, tls) in file.pools.into_iter().zip(file.tls) {
             let listener = bound.iter().find(|(listen, _)| *listen == pool.listen);
             if let Some((_, listener)) = listener {
                 let (name, listen, servers) = (&pool.name, &pool.listen, pool.servers.len());
                 changes.push(format!(
                     "pool '{name}' at {listen} added, {servers} servers"
                 ));
-                self.open(pool, listener.clone());
+                self.open(pool, tls, listener.clone());
             } else {
-                changes.extend(self.change(pool));
+                changes.extend(self.change(pool, tls));
             }
         }
         self.publish();
@@ -174,6 +189,7 @@ impl Live {
             pool: running.pool.clone(),
             cluster: running.health.cluster().clone(),
             stats: running.health.settings().stats.clone(),
+            certificates: running.tls.certificates(),
         };
         let shown = self.pools.iter().map(shown).collect();
         self.shown.store(Arc::new(shown));
@@ -193,11 +209,12 @@ impl Live {
         &self.process
     }
 
-    fn open(&mut self, pool: Pool, listener: Arc<Listener>) {
-        let (service, health) = service(&pool, listener.clone(), &self.process, None);
+    fn open(&mut self, pool: Pool, tls: Tls, listener: Arc<Listener>) {
+        let (service, health) = service(&pool, &tls, listener.clone(), &self.process, None);
         let number = self.server.open(service);
         self.pools.push(Running {
             pool,
+            tls,
             number,
             listener,
             health,
@@ -205,15 +222,20 @@ impl Live {
     }
 
     /// Puts a pool in the place of the one at the same address; says what differs, if anything.
-    fn change(&mut self, pool: Pool) -> Option<String> {
+    fn change(&mut self, pool: Pool, tls: Tls) -> Option<String> {
         let running = self
             .pools
             .iter_mut()
             .find(|r| r.pool.listen.is_at(&pool.listen))?;
         let changes = pools::changes(&running.pool, &pool);
-        if running.pool == pool {
+        let renewed = !tls.is_as(&running.tls);
+        if running.pool == pool && !renewed {
             return None;
         }
+        let changes = match changes.is_empty() {
+            true => "new certificates".into(),
+            false => changes,
+        };
         let told = format!("pool '{}' at {}: {changes}", pool.name, pool.listen);
         if let Err(error) = running.listener.retune(&pool.listen, Tuning::of(&pool)) {
             tracing::warn!(pool = %pool.name, "cannot change the listener: {error}");
@@ -222,37 +244,23 @@ impl Live {
         if running.pool.redis != pool.redis {
             // Its clients speak what no longer is spoken here.
             self.server.close(running.number);
-            let (service, health) = service(&pool, listener, &self.process, None);
+            let (service, health) = service(&pool, &tls, listener, &self.process, None);
             running.number = self.server.open(service);
             running.health = health;
         } else {
             let before = Some(&*running.health);
-            let (service, health) = service(&pool, listener, &self.process, before);
+            let (service, health) = service(&pool, &tls, listener, &self.process, before);
             self.server.change(running.number, service);
             running.health = health;
         }
         running.pool = pool;
+        running.tls = tls;
         Some(told)
     }
 }
 
-/// Reads the file and checks all of it.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn read(path: &std::path::Path) -> anyhow::Result<File> {
-    let file = match pools::read(path) {
-        Ok(file) => file,
-        Err(invalid) => bail!("{}", invalid.render(false)),
-    };
-    for warning in &file.warnings {
-        tracing::warn!("{}", Diagnostic::one_line(warning));
-    }
-    Ok(file)
-}
-
 /// How many clients there may be beside the connections to servers.
-fn most_clients(file: &File, threads: usize) -> usize {
+fn most_clients(file: &Loaded, threads: usize) -> usize {
     let links = |p: &Pool| {
         p.servers
             .len()
@@ -269,11 +277,12 @@ fn bind(pool: &Pool) -> anyhow::Result<Arc<Listener>> {
 /// What is offered for a pool. `before`: the servers of the pool whose place it takes.
 pub fn service(
     pool: &Pool,
+    tls: &Tls,
     listener: Arc<Listener>,
     process: &Arc<Process>,
     before: Option<&health::Watch>,
 ) -> (Service, Arc<health::Watch>) {
-    let health = Arc::new(health::Watch::start(pool, before));
+    let health = Arc::new(health::Watch::start(pool, tls.servers.clone(), before));
     let (process, wire) = (process.clone(), health.settings().wire);
     let greeting = Greeting {
         version: REDIS_VERSION,
@@ -296,6 +305,7 @@ pub fn service(
     let service = Service {
         name: pool.name.clone(),
         wire,
+        tls: tls.clients.clone(),
         listener,
         most_clients: pool.client_connections.map(|most| most as usize),
         door,

@@ -91,7 +91,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
 
 fn test_as_nutcracker(options: &proxy::Options, log: &Settings) -> ExitCode {
     let file = options.flags.conf_file.display();
-    match Log::start(log).and_then(|_| live::read(&options.flags.conf_file)) {
+    match Log::start(log).and_then(|_| live::check(&options.flags.conf_file)) {
         Ok(_) => {
             eprintln!("nutcracker: configuration file '{file}' syntax is ok");
             ExitCode::SUCCESS

@@ -29,8 +29,8 @@ pub struct Options {
 /// The file is not right, or it could not start.
 pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
     let path = &options.flags.conf_file;
-    let watch = Watch::new(path);
-    let file = live::read(path)?;
+    let mut watch = Watch::new(path);
+    let file = live::read(path, &mut watch, |_| None)?;
     run::control(async {
         let stop = run::asked_to_stop()?;
         let operation = Operation::prepare(&options.flags, log, daemon)?;
@@ -53,10 +53,11 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
 /// # Errors
 /// The file is not right.
 pub fn test(options: &Options) -> anyhow::Result<()> {
-    let file = live::read(&options.flags.conf_file)?;
+    let path = &options.flags.conf_file;
+    let file = live::check(path)?;
     println!(
         "{}: syntax is ok, {} pools",
-        options.flags.conf_file.display(),
+        path.display(),
         file.pools.len()
     );
     Ok(())

@@ -85,6 +85,7 @@ pub fn service(
     Service {
         name: name.into(),
         wire: Wire::Resp,
+        tls: None,
         listener: Arc::new(listener),
         most_clients: None,
         door,

@@ -1,14 +1,17 @@
-//! The two kinds of sockets, as one, and the buffer that they are read into.
+//! The two kinds of sockets, as one, with or without TLS, and the buffer that they are read into.
 
 use std::cell::RefCell;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::unconstrained;
+use tokio_rustls::TlsStream;
 
 use crate::config::pools::Address;
 use crate::limits;
@@ -29,6 +32,22 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// TLS over one of them, after the handshake.
+    Tls(Box<Tls>),
+}
+
+/// TLS over a stream. Dropped, it says that it is over (`close_notify`), if that can be written at
+/// once, so that the other side can tell the end from a cut.
+#[derive(Debug)]
+pub struct Tls(TlsStream<Stream>);
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        let shutdown = poll_fn(|cx| Pin::new(&mut self.0).poll_shutdown(cx));
+        // Also where the task has had its share for now: there is no other time.
+        let shutdown = pin!(unconstrained(shutdown));
+        let _ = shutdown.poll(&mut Context::from_waker(Waker::noop()));
+    }
 }
 
 impl Stream {
@@ -54,9 +73,15 @@ impl Stream {
         }
     }
 
+    /// A stream over which hands have been shaken.
+    pub fn secured(stream: TlsStream<Stream>) -> Stream {
+        Stream::Tls(Box::new(Tls(stream)))
+    }
+
     /// The address at the other end of a TCP connection.
     pub fn peer(&self) -> Option<IpAddr> {
         match self {
+            Stream::Tls(tls) => tls.0.get_ref().0.peer(),
             Stream::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
             Stream::Unix(_) => None,
         }
@@ -72,6 +97,14 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(tls) => match Pin::new(&mut tls.0).poll_read(cx, buffer) {
+                // Many close without a `close_notify`. What is read here says itself where it ends,
+                // so that nothing can be cut short unnoticed.
+                Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    Poll::Ready(Ok(()))
+                }
+                read => read,
+            },
         }
     }
 }
@@ -85,13 +118,32 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(tls) => Pin::new(&mut tls.0).poll_write(cx, bytes),
         }
+    }
+
+    // TLS writes many records at once.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Tls(tls) => Pin::new(&mut tls.0).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(&mut tls.0).poll_flush(cx),
         }
     }
 
@@ -99,6 +151,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(&mut tls.0).poll_shutdown(cx),
         }
     }
 }

@@ -8,8 +8,9 @@ use proptest::test_runner::RngSeed;
 
 const SECRET: &str = "hunter2hunter2";
 
-/// Good files to damage: a password as a plain, a quoted and a block scalar.
-const GOOD: [&str; 3] = [
+/// Good files to damage: a password as a plain, a quoted and a block scalar, and one where its
+/// variable should be named.
+const GOOD: [&str; 4] = [
     "\
 alpha:
   listen: 127.0.0.1:22121
@@ -38,6 +39,16 @@ alpha:
   redis: true
   redis_auth: |-
     hunter2hunter2
+  listen: 127.0.0.1:22121
+  servers:
+   - 127.0.0.1:6379:1 a
+",
+    "\
+alpha:
+  redis: true
+  redis_auth_env: hunter2hunter2
+  tls_cert: /etc/heeler/cert.pem
+  server_tls: true
   listen: 127.0.0.1:22121
   servers:
    - 127.0.0.1:6379:1 a

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use fake::Fake;
 use load::Load;
 use rustix::process::Signal;
-use servers::{Client, ConfigFile, Heeler, Memcached, PATIENCE, RedisServer, Value, free_port};
+use servers::{
+    Client, ConfigFile, Heeler, Memcached, PATIENCE, RedisServer, Value, free_port, wait_until,
+};
 
 /// A proxy and the file that it reads.
 struct Proxy {
@@ -92,7 +94,7 @@ fn under_load_every_change_of_a_pool_is_taken_and_no_connection_drops() {
         |settings: &[&str], servers: &[(&str, &RedisServer)]| pool("herd", port, settings, servers);
     let first = text(&["hash: md5"], &all[..2]);
     let proxy = Proxy::start(port, &first, &["--threads", "2", "--no-watch"]);
-    let load = Load::start(port, 6);
+    let load = Load::start(6, move || Client::connect(("127.0.0.1", port)));
     let renamed = [("z", all[0].1), ("b", all[1].1), ("d", all[3].1)];
     let steps: Vec<(&str, String)> = vec![
         ("+c", text(&["hash: md5"], &all[..3])),
@@ -144,7 +146,7 @@ fn pools_come_and_go_while_another_is_under_load() {
     let both = [("a", &servers[0]), ("b", &servers[1])];
     let kept = pool("kept", port, &[], &both);
     let proxy = Proxy::start(port, &kept, &["--threads", "2", "--no-watch"]);
-    let load = Load::start(port, 3);
+    let load = Load::start(3, move || Client::connect(("127.0.0.1", port)));
     let before = load.rounds();
     let with = kept.clone() + &pool("more", other, &[], &both[..1]);
     proxy.reload(&with, "pool 'more' at");
@@ -156,7 +158,9 @@ fn pools_come_and_go_while_another_is_under_load() {
     let moved = kept.clone() + &pool("more", third, &[], &both[1..]);
     proxy.reload(&moved, &format!("at 127.0.0.1:{other} removed"));
     assert_eq!(client.read_to_close(), b"");
-    assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
+    wait_until("nobody listens there", || {
+        TcpStream::connect(("127.0.0.1", other)).is_err()
+    });
     let mut client = Client::connect(("127.0.0.1", third));
     assert_eq!(client.run("SET k w"), Value::ok());
     assert_eq!(servers[1].client().run("GET k"), Value::bulk("w"));
@@ -342,7 +346,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_place() {
     let both = [("a", &servers[0]), ("b", &servers[1])];
     let good = pool("herd", port, &["hash: md5"], &both);
     let proxy = Proxy::start(port, &good, &["--threads", "2", "--no-watch"]);
-    let load = Load::start(port, 3);
+    let load = Load::start(3, move || Client::connect(("127.0.0.1", port)));
     let taken = pool("taken", servers[0].port, &[], &both);
     let changed = pool("herd", port, &["hash: crc16"], &both[..1]);
     let more = pool("more", other, &[], &both);
@@ -485,4 +489,31 @@ fn a_memcached_pool_reloads_too_and_may_become_a_redis_pool() {
     assert_eq!(ask(""), "", "it speaks what is not spoken here any more");
     assert_eq!(proxy.heeler.client().run("SET k v"), Value::ok());
     assert_eq!(redis.client().run("GET k"), Value::bulk("v"));
+}
+
+#[test]
+fn a_unix_socket_goes_away_with_its_pool_and_with_the_process() {
+    let (server, dir, port) = (
+        RedisServer::start(),
+        tempfile::tempdir().unwrap(),
+        free_port(),
+    );
+    let path = dir.path().join("herd.sock");
+    let stays = pool("stays", port, &[], &[("a", &server)]);
+    let unix = pool("unix", 1, &[], &[("a", &server)]);
+    let unix = unix.replace("127.0.0.1:1\n", &format!("{}\n", path.display()));
+    let both = format!("{stays}{unix}");
+    let proxy = Proxy::start(port, &both, &["--no-watch"]);
+    assert!(path.exists());
+    proxy.reload(&stays, "removed");
+    wait_until("it has gone with its pool", || !path.exists());
+    proxy.reload(&both, "added");
+    // Another process takes the path over: its file is left alone.
+    let other = free_port();
+    let text = both.replace(&format!(":{port}\n"), &format!(":{other}\n"));
+    let next = Proxy::start(other, &text, &["--no-watch"]);
+    assert_eq!(proxy.heeler.stop().code, Some(0));
+    assert!(path.exists(), "it is the other's");
+    assert_eq!(next.heeler.stop().code, Some(0));
+    assert!(!path.exists(), "it has gone with the process");
 }

@@ -42,7 +42,7 @@ fn pool_of(fake: &Fake) -> (Arc<Settings>, Arc<Cluster>) {
         fake.address()
     );
     let file = pools::parse("f.yml", &text).unwrap();
-    let settings = Arc::new(Settings::of(&file.pools[0]));
+    let settings = Arc::new(Settings::of(&file.pools[0], None));
     let cluster = Arc::new(Cluster::new(Plan::of(&file.pools[0])));
     (settings, cluster)
 }

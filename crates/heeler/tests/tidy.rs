@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "limits",
         ],
     ),
     (
@@ -33,7 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "net",
         &[
-            "wire", "command", "deliver", "admin", "config", "socket", "clock", "stats", "limits",
+            "wire", "command", "deliver", "admin", "config", "socket", "tls", "clock", "stats",
+            "limits",
         ],
     ),
     // Off the path.
@@ -44,11 +45,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stats", &["limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
+    ("tls", &["socket", "config", "limits"]),
     ("cluster", &["route", "command", "config", "limits"]),
     (
         "health",
         &[
-            "cluster", "config", "pool", "socket", "stats", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "clock", "limits",
         ],
     ),
     (
@@ -60,7 +62,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "http",
-        &["admin", "cluster", "config", "stats", "clock", "limits"],
+        &[
+            "admin", "cluster", "config", "tls", "stats", "clock", "limits",
+        ],
     ),
     ("log", &["limits"]),
     ("signals", &["log"]),
@@ -111,6 +115,7 @@ const ALL_ROOMS: &[&str] = &[
     "admin",
     "net",
     "socket",
+    "tls",
     "clock",
     "limits",
     "health",
@@ -135,6 +140,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/store",
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
+    "crates/heeler-tchannel/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
 

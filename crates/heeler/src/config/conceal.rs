@@ -9,6 +9,10 @@ use std::ops::Range;
 const HIDDEN: &str = "(hidden)";
 /// The key whose value is a password.
 const SECRET_KEY: &str = "redis_auth";
+/// The keys whose values say where a password is.
+const REFERENCE_KEYS: [&str; 2] = ["redis_auth_file", "redis_auth_env"];
+/// A key that looks like a password's.
+const OPEN_KEY: &str = "tls_client_auth";
 /// Bytes of a quoted value that are shown.
 const QUOTED_BYTES: usize = 80;
 /// Bytes of a source line that are shown.
@@ -216,10 +220,12 @@ fn before_secret(line: &str) -> Option<usize> {
     for word in line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
         let end = from + word.len();
         let secret = looks_secret(word) || (first && is_secret_key(word));
+        let secret = secret && !is_reference(word, &line[end..]);
         first &= word.is_empty();
         if secret {
             // What is stuck to the key is the password.
             let key = word.to_ascii_lowercase().find(SECRET_KEY);
+            let key = key.filter(|_| !REFERENCE_KEYS.contains(&word));
             let end = key.map_or(end, |key| from + key + SECRET_KEY.len());
             let value = line[end..]
                 .trim_start_matches(':')
@@ -231,13 +237,34 @@ fn before_secret(line: &str) -> Option<usize> {
     None
 }
 
+/// True for a key that says where the password is, alone or with a value that can be no password.
+fn is_reference(word: &str, rest: &str) -> bool {
+    if rest.is_empty() {
+        return REFERENCE_KEYS.contains(&word);
+    }
+    let value = rest.strip_prefix(':').unwrap_or_default().trim_start();
+    let value = value.trim_start_matches(['"', '\'']);
+    match word {
+        "redis_auth_file" => value.starts_with('/'),
+        "redis_auth_env" => {
+            let end = value.find([' ', '\t', '"', '\'']).unwrap_or(value.len());
+            is_variable(&value[..end])
+        }
+        _ => false,
+    }
+}
+
+/// True for what variables of the environment are usually called.
+pub(super) fn is_variable(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && name.chars().all(is_letter)
+}
+
 /// True for a key that may well hold a password.
 fn is_secret_key(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    ["auth", "pass", "secret"]
-        .iter()
-        .any(|part| lower.contains(part))
-        || looks_secret(word)
+    let mut parts = ["auth", "pass", "secret"].iter();
+    (lower != OPEN_KEY && parts.any(|part| lower.contains(part))) || looks_secret(word)
 }
 
 /// True for `redis_auth` and what a slip of the keyboard makes of it.
@@ -304,6 +331,26 @@ mod tests {
         );
         assert_eq!(shown("  # redis_auth: S3", "#"), "  # redis_auth: (hidden)");
         assert_eq!(quoted("md5 redis_auth:S3"), "'md5 redis_auth:(hidden)'");
+    }
+
+    #[test]
+    fn where_a_password_is_found_is_shown() {
+        for line in [
+            "  redis_auth_file: /run/password # x",
+            "  redis_auth_file: \"/run/password\"",
+            "  redis_auth_env: REDIS_PASSWORD",
+            "  tls_client_auth: required",
+        ] {
+            assert_eq!(shown(line, line.trim()), line);
+        }
+        for line in [
+            "  redis_auth_file: S3",
+            "  redis_auth_env: s3S3",
+            "  redis_auth_env:S3-",
+            "  redis_auth_fiel: /S3",
+        ] {
+            assert!(!shown(line, "redis").contains("S3"), "{line}");
+        }
     }
 
     #[test]

@@ -175,8 +175,24 @@ pub(super) struct Findings<'t> {
     file: Arc<str>,
     text: &'t str,
     found: Vec<Finding>,
+    references: Vec<(Finding, String)>,
     secrets: Vec<Range<usize>>,
     is_key: fn(&str) -> bool,
+}
+
+/// A value that names something outside the file, and a diagnostic without a message for what may
+/// be wrong with that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference {
+    pub(super) value: String,
+    pub(super) blank: Diagnostic,
+}
+
+/// What a file without errors has shown.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) references: Vec<Reference>,
 }
 
 /// Something found: [`Diagnostic`] before its source line is cut out.
@@ -240,6 +256,7 @@ impl<'t> Findings<'t> {
             file: file.into(),
             text,
             found: Vec::new(),
+            references: Vec::new(),
             secrets: Vec::new(),
             is_key,
         }
@@ -257,6 +274,11 @@ impl<'t> Findings<'t> {
         }
     }
 
+    /// A value names something outside the file.
+    pub(super) fn refer(&mut self, place: Finding, value: &str) {
+        self.references.push((place, value.to_owned()));
+    }
+
     /// The text at `secret` is a password.
     pub(super) fn hide(&mut self, secret: Range<usize>) {
         self.secrets.push(secret);
@@ -268,19 +290,32 @@ impl<'t> Findings<'t> {
     }
 
     /// The errors, or if there is none the warnings, by their places.
-    pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Invalid> {
+    pub(super) fn finish(mut self) -> Result<Found, Invalid> {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|finding| finding.at.start);
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) = found
             .into_iter()
             .partition(|finding| finding.level == Level::Error);
-        if errors.is_empty() && warnings.is_empty() {
-            return Ok(Vec::new());
+        let references = std::mem::take(&mut self.references);
+        if errors.is_empty() && warnings.is_empty() && references.is_empty() {
+            return Ok(Found {
+                warnings: Vec::new(),
+                references: Vec::new(),
+            });
         }
         let lines = Lines::new(self.text, &self.secrets, self.is_key);
         let diagnose = |finding| self.diagnose(finding, &lines);
         match errors.is_empty() {
-            true => Ok(warnings.into_iter().map(diagnose).collect()),
+            true => Ok(Found {
+                warnings: warnings.into_iter().map(diagnose).collect(),
+                references: references
+                    .into_iter()
+                    .map(|(place, value)| Reference {
+                        value,
+                        blank: diagnose(place),
+                    })
+                    .collect(),
+            }),
             false => Err(Invalid {
                 problems: errors.into_iter().map(diagnose).collect(),
             }),

@@ -62,6 +62,9 @@ impl Scalar<'_> {
 
 type Placed<'t> = (Event<'t>, Range<usize>);
 
+/// Keys that may have a list beside that of the servers. twemproxy knows none of them.
+pub(super) const LISTS: [&str; 2] = ["tls_cert", "tls_key"];
+
 /// Deepest nesting that is read at all; what is deeper than allowed gets its error up to here.
 const NESTING: usize = 16;
 
@@ -387,6 +390,7 @@ impl<'t> Walk<'t, '_, '_> {
                     block.entries.push(Entry { key, value });
                 }
             }
+            Event::SequenceStart(..) if LISTS.contains(&&*key.text) => self.items(key, block),
             Event::SequenceStart(..) => {
                 if let Some(first) = &block.list {
                     let line = self.findings.line_of(&first.at);

@@ -11,6 +11,7 @@ mod diagnostic;
 mod document;
 pub mod pools;
 mod secret;
+pub mod tls;
 mod watch;
 
 pub use diagnostic::{Diagnostic, Invalid, Level, Place};

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Subject;
+use super::{Shown, Subject};
 use crate::admin::usage;
 use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S, WAITS_US};
 
@@ -49,8 +49,27 @@ impl Collector for Numbers {
             })
             .collect();
         of_pools(&mut encoder, &totals)?;
-        of_servers(&mut encoder, &totals)
+        of_servers(&mut encoder, &totals)?;
+        of_certificates(&mut encoder, &pools)
     }
+}
+
+fn of_certificates(encoder: &mut DescriptorEncoder<'_>, pools: &[Shown]) -> fmt::Result {
+    let all = || {
+        pools
+            .iter()
+            .flat_map(|p| p.certificates.iter().map(move |c| (p, c)))
+    };
+    let files: Vec<_> = all().map(|(_, c)| c.file.to_string_lossy()).collect();
+    let pools = all().map(|(shown, _)| shown.pool.name.as_str());
+    let labels: Vec<_> = pools
+        .zip(&files)
+        .map(|(p, f)| [("pool", p), ("file", &**f)])
+        .collect();
+    let ends = all().map(|(_, c)| ConstGauge::new(c.not_after));
+    let help = "When a certificate that is shown expires, since 1970";
+    let about = ("tls_certificate_expiry", help, Some(&Unit::Seconds));
+    family(encoder, about, labels.iter().map(|l| &l[..]).zip(ends))
 }
 
 impl Numbers {
@@ -160,6 +179,16 @@ fn of_pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Resul
             P::ForwardError,
         ),
         (
+            "pool_tls_handshakes",
+            "TLS handshakes with clients",
+            P::TlsHandshakes,
+        ),
+        (
+            "pool_tls_failures",
+            "TLS handshakes with clients that failed",
+            P::TlsFailures,
+        ),
+        (
             "pool_fragments",
             "Parts that requests over several servers were split into",
             P::Fragments,
@@ -186,12 +215,24 @@ fn of_pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Resul
 }
 
 /// What only grows of a server.
-const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 8] = [
+const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 10] = [
     (
         "server_connects",
         "Connections that it was tried to open",
         None,
         S::ConnectsEver,
+    ),
+    (
+        "server_tls_handshakes",
+        "TLS handshakes with the server",
+        None,
+        S::TlsHandshakes,
+    ),
+    (
+        "server_tls_failures",
+        "TLS handshakes with the server that failed",
+        None,
+        S::TlsFailures,
     ),
     (
         "server_eof",

@@ -29,6 +29,7 @@ use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::pools::Pool;
 use crate::stats::{PoolStat, PoolStats, ServerStat};
+use crate::tls::Certificate;
 
 /// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
 pub type Asked = oneshot::Sender<Result<Vec<String>, String>>;
@@ -42,6 +43,8 @@ pub struct Shown {
     pub cluster: Arc<Cluster>,
     /// What is counted of it.
     pub stats: Arc<PoolStats>,
+    /// The certificates that it shows.
+    pub certificates: Vec<Certificate>,
 }
 
 /// The pools of a process, which a reload replaces.
@@ -106,6 +109,7 @@ fn described(shown: &Shown) -> Value {
         pool,
         cluster,
         stats,
+        certificates,
     } = shown;
     let totals = stats.totals();
     let server = |(i, server): (usize, &crate::config::pools::Server)| {
@@ -125,6 +129,23 @@ fn described(shown: &Shown) -> Value {
         })
     };
     let servers: Vec<Value> = pool.servers.iter().enumerate().map(server).collect();
+    let certificate = |certificate: &Certificate| {
+        json!({
+            "file": certificate.file.to_string_lossy(),
+            "not_after_ms": certificate.not_after.saturating_mul(1000),
+        })
+    };
+    let certificates: Vec<Value> = certificates.iter().map(certificate).collect();
+    let tls = pool.tls.as_ref().map(|tls| {
+        json!({
+            "min_version": tls.min_version.name(),
+            "client_auth": tls.client_auth.name(),
+        })
+    });
+    let server_tls = pool
+        .server_tls
+        .as_ref()
+        .map(|tls| json!({ "min_version": tls.min_version.name(), "name": tls.name }));
     json!({
         "name": pool.name,
         "listen": pool.listen.to_string(),
@@ -132,6 +153,9 @@ fn described(shown: &Shown) -> Value {
         "hash": pool.hash.name(),
         "distribution": pool.distribution.name(),
         "timeout_ms": pool.timeout.map(|t| t.as_millis() as u64),
+        "tls": tls,
+        "server_tls": server_tls,
+        "certificates": certificates,
         "clients": totals.pool[PoolStat::ClientConnections as usize],
         "servers": servers,
     })

@@ -296,7 +296,8 @@ impl Connection {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        // Only TLS keeps back what it was given.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -23,7 +23,39 @@ pub struct Listener {
 #[derive(Debug)]
 enum Inner {
     Tcp(TcpListener),
-    Unix(UnixListener, String),
+    // The file goes first: as long as the socket lives no other file has its inode.
+    Unix(SocketFile, UnixListener),
+}
+
+/// The file of a Unix socket, which goes away with the listener, unless another process has put
+/// its own in its place.
+#[derive(Debug)]
+struct SocketFile {
+    path: String,
+    /// Its device and inode.
+    is: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn new(path: &str) -> SocketFile {
+        SocketFile {
+            is: SocketFile::found(path),
+            path: path.into(),
+        }
+    }
+
+    fn found(path: &str) -> Option<(u64, u64)> {
+        let found = std::fs::symlink_metadata(path).ok()?;
+        Some((found.dev(), found.ino()))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.is.is_some() && SocketFile::found(&self.path) == self.is {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// How a listener's sockets are set up.
@@ -89,7 +121,7 @@ impl Listener {
             Listen::Unix { path, permissions } => {
                 let listener = bind_unix(Path::new(path), *permissions)
                     .with_context(|| format!("cannot listen on {path}"))?;
-                Inner::Unix(listener, path.clone())
+                Inner::Unix(SocketFile::new(path), listener)
             }
         };
         Ok(Listener {
@@ -105,7 +137,7 @@ impl Listener {
             Inner::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|e| e.to_string(), |a| a.to_string()),
-            Inner::Unix(_, path) => path.clone(),
+            Inner::Unix(file, _) => file.path.clone(),
         }
     }
 
@@ -128,10 +160,10 @@ impl Listener {
         if let (Inner::Tcp(listener), true) = (&self.inner, before != tuning.backlog) {
             SockRef::from(listener).listen(backlog(tuning))?;
         }
-        if let (Inner::Unix(_, path), Listen::Unix { permissions, .. }) = (&self.inner, listen)
+        if let (Inner::Unix(file, _), Listen::Unix { permissions, .. }) = (&self.inner, listen)
             && let Some(mode) = *permissions
         {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+            std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(mode))?;
         }
         Ok(())
     }
@@ -151,9 +183,9 @@ impl Listener {
                 let to = stream.local_addr()?;
                 Ok(Accepted::Tcp(stream.into_std()?, from, to))
             }
-            Inner::Unix(listener, path) => {
+            Inner::Unix(file, listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Accepted::Unix(stream.into_std()?, path.clone()))
+                Ok(Accepted::Unix(stream.into_std()?, file.path.clone()))
             }
         }
     }

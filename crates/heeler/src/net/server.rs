@@ -16,6 +16,7 @@ use crate::deliver::Door;
 use crate::limits;
 use crate::socket::Scratch;
 use crate::stats::Counters;
+use crate::tls::Acceptor;
 use crate::wire::Wire;
 
 /// What is offered on a listener.
@@ -24,6 +25,8 @@ pub struct Service {
     pub name: String,
     /// The protocol that is spoken there.
     pub wire: Wire,
+    /// TLS, if it is spoken there.
+    pub tls: Option<Acceptor>,
     /// Where it is offered.
     pub listener: Arc<Listener>,
     /// Connections that it may have at a time, if it has a limit of its own.
@@ -161,8 +164,10 @@ impl Server {
 
     fn offer(&mut self, number: Number, service: Service, load: Arc<Load>) {
         self.tell(|| {
+            let tls = service.tls.clone();
+            let tls = tls.map(|acceptor| (acceptor, service.name.clone()));
             let (door, wire) = (service.door.clone(), service.wire);
-            Message::Open(number, door, wire, load.clone())
+            Message::Open(number, door, wire, load.clone(), tls)
         });
         let accepting = Accepting {
             number,
@@ -201,8 +206,11 @@ impl Accepting {
             match listener.accept().await {
                 Ok(accepted) if self.is_full() => {
                     Counters::add(&self.process.refused, 1);
-                    let text = self.service.wire.error("max number of clients reached");
-                    accepted.refuse(&text);
+                    // Before the handshake nothing can be said in words.
+                    if self.service.tls.is_none() {
+                        let text = self.service.wire.error("max number of clients reached");
+                        accepted.refuse(&text);
+                    }
                     tracing::warn!(service = %name, "too many connections: one was closed");
                 }
                 Ok(accepted) => {

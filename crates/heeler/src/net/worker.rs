@@ -14,11 +14,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Accepted;
 use super::connection::Connection;
+use super::handshake::Handshake;
 use super::server::{Load, MakeDoor, Number};
 use crate::admin::Process;
 use crate::deliver::Door;
 use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
+use crate::tls::Acceptor;
 use crate::wire::Wire;
 
 /// What a worker's thread is made of.
@@ -34,7 +36,14 @@ pub(super) struct Worker {
 /// What the control thread tells a worker.
 pub(super) enum Message {
     /// A service is offered, or has changed.
-    Open(Number, MakeDoor, Wire, Arc<Load>),
+    /// With TLS: how hands are shaken, and the service's name.
+    Open(
+        Number,
+        MakeDoor,
+        Wire,
+        Arc<Load>,
+        Option<(Acceptor, String)>,
+    ),
     /// A connection to take over, to this service.
     Take(Number, Accepted),
     /// A service is not offered any more.
@@ -58,6 +67,7 @@ struct Offer {
     entrance: Entrance,
     wire: Wire,
     load: Arc<Load>,
+    tls: Option<Handshake>,
 }
 
 impl Worker {
@@ -79,23 +89,24 @@ impl Worker {
         let open = Rc::new(Open::default());
         while let Some(message) = self.inbox.recv().await {
             match message {
-                Message::Open(number, make, wire, load) => {
+                Message::Open(number, make, wire, load, tls) => {
+                    let tls = tls.map(|(acceptor, name)| Handshake::new(acceptor, name));
                     let old = offers.get(&number).map(|offer| offer.entrance.clone());
                     let door = Rc::new(make(&scratch, old.as_ref().map(Entrance::door).as_deref()));
-                    match old {
-                        Some(entrance) => drop(entrance.0.replace(door)),
-                        None => {
-                            let entrance = Entrance(Rc::new(RefCell::new(door)));
-                            offers.insert(
-                                number,
-                                Offer {
-                                    entrance,
-                                    wire,
-                                    load,
-                                },
-                            );
+                    let entrance = match old {
+                        Some(entrance) => {
+                            drop(entrance.0.replace(door));
+                            entrance
                         }
-                    }
+                        None => Entrance(Rc::new(RefCell::new(door))),
+                    };
+                    let offer = Offer {
+                        entrance,
+                        wire,
+                        load,
+                        tls,
+                    };
+                    offers.insert(number, offer);
                 }
                 Message::Take(number, accepted) => {
                     let Some(offer) = offers.get(&number) else {
@@ -143,10 +154,21 @@ impl Worker {
             .clients
             .join(number.0, address, local, self.counters.clone());
         let (entrance, scratch) = (offer.entrance.clone(), scratch.clone());
-        let connection = Connection::new(stream, entrance, scratch, client, offer.wire);
+        let wire = offer.wire;
+        let Some(handshake) = offer.tls.clone() else {
+            let connection = Connection::new(stream, entrance, scratch, client, wire);
+            tokio::task::spawn_local(async move {
+                let _place = place;
+                connection.await;
+            });
+            return Ok(());
+        };
         tokio::task::spawn_local(async move {
             let _place = place;
-            connection.await;
+            match handshake.shake(stream, &client, &entrance).await {
+                Some(stream) => Connection::new(stream, entrance, scratch, client, wire).await,
+                None => client.left(),
+            }
         });
         Ok(())
     }

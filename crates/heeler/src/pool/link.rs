@@ -25,6 +25,8 @@ pub struct Link {
     out: Vec<u8>,
     /// How many of them have been written.
     written: usize,
+    /// See [`part_values`](Link::part_values): where parts end, counted as `passed.request_bytes`.
+    parts: Option<VecDeque<u64>>,
     /// Who waits for a reply, in the order of the requests.
     awaited: VecDeque<Awaited>,
     /// How many of the last of them are not all written.
@@ -101,6 +103,7 @@ impl Link {
             timeout,
             out: Vec::new(),
             written: 0,
+            parts: None,
             awaited: VecDeque::new(),
             unwritten: 0,
             passed: Passed::default(),
@@ -115,6 +118,12 @@ impl Link {
             worked: false,
             quiet_since: 0,
         }
+    }
+
+    /// Keeps apart what is written: after a value [`out`](Link::out) ends. memcached (1.6.18) takes
+    /// no notice of what follows a value in the same TLS record until more comes.
+    pub fn part_values(&mut self) {
+        self.parts = Some(VecDeque::new());
     }
 
     /// How long a request may wait for its reply, in milliseconds.
@@ -144,6 +153,11 @@ impl Link {
         self.passed.requests += 1;
         self.passed.request_bytes += request.len() as u64;
         self.unwritten += 1;
+        if let Some(parts) = &mut self.parts
+            && memchr::memchr(b'\n', request).is_some_and(|end| end + 1 < request.len())
+        {
+            parts.push_back(self.passed.request_bytes);
+        }
         self.awaited.push_back(Awaited {
             reply_to: Some(reply_to),
             since: now,
@@ -161,7 +175,20 @@ impl Link {
 
     /// The bytes to be written.
     pub fn out(&self) -> &[u8] {
-        &self.out[self.written..self.end()]
+        let out = &self.out[self.written..self.end()];
+        match self.parts.as_ref().and_then(VecDeque::front) {
+            None => out,
+            Some(end) => {
+                let part = usize::try_from(end - self.passed_out()).unwrap_or(usize::MAX);
+                &out[..part.min(out.len())]
+            }
+        }
+    }
+
+    /// How many bytes of requests were written, of all connections one after the other.
+    fn passed_out(&self) -> u64 {
+        let left = (self.out.len() - self.written) as u64;
+        self.passed.request_bytes.saturating_sub(left)
     }
 
     /// Where the bytes end that may be written to this connection.
@@ -172,9 +199,11 @@ impl Link {
     /// The first `count` bytes of [`out`](Link::out) have been written.
     pub fn written(&mut self, count: usize) {
         self.written += count;
+        let end = self.passed_out();
+        if let Some(parts) = &mut self.parts {
+            parts.pop_front_if(|part| *part <= end);
+        }
         if self.written < self.end() {
-            let left = (self.out.len() - self.written) as u64;
-            let end = self.passed.request_bytes.saturating_sub(left);
             let unwritten = self.awaited.len() - self.unwritten;
             let whole = self.awaited.range(unwritten..);
             self.unwritten -= whole.take_while(|a| a.end <= end).count();
@@ -429,7 +458,11 @@ impl Link {
         let reply = self.wire.error(text);
         let awaited = std::mem::take(&mut self.awaited);
         let passed = self.passed;
-        *self = Link::new(self.wire, self.timeout);
+        let parts = self.parts.take().map(|_| VecDeque::new());
+        *self = Link {
+            parts,
+            ..Link::new(self.wire, self.timeout)
+        };
         self.passed = Passed {
             answered: passed.request_bytes,
             ..passed
@@ -473,6 +506,37 @@ mod tests {
             ));
         });
         letters
+    }
+
+    #[test]
+    fn what_follows_a_value_is_written_apart() {
+        let (mut link, mailbox) = (Link::new(Wire::Memcache, None), Rc::<Mailbox>::default());
+        link.part_values();
+        let reply_to = || ReplyTo {
+            mailbox: mailbox.clone(),
+            ticket: 0,
+            part: 0,
+        };
+        let (set, get) = (&b"set k 0 0 1\r\nx\r\n"[..], &b"get k\r\n"[..]);
+        for round in 0..2 {
+            for request in [get, get, set, set, get, get] {
+                assert!(link.send(0, request, reply_to()));
+            }
+            assert_eq!(link.out(), [get, get, set].concat(), "{round}");
+            link.written(3);
+            assert_eq!(link.out(), [&get[3..], get, set].concat());
+            link.written(link.out().len());
+            assert_eq!(link.out(), set);
+            link.written(set.len());
+            assert_eq!(link.out(), [get, get].concat());
+            match round {
+                0 => link.written(link.out().len()),
+                _ => drop(link.fail("gone")),
+            }
+            assert_eq!(link.out(), b"");
+        }
+        assert!(link.send(0, set, reply_to()) && link.send(0, get, reply_to()));
+        assert_eq!(link.out(), set);
     }
 
     #[test]

@@ -35,6 +35,7 @@ use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
+use crate::tls::{self, Connector};
 use crate::wire::{Wire, resp};
 use crate::{clock, limits};
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The database for `SELECT`.
     pub database: u32,
+    /// TLS, if they speak it.
+    pub tls: Option<Connector>,
     /// Where the servers are now.
     pub directory: Arc<Directory>,
     /// Where it is counted what passes.
@@ -64,8 +67,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of a pool in the file.
-    pub fn of(pool: &pools::Pool) -> Settings {
+    /// The settings of a pool in the file, with what it says of TLS loaded.
+    pub fn of(pool: &pools::Pool, tls: Option<Connector>) -> Settings {
         Settings {
             pool: pool.name.clone(),
             wire: if pool.redis {
@@ -79,9 +82,34 @@ impl Settings {
             preconnect: pool.preconnect,
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
+            tls,
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
             directory: Arc::default(),
         }
+    }
+
+    /// Opens a connection to a server, and shakes hands where TLS is spoken. Nothing is sent over
+    /// it yet.
+    ///
+    /// # Errors
+    /// As [`Stream::connect`] and [`Connector::connect`].
+    pub async fn connect(&self, server: usize, counters: &PoolCounters) -> io::Result<Stream> {
+        let address = &self.servers[server].address;
+        let stream = Stream::connect(address).await?;
+        let Some(tls) = &self.tls else {
+            return Ok(stream);
+        };
+        let host = match address {
+            pools::Address::Tcp { host, .. } => host,
+            pools::Address::Unix { path } => path,
+        };
+        let shaken = tls.connect(stream, host).await;
+        let stat = match shaken.is_ok() {
+            true => ServerStat::TlsHandshakes,
+            false => ServerStat::TlsFailures,
+        };
+        counters.add_of(server, stat, 1);
+        shaken
     }
 
     /// What a connection begins with. SELECT before AUTH: in that order nutcracker sends them, so
@@ -120,9 +148,15 @@ impl Settings {
         self.stats = Arc::new(new_stats(&self.pool, &self.servers).succeed(other, origins));
     }
 
-    /// Whether connections to a server are the same under other settings.
+    /// Whether connections to a server are the same under other settings. Certificates that have
+    /// been renewed are for the next connection.
     fn connects_as(&self, other: &Settings) -> bool {
-        self.wire == other.wire
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.is_for(other),
+            (tls, other) => tls.is_none() && other.is_none(),
+        };
+        same_tls
+            && self.wire == other.wire
             && self.connections == other.connections
             && self.password == other.password
             && self.database == other.database
@@ -320,9 +354,13 @@ impl Connection {
     ) -> Rc<Connection> {
         // One connection a server is opened ahead, as nutcracker does it.
         let connect_now = seat.settings.preconnect && number == 0;
+        let mut link = Link::new(seat.settings.wire, seat.settings.timeout);
+        if seat.settings.tls.is_some() && seat.settings.wire == Wire::Memcache {
+            link.part_values();
+        }
         let connection = Rc::new(Connection {
             scratch: scratch.clone(),
-            link: RefCell::new(Link::new(seat.settings.wire, seat.settings.timeout)),
+            link: RefCell::new(link),
             seat: RefCell::new(seat),
             task: RefCell::new(None),
             counted: Cell::default(),
@@ -428,8 +466,7 @@ impl Connection {
     async fn connect(&self) -> io::Result<Stream> {
         let (on_trial, seat) = (self.link.borrow().is_shut(), self.seat());
         let connect = async {
-            let address = &seat.settings.servers[seat.server].address;
-            let mut stream = Stream::connect(address).await?;
+            let mut stream = seat.settings.connect(seat.server, &seat.counters).await?;
             if on_trial {
                 let answer = ask(&mut stream, &seat.settings.probe()).await?;
                 let greetings = answer.iter().rev().skip(1);
@@ -488,8 +525,12 @@ impl Connection {
             }
         }
         drop(link);
-        self.is_writable.set(true);
-        self.sleep(cx);
+        // Only TLS keeps back what it was given.
+        let is_flushed = Pin::new(&mut *stream).poll_flush(cx)?.is_ready();
+        self.is_writable.set(is_flushed);
+        if is_flushed {
+            self.sleep(cx);
+        }
         Ok(())
     }
 
@@ -560,6 +601,10 @@ impl Connection {
     /// this connection had worked: then the next one probably will, too.
     fn lost(&self, error: &io::Error) -> Option<String> {
         let text = told(error);
+        if tls::reason(error).is_some() {
+            // A handshake that failed later: a server checks our certificate after it is done.
+            self.add(ServerStat::TlsFailures, 1);
+        }
         let mut link = self.link.borrow_mut();
         let on_trial = link.is_shut();
         let is_idle = link.waiting() == 0 && error.kind() == io::ErrorKind::UnexpectedEof;
@@ -580,10 +625,12 @@ impl Connection {
                 pool,
                 server,
                 failed,
-                "lost a connection to a server: {error}"
+                "lost a connection to a server: {}",
+                in_words(error)
             );
         } else {
-            tracing::debug!(pool, server, "the server is still away: {error}");
+            let reason = in_words(error);
+            tracing::debug!(pool, server, "the server is still away: {reason}");
         }
         self.failed();
         if self.life.retired.get() {
@@ -754,7 +801,15 @@ impl Drop for Open {
     }
 }
 
-/// What a client is told of a lost connection: nutcracker's words.
+/// What is logged of a lost connection.
+fn in_words(error: &io::Error) -> String {
+    match tls::reason(error) {
+        Some(reason) => format!("TLS failed: {reason}"),
+        None => error.to_string(),
+    }
+}
+
+/// What a client is told of a lost connection: nutcracker's words, where it knew such a loss.
 fn told(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "unknown".into(),
@@ -762,7 +817,7 @@ fn told(error: &io::Error) -> String {
         io::ErrorKind::Other => "Invalid argument".into(),
         io::ErrorKind::AddrNotAvailable if error.raw_os_error().is_none() => "Host is down".into(),
         _ => {
-            let text = error.to_string();
+            let text = in_words(error);
             text.split(" (os error").next().unwrap_or_default().into()
         }
     }

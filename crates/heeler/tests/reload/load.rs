@@ -16,14 +16,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts so many on a port.
-    pub fn start(port: u16, threads: usize) -> Load {
+    /// Starts so many, each with a connection of its own.
+    pub fn start(threads: usize, connect: impl Fn() -> Client + Send + Sync + 'static) -> Load {
+        let connect = Arc::new(connect);
         let rounds: Arc<Vec<AtomicU64>> = Arc::new((0..threads).map(|_| 0.into()).collect());
         let over = Arc::new(AtomicBool::new(false));
         let start = |number: usize| {
-            let (rounds, over) = (rounds.clone(), over.clone());
+            let (rounds, over, connect) = (rounds.clone(), over.clone(), connect.clone());
             thread::spawn(move || {
-                let mut client = Client::connect(("127.0.0.1", port));
+                let mut client = connect();
                 while !over.load(SeqCst) {
                     let round = rounds[number].load(SeqCst);
                     one_round(&mut client, &format!("load:{number}"), round);

@@ -2,31 +2,101 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::process::PATIENCE;
 
 /// A blocking connection whose reads end with an error after [`PATIENCE`].
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => &tls.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(tcp) => tcp.read(buffer),
+            Stream::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(tcp) => tcp.write(bytes),
+            Stream::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(tcp) => tcp.flush(),
+            Stream::Tls(tls) => tls.flush(),
+        }
+    }
 }
 
 impl Client {
     /// Connects to `host:port`, or to a pair of them.
     pub fn connect(address: impl ToSocketAddrs) -> Client {
-        let stream = TcpStream::connect(address).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = connect(address).expect("connect");
         Client {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Stream::Plain(stream)),
+        }
+    }
+
+    /// Connects and shakes hands, asking for a certificate of this name.
+    ///
+    /// # Errors
+    /// The handshake fails.
+    pub fn over_tls(
+        address: impl ToSocketAddrs,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> io::Result<Client> {
+        let mut tcp = connect(address)?;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut tls = ClientConnection::new(config.clone(), name).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut tcp)?;
+        }
+        let tls = Box::new(StreamOwned::new(tls, tcp));
+        Ok(Client {
+            stream: BufReader::new(Stream::Tls(tls)),
+        })
+    }
+
+    /// What was agreed on in the handshake.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        match self.stream.get_mut() {
+            Stream::Plain(_) => panic!("no TLS"),
+            Stream::Tls(tls) => &mut tls.conn,
         }
     }
 
     /// Writes the bytes and returns when the kernel has them all.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("send");
+        self.try_send(bytes).expect("send");
     }
 
     /// [`send`](Client::send) where the server may have closed the connection.
@@ -34,7 +104,8 @@ impl Client {
     /// # Errors
     /// It has.
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.get_mut().write_all(bytes)
+        self.stream.get_mut().write_all(bytes)?;
+        self.stream.get_mut().flush()
     }
 
     /// Sends one command and reads its reply.
@@ -115,12 +186,14 @@ impl Client {
     pub fn read_until_silent(&mut self, silence: Duration) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
         self.stream
-            .get_mut()
+            .get_ref()
+            .tcp()
             .set_read_timeout(Some(silence))
             .unwrap();
         let end = self.stream.read_to_end(&mut bytes);
         self.stream
-            .get_mut()
+            .get_ref()
+            .tcp()
             .set_read_timeout(Some(PATIENCE))
             .unwrap();
         let silent = end.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
@@ -129,8 +202,25 @@ impl Client {
 
     /// Says that nothing more will be sent; replies can still be read.
     pub fn close_writing(&mut self) {
-        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+        if let Stream::Tls(tls) = self.stream.get_mut() {
+            tls.conn.send_close_notify();
+            tls.conn.complete_io(&mut tls.sock).unwrap();
+            return;
+        }
+        self.stream
+            .get_ref()
+            .tcp()
+            .shutdown(Shutdown::Write)
+            .unwrap();
     }
+}
+
+fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A command as an array of bulk strings.

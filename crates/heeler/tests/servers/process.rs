@@ -64,11 +64,22 @@ impl Process {
     /// Starts a program with nothing to read and its output captured. `package` is what to install
     /// where the program is missing.
     pub fn spawn(program: &str, package: &str, args: &[&str]) -> Process {
+        Process::spawn_in(program, package, args, &[])
+    }
+
+    /// [`spawn`](Process::spawn) with more variables in its environment.
+    pub fn spawn_in(
+        program: &str,
+        package: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Process {
         // A Debian user's PATH has no sbin, where nutcracker is.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin";
         let spawned = Command::new(program)
             .args(args)
             .env("PATH", path)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -45,6 +45,8 @@ pub fn changes(old: &Pool, new: &Pool) -> String {
     told.value("cross_slot", old.cross_slot.name(), new.cross_slot.name());
     if old.redis_auth != new.redis_auth {
         told.0.push("redis_auth".into());
+    } else if old.redis_auth_from != new.redis_auth_from {
+        told.0.push("redis_auth stands elsewhere".into());
     }
     told.debug("redis_db", &old.redis_db, &new.redis_db);
     told.debug("preconnect", &old.preconnect, &new.preconnect);
@@ -66,6 +68,7 @@ pub fn changes(old: &Pool, new: &Pool) -> String {
     );
     let limits = (old.server_failure_limit, new.server_failure_limit);
     told.debug("server_failure_limit", &limits.0, &limits.1);
+    told.tls(old, new);
     if old.reuseport != new.reuseport {
         told.0.push("reuseport (at the next start)".into());
     }
@@ -103,6 +106,24 @@ impl Told {
         if old != new {
             self.0.push(format!("{key} {old:?} -> {new:?}"));
         }
+    }
+
+    fn tls(&mut self, old: &Pool, new: &Pool) {
+        const CLIENTS: [&str; 3] = ["tls on", "tls off", "tls"];
+        const SERVERS: [&str; 3] = ["server_tls on", "server_tls off", "server_tls"];
+        self.switched(CLIENTS, &old.tls, &new.tls);
+        self.switched(SERVERS, &old.server_tls, &new.server_tls);
+    }
+
+    fn switched<T: PartialEq>(&mut self, words: [&str; 3], old: &Option<T>, new: &Option<T>) {
+        let [on, off, other] = words;
+        let word = match (old, new) {
+            (None, Some(_)) => on,
+            (Some(_), None) => off,
+            (old, new) if old != new => other,
+            _ => return,
+        };
+        self.0.push(word.into());
     }
 
     fn servers(&mut self, old: &[Server], new: &[Server]) {
@@ -226,7 +247,10 @@ mod tests {
             "tcpkeepalive: true",
             "reuseport: true",
             "redis_auth: x",
+            "redis_auth_file: /x",
             "redis_db: 3",
+            "tls_cert: /x",
+            "server_tls: true",
             "cross_slot: first_key",
             "preconnect: true",
             "auto_eject_hosts: true",
@@ -238,7 +262,9 @@ mod tests {
             "resolve_interval: 9",
         ] {
             let told = changes(&old, &pool(&[key], &["h:1:1 a"]));
-            let name = key.split(':').next().unwrap();
+            let name = key.split([':']).next().unwrap();
+            let name = name.strip_suffix("_file").unwrap_or(name);
+            let name = name.strip_suffix("_cert").unwrap_or(name);
             assert!(told.starts_with(name), "{key}: {told}");
         }
     }

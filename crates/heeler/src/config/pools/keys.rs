@@ -7,19 +7,21 @@ use std::time::Duration;
 use heeler_ring::{Distribution, Hash, HashTag, by_name};
 
 use super::address::{self, ServerLine};
-use super::{CrossSlot, Listen, Pool, Server, warnings};
+use super::password::{self, Source};
+use super::{CrossSlot, Listen, Pool, Server, tls, warnings};
 use crate::config::conceal::quoted;
 use crate::config::diagnostic::{Finding, Findings};
 use crate::config::document::{self, Block, Entry, Scalar};
 use crate::config::secret::Secret;
+use crate::config::tls::{Accept, Connect};
 use crate::limits;
 
 /// A key of a pool.
-struct Key {
-    name: &'static str,
+pub(super) struct Key {
+    pub(super) name: &'static str,
     /// What to write: the allowed values.
-    allowed: &'static str,
-    set: fn(&mut Draft, &Scalar<'_>) -> Result<(), Fault>,
+    pub(super) allowed: &'static str,
+    pub(super) set: fn(&mut Draft, &Scalar<'_>) -> Result<(), Fault>,
 }
 
 /// What is wrong with a value.
@@ -62,6 +64,8 @@ pub(super) struct Draft {
     reuseport: Option<bool>,
     redis: Option<bool>,
     redis_auth: Option<Secret>,
+    redis_auth_from: Option<Source>,
+    pub(super) tls: tls::Draft,
     redis_db: Option<u32>,
     preconnect: Option<bool>,
     auto_eject_hosts: Option<bool>,
@@ -81,7 +85,7 @@ const COUNT: &str = "a whole number from 0 to 2147483647";
 const MILLISECONDS: &str = "a whole number of milliseconds from 0 to 2147483647";
 const SWITCH: &str = "write true or false";
 
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 24] = [
     Key {
         name: "listen",
         allowed: address::LISTEN,
@@ -152,6 +156,24 @@ const KEYS: [Key; 22] = [
         allowed: "write the servers' password, or leave the key out",
         set: |draft, value| {
             draft.redis_auth = Some(Secret::new(value.text.clone()));
+            Ok(())
+        },
+    },
+    Key {
+        name: "redis_auth_file",
+        allowed: "write the path from the root of the file that holds the password, such as \
+                  /etc/heeler/password",
+        set: |draft, value| {
+            draft.redis_auth_from = Some(Source::File(tls::file(value)?));
+            Ok(())
+        },
+    },
+    Key {
+        name: "redis_auth_env",
+        allowed: "write the name of the environment variable that holds the password, such as \
+                  REDIS_PASSWORD",
+        set: |draft, value| {
+            draft.redis_auth_from = Some(Source::variable(value)?);
             Ok(())
         },
     },
@@ -230,9 +252,13 @@ const KEYS: [Key; 22] = [
     },
 ];
 
+fn keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(&tls::KEYS)
+}
+
 /// True for the name of a key.
 pub(super) fn is_key(name: &str) -> bool {
-    KEYS.iter().any(|key| key.name == name)
+    keys().any(|key| key.name == name)
 }
 
 /// The pool of a block, or `None` if what makes it a pool is missing. Every error is in `findings`.
@@ -253,8 +279,11 @@ pub(super) fn pool(block: &Block<'_>, text: &str, findings: &mut Findings<'_>) -
         }
     }
     missing(&draft, &places, block, findings);
+    let tls = std::mem::take(&mut draft.tls);
+    let tls = tls::finish(tls, &draft.servers, &places, block, findings);
     let servers = servers(&mut draft, block, findings);
-    let pool = finish(draft, &block.name.text, servers)?;
+    let pool = finish(draft, &block.name.text, servers, tls)?;
+    references(block, findings);
     warnings::report(&pool, block, findings);
     Some(pool)
 }
@@ -268,14 +297,16 @@ fn set<'e>(
 ) -> Result<(), Finding> {
     let name = &*entry.key.text;
     let at = entry.key.at.clone();
-    let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+    let Some(key) = keys().find(|key| key.name == name) else {
         return Err(unknown(name, at));
     };
     if name == "redis_auth" {
         findings.hide(entry.value.at.clone());
     }
+    let is_item = |first: &Range<usize>| document::LISTS.contains(&name) && *first == at;
     if let Some(first) = places.insert(key.name, at.clone())
         && name != "servers"
+        && !is_item(&first)
     {
         let line = findings.line_of(&first);
         let fault = format!("the key is given twice, first on line {line}");
@@ -325,20 +356,19 @@ fn unknown(name: &str, at: Range<usize>) -> Finding {
     let plain = name.to_lowercase().replace(['-', ' '], "_");
     let distance = |key: &Key| strsim::damerau_levenshtein(&plain, key.name);
     // A key of a thousand bytes is near none, and is not worth the comparison.
-    let near = KEYS
-        .iter()
+    let near = keys()
         .filter(|_| name.len() < 40)
         .min_by_key(|key| distance(key));
     match near.filter(|key| distance(key) <= 1 + key.name.len() / 4) {
         Some(key) => finding.help(format!("did you mean '{}'?", key.name)),
         None => {
-            let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+            let known: Vec<&str> = keys().map(|key| key.name).collect();
             finding.help(format!("known keys are {}", known.join(", ")))
         }
     }
 }
 
-fn named<T>(
+pub(super) fn named<T>(
     value: &Scalar<'_>,
     from_name: fn(&str) -> Option<T>,
     what: &str,
@@ -359,7 +389,7 @@ fn named<T>(
     Ok(())
 }
 
-fn switch(value: &Scalar<'_>, slot: &mut Option<bool>) -> Result<(), Fault> {
+pub(super) fn switch(value: &Scalar<'_>, slot: &mut Option<bool>) -> Result<(), Fault> {
     *slot = Some(match &*value.text {
         "true" => true,
         "false" => false,
@@ -431,10 +461,35 @@ fn missing(
     }
     // A value of `redis` that is neither has its own error.
     let not_redis = draft.redis == Some(false) || !places.contains_key("redis");
-    if let Some(at) = places.get("redis_auth").filter(|_| not_redis) {
+    let passwords = password::KEYS.map(|key| (key, places.get(key)));
+    let mut passwords = passwords
+        .into_iter()
+        .filter_map(|(key, at)| Some((key, at?)));
+    for (key, at) in passwords.clone().filter(|_| not_redis) {
         let fault = Finding::error(at.clone(), "the key is only for Redis pools");
         let help = "write 'redis: true' in this pool, or remove the key";
-        findings.push(fault.pool(&block.name.text).key("redis_auth").help(help));
+        findings.push(fault.pool(&block.name.text).key(key).help(help));
+    }
+    if let (Some((first, at)), Some((second, again))) = (passwords.next(), passwords.next()) {
+        let line = findings.line_of(at);
+        let fault = format!("the password is given twice, by '{first}' on line {line}, too");
+        let fault = Finding::error(again.clone(), fault).pool(&block.name.text);
+        findings.push(fault.key(second).help("remove one of the two"));
+    }
+}
+
+/// Keeps the places of keys that name what lies outside the file: it may turn out to be wrong.
+fn references(block: &Block<'_>, findings: &mut Findings<'_>) {
+    let names = |entry: &&Entry<'_>| {
+        let key = &*entry.key.text;
+        password::KEYS[1..].contains(&key) || tls::KEYS.iter().any(|known| known.name == key)
+    };
+    for entry in block.entries.iter().filter(names) {
+        let place = Finding::error(entry.value.at.clone(), "");
+        let place = place.pool(&block.name.text).key(&entry.key.text);
+        // Only files are looked for by their names, and a variable's may be a password.
+        let is_file = entry.key.text != "redis_auth_env";
+        findings.refer(place, if is_file { &entry.value.text } else { "" });
     }
 }
 
@@ -460,7 +515,12 @@ fn servers(draft: &mut Draft, block: &Block<'_>, findings: &mut Findings<'_>) ->
         .collect()
 }
 
-fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
+fn finish(
+    draft: Draft,
+    name: &str,
+    servers: Vec<Server>,
+    (tls, server_tls): (Option<Accept>, Option<Connect>),
+) -> Option<Pool> {
     let milliseconds = |number: u32| Duration::from_millis(number.into());
     Some(Pool {
         name: name.to_owned(),
@@ -475,6 +535,7 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         reuseport: draft.reuseport.unwrap_or(false),
         redis: draft.redis.unwrap_or(false),
         redis_auth: draft.redis_auth,
+        redis_auth_from: draft.redis_auth_from,
         redis_db: draft.redis_db.unwrap_or(0),
         cross_slot: draft.cross_slot.unwrap_or_default(),
         preconnect: draft.preconnect.unwrap_or(false),
@@ -491,6 +552,8 @@ fn finish(draft: Draft, name: &str, servers: Vec<Server>) -> Option<Pool> {
         )
         .filter(|&number| number > 0)
         .map(milliseconds),
+        tls,
+        server_tls,
         servers,
     })
 }

@@ -14,37 +14,77 @@
 //!
 //! What twemproxy takes is taken, with the same meaning; what it refuses is refused, but with the
 //! reason. Deliberate differences: `reuseport` (twemproxy's master branch) is known, and so are
-//! keys of our own (`cross_slot`, `probe_interval`, `probe_timeout`, `resolve_interval`); a number
-//! past 2147483647 is refused where twemproxy's wraps around; a host is resolved when the pool is
-//! started, not when the file is read; a quoted value must not go on at the margin; a line of only
-//! a tab, and a comment after a tab, are taken.
+//! keys of our own (`cross_slot`, `probe_interval`, `probe_timeout`, `resolve_interval`,
+//! `redis_auth_file`, `redis_auth_env`, and those about TLS); a number past 2147483647 is refused
+//! where twemproxy's wraps around; a host is resolved when the pool is started, not when the file
+//! is read; a quoted value must not go on at the margin; a line of only a tab, and a comment after
+//! a tab, are taken.
 
 mod address;
 mod change;
 mod keys;
+mod password;
+mod tls;
 mod warnings;
 
 pub use change::{changes, origins};
+pub use password::Source;
 
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use heeler_ring::{Distribution, Hash, HashTag};
 
-use super::diagnostic::{Diagnostic, Finding, Findings, Invalid, line_and_column};
+use super::diagnostic::{
+    Diagnostic, Finding, Findings, Found, Invalid, Level, Reference, line_and_column,
+};
 use super::document::{self, Block};
 use super::secret::Secret;
+use super::tls::{Accept, Connect};
 use crate::limits;
 
 /// A file that is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
+    /// How it was named by the caller.
+    name: Arc<str>,
     /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
     pub pools: Vec<Pool>,
     /// What is allowed but hardly meant.
     pub warnings: Vec<Diagnostic>,
+    /// What it names outside of itself.
+    references: Vec<Reference>,
+}
+
+impl File {
+    /// Something is wrong with what the file names in a pool, by a key and a value that `is_meant`
+    /// knows.
+    pub fn problem(
+        &self,
+        level: Level,
+        pool: &str,
+        is_meant: impl Fn(&str, &str) -> bool,
+        (message, help): (String, Option<String>),
+    ) -> Diagnostic {
+        let is_it = |reference: &&Reference| {
+            let Reference { value, blank } = reference;
+            blank.pool.as_deref() == Some(pool)
+                && blank.key.as_deref().is_some_and(|key| is_meant(key, value))
+        };
+        let found = self.references.iter().find(is_it);
+        Diagnostic {
+            level,
+            file: self.name.clone(),
+            place: found.and_then(|reference| reference.blank.place.clone()),
+            pool: Some(pool.to_owned()),
+            key: found.and_then(|reference| reference.blank.key.clone()),
+            message,
+            help,
+        }
+    }
 }
 
 /// A pool: one address for clients, and the servers behind it.
@@ -74,6 +114,9 @@ pub struct Pool {
     pub redis: bool,
     /// The password that clients give, and that servers get. Only in Redis pools.
     pub redis_auth: Option<Secret>,
+    /// Where the password has to be fetched from, see [`File::fetch_passwords`]. `None`: it stands
+    /// in the file, or there is none.
+    pub redis_auth_from: Option<Source>,
     /// The database that is selected on servers.
     pub redis_db: u32,
     /// Whether servers are connected to at start.
@@ -94,6 +137,10 @@ pub struct Pool {
     pub probe_timeout: Duration,
     /// How often the names of servers are looked up. `None`: only to connect.
     pub resolve_interval: Option<Duration>,
+    /// Clients speak TLS.
+    pub tls: Option<Accept>,
+    /// Servers speak TLS.
+    pub server_tls: Option<Connect>,
     /// At least one, in twemproxy's order: by the length of the name, then by its bytes.
     pub servers: Vec<Server>,
 }
@@ -110,6 +157,17 @@ pub struct Probes {
 }
 
 impl Pool {
+    /// The files that it names: certificates, keys, authorities, and that of the password.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let of_tls = self.tls.iter().flat_map(Accept::files);
+        let of_servers = self.server_tls.iter().flat_map(Connect::files);
+        let password = match &self.redis_auth_from {
+            Some(Source::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        of_tls.chain(of_servers).chain(password)
+    }
+
     /// Ejected servers are probed unless the file says otherwise; those in use only if it says so.
     pub fn probes(&self) -> Option<Probes> {
         let usual = Duration::from_millis(limits::PROBE_INTERVAL_MS.into());
@@ -232,8 +290,16 @@ pub fn parse(file_name: &str, text: &str) -> Result<File, Invalid> {
     let mut findings = Findings::new(file_name, text, keys::is_key);
     let blocks = document::read(text, &mut findings, keys::is_key);
     let pools = pools(&blocks, text, &mut findings);
-    let warnings = findings.finish()?;
-    Ok(File { pools, warnings })
+    let Found {
+        warnings,
+        references,
+    } = findings.finish()?;
+    Ok(File {
+        name: file_name.into(),
+        pools,
+        warnings,
+        references,
+    })
 }
 
 /// UTF-8, or UTF-16 if a byte-order mark says so, as in YAML.

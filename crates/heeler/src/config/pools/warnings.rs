@@ -38,7 +38,8 @@ pub(super) fn report(pool: &Pool, block: &Block<'_>, findings: &mut Findings<'_>
             "remove the key for no limit",
         );
     }
-    if pool.redis_auth.is_some() && pool.redis_db > 0 {
+    let has_password = pool.redis_auth.is_some() || pool.redis_auth_from.is_some();
+    if has_password && pool.redis_db > 0 {
         let message = format!(
             "with 'redis_auth' the data stays in database 0, not in {}: twemproxy selects before \
              it authenticates, and the servers refuse",

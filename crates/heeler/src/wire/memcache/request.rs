@@ -127,6 +127,9 @@ impl Decoder {
                 self.rest();
                 Ok(None)
             }
+            // What would be read as a line, and wait for its end: the first bytes of a TLS
+            // handshake (RFC 8446, section 5.1).
+            State::Line if bytes.starts_with(&[22, 3]) => Err(Fault("this port speaks no TLS")),
             State::Line => match self.line(bytes)? {
                 Some((line, length)) => self.after_line(bytes, line, length),
                 None => Ok(None),
@@ -508,6 +511,14 @@ mod tests {
             None => request.raw().escape_ascii().to_string(),
         };
         (shown, request.quiet == Quiet::No)
+    }
+
+    #[test]
+    fn a_tls_handshake_is_told_from_a_line() {
+        for pieces in [&[1][..], &[100]] {
+            let told = read(b"\x16\x03\x01\x02\x00\x01\x00", pieces).unwrap_err();
+            assert_eq!(told, Fault("this port speaks no TLS"));
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub struct Decoder {
     rewritten: Vec<u8>,
 }
 
+/// The first byte of a TLS handshake; the second is a 3 (RFC 8446, section 5.1).
+const TLS: u8 = 22;
+const NO_TLS: &str = "this port speaks no TLS";
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// Before the first byte of a request.
@@ -48,6 +52,9 @@ impl Decoder {
             match bytes.first() {
                 None => return Ok(None),
                 Some(b'*') => self.begin(State::Count, 1),
+                // What would be read as a line, and wait for its end.
+                Some(&TLS) if bytes.len() == 1 => return Ok(None),
+                Some(&TLS) if bytes[1] == 3 => return Err(Fault::new(NO_TLS)),
                 Some(_) => self.begin(State::Inline, 0),
             }
         }
@@ -234,6 +241,18 @@ mod tests {
             .into_iter()
             .map(|r| r.into_iter().map(text).collect())
             .collect()
+    }
+
+    #[test]
+    fn a_tls_handshake_is_told_from_a_line() {
+        for pieces in [&[1][..], &[100]] {
+            let told = read(b"\x16\x03\x01\x02\x00\x01\x00", pieces).unwrap_err();
+            assert!(
+                told.to_string().contains("this port speaks no TLS"),
+                "{told}"
+            );
+            assert_eq!(read(b"\x16PING\n", pieces).unwrap(), [[b"\x16PING"]]);
+        }
     }
 
     #[test]

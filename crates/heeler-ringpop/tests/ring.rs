@@ -1,0 +1,225 @@
+//! Rings of this library's members, over real sockets of 127.0.0.1.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use heeler_ringpop::channel::Call;
+use heeler_ringpop::{Discovery, Forwarding, Handled, Request, Response, Ringpop, Status};
+use tokio::time::{sleep, timeout};
+
+/// A member that keeps values, as the key-value example does.
+async fn start(seeds: &Discovery) -> Ringpop {
+    let ringpop = Ringpop::builder("kv")
+        .seeds(seeds.clone())
+        .configure(|config| config.suspect_ms = 500)
+        .start()
+        .await
+        .unwrap();
+    let values: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+    let this = ringpop.clone();
+    ringpop.channel().service("kv").fallback(move |call: Call| {
+        let (this, values) = (this.clone(), values.clone());
+        async move {
+            let text = String::from_utf8_lossy(call.body()).into_owned();
+            let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+            let how = Forwarding::default().until(call.deadline);
+            match this
+                .handle_or_forward_with(key, call.request.clone(), &how)
+                .await
+            {
+                Err(error) => Err(error.to_failure()),
+                Ok(Handled::There { response, .. }) => Ok(response),
+                Ok(Handled::Here(request)) => {
+                    let mut values = values.lock().unwrap();
+                    if request.arg1 == "put" {
+                        values.insert(key.into(), value.into());
+                    }
+                    let found = values.get(key).cloned().unwrap_or_default();
+                    Ok(Response::raw(format!("{found} at {}", this.whoami())))
+                }
+            }
+        }
+    });
+    ringpop
+}
+
+async fn ring_of(size: usize) -> Vec<Ringpop> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hosts.json");
+    let hosts = free_ports(size);
+    std::fs::write(&file, serde_json::to_string(&hosts).unwrap()).unwrap();
+    let mut members = Vec::new();
+    for host in &hosts {
+        let ringpop = Ringpop::builder("kv")
+            .listen(host)
+            .seeds(Discovery::file(&file));
+        let ringpop = ringpop.configure(|config| config.suspect_ms = 500);
+        members.push(ringpop.start().await.unwrap());
+    }
+    agreed(&members).await;
+    members
+}
+
+fn free_ports(n: usize) -> Vec<String> {
+    let sockets: Vec<_> = (0..n)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let address = |socket: &std::net::TcpListener| socket.local_addr().unwrap().to_string();
+    sockets.iter().map(address).collect()
+}
+
+/// Waits until all know the same members, all of them.
+async fn agreed(members: &[Ringpop]) {
+    let agree = async {
+        loop {
+            let all = members
+                .iter()
+                .all(|member| member.ring().len() == members.len());
+            let first = members[0].membership_checksum();
+            if all
+                && members
+                    .iter()
+                    .all(|member| member.membership_checksum() == first)
+            {
+                return;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), agree)
+        .await
+        .expect("they agree");
+}
+
+#[tokio::test]
+async fn members_agree_about_owners() {
+    let members = ring_of(5).await;
+    for key in 0..1000 {
+        let key = format!("key-{key}");
+        let owner = members[0].lookup(&key);
+        assert!(members.iter().all(|member| member.lookup(&key) == owner));
+        assert_eq!(members[0].lookup_n(&key, 9).len(), 5);
+        assert_eq!(members[0].lookup_n(&key, 1), [owner]);
+    }
+    assert!(
+        members
+            .iter()
+            .all(|member| member.checksum() == members[0].checksum())
+    );
+}
+
+#[tokio::test]
+async fn requests_go_to_their_owners() {
+    let first = start(&Discovery::list(["127.0.0.1:1"; 0])).await;
+    let seeds = Discovery::list([first.whoami()]);
+    let members = [first, start(&seeds).await, start(&seeds).await];
+    agreed(&members).await;
+    let client = heeler_ringpop::Channel::builder("client")
+        .start()
+        .await
+        .unwrap();
+    for key in 0..30 {
+        let key = format!("key-{key}");
+        let owner = members[0].lookup(&key);
+        for (n, member) in members.iter().enumerate() {
+            let put = Request::raw("kv", "client", "put", format!("{key}={n}"));
+            let time = Duration::from_secs(5);
+            let answer = client.call(member.whoami(), put, time).await.unwrap();
+            assert_eq!(answer.arg3, format!("{n} at {owner}"));
+        }
+    }
+    assert!(members[0].statistics().counter("requestProxy.egress") > 0);
+}
+
+#[tokio::test]
+async fn a_request_takes_one_hop() {
+    let member = start(&Discovery::list(["127.0.0.1:1"; 0])).await;
+    let seeds = Discovery::list([member.whoami()]);
+    let other = start(&seeds).await;
+    agreed(&[member.clone(), other.clone()]).await;
+    let key = (0..)
+        .map(|n| n.to_string())
+        .find(|key| other.owns(key))
+        .unwrap();
+    let client = heeler_ringpop::Channel::builder("client")
+        .start()
+        .await
+        .unwrap();
+    let headers = [("as", "raw"), ("cn", "client"), ("heeler-hop", "1")];
+    let request = Request {
+        headers: heeler_ringpop::channel::Headers::new(headers).unwrap(),
+        ..Request::raw("kv", "client", "get", key)
+    };
+    let answer = client
+        .call(member.whoami(), request, Duration::from_secs(5))
+        .await;
+    let failure = answer.unwrap_err().to_string();
+    assert!(failure.contains("does not own the key"), "{failure}");
+}
+
+#[tokio::test]
+async fn who_stops_gently_is_out_at_once_and_who_dies_after_a_while() {
+    let mut members = ring_of(4).await;
+    let gone = members.pop().unwrap();
+    gone.shut_down().await;
+    let status = |member: &Ringpop, of: &str| {
+        let members = member.members();
+        members.iter().find(|m| &*m.address == of).map(|m| m.status)
+    };
+    let out = async {
+        while !members
+            .iter()
+            .all(|m| status(m, gone.whoami()) == Some(Status::Faulty))
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), out)
+        .await
+        .expect("all know that it has left");
+    agreed(&members).await;
+    let died = members.pop().unwrap();
+    let address = died.whoami().to_string();
+    died.channel().close("died", Duration::ZERO).await;
+    drop(died);
+    let out = async {
+        while !members
+            .iter()
+            .all(|m| status(m, &address) == Some(Status::Faulty))
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), out)
+        .await
+        .expect("all notice that it died");
+}
+
+#[tokio::test]
+async fn events_tell_what_happens() {
+    let member = start(&Discovery::list(["127.0.0.1:1"; 0])).await;
+    let mut events = member.events();
+    let other = start(&Discovery::list([member.whoami()])).await;
+    let seen = async {
+        loop {
+            let event = events.next().await.unwrap();
+            if let heeler_ringpop::Event::RingChecksumComputed { checksum } = event {
+                return checksum;
+            }
+        }
+    };
+    let checksum = timeout(Duration::from_secs(10), seen).await.unwrap();
+    assert_eq!(checksum, member.checksum());
+    agreed(&[member.clone(), other.clone()]).await;
+    member.leave().await.unwrap();
+    let left = async {
+        while other.ring().len() != 1 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), left).await.unwrap();
+    assert!(member.leave().await.is_err());
+    member.rejoin().await.unwrap();
+    agreed(&[member, other]).await;
+}
