@@ -3,6 +3,7 @@
 mod blocked;
 mod memcached;
 mod messages;
+mod tracking;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use crate::stats::{ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use blocked::Blocked;
 use messages::Listening;
+use tracking::Copies;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -47,6 +49,8 @@ pub struct Caller {
     pub task: Waker,
     /// What it listens to.
     listening: Option<Box<Listening>>,
+    /// How it keeps copies of values.
+    copies: Option<Box<Copies>>,
     /// The command that waits.
     blocked: Option<Blocked>,
     /// Keys under WATCH.
@@ -63,6 +67,7 @@ impl Caller {
             mailbox: Rc::default(),
             task: Waker::noop().clone(),
             listening: None,
+            copies: None,
             blocked: None,
             watched: Vec::new(),
             gathers: Vec::new(),
@@ -121,6 +126,7 @@ impl Door {
             Admission::Run => self.go(now, caller, command),
             Admission::Answer(reply) => caller.session.answer(&reply),
         }
+        caller.has_run(command);
     }
 
     /// The command, if there is such a one and this client may use it.
@@ -241,6 +247,7 @@ impl Door {
                     unwatch(caller, store);
                 }
                 if command.spec.id == Id::Reset {
+                    tracking::stop(caller, store);
                     self.stop_listening(caller);
                 }
                 session::answer(&mut caller.session, command, &self.greeting)
@@ -248,9 +255,18 @@ impl Door {
             (_, Behind::Node(_)) if command.spec.group == Group::Pubsub => {
                 self.messages(caller, command)
             }
+            (
+                Id::ClientTracking
+                | Id::ClientCaching
+                | Id::ClientGetredir
+                | Id::ClientTrackinginfo,
+                Behind::Node(store),
+            ) => self.tracking(caller, store, command),
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
-                session::answer(&mut caller.session, command, &self.greeting)
+                let reply = session::answer(&mut caller.session, command, &self.greeting);
+                caller.tell_protocol();
+                reply
             }
             _ => self.of_process(now, &caller.session, command),
         }
@@ -288,7 +304,8 @@ impl Door {
         let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
         let order: Vec<bool> = commands.iter().map(is_of_store).collect();
         let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
-        let Some(replies) = store.transaction(now, watched, &of_store) else {
+        let reader = caller.copies.as_ref().map(|copies| copies.reader());
+        let Some(replies) = store.transaction_for(now, watched, &of_store, reader) else {
             return Reply::NullArray;
         };
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
@@ -337,6 +354,7 @@ impl Door {
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);
+            tracking::stop(caller, store);
         }
     }
 

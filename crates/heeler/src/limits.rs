@@ -44,6 +44,9 @@ pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of messages that a client may leave unread before it is closed (Redis:
 /// `client-output-buffer-limit pubsub`).
 pub const SUBSCRIBER_BYTES: usize = 32 * 1024 * 1024;
+/// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
+/// `tracking-table-max-keys`).
+pub const TRACKED_KEYS: usize = 1024 * 1024;
 /// Channels and patterns that one client may listen to.
 pub const SUBSCRIPTIONS: usize = 1024 * 1024;
 /// Bytes of further requests that are read from a client while one of its commands waits.

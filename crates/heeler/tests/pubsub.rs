@@ -109,6 +109,55 @@ fn listeners_are_shown_and_killed_by_their_type() {
     wait_until("gone", || other.run("PUBSUB NUMSUB a") == nobody);
 }
 
+/// Messages of CLIENT TRACKING may go to another connection, which may speak the older protocol.
+#[test]
+fn changes_are_told_to_the_connection_that_was_named() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut listener, mut reader) = (client(&heeler), client(&heeler));
+    let mut writer = client(&heeler);
+    let Value::Int(id) = listener.run("CLIENT ID") else {
+        panic!("an id is a number");
+    };
+    listener.run("SUBSCRIBE __redis__:invalidate");
+    reader.run("HELLO 3");
+    assert_eq!(
+        reader.run(&format!("CLIENT TRACKING ON REDIRECT {id}")),
+        Value::ok()
+    );
+    assert_eq!(reader.run("CLIENT GETREDIR"), Value::Int(id));
+    reader.run("GET k");
+    writer.run("SET k v");
+    let told = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n";
+    assert_eq!(listener.read_raw_reply(), told);
+    reader.run("GET k");
+    drop(listener);
+    wait_until("the listener is gone", || {
+        writer.run("PUBSUB CHANNELS") == Value::Array(Vec::new())
+    });
+    writer.run("SET k w");
+    let broken = format!(">2\r\n$21\r\ntracking-redir-broken\r\n:{id}\r\n");
+    assert_eq!(reader.read_raw_reply(), broken.as_bytes());
+}
+
+/// Whatever two threads do, a copy that was read before the last change is told to be old.
+#[test]
+fn no_copy_stays_old() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut reader, mut writer) = (client(&heeler), client(&heeler));
+    reader.run("HELLO 3");
+    reader.run("CLIENT TRACKING ON");
+    let writing = std::thread::spawn(move || {
+        for i in 0..2_000 {
+            writer.run(&format!("SET k {i}"));
+        }
+    });
+    while reader.run("GET k") != Value::bulk("1999") {
+        let told = reader.read_raw_reply();
+        assert_eq!(told, b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+    }
+    writing.join().unwrap();
+}
+
 fn client(heeler: &Heeler) -> Client {
     Client::connect(("127.0.0.1", heeler.port))
 }

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["command", "limits"]),
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
-    ("store", &["waiting", "command", "limits"]),
+    ("store", &["pubsub", "waiting", "command", "limits"]),
     (
         "pool",
         &[

@@ -226,6 +226,11 @@ impl Clients {
         client
     }
 
+    /// Whether this connection is open.
+    pub fn has(&self, id: u64) -> bool {
+        self.all.lock().contains_key(&id)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count.load(Relaxed)
@@ -480,6 +485,8 @@ pub(super) fn wrong_number(command: &Command<'_>) -> Reply {
 pub(super) fn help() -> Reply {
     super::lines(&[
         "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
         "GETREDIR",
         "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME",
@@ -516,6 +523,9 @@ pub(super) fn help() -> Reply {
         "    Assign the name <name> to the current connection.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]",
         "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
         "TRACKINGINFO",
         "    Report tracking status for the current connection.",
         "NO-EVICT (ON|OFF)",

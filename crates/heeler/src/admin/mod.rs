@@ -43,7 +43,7 @@ pub struct Process {
     /// Its connections.
     pub clients: Clients,
     /// Who listens to which channels.
-    pub exchange: Exchange,
+    pub exchange: Arc<Exchange>,
     /// Whether its clients' commands wait.
     pub pause: Pause,
     /// What each of its workers counts.
@@ -65,7 +65,7 @@ impl Process {
             port: 0,
             bind: String::new(),
             clients: Clients::new(most_clients),
-            exchange: Exchange::default(),
+            exchange: Arc::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),

@@ -299,7 +299,7 @@ table! {
     // connection
     Auth,                      "auth",                        -2,  Keyless,        [],                          Session, Here,        Connection,   ALLOW_BUSY | FAST | LOADING | NO_AUTH | NOSCRIPT | STALE;
     Client,                    "client",                      -2,  Keyless,        [],                          Process, Here,        Connection,   NONE;
-    ClientCaching,             "client|caching",              3,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientCaching,             "client|caching",              3,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientGetname,             "client|getname",              2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientGetredir,            "client|getredir",             2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientHelp,                "client|help",                 2,   Keyless,        [],                          Process, Here,        Connection,   LOADING | STALE;
@@ -311,7 +311,7 @@ table! {
     ClientPause,               "client|pause",                -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientReply,               "client|reply",                3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientSetname,             "client|setname",              3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
-    ClientTracking,            "client|tracking",             -3,  Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientTracking,            "client|tracking",             -3,  Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientTrackinginfo,        "client|trackinginfo",         2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientUnblock,             "client|unblock",              -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientUnpause,             "client|unpause",              2,   Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;

@@ -87,7 +87,11 @@ impl Door {
         command: &Command<'_>,
     ) {
         if !command.spec.flags.has(Flags::BLOCKING) {
-            caller.session.answer(&store.execute(now, command));
+            let reply = match &caller.copies {
+                None => store.execute(now, command),
+                Some(copies) => store.execute_for(now, command, copies.reader()),
+            };
+            caller.session.answer(&reply);
             return;
         }
         match store.execute_or_wait(now, command, &caller.task) {

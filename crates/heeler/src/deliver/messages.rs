@@ -24,11 +24,35 @@ impl Caller {
     }
 
     /// The same, however much waits.
-    fn take_all_messages(&mut self) {
+    pub(super) fn take_all_messages(&mut self) {
         if let Some(listening) = &self.listening {
             self.session
                 .pipeline
                 .push(|out| listening.subscriber.take(out));
+        }
+    }
+
+    /// What it listens to; where messages for it are put.
+    fn listening(&mut self) -> &mut Listening {
+        let (session, task) = (&self.session, &self.task);
+        self.listening.get_or_insert_with(|| {
+            let subscriber = Subscriber::new(session.id, session.protocol, task.clone());
+            Box::new(Listening {
+                subscriber: Arc::new(subscriber),
+                names: BTreeSet::new(),
+            })
+        })
+    }
+
+    /// Where messages for it are put.
+    pub(super) fn inbox(&mut self) -> Arc<Subscriber> {
+        self.listening().subscriber.clone()
+    }
+
+    /// Those who have messages for it learn which version of the protocol it speaks.
+    pub(super) fn tell_protocol(&self) {
+        if let Some(listening) = &self.listening {
+            listening.subscriber.set_protocol(self.session.protocol);
         }
     }
 
@@ -74,15 +98,7 @@ impl Door {
     }
 
     fn subscribe(&self, caller: &mut Caller, command: &Command<'_>, topic: Topic) -> Reply {
-        let (session, task) = (&caller.session, &caller.task);
-        let listening = caller.listening.get_or_insert_with(|| {
-            let subscriber = Subscriber::new(session.id, session.protocol, task.clone());
-            Box::new(Listening {
-                subscriber: Arc::new(subscriber),
-                names: BTreeSet::new(),
-            })
-        });
-        listening.subscriber.set_protocol(session.protocol);
+        let listening = caller.listening();
         let mut replies = Vec::with_capacity(command.len() - 1);
         for name in command.args(1) {
             if listening.names.len() >= limits::SUBSCRIPTIONS {
@@ -98,7 +114,8 @@ impl Door {
             }
             replies.push(told(verbs(topic).0, Some(name), listening, topic));
         }
-        caller.session.subscriptions = listening.names.len();
+        let count = listening.names.len();
+        caller.session.subscriptions = count;
         Reply::Several(replies)
     }
 

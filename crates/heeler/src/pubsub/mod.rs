@@ -6,6 +6,7 @@
 //! channel's messages come in the same order to all.
 
 mod subscriber;
+mod tracker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::command::Reply;
 use crate::command::pattern::matches;
 use subscriber::Message;
 pub use subscriber::Subscriber;
+pub use tracker::Tracker;
 
 type Hashing = foldhash::fast::RandomState;
 /// Who listens, by the number of the connection.
@@ -145,6 +147,11 @@ impl Exchange {
             .names(topic)
             .get(name)
             .map_or(0, Listeners::len)
+    }
+
+    /// A connection that listens to something.
+    pub fn find(&self, id: u64) -> Option<Arc<Subscriber>> {
+        self.0.read().subscribers.get(&id).cloned()
     }
 
     /// How many channels, patterns and shard channels a connection listens to.

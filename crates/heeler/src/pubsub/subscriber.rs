@@ -81,15 +81,26 @@ impl Subscriber {
     }
 
     pub(super) fn tell(&self, message: &mut Message<'_>) {
-        let protocol = match self.speaks_resp3.load(Relaxed) {
+        self.put_bytes(message.bytes(self.protocol()));
+    }
+
+    /// The version that it speaks.
+    pub fn protocol(&self) -> Protocol {
+        match self.speaks_resp3.load(Relaxed) {
             true => Protocol::Resp3,
             false => Protocol::Resp2,
-        };
-        self.put(message.bytes(protocol));
+        }
+    }
+
+    /// Puts a message into the inbox.
+    pub fn put(&self, message: &Reply) {
+        let mut bytes = Vec::new();
+        encode(message, self.protocol(), &mut bytes);
+        self.put_bytes(&bytes);
     }
 
     /// Puts bytes into the inbox, unless there are too many.
-    fn put(&self, bytes: &[u8]) {
+    fn put_bytes(&self, bytes: &[u8]) {
         let mut inbox = self.inbox.lock();
         let Some(waiting) = &mut *inbox else {
             return;

@@ -32,12 +32,6 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Discard => session.discard_transaction(),
         Id::ClientId => Reply::Int(session.id as i64),
         Id::ClientNoEvict => no_evict(session, command.arg(2)),
-        Id::ClientGetredir => Reply::Int(-1),
-        Id::ClientTrackinginfo => Reply::Map(vec![
-            (Reply::bulk("flags"), Reply::Set(vec![Reply::bulk("off")])),
-            (Reply::bulk("redirect"), Reply::Int(-1)),
-            (Reply::bulk("prefixes"), Reply::Array(Vec::new())),
-        ]),
         Id::ClientGetname => getname(session),
         Id::ClientSetname => setname(session, command.arg(2)),
         Id::ClientReply => reply_mode(session, command.arg(2)),

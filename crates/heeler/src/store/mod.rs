@@ -53,6 +53,7 @@ mod sorted_set;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod view;
 mod waits;
 mod watch;
@@ -70,6 +71,7 @@ use crate::limits;
 pub use blocking::wait_deadline;
 use entry::Entry;
 use shard::{Hashing, Shard};
+pub use tracking::Reader;
 use view::View;
 pub use watch::Watched;
 
@@ -77,6 +79,10 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// Clients that keep copies of values.
+    trackers: tracking::Trackers,
+    /// Those of them that are told of all keys with a prefix.
+    prefixes: Arc<tracking::Prefixes>,
     /// How many clients have come to wait.
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
@@ -113,6 +119,8 @@ impl Store {
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            trackers: Mutex::default(),
+            prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             discarded: Mutex::default(),
@@ -125,6 +133,17 @@ impl Store {
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
         let mut view = self.view(now, command);
         let reply = dispatch::run(&mut view, command);
+        blocking::serve(&mut view);
+        reply
+    }
+
+    /// The same for a client that keeps copies of values.
+    pub fn execute_for(&self, now: u64, command: &Command<'_>, reader: Reader<'_>) -> Reply {
+        let mut view = self.view(now, command);
+        view.set_actor(Some(reader));
+        let reply = dispatch::run(&mut view, command);
+        view.remember(command, reader);
+        view.set_actor(None);
         blocking::serve(&mut view);
         reply
     }
@@ -173,12 +192,36 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
     ) -> Option<Vec<Reply>> {
+        self.transaction_for(now, watched, commands, None)
+    }
+
+    /// The same for a client that may keep copies of values.
+    pub fn transaction_for(
+        &self,
+        now: u64,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
+    ) -> Option<Vec<Reply>> {
         let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
-        let run = |c: &OwnedCommand| dispatch::run(&mut view, &c.as_command());
+        if reader.is_some() {
+            view.set_actor(reader);
+        }
+        let run = |c: &OwnedCommand| {
+            let command = c.as_command();
+            let reply = dispatch::run(&mut view, &command);
+            if let Some(reader) = reader {
+                view.remember(&command, reader);
+            }
+            reply
+        };
         let replies = commands.iter().map(run).collect();
+        if reader.is_some() {
+            view.set_actor(None);
+        }
         blocking::serve(&mut view);
         Some(replies)
     }

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 
 use super::deadlines::Deadlines;
 use super::entry::Entry;
+use super::tracking::Tracking;
 use super::waits::Waits;
 use super::watch::Watches;
 
@@ -62,6 +63,7 @@ pub(super) struct Shard {
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
     pub(super) waits: Waits,
+    pub(super) tracking: Tracking,
     pub(super) counters: Counters,
 }
 
@@ -138,6 +140,9 @@ impl Shard {
         if !self.waits.is_empty() {
             self.waits.changed(entry.key());
         }
+        if !self.tracking.is_empty() {
+            self.tracking.changed(entry.key());
+        }
         self.watches.changed(entry.key());
         let inserted = self
             .table
@@ -147,12 +152,13 @@ impl Shard {
 
     /// Notes that the value of the entry in a bucket has changed.
     pub(super) fn changed(&mut self, place: usize) {
-        if self.watches.is_empty() && self.waits.is_empty() {
+        if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
         if let Some(entry) = self.table.get_bucket(place) {
             self.watches.changed(entry.key());
             self.waits.changed(entry.key());
+            self.tracking.changed(entry.key());
         }
     }
 
@@ -194,6 +200,9 @@ impl Shard {
     pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: usize) -> Option<Entry> {
         let occupied = self.table.get_bucket_entry(place).ok()?;
         let (entry, _) = occupied.remove();
+        if !self.tracking.is_empty() {
+            self.tracking.changed(entry.key());
+        }
         self.watches.changed(entry.key());
         self.deadline_changed(hashing, hash, entry.deadline(), None);
         if self.buckets() > SMALL_TABLE && self.len() * 8 < self.buckets() {
@@ -257,6 +266,7 @@ impl Shard {
                 self.watches.changed(entry.key());
             }
         }
+        self.tracking.cleared();
         self.layout = self.layout.wrapping_add(1);
         self.deadlines.clear();
         std::mem::take(&mut self.table)

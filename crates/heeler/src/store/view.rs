@@ -158,9 +158,27 @@ impl<'s> View<'s> {
 
     /// Runs `f` on those who wait for a key of this view.
     pub(super) fn waits<T: Default>(&mut self, key: &[u8], f: impl FnOnce(&mut Waits) -> T) -> T {
+        self.shard_of_key(key, |shard| f(&mut shard.waits))
+    }
+
+    /// Runs `f` on the shard of a key of this view.
+    pub(super) fn shard_of_key<T: Default>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(&mut Shard) -> T,
+    ) -> T {
         let index = shard_of(self.hashing().hash(key));
-        self.held_shard(index)
-            .map_or_else(T::default, |shard| f(&mut shard.waits))
+        self.held_shard(index).map_or_else(T::default, f)
+    }
+
+    /// Runs `f` on every shard that is locked.
+    pub(super) fn each_held(&mut self, mut f: impl FnMut(&mut Shard)) {
+        match &mut self.held {
+            Held::None => {}
+            Held::One(_, shard) => f(shard),
+            Held::Some(shards) => shards.iter_mut().for_each(|(_, shard)| f(shard)),
+            Held::All(shards) => shards.iter_mut().for_each(|shard| f(shard)),
+        }
     }
 
     /// Whether a key has changed that somebody waits for.
@@ -259,6 +277,7 @@ impl<'s> View<'s> {
     pub(super) fn clear(&mut self, in_background: bool) {
         let mut cleared = Vec::with_capacity(limits::SHARDS);
         self.for_each_shard(|shard| cleared.push(shard.clear()));
+        self.store.tell_of_clearing();
         if in_background {
             self.store.discarded.lock().append(&mut cleared);
         } else {
