@@ -5,11 +5,12 @@ use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::limits;
+use crate::store::Store;
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
-pub(super) fn get(process: &Process, command: &Command<'_>) -> Reply {
+pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
     let wanted = |name: &str| command.args(2).any(|p| matches(p, name.as_bytes(), true));
-    let pairs = parameters(process)
+    let pairs = parameters(process, store)
         .into_iter()
         .filter(|(name, _)| wanted(name));
     Reply::Map(
@@ -19,7 +20,7 @@ pub(super) fn get(process: &Process, command: &Command<'_>) -> Reply {
     )
 }
 
-fn parameters(process: &Process) -> Vec<(&'static str, String)> {
+fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let text = String::from;
     vec![
         ("appendonly", text("no")),
@@ -32,6 +33,10 @@ fn parameters(process: &Process) -> Vec<(&'static str, String)> {
         ("maxclients", process.clients.most().to_string()),
         ("maxmemory", text("0")),
         ("maxmemory-policy", text("noeviction")),
+        (
+            "notify-keyspace-events",
+            store.map(Store::notified).unwrap_or_default(),
+        ),
         ("port", process.port.to_string()),
         ("proto-max-bulk-len", limits::BULK_BYTES.to_string()),
         ("requirepass", String::new()),
@@ -47,11 +52,11 @@ fn parameters(process: &Process) -> Vec<(&'static str, String)> {
 const IMMUTABLE: [&str; 2] = ["databases", "io-threads"];
 
 /// CONFIG SET parameter value …: all of them, or none.
-pub(super) fn set(process: &Process, command: &Command<'_>) -> Reply {
+pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
     if !command.len().is_multiple_of(2) {
         return Reply::error("ERR syntax error");
     }
-    let known = parameters(process);
+    let known = parameters(process, store);
     let mut changes: Vec<(&str, &[u8])> = Vec::new();
     let mut words = command.args(2);
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
@@ -76,7 +81,7 @@ pub(super) fn set(process: &Process, command: &Command<'_>) -> Reply {
         changes.push((name, value));
     }
     for (name, value) in changes {
-        change(process, name, value);
+        change(process, store, name, value);
     }
     Reply::OK
 }
@@ -89,16 +94,26 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
             Some(_) => Some("argument must be between 1 and 4294967295 inclusive".into()),
             None => Some("argument couldn't be parsed into an integer".into()),
         },
+        "notify-keyspace-events" => {
+            let is_known = |letter: &u8| b"Ag$lshzxetdnKE".contains(letter);
+            let text = "Invalid event class character. Use 'Ag$lshzxetdnKE'.";
+            (!value.iter().all(is_known)).then(|| text.into())
+        }
         _ if old.as_bytes().eq_ignore_ascii_case(value) => None,
         _ => Some(format!("it is always '{old}' here")),
     }
 }
 
-fn change(process: &Process, name: &str, value: &[u8]) {
-    if name == "maxclients"
-        && let Some(most) = integer(value).and_then(|most| usize::try_from(most).ok())
-    {
-        process.clients.set_most(most.min(limits::CLIENTS));
+fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
+    match (name, store) {
+        ("maxclients", _) => {
+            let most = integer(value).and_then(|most| usize::try_from(most).ok());
+            process
+                .clients
+                .set_most(most.unwrap_or(limits::CLIENTS).min(limits::CLIENTS));
+        }
+        ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
+        _ => {}
     }
 }
 

@@ -86,9 +86,9 @@ impl Process {
         match command.spec.id {
             Id::Info => info::info(self, now, command, store),
             Id::Time => time(),
-            Id::ConfigGet => config::get(self, command),
+            Id::ConfigGet => config::get(self, store, command),
             Id::ConfigResetstat => self.reset_counters(),
-            Id::ConfigSet => config::set(self, command),
+            Id::ConfigSet => config::set(self, store, command),
             Id::ConfigRewrite => Reply::error("ERR The server is running without a config file"),
             Id::ConfigHelp => config::help(),
             Id::Latency

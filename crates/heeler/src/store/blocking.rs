@@ -139,6 +139,7 @@ impl Store {
     ) -> Result<Reply, Arc<Waiter>> {
         let mut view = self.view(now, command);
         let reply = dispatch::run(&mut view, command);
+        view.tell(command);
         if !matches!(reply, Reply::Null | Reply::NullArray) {
             serve(&mut view);
             return Ok(reply);
@@ -213,6 +214,7 @@ fn serve_key(view: &mut View<'_>, key: &[u8]) {
         let command = command.as_command();
         if waiter.serve(|| answer(view, &command, key)) != Attempt::Waits {
             view.waits(key, |waits| waits.remove(key, waiter.arrival));
+            view.tell(&command);
         }
     }
 }

@@ -40,6 +40,7 @@ mod lists;
 mod long_double;
 mod memory;
 mod multi_pop;
+mod notices;
 mod numbers;
 mod random;
 mod ranking;
@@ -79,6 +80,8 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// What is told of changes.
+    notices: notices::Notices,
     /// Clients that keep copies of values.
     trackers: tracking::Trackers,
     /// Those of them that are told of all keys with a prefix.
@@ -119,6 +122,7 @@ impl Store {
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            notices: notices::Notices::default(),
             trackers: Mutex::default(),
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
@@ -133,6 +137,7 @@ impl Store {
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
         let mut view = self.view(now, command);
         let reply = dispatch::run(&mut view, command);
+        view.tell(command);
         blocking::serve(&mut view);
         reply
     }
@@ -144,6 +149,7 @@ impl Store {
         let reply = dispatch::run(&mut view, command);
         view.remember(command, reader);
         view.set_actor(None);
+        view.tell(command);
         blocking::serve(&mut view);
         reply
     }
@@ -213,6 +219,7 @@ impl Store {
         let run = |c: &OwnedCommand| {
             let command = c.as_command();
             let reply = dispatch::run(&mut view, &command);
+            view.tell(&command);
             if let Some(reader) = reader {
                 view.remember(&command, reader);
             }
@@ -269,6 +276,9 @@ impl Store {
             let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
             let mut shard = self.shards[index].lock();
             done += shard.expire_due(&self.hashing, now, budget - done);
+            if let Some(log) = shard.log.as_mut().filter(|log| !log.is_empty()) {
+                self.tell(std::mem::take(log), None);
+            }
             drop(shard);
             if done < budget {
                 self.expiring.store(index + 1, Ordering::Relaxed);

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 
 use super::deadlines::Deadlines;
 use super::entry::Entry;
+use super::notices::{Change, Logged};
 use super::tracking::Tracking;
 use super::waits::Waits;
 use super::watch::Watches;
@@ -64,6 +65,8 @@ pub(super) struct Shard {
     pub(super) watches: Watches,
     pub(super) waits: Waits,
     pub(super) tracking: Tracking,
+    /// What has happened to entries since it was last told; `None` while nobody wants to know.
+    pub(super) log: Option<Vec<Logged>>,
     pub(super) counters: Counters,
 }
 
@@ -119,7 +122,7 @@ impl Shard {
     ) -> Option<usize> {
         let place = self.table.find_bucket_index(hash, |e| e.key() == key)?;
         if self.table.get_bucket(place)?.is_expired(now) {
-            self.remove(hashing, hash, place);
+            self.take_out(hashing, hash, place, Change::Expired);
             self.counters.expired += 1;
             return None;
         }
@@ -143,6 +146,9 @@ impl Shard {
         if !self.tracking.is_empty() {
             self.tracking.changed(entry.key());
         }
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), entry.key().into(), Change::New));
+        }
         self.watches.changed(entry.key());
         let inserted = self
             .table
@@ -152,6 +158,13 @@ impl Shard {
 
     /// Notes that the value of the entry in a bucket has changed.
     pub(super) fn changed(&mut self, place: usize) {
+        self.note(place, Change::Value);
+    }
+
+    fn note(&mut self, place: usize, change: Change) {
+        if let (Some(log), Some(entry)) = (&mut self.log, self.table.get_bucket(place)) {
+            log.push((self.waits.next_change(), entry.key().into(), change));
+        }
         if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
@@ -193,15 +206,28 @@ impl Shard {
         let old = entry.deadline();
         entry.set_deadline(deadline);
         self.deadline_changed(hashing, hash, old, deadline);
-        self.changed(place);
+        self.note(place, Change::Deadline(deadline.is_some()));
     }
 
     /// Takes the entry out of a bucket.
     pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: usize) -> Option<Entry> {
+        self.take_out(hashing, hash, place, Change::Removed)
+    }
+
+    fn take_out(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        place: usize,
+        change: Change,
+    ) -> Option<Entry> {
         let occupied = self.table.get_bucket_entry(place).ok()?;
         let (entry, _) = occupied.remove();
         if !self.tracking.is_empty() {
             self.tracking.changed(entry.key());
+        }
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), entry.key().into(), change));
         }
         self.watches.changed(entry.key());
         self.deadline_changed(hashing, hash, entry.deadline(), None);
@@ -231,7 +257,7 @@ impl Shard {
         let mut removed = 0;
         let is_due = |e: &Entry| e.is_expired(now) && hashing.hash(e.key()) == hash;
         while let Some(place) = self.table.find_bucket_index(hash, is_due) {
-            self.remove(hashing, hash, place);
+            self.take_out(hashing, hash, place, Change::Expired);
             removed += 1;
         }
         if let Some(deadline) = self.soonest(hashing, hash) {

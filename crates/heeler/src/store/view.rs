@@ -171,6 +171,23 @@ impl<'s> View<'s> {
         self.held_shard(index).map_or_else(T::default, f)
     }
 
+    /// The store.
+    pub(super) fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// Whether something has happened that is to be told.
+    #[inline]
+    pub(super) fn logs(&self) -> bool {
+        let has = |shard: &Shard| shard.log.as_ref().is_some_and(|log| !log.is_empty());
+        match &self.held {
+            Held::None => false,
+            Held::One(_, shard) => has(shard),
+            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::All(shards) => shards.iter().any(|shard| has(shard)),
+        }
+    }
+
     /// Runs `f` on every shard that is locked.
     pub(super) fn each_held(&mut self, mut f: impl FnMut(&mut Shard)) {
         match &mut self.held {

@@ -69,9 +69,14 @@ impl Waits {
     /// Notes a change of a key.
     pub(super) fn changed(&mut self, key: &[u8]) {
         if self.keys.contains_key(key) {
-            let order = self.changes.fetch_add(1, Ordering::Relaxed);
+            let order = self.next_change();
             self.ready.push_back((order, key.into()));
         }
+    }
+
+    /// The next place in the order of changes.
+    pub(super) fn next_change(&self) -> u64 {
+        self.changes.fetch_add(1, Ordering::Relaxed)
     }
 
     /// When the first key changed that has not been taken out since.
