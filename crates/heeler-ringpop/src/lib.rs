@@ -18,6 +18,7 @@
 //! | room | what it does |
 //! | --- | --- |
 //! | [`channel`] | calls to and from other nodes over TChannel |
+//! | [`limits`] | every bound, in one place |
 //! | [`Ringpop`] | look-ups, members, events |
 //! | [`Discovery`] | seeds from a list, a file, DNS |
 //! | [`Forwarding`], [`Handled`] | requests for keys of others |
@@ -50,3 +51,8 @@ pub use heeler_tchannel::{Failure, Request, Response};
 pub use proxy::{Consistency, HttpRequest, HttpResponse, Proxied, ProxyError};
 pub use ringpop::{Events, Ringpop};
 pub use statistics::{Sink, Statistics};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// Connections that peers may have opened. One more is closed at once.
 pub const INBOUND_CONNECTIONS: usize = 16 * 1024;
 /// Bytes that may wait to be written to a peer before its further calls wait for their handlers.
-/// (It is read from all the same: if neither of two peers read before the other has, both would wait
-/// for ever.)
+/// (It is read from all the same: if neither of two peers read before the other has, both would
+/// wait for ever.)
 pub const UNWRITTEN_BYTES: usize = 1024 * 1024;
 /// Bytes of calls that may wait to be written to a peer. One more call fails at once: `Busy`.
 pub const QUEUED_BYTES: usize = 32 * 1024 * 1024;
@@ -21,6 +21,8 @@ pub const READS: usize = 8;
 pub const KEPT_WRITE_BYTES: usize = 1024 * 1024;
 /// How long opening a connection may take, if nothing else was said.
 pub const CONNECT: Duration = Duration::from_secs(2);
+/// The longest time to live of a call: what its field on the wire can say.
+pub const LONGEST_CALL: Duration = Duration::from_millis(u32::MAX as u64);
 /// How long a connection that ends may take to say its last words.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes that are still read, and thrown away, from a connection that ends, so that its peer gets

@@ -203,6 +203,24 @@ async fn one_connection_carries_the_calls_of_both() {
     assert_eq!(answer.arg3, "from a client");
 }
 
+#[tokio::test]
+async fn a_peer_of_two_names_has_one_connection() {
+    let (server, client) = (server(builder("server")).await, client().await);
+    let port = server.local_addr().unwrap().port();
+    for name in [format!("localhost:{port}"), format!("127.0.0.1:{port}")] {
+        client
+            .call(&name, request("echo", ""), PATIENCE)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        (client.counters().connections_dialled, client.known_peers()),
+        (1, 2)
+    );
+    server.close("done", PATIENCE).await;
+    eventually("both names are forgotten", || client.known_peers() == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_dial_each_other_at_once() {
     for _ in 0..20 {

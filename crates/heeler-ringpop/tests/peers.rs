@@ -5,8 +5,9 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use heeler_ringpop::channel::{
-    Channel, ChecksumType, ErrorCode, Failure, Origin, Request, Response, Span, Tracing,
+    Channel, ChecksumType, ErrorCode, Failure, Headers, Origin, Request, Response, Span, Tracing,
 };
+use heeler_tchannel::scheme::{http, thrift::Struct};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -89,10 +90,29 @@ async fn server() -> Channel {
             let body = json!({"type": "test.error", "message": "what went wrong"});
             Ok(call.reply(body.to_string()).error())
         })
+        .endpoint("Meta::health", async |_| {
+            Ok(Response::thrift(&Struct::health(true, "fine")))
+        })
         .endpoint("busy", async |_| {
             Err(Failure::here(ErrorCode::Busy, "not now"))
         })
         .endpoint("never", async |_| std::future::pending().await);
+    server.service("web").fallback(async |call| {
+        let asked = http::RequestHead::decode(call.request.arg2.clone()).unwrap();
+        let head = http::ResponseHead {
+            status: 203,
+            ..Default::default()
+        };
+        let (headers, arg2) = (Headers::HTTP, head.encode().unwrap());
+        let (method, body) = (text(&asked.method), text(call.body()));
+        let arg3 = format!("{method} {} {body}", asked.url.len()).into();
+        Ok(Response {
+            code: 0,
+            headers,
+            arg2,
+            arg3,
+        })
+    });
     server
 }
 
@@ -117,6 +137,10 @@ async fn pythons_tchannel_calls_us() {
     assert_eq!(counters.protocol_errors, 0, "{counters:?}");
 }
 
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 async fn tcurl(server: &Channel, args: &[&str]) -> Output {
     let mut command = Command::new(peers().join("node_modules/.bin/tcurl"));
     command
@@ -128,17 +152,42 @@ async fn tcurl(server: &Channel, args: &[&str]) -> Output {
 #[tokio::test]
 async fn tcurl_calls_us() {
     let server = server().await;
-    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
     let put = tcurl(&server, &["test", "json", "-3", r#"{"key":"foo"}"#]).await;
-    let answer: Value = serde_json::from_str(text(&put).trim()).unwrap();
+    let answer: Value = serde_json::from_str(text(&put.stdout).trim()).unwrap();
     assert_eq!((put.status.code(), &answer["ok"]), (Some(0), &json!(true)));
     assert_eq!(answer["body"], json!({"got": {"key": "foo"}}));
     let raw = tcurl(&server, &["test", "echo", "-3", "body", "--raw"]).await;
-    assert!(text(&raw).contains("body"), "{raw:?}");
+    assert!(text(&raw.stdout).contains("body"), "{raw:?}");
     let nope = tcurl(&server, &["test", "nope", "-3", "{}"]).await;
     assert_ne!(nope.status.code(), Some(0));
-    let said = text(&nope) + &String::from_utf8_lossy(&nope.stderr);
+    let said = text(&nope.stdout) + &text(&nope.stderr);
     assert!(said.contains("no such endpoint service"), "{said}");
+}
+
+#[tokio::test]
+async fn tcurl_asks_for_our_health() {
+    let server = server().await;
+    let healthy = tcurl(&server, &["test", "--health"]).await;
+    let said = text(&healthy.stdout);
+    assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
+    assert!(said.contains("OK") && !said.contains("NOT OK"), "{said}");
+}
+
+#[tokio::test]
+async fn tcurl_speaks_http_with_us() {
+    let server = server().await;
+    // Longer than the seven bits of a length's first byte.
+    let url = format!("/{}", "u".repeat(299));
+    let put = tcurl(
+        &server,
+        &["web", &url, "--http", "PUT", "-2", "{}", "-3", r#""body""#],
+    )
+    .await;
+    let said = text(&put.stderr);
+    assert!(
+        said.contains("203") && said.contains("PUT 300 body"),
+        "{put:?}"
+    );
 }
 
 /// A tchannel-node server, killed on drop.
@@ -208,6 +257,13 @@ async fn we_call_tchannel_node() {
         };
         assert_eq!(failure, expected);
     }
+    let health = Request::thrift("test", "tests", "Meta::health", &Struct::default());
+    let answer = call(health).await.unwrap();
+    let result = Struct::decode(answer.arg3).unwrap();
+    assert_eq!(
+        result.to_json(),
+        json!({"0": {"rec": {"1": {"tf": true}, "2": {"str": "fine"}}}})
+    );
     let asked = Request::json("test", "tests", "json", r#"{"a":1}"#);
     assert_eq!(ask(&ours, &node, asked).await, json!({"got": {"a": 1}}));
 }
@@ -361,15 +417,14 @@ async fn next_frame(socket: &mut TcpStream) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-#[tokio::test]
-async fn faults_are_answered_as_tchannel_node_answers_them() {
-    let (node, ours) = (Node::start().await, server().await);
+/// What is wrong, whether after the handshake, and the bytes.
+fn faults() -> Vec<(&'static str, bool, Vec<u8>)> {
     let good = b"\x02\x02as\x03raw\x02cn\x01x";
     let args = b"\x00\0\x04echo\0\0\0\x01b";
     let long_key = [&b"\x01\x11"[..], &[b'k'; 17], b"\0"].concat();
     let many = (0..129u8).flat_map(|i| [2, b'a' + i / 16, b'a' + i % 16, 0]);
     let many: Vec<u8> = [129].into_iter().chain(many).collect();
-    let cases: Vec<(&str, bool, Vec<u8>)> = vec![
+    vec![
         ("a good call", true, call(1000, "test", good, args)),
         ("no such service", true, call(1000, "other", good, args)),
         (
@@ -420,9 +475,14 @@ async fn faults_are_answered_as_tchannel_node_answers_them() {
         ),
         ("a call before init", false, call(1000, "test", good, args)),
         ("a second init", true, init("0.0.0.0:0")),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn faults_are_answered_as_tchannel_node_answers_them() {
+    let (node, ours) = (Node::start().await, server().await);
     let mut differ = Vec::new();
-    for (what, handshake, bytes) in cases {
+    for (what, handshake, bytes) in faults() {
         let theirs = says(&node.host_port, handshake, &bytes).await;
         let we = says(ours.host_port(), handshake, &bytes).await;
         if we != theirs {

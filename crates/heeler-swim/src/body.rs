@@ -1,8 +1,8 @@
 //! The bodies of `/protocol/*`, read leniently and written as ringpop-node writes them.
 //!
-//! Reading borrows from the bytes. A field that is missing or null is `None`; what follows from that
-//! is up to who asked. Fields that are not known are skipped; one of a wrong kind is an error. Whitespace
-//! around the object, such as the line end that ringpop-go adds, is nothing.
+//! Reading borrows from the bytes. A field that is missing or null is `None`; what follows from
+//! that is up to who asked. Fields that are not known are skipped; one of a wrong kind is an error.
+//! Whitespace around the object, such as the line end that ringpop-go adds, is nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -163,6 +163,10 @@ bodies! {
         /// The checksum in the coordinator's form.
         #[serde(rename = "membershipChecksum", deserialize_with = "whole")]
         checksum: u64,
+        /// The coordinator would take the hash function of any peer that knows its own. Ringpop
+        /// has no such field: its members know.
+        #[serde(rename = "hashIsProvisional")]
+        hash_is_provisional: bool,
     }
     /// `/protocol/ping`.
     PingRequest {

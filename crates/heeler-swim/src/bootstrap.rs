@@ -255,9 +255,6 @@ impl Swim {
 
     fn become_ready(&mut self, joined: Vec<Arc<str>>, began: u64) {
         self.phase = Phase::Ready;
-        if !self.hash_is_known {
-            self.hash_is_known = true;
-        }
         self.pending
             .retain(|pending| !matches!(pending.purpose, Purpose::Join));
         self.count_one("join.complete");

@@ -25,8 +25,8 @@ pub struct Config {
     pub identity: Option<String>,
     /// What this member says of itself.
     pub labels: Labels,
-    /// The hash function of ring and checksums. `None`: that of the first peer that answers a
-    /// join; [`RingHash::Fingerprint32`] if this member starts alone.
+    /// The hash function of ring and checksums. `None`: that of the first peer that knows its own,
+    /// and [`RingHash::Fingerprint32`] until then.
     pub hash: Option<RingHash>,
     /// The form of the checksum toward peers of which none is known yet.
     pub style: Style,
@@ -125,7 +125,7 @@ pub enum Damping {
     Act,
 }
 
-/// Lifeguard (Dadgar, Phillips, Currey 2017): fewer healthy members are taken for dead by slow ones.
+/// Lifeguard (Dadgar, Phillips, Currey 2017): slow members take fewer healthy ones for dead.
 /// Nothing in it changes the protocol; a Ringpop peer sees pings, suspects and refutations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifeguard {
@@ -194,10 +194,36 @@ impl Config {
             ("bootstrap.parallelism", self.bootstrap.parallelism as u64),
             ("bootstrap.join_timeout_ms", self.bootstrap.join_timeout_ms),
         ];
-        match positive.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(ConfigError::Zero(name)),
+        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Zero(name));
+        }
+        let mut times = self.times().into_iter();
+        match times.find(|(_, ms)| *ms > limits::DURATION_MS) {
+            Some((name, _)) => Err(ConfigError::TooMuch(name, limits::DURATION_MS)),
             None => Ok(()),
         }
+    }
+
+    /// All times, by their names.
+    fn times(&self) -> Vec<(&'static str, u64)> {
+        let mut times = vec![
+            ("protocol_period_ms", self.protocol_period_ms),
+            ("ping_timeout_ms", self.ping_timeout_ms),
+            ("ping_req_timeout_ms", self.ping_req_timeout_ms),
+            ("suspect_ms", self.suspect_ms),
+            ("faulty_ms", self.faulty_ms),
+            ("tombstone_ms", self.tombstone_ms),
+            ("checksum_report_ms", self.checksum_report_ms),
+            ("bootstrap.join_timeout_ms", self.bootstrap.join_timeout_ms),
+            ("bootstrap.retry_ms", self.bootstrap.retry_ms),
+            ("bootstrap.max_retry_ms", self.bootstrap.max_retry_ms),
+            ("bootstrap.give_up_ms", self.bootstrap.give_up_ms),
+        ];
+        if let Some(healing) = &self.healing {
+            times.push(("healing.period_ms", healing.period_ms));
+            times.push(("healing.join_timeout_ms", healing.join_timeout_ms));
+        }
+        times
     }
 }
 
@@ -258,6 +284,9 @@ pub enum ConfigError {
     /// The address is no `host:port`.
     #[error("the address {0:?} is not of the form host:port")]
     Address(String),
+    /// A time that is too long.
+    #[error("{0} is more than {1} ms")]
+    TooMuch(&'static str, u64),
     /// A number that must not be 0.
     #[error("{0} is 0")]
     Zero(&'static str),

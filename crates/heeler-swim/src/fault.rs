@@ -13,8 +13,8 @@ use crate::json;
 /// let body = Fault::self_join("127.0.0.1:3100").to_body();
 /// assert_eq!(
 ///     String::from_utf8(body).unwrap(),
-///     "{\"type\":\"ringpop.self-join\",\"message\":\"A node tried joining a cluster by attempting \
-///      to join itself. The joiner (127.0.0.1:3100) must join someone else.\",\
+///     "{\"type\":\"ringpop.self-join\",\"message\":\"A node tried joining a cluster by \
+///      attempting to join itself. The joiner (127.0.0.1:3100) must join someone else.\",\
 ///      \"actual\":\"127.0.0.1:3100\",\"name\":\"RingpopSelfJoinError\"}"
 /// );
 /// ```

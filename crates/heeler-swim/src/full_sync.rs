@@ -30,12 +30,23 @@ impl Swim {
     /// Whether a caller that nothing is to be told holds another list, and the whole one is due.
     pub(crate) fn needs_full_sync(&mut self, caller: &str, theirs: u64) -> bool {
         let id = self.members.find(caller);
-        let form = id.map_or(self.default_form, |id| self.form_of(id));
-        if u64::from(self.checksum_for(form)) == theirs || self.agrees_in_another(caller, theirs) {
+        let known = id.and_then(|id| self.members.get(id).form);
+        let form = known.unwrap_or(self.default_form);
+        let ours = self.checksum_for(form);
+        if u64::from(ours) == theirs {
+            if known.is_none() {
+                self.learn_form(caller, form);
+            }
             self.synced.remove(caller);
             return false;
         }
-        let ours = self.members.checksum(form);
+        // Other forms are tried only where that is likely to help: each is a hash of all members.
+        let last = self.synced.get(caller);
+        let in_vain = last.is_some_and(|last| (last.theirs, last.ours) == (theirs, ours));
+        if (known.is_none() || in_vain) && self.agrees_in_another(caller, theirs) {
+            self.synced.remove(caller);
+            return false;
+        }
         if !self.full_sync_is_due(caller, theirs, ours) {
             self.count_one("full-sync.omitted");
             return false;
@@ -65,10 +76,24 @@ impl Swim {
             return;
         };
         let old = self.members.get_mut(id).form.replace(form);
-        if old != Some(form) && self.hash_is_known && form.hash != self.hash {
-            let peer = self.address_of(id);
-            self.event(Event::HashDiffers { peer, form });
+        if old == Some(form) || form.hash == self.hash {
+            return;
         }
+        let peer = self.address_of(id);
+        match self.hash_is_known {
+            true => self.event(Event::HashDiffers { peer, form }),
+            // Who does not know its own has the default, as this member: the peer knows.
+            false => self.take_hash(peer, form),
+        }
+    }
+
+    /// From now on the ring's hash function is that of a peer.
+    fn take_hash(&mut self, peer: Arc<str>, form: Form) {
+        self.hash_is_known = true;
+        self.hash = form.hash;
+        self.default_form = form;
+        self.ring_checksum.set(None);
+        self.event(Event::HashDetected { peer, form });
     }
 
     fn full_sync_is_due(&mut self, caller: &str, theirs: u64, ours: u32) -> bool {
@@ -150,20 +175,8 @@ impl Swim {
             return;
         };
         self.learn_form(peer, form);
-        if !self.hash_is_known {
-            self.hash_is_known = true;
-            self.hash = form.hash;
-            self.default_form = form;
-            self.ring_checksum.set(None);
-            self.event(Event::HashDetected {
-                peer: peer.clone(),
-                form,
-            });
-        } else if form.hash != self.hash {
-            self.event(Event::HashDiffers {
-                peer: peer.clone(),
-                form,
-            });
+        if !self.hash_is_known && list.hash_is_provisional != Some(true) {
+            self.take_hash(peer.clone(), form);
         }
     }
 }

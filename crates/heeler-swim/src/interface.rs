@@ -95,7 +95,7 @@ pub enum Input<'a> {
         command: Command,
     },
     /// The caller has learnt which program a peer runs (in TChannel: `tchannel_language` is `node`
-    /// or `go`). It is found out without, too.
+    /// or `go`). It is found out without, too. While the peer is no member it is forgotten at once.
     Peer {
         /// The peer.
         address: &'a str,

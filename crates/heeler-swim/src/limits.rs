@@ -49,3 +49,5 @@ pub const SYNCED_PEERS: usize = 1024;
 pub const FLAPPERS: usize = 1024;
 /// Confirmations of a suspicion that are told apart.
 pub const CONFIRMATIONS: usize = 8;
+/// Longest time in a configuration, in milliseconds: a hundred years and more.
+pub const DURATION_MS: u64 = 1 << 42;

@@ -31,6 +31,9 @@ impl Swim {
         self.write_members(&mut body);
         let checksum = self.checksum_for(form);
         number_field(&mut body, ",\"membershipChecksum\":", checksum.into());
+        if !self.hash_is_known {
+            body.extend_from_slice(b",\"hashIsProvisional\":true");
+        }
         body.push(b'}');
         body
     }

@@ -133,7 +133,7 @@ impl Swim {
         self.end(out);
     }
 
-    /// Does what is due. Earlier than [`Swim::next_wake`] there is nothing to do, and later is late.
+    /// Does what is due. Earlier than [`Swim::next_wake`] there is nothing to do.
     pub fn wake(&mut self, now: Now, out: &mut Vec<Output>) {
         self.begin(now, out);
         self.expire_requests();
@@ -240,7 +240,8 @@ impl Swim {
         self.members.get(self.members.find(address)?).form
     }
 
-    /// The hash function of ring and checksums. It is final once the bootstrap is over.
+    /// The hash function of ring and checksums. A member that was not told which takes that of the
+    /// first peer that knows, be it after the bootstrap: until then it is provisional.
     pub fn hash(&self) -> RingHash {
         self.hash
     }

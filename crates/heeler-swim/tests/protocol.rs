@@ -6,6 +6,8 @@ mod bodies;
 mod bootstrap;
 #[path = "protocol/gossip.rs"]
 mod gossip;
+#[path = "protocol/hostile.rs"]
+mod hostile;
 #[path = "protocol/member.rs"]
 mod member;
 #[path = "protocol/membership.rs"]

@@ -1,11 +1,15 @@
 //! What may be typed.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
+use heeler::{limits, peer, ring, serve, slowlog};
+use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
 #[derive(Debug, Parser)]
@@ -29,7 +33,11 @@ Examples:
   heeler proxy -c nutcracker.yml --explain user:1 user:2
                                            which server holds these keys, and why
   heeler serve --redis 127.0.0.1:6380      a store of its own, for any Redis client
-  heeler serve --threads 2 --log debug";
+  heeler serve --threads 2 --log debug
+  heeler serve --peer 127.0.0.1:3000       a node of a ring; others --join it
+  heeler ring --peer 127.0.0.1:3000        who is in that ring
+  heeler ringpop -l 127.0.0.1:3001 -h hosts.json
+                                           a bare member of a Ringpop ring";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -61,6 +69,9 @@ Example of a file:
         /// How many threads.
         #[command(flatten)]
         workers: Workers,
+        /// Which commands are slow.
+        #[command(flatten)]
+        slowlog: SlowLog,
     },
     /// Run a store: an in-memory server for Redis clients.
     #[command(after_help = "\
@@ -68,18 +79,26 @@ Examples:
   heeler serve                             on 127.0.0.1:6380, a worker on each core
   heeler serve --redis 10.0.0.1:6379       for other machines
   redis-cli -p 6380 set greeting hello     from another terminal")]
-    Serve {
-        /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
-              value_parser = listen)]
-        redis: Listen,
-        /// What to tell of it over HTTP.
-        #[command(flatten)]
-        admin: Admin,
-        /// How many threads.
-        #[command(flatten)]
-        workers: Workers,
-    },
+    Serve(Serve),
+    /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  heeler ringpop --listen 127.0.0.1:3000 --hosts hosts.json
+  heeler ringpop -l 127.0.0.1:3001 -h hosts.json --suspect-period=2000
+  heeler ring --peer 127.0.0.1:3000        who is in it
+
+hosts.json is a JSON array of addresses: [\"127.0.0.1:3000\",\"127.0.0.1:3001\"]"
+    )]
+    Ringpop(Ringpop),
+    /// Show who is in a ring, whether its members agree, and who owns keys.
+    #[command(after_help = "\
+Examples:
+  heeler ring --peer 127.0.0.1:3000
+  heeler ring --peer 127.0.0.1:3000 user:1 user:2
+  heeler ring --peer 127.0.0.1:3000 --watch")]
+    Ring(Ring),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -92,9 +111,204 @@ Examples:
 }
 
 #[derive(Args, Debug)]
+pub struct Serve {
+    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
+          value_parser = listen)]
+    redis: Listen,
+    /// Where to talk to other nodes, over TChannel: HOST:PORT. Without it this node is alone.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    peer: Option<String>,
+    /// A node of the ring to join, HOST:PORT; more than one by commas or by more flags.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "peer",
+          value_parser = host_and_port)]
+    join: Vec<String>,
+    /// The name of the ring; nodes of another are turned away.
+    #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
+    app: String,
+    /// How it behaves as a member of the ring.
+    #[command(flatten)]
+    member: Member,
+    /// What to tell of it over HTTP.
+    #[command(flatten)]
+    admin: Admin,
+    /// How many threads.
+    #[command(flatten)]
+    workers: Workers,
+    /// Which commands are slow.
+    #[command(flatten)]
+    slowlog: SlowLog,
+}
+
+impl Serve {
+    /// What is asked for.
+    pub fn options(self) -> serve::Options {
+        let Serve {
+            app, member, join, ..
+        } = self;
+        let seeds = (!join.is_empty()).then(|| Discovery::list(join));
+        serve::Options {
+            redis: self.redis,
+            admin: self.admin.admin,
+            peer: self.peer.map(|listen| member.options(listen, app, seeds)),
+            threads: self.workers.threads(),
+            slowlog: self.slowlog.settings(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Ringpop {
+    /// Print help.
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// Where to listen, and who this member is: HOST:PORT.
+    #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    listen: String,
+    /// A file with the first members: a JSON array of "HOST:PORT".
+    #[arg(short = 'h', long, value_name = "FILE", default_value = "./hosts.json")]
+    hosts: PathBuf,
+    /// The name of the application; rings of different ones keep apart.
+    #[arg(long, value_name = "NAME", default_value = "ringpop")]
+    app: String,
+    /// How it behaves as a member.
+    #[command(flatten)]
+    member: Member,
+}
+
+impl Ringpop {
+    /// What is asked for.
+    pub fn options(self) -> peer::Options {
+        let seeds = Some(Discovery::file(self.hosts));
+        self.member.options(self.listen, self.app, seeds)
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Ring {
+    /// A member of the ring: HOST:PORT.
+    #[arg(short, long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    peer: String,
+    /// Keys whose owners to show.
+    #[arg(value_name = "KEY")]
+    keys: Vec<String>,
+    /// As a line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Look every second, and show what has changed.
+    #[arg(long)]
+    watch: bool,
+    /// How long a member may take to answer, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    timeout: u64,
+    /// TLS to the members.
+    #[command(flatten)]
+    tls: PeerTls,
+}
+
+impl Ring {
+    /// What is asked for.
+    pub fn options(self) -> ring::Options {
+        ring::Options {
+            peer: self.peer,
+            keys: self.keys,
+            json: self.json,
+            watch: self.watch,
+            timeout: Duration::from_millis(self.timeout),
+            tls: self.tls.options(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Membership")]
+pub struct Member {
+    /// The address to tell the others, if it is not the one to listen on: HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    advertise: Option<String>,
+    /// How long a member that does not answer stays suspect before it is faulty, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    suspect_period: u64,
+    /// How long a faulty member is remembered before it is a tombstone, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 86_400_000)]
+    faulty_period: u64,
+    /// How long a tombstone is remembered, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    tombstone_period: u64,
+    /// A name for the ring in the place of the address: keys stay when the address changes.
+    /// ringpop-node knows no identities.
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// The ring's hash function: fingerprint32, or hash32v1 as in ringpop-node's examples [default:
+    /// that of the others].
+    #[arg(long, value_name = "NAME", value_parser = hash)]
+    hash: Option<RingHash>,
+    /// Append statistics to this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "stats_udp")]
+    stats_file: Option<PathBuf>,
+    /// Send statistics to a statsd: HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    stats_udp: Option<String>,
+    #[command(flatten)]
+    tls: PeerTls,
+}
+
+impl Member {
+    /// How a node takes part in a ring.
+    pub fn options(self, listen: String, app: String, seeds: Option<Discovery>) -> peer::Options {
+        let statistics = match (self.stats_file, self.stats_udp) {
+            (Some(file), _) => Some(peer::Statistics::File(file)),
+            (None, to) => to.map(peer::Statistics::Udp),
+        };
+        let periods = [
+            self.suspect_period,
+            self.faulty_period,
+            self.tombstone_period,
+        ];
+        peer::Options {
+            listen,
+            advertise: self.advertise,
+            app,
+            seeds,
+            identity: self.identity,
+            hash: self.hash,
+            periods: periods.map(Duration::from_millis),
+            statistics,
+            tls: self.tls.options(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS between nodes")]
+pub struct PeerTls {
+    /// The file of this node's certificate (PEM), for the host that it advertises.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The file of its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The file of the authority (PEM) that signs the nodes' certificates; who shows none of its is
+    /// turned away.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
+}
+
+impl PeerTls {
+    /// TLS, if it is asked for.
+    pub fn options(self) -> Option<peer::Tls> {
+        Some(peer::Tls {
+            certificate: self.tls_cert?,
+            key: self.tls_key?,
+            ca: self.tls_ca,
+        })
+    }
+}
+
+#[derive(Args, Debug)]
 pub struct Admin {
-    /// Where to answer GET /healthz, /readyz, /metrics, and for a proxy GET /v1/pools and
-    /// POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
+    /// Where to answer GET /healthz, /readyz, /metrics, /v1/slowlog, and for a proxy GET /v1/pools
+    /// and POST /v1/reload, over HTTP: HOST:PORT. Without it there is no such port. It asks for no
     /// password: keep it on 127.0.0.1 or in a trusted network.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub admin: Option<String>,
@@ -133,6 +347,41 @@ impl Workers {
 }
 
 #[derive(Args, Debug)]
+pub struct SlowLog {
+    /// Commands that take at least so many milliseconds go to the slow log, which SLOWLOG GET and
+    /// the admin port's /v1/slowlog show: 0.5 for half of one, 0 for all commands, -1 for none.
+    /// Of a proxy it is the time until the server's reply, of a store the time of execution.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_MS,
+          allow_negative_numbers = true, value_parser = milliseconds)]
+    slowlog_ms: f64,
+    /// How many of the latest slow commands are kept.
+    #[arg(long, value_name = "N", default_value_t = limits::SLOWLOG_ENTRIES as u32,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(limits::SLOWLOG_MOST)))]
+    slowlog_len: u32,
+}
+
+impl SlowLog {
+    /// The settings of the slow log.
+    pub fn settings(&self) -> slowlog::Settings {
+        slowlog::Settings {
+            milliseconds: self.slowlog_ms,
+            length: self.slowlog_len as usize,
+        }
+    }
+}
+
+/// Reads a number that is one.
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as 10 or 0.5")?;
+    match number.is_finite() {
+        true => Ok(number),
+        false => Err("write a number, such as 10 or 0.5".into()),
+    }
+}
+
+#[derive(Args, Debug)]
 pub struct Log {
     /// What to log to standard error: error, warn, info, debug, trace.
     #[arg(long, global = true, default_value = "info", env = "HEELER_LOG")]
@@ -159,6 +408,11 @@ fn host_and_port(text: &str) -> Result<String, String> {
         Listen::Tcp { .. } => Ok(text.into()),
         Listen::Unix { .. } => Err("write HOST:PORT, such as 127.0.0.1:22223".into()),
     }
+}
+
+/// Reads the name of a hash function.
+fn hash(name: &str) -> Result<RingHash, String> {
+    RingHash::from_name(name).ok_or_else(|| "write fingerprint32 or hash32v1".into())
 }
 
 /// Reads an address to listen on.

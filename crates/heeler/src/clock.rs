@@ -1,15 +1,71 @@
 //! The one place that reads the time.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::limits;
 
 /// Milliseconds since 1970: the `now` of every pure room.
 pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    since_1970() / 1000
 }
 
-/// For measuring how long something takes.
-pub fn instant() -> Instant {
-    Instant::now()
+fn since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
+}
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970, by the clock that people set.
+    pub now: u64,
+    /// [`ticks`] of the same moment.
+    pub ticks: u64,
+}
+
+/// Both clocks, at the price of one: this thread looks at the one that people set only once in a
+/// while, and adds what has passed since by the other.
+pub fn moment() -> Moment {
+    thread_local! {
+        /// `ticks` and microseconds since 1970 when both were looked at.
+        static LOOKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    }
+    let ticks = ticks();
+    let (mut at, mut since) = LOOKED.get();
+    if since == 0 || ticks - at >= limits::CLOCK_US {
+        (at, since) = (ticks, since_1970());
+        LOOKED.set((at, since));
+    }
+    Moment {
+        now: (since + ticks - at) / 1000,
+        ticks,
+    }
+}
+
+/// Microseconds since some time before the process started, by a clock that nobody sets: for
+/// measuring how long something takes.
+pub fn ticks() -> u64 {
+    // Less to do than for an `Instant` and the time since another. Every system has this clock.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| {
+        now.tv_sec() as u64 * 1_000_000 + now.tv_nsec() as u64 / 1000
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_between_two_looks_at_the_clock() {
+        for _ in 0..1000 {
+            let (before, moment, after) = (now(), moment(), now());
+            // What is rounded off twice, and what a clock is turned in between by those who set it.
+            assert!((before - 2..=after + 2).contains(&moment.now));
+            assert!(moment.ticks <= ticks());
+        }
+    }
 }

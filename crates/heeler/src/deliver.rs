@@ -3,6 +3,7 @@
 mod blocked;
 mod memcached;
 mod messages;
+mod timer;
 mod tracking;
 
 use std::cell::Cell;
@@ -11,21 +12,26 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::admin::Process;
+use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Group, Id, OwnedCommand, Reply, Room};
-use crate::pool::{Mailbox, Pool, ReplyTo};
+use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
+use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
-use crate::stats::{ONE_LESS, PoolStat};
+use crate::slowlog::{Origin, SlowLog};
+use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use blocked::Blocked;
 use messages::Listening;
+use timer::Timer;
 use tracking::Copies;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
     behind: Behind,
     process: Arc<Process>,
+    /// What this worker counts of the commands that come through it.
+    counters: Arc<CommandCounters>,
     greeting: Greeting,
     random: Cell<u64>,
 }
@@ -56,49 +62,129 @@ pub struct Caller {
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
-    gathers: Vec<(Ticket, Gather)>,
+    gathers: Vec<Gathered>,
+    /// Who it is, for the slow log.
+    origin: Arc<Origin>,
+    timer: Timer,
+}
+
+/// A command in parts.
+#[derive(Debug)]
+struct Gathered {
+    ticket: Ticket,
+    gather: Gather,
+    /// Why the first part failed that did.
+    failed: Option<ErrorKind>,
+}
+
+/// A request that does not run.
+struct Refused {
+    spec: Option<&'static Spec>,
+    why: ErrorKind,
+    reply: Reply,
 }
 
 impl Caller {
     /// A new connection.
-    pub fn new(id: u64) -> Caller {
+    pub fn new(id: u64, origin: Arc<Origin>) -> Caller {
         Caller {
             session: Session::new(id),
-            mailbox: Rc::default(),
+            mailbox: Rc::new(Mailbox::new(origin.clone())),
             task: Waker::noop().clone(),
             listening: None,
             copies: None,
             blocked: None,
             watched: Vec::new(),
             gathers: Vec::new(),
+            origin,
+            timer: Timer::default(),
         }
     }
 
-    /// Takes in the replies that servers have sent.
-    pub fn collect(&mut self) {
-        let (session, gathers) = (&mut self.session, &mut self.gathers);
-        self.mailbox.empty(|ticket, part, reply| {
-            let ticket = Ticket(ticket);
-            let Some(i) = gathers.iter().position(|(t, _)| *t == ticket) else {
-                return session.pipeline.complete(ticket, reply);
-            };
-            if let Some(merged) = gathers[i].1.put(part as usize, reply) {
-                gathers.remove(i);
-                session.pipeline.complete(ticket, &merged);
-            }
-        });
+    /// Takes in a reply to a part of a command, or an error. Returns why the command failed, once
+    /// it did.
+    fn take_in(&mut self, letter: Letter, reply: &[u8]) -> Option<ErrorKind> {
+        let ticket = Ticket(letter.ticket);
+        let Some(i) = self.gathers.iter().position(|g| g.ticket == ticket) else {
+            self.session.pipeline.complete(ticket, reply);
+            return letter.failed;
+        };
+        let gathered = &mut self.gathers[i];
+        gathered.failed = gathered.failed.or(letter.failed);
+        let merged = gathered.gather.put(letter.part as usize, reply)?;
+        let failed = self.gathers.remove(i).failed;
+        self.session.pipeline.complete(ticket, &merged);
+        failed
     }
 }
 
 impl Door {
     /// A door of this process. `seed` is any random number.
     pub fn new(behind: Behind, process: Arc<Process>, greeting: Greeting, seed: u64) -> Door {
+        let counters = match &behind {
+            Behind::Node(_) => process.commands.join(),
+            Behind::Pool(_, pool) => pool.counters().commands().clone(),
+        };
         Door {
             behind,
             process,
+            counters,
             greeting,
             random: Cell::new(seed),
         }
+    }
+
+    /// What this worker counts of the commands that come through it.
+    pub fn counters(&self) -> &CommandCounters {
+        &self.counters
+    }
+
+    fn pool_name(&self) -> Option<&str> {
+        self.pool().map(Pool::name)
+    }
+
+    fn slowlog(&self) -> &SlowLog {
+        &self.process.slowlog
+    }
+
+    /// Takes in the replies that servers have sent.
+    pub fn collect(&self, caller: &mut Caller) {
+        let mailbox = caller.mailbox.clone();
+        mailbox.empty(|letter, reply| {
+            if letter.failed.is_none() && caller.gathers.is_empty() {
+                let ticket = Ticket(letter.ticket);
+                caller.session.pipeline.complete(ticket, reply);
+            } else if let Some(why) = caller.take_in(letter, reply) {
+                let family = caller.session.pipeline.family_of(Ticket(letter.ticket));
+                self.counters.failed(family, why);
+            }
+        });
+    }
+
+    /// The replies that are ready leave now.
+    pub fn leaves(&self, caller: &mut Caller) {
+        if caller.session.pipeline.has_answered() {
+            let now = caller.timer.ended.take().unwrap_or_else(clock::ticks);
+            caller
+                .session
+                .pipeline
+                .note(now, |family, micros, requests| {
+                    self.counters.waited(family, micros, requests);
+                });
+        }
+    }
+
+    /// What the client has sent is no request: answers with these bytes and closes.
+    pub fn faulty(&self, caller: &mut Caller, reply: &[u8]) {
+        self.took(caller, Family::Unknown);
+        self.counters.failed(Family::Unknown, ErrorKind::Protocol);
+        caller.session.answer_bytes(reply);
+        caller.session.closing = true;
+    }
+
+    fn took(&self, caller: &mut Caller, family: Family) {
+        caller.session.pipeline.took(family);
+        self.counters.requested(family);
     }
 
     /// The connections to servers behind it, if it has any.
@@ -110,13 +196,17 @@ impl Door {
     }
 
     /// Takes a request. Its reply is in the caller's session at once, or will be after some
-    /// [`Caller::collect`].
+    /// [`Door::collect`].
     pub fn request(&self, now: u64, caller: &mut Caller, raw: &[u8], args: &[Arg]) {
         caller.session.begin();
         match self.admit(caller, raw, args) {
-            Ok(command) if self.is_paused() && self.pauses(now, caller, &command) => {}
-            Ok(command) => self.run(now, caller, &command),
-            Err(reply) => caller.session.answer(&reply),
+            Ok(command) => {
+                self.took(caller, command.spec.family());
+                if !(self.is_paused() && self.pauses(now, caller, &command)) {
+                    self.run(now, caller, &command);
+                }
+            }
+            Err(refused) => self.answer_refused(caller, &refused),
         }
     }
 
@@ -124,9 +214,22 @@ impl Door {
     fn run(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         match caller.session.admit(command) {
             Admission::Run => self.go(now, caller, command),
-            Admission::Answer(reply) => caller.session.answer(&reply),
+            Admission::Answer(reply) => {
+                if reply.is_error() {
+                    self.rejected(Some(command.spec), ErrorKind::Usage);
+                }
+                caller.session.answer(&reply);
+            }
         }
         caller.has_run(command);
+    }
+
+    #[cold]
+    fn answer_refused(&self, caller: &mut Caller, refused: &Refused) {
+        let family = refused.spec.map_or(Family::Unknown, Spec::family);
+        self.took(caller, family);
+        self.rejected(refused.spec, refused.why);
+        caller.session.answer(&refused.reply);
     }
 
     /// The command, if there is such a one and this client may use it.
@@ -135,27 +238,71 @@ impl Door {
         caller: &mut Caller,
         raw: &'a [u8],
         args: &'a [Arg],
-    ) -> Result<Command<'a>, Reply> {
+    ) -> Result<Command<'a>, Box<Refused>> {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
-        let command = resolved.map_err(|refused| self.refuse(caller, raw, args, refused))?;
+        let command = resolved.map_err(|reply| self.refuse(caller, raw, args, reply))?;
+        let refused = |why: ErrorKind, reply: Reply| {
+            let spec = Some(command.spec);
+            Box::new(Refused { spec, why, reply })
+        };
         let access = &self.greeting.access;
-        if let Some(refused) = access.refuses(&caller.session, command.spec.id) {
-            return Err(refused);
+        if let Some(reply) = access.refuses(&caller.session, command.spec.id) {
+            return Err(refused(ErrorKind::Auth, reply));
         }
         match caller.session.refuses_listener(&command) {
-            Some(refused) => {
+            Some(reply) => {
                 caller.session.spoil();
-                Err(refused)
+                Err(refused(ErrorKind::Usage, reply))
             }
             None => Ok(command),
         }
     }
 
+    /// A request was refused before it was executed.
+    fn rejected(&self, spec: Option<&Spec>, why: ErrorKind) {
+        let family = spec.map_or(Family::Unknown, Spec::family);
+        self.counters.failed(family, why);
+        if let Some(spec) = spec {
+            self.counters.called(spec.id as usize, Call::Rejected);
+        }
+    }
+
+    /// Counts a command that this process has executed.
+    #[inline]
+    fn executed(&self, spec: &Spec, reply: &Reply) {
+        self.counters.called(spec.id as usize, Call::Made);
+        if reply.is_error() {
+            let why = match (spec.id, &self.behind) {
+                (Id::Auth | Id::Hello, _) => ErrorKind::Auth,
+                (_, Behind::Node(_)) => ErrorKind::Reply,
+                (_, Behind::Pool(..)) => ErrorKind::Usage,
+            };
+            self.counters.failed(spec.family(), why);
+            self.counters.called(spec.id as usize, Call::Failed);
+        }
+    }
+
+    /// A request that is no command here.
+    #[cold]
+    fn refuse(&self, caller: &mut Caller, raw: &[u8], args: &[Arg], reply: Reply) -> Box<Refused> {
+        let word = |i: usize| {
+            args.get(i)
+                .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
+        };
+        let name = word(0).unwrap_or_default();
+        let spec = resolve(name, word(1)).ok();
+        let spec = spec.filter(|spec| self.behind.serves(spec));
+        Box::new(Refused {
+            spec,
+            why: spec.map_or(ErrorKind::Unknown, |_| ErrorKind::Usage),
+            reply: self.spoil(caller, name, reply),
+        })
+    }
+
     /// What a refused command does to the transaction that it comes in: a refused EXEC ends it.
-    fn refuse(&self, caller: &mut Caller, raw: &[u8], args: &[Arg], refused: Reply) -> Reply {
+    fn spoil(&self, caller: &mut Caller, name: &[u8], refused: Reply) -> Reply {
         caller.session.spoil();
-        let name = &raw[args[0].start as usize..args[0].end as usize];
         match (&self.behind, refused) {
             (Behind::Node(store), Reply::Error(text)) if name.eq_ignore_ascii_case(b"exec") => {
                 caller.session.transaction = None;
@@ -178,13 +325,19 @@ impl Door {
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
             Route::Here => {
+                let began = self.start(caller, command);
                 let reply = self.here(now, caller, command);
+                if let Some(began) = began {
+                    self.stop(now, caller, command, began);
+                }
+                self.executed(command.spec, &reply);
                 caller.session.answer(&reply);
             }
             Route::Refused(reply) => {
                 // A SCAN that is over sends nothing, and is no error.
                 if reply.is_error() {
                     self.count(PoolStat::ForwardError, 1);
+                    self.rejected(Some(command.spec), why_refused(&reply));
                 }
                 caller.session.answer(&reply);
             }
@@ -192,7 +345,11 @@ impl Door {
             Route::Parts(parts, gather) => {
                 self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.wait(command);
-                caller.gathers.push((ticket, gather));
+                caller.gathers.push(Gathered {
+                    ticket,
+                    gather,
+                    failed: None,
+                });
                 for (i, part) in parts.iter().enumerate() {
                     self.send(now, caller, part.to, &part.request, (ticket, i as u32));
                 }
@@ -274,8 +431,14 @@ impl Door {
 
     fn of_process(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
         let serves = |spec: &_| self.behind.serves(spec);
-        self.process
-            .answer(now, session, command, self.behind.store(), serves)
+        self.process.answer(
+            now,
+            session,
+            command,
+            self.behind.store(),
+            self.pool_name(),
+            serves,
+        )
     }
 
     /// EXEC, or why nothing is executed.
@@ -304,19 +467,30 @@ impl Door {
         let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
         let order: Vec<bool> = commands.iter().map(is_of_store).collect();
         let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
+        let (mut began, origin) = (clock::ticks(), caller.origin.clone());
+        let done = |command: &Command<'_>, reply: &Reply| {
+            let before = std::mem::replace(&mut began, clock::ticks());
+            self.note(now, &origin, command, began.saturating_sub(before));
+            self.executed(command.spec, reply);
+        };
         let reader = caller.copies.as_ref().map(|copies| copies.reader());
-        let Some(replies) = store.transaction_for(now, watched, &of_store, reader) else {
+        let Some(replies) = store.transaction_for(now, watched, &of_store, reader, done) else {
             return Reply::NullArray;
         };
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
-            false => others.next().map(|other| match other.as_command() {
-                // A shard's channels may move to another node at any time.
-                command if command.spec.id == Id::Ssubscribe => {
-                    Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
-                }
-                command => self.here(now, caller, &command),
+            false => others.next().map(|other| {
+                let other = other.as_command();
+                let reply = match other.spec.id {
+                    // A shard's channels may move to another node at any time.
+                    Id::Ssubscribe => {
+                        Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+                    }
+                    _ => self.here(now, caller, &other),
+                };
+                self.executed(other.spec, &reply);
+                reply
             }),
         };
         Reply::Array(order.into_iter().filter_map(reply).collect())
@@ -382,6 +556,15 @@ impl Behind {
             Behind::Node(store) => Some(store),
             Behind::Pool(..) => None,
         }
+    }
+}
+
+/// Why the route refuses a command.
+fn why_refused(reply: &Reply) -> ErrorKind {
+    match reply {
+        Reply::Error(text) if text == route::CROSS_SLOT => ErrorKind::CrossSlot,
+        Reply::Error(text) if text == route::NO_SERVER => ErrorKind::NoServer,
+        _ => ErrorKind::Usage,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::cluster::{Cluster, Plan};
 use crate::config::pools::{self, Address, Probes};
 use crate::pool::{Addresses, Settings, ask, is_ready};
+use crate::slowlog::SlowLog;
 use crate::stats::PoolCounters;
 use crate::tls::{self, Connector};
 
@@ -29,8 +30,13 @@ impl Watch {
     /// Starts to look after the servers of a pool, on this thread's runtime. `tls`: how they are
     /// connected to, if they speak it. What is known and counted of the servers of the pool
     /// `before`, whose place this one takes, is kept.
-    pub fn start(pool: &pools::Pool, tls: Option<Connector>, before: Option<&Watch>) -> Watch {
-        let mut settings = Settings::of(pool, tls);
+    pub fn start(
+        pool: &pools::Pool,
+        tls: Option<Connector>,
+        slowlog: &Arc<SlowLog>,
+        before: Option<&Watch>,
+    ) -> Watch {
+        let mut settings = Settings::of(pool, tls, slowlog);
         let cluster = Arc::new(Cluster::new(Plan::of(pool)));
         if let Some(before) = before {
             let origins = pools::origins(&before.settings.servers, &pool.servers);

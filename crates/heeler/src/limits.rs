@@ -127,3 +127,31 @@ pub const STATS_MS: u64 = 5_000;
 pub const STATS_LINGER_MS: u64 = 500;
 /// Highest of nutcracker's log levels.
 pub const VERBOSITY: u8 = 11;
+/// A node begins a ring alone when no seed has answered for so many milliseconds.
+pub const ALONE_AFTER_MS: u64 = 3_000;
+/// From how many milliseconds on a command is slow, if the command line does not say (Redis: 10).
+pub const SLOWLOG_MS: f64 = 10.0;
+/// Slow commands that are kept where the command line does not say (Redis: 128).
+pub const SLOWLOG_ENTRIES: usize = 128;
+/// Most slow commands that may be kept.
+pub const SLOWLOG_MOST: u32 = 1_000_000;
+/// Words of a slow command that are shown (Redis: 32).
+pub const SLOWLOG_WORDS: usize = 32;
+/// Bytes of such a word that are shown (Redis: 128).
+pub const SLOWLOG_WORD_BYTES: usize = 128;
+/// Of slow commands that a server answered at a time, how many are logged: a stall that thousands
+/// have waited for shall not push everything else out.
+pub const SLOW_TOGETHER: usize = 4;
+/// Most words of a command that counts as quick.
+pub const QUICK_WORDS: usize = 16;
+/// Bytes of requests that are kept whole while they wait for their replies, so that the slow log
+/// can show them. Of those written in larger runs …
+pub const SENT_BYTES: usize = 64 * 1024;
+/// … so many of each.
+pub const SENT_BEGINNING_BYTES: usize = 512;
+/// Buffers of such requests that a connection keeps to use them again.
+pub const SENT_SPARE: usize = 4;
+/// Largest of them, in bytes.
+pub const SENT_SPARE_BYTES: usize = 16 * 1024;
+/// How long a thread goes on from what it last read of the clock that people set, in microseconds.
+pub const CLOCK_US: u64 = 100_000;

@@ -17,6 +17,7 @@ use crate::deliver::{Behind, Door};
 use crate::http::{Asked, Pools, Shown, Subject};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
 use crate::session::{Access, Greeting};
+use crate::slowlog::{self, SlowLog};
 use crate::wire::resp::Protocol;
 use crate::{health, limits, pool, run};
 
@@ -52,6 +53,7 @@ impl Live {
         watch: Watch,
         file: Loaded,
         threads: usize,
+        slowlog: slowlog::Settings,
     ) -> anyhow::Result<Live> {
         // Caught before a client can connect: whoever sees the proxy there may send it.
         let hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
@@ -63,6 +65,7 @@ impl Live {
         let mut process = Process::new("proxy", threads, most_clients(&file, threads), run::seed());
         process.port = listeners.first().and_then(|l| l.port()).unwrap_or(0);
         process.bind = listeners.first().map(|l| l.address()).unwrap_or_default();
+        process.slowlog = Arc::new(SlowLog::new(slowlog));
         let process = Arc::new(process);
         let mut live = Live {
             path,
@@ -200,6 +203,7 @@ impl Live {
         Subject {
             process: self.process.clone(),
             pools: self.shown.clone(),
+            store: None,
             reload: Some(reload),
         }
     }
@@ -282,7 +286,9 @@ pub fn service(
     process: &Arc<Process>,
     before: Option<&health::Watch>,
 ) -> (Service, Arc<health::Watch>) {
-    let health = Arc::new(health::Watch::start(pool, tls.servers.clone(), before));
+    let tls_of_servers = tls.servers.clone();
+    let watch = health::Watch::start(pool, tls_of_servers, &process.slowlog, before);
+    let health = Arc::new(watch);
     let (process, wire) = (process.clone(), health.settings().wire);
     let greeting = Greeting {
         version: REDIS_VERSION,

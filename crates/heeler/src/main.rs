@@ -10,7 +10,7 @@ use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, live, proxy, serve};
+use heeler::{demo, explain, live, member, proxy, ring, serve, slowlog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,26 +29,20 @@ fn main() -> ExitCode {
             admin,
             explain,
             workers,
+            slowlog,
         } => {
             let options = proxy::Options {
                 flags,
                 threads: workers.threads(),
                 watch: watching.watch(),
                 admin: admin.admin,
+                slowlog: slowlog.settings(),
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
-        Command::Serve {
-            redis,
-            admin,
-            workers,
-        } => Log::start(&log).and_then(|_| {
-            serve::run(&serve::Options {
-                redis,
-                admin: admin.admin,
-                threads: workers.threads(),
-            })
-        }),
+        Command::Serve(it) => Log::start(&log).and_then(|_| serve::run(&it.options())),
+        Command::Ringpop(it) => Log::start(&log).and_then(|_| member::run(&it.options())),
+        Command::Ring(it) => Log::start(&log).and_then(|_| ring::run(&it.options())),
         Command::Demo { stores, workers } => Log::start(&log).and_then(|_| {
             demo::run(&demo::Options {
                 stores: stores.into(),
@@ -79,6 +73,7 @@ fn as_nutcracker(request: Result<Request, String>) -> ExitCode {
                 // As nutcracker does, it looks at the file when it is told to.
                 watch: false,
                 admin: None,
+                slowlog: slowlog::Settings::default(),
             };
             let log = Settings::default();
             match options.flags.test_conf {

@@ -8,7 +8,7 @@ use crate::http::AdminPort;
 use crate::live::{self, Live};
 use crate::log::Log;
 use crate::nutcracker::{Flags, Operation};
-use crate::{limits, run};
+use crate::{limits, run, slowlog};
 
 /// What `heeler proxy` is asked for.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub admin: Option<String>,
     /// Reload the file when it has changed.
     pub watch: bool,
+    /// Which commands are slow.
+    pub slowlog: slowlog::Settings,
 }
 
 /// Runs until it is asked to stop.
@@ -36,7 +38,7 @@ pub fn run(options: &Options, log: Log, daemon: Daemon) -> anyhow::Result<()> {
         let operation = Operation::prepare(&options.flags, log, daemon)?;
         let threads = run::threads(options.threads);
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
-        let live = Live::start(path.clone(), watch, file, threads)?;
+        let live = Live::start(path.clone(), watch, file, threads, options.slowlog)?;
         let _pid_file = operation.begin(live.process())?;
         let (ask, asked) = mpsc::channel(limits::RELOADS);
         if let Some(admin) = admin {

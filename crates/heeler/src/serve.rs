@@ -9,7 +9,9 @@ use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
+use crate::peer::{self, Port};
 use crate::session::{Access, Greeting};
+use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
 use crate::wire::Wire;
 use crate::wire::resp::Protocol;
@@ -22,8 +24,12 @@ pub struct Options {
     pub redis: Listen,
     /// `host:port` of the admin port, if there shall be one.
     pub admin: Option<String>,
+    /// How it takes part in a ring, if it shall.
+    pub peer: Option<peer::Options>,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// Which commands are slow.
+    pub slowlog: slowlog::Settings,
 }
 
 /// Runs until it is asked to stop.
@@ -40,6 +46,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
         process.port = listener.port().unwrap_or(0);
         process.bind = listener.address();
+        process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
@@ -47,13 +54,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
                 pools: Pools::default(),
+                store: Some(store.clone()),
                 reload: None,
             }));
         }
+        let open = |options| Port::open(options, store.clone(), threads);
+        let port = options.peer.as_ref().map(open).transpose()?;
         let mut server = Server::start(process)?;
         server.open(service);
         let expiring = tokio::spawn(expire(store));
         server.run(stop).await;
+        if let Some(port) = port {
+            port.close().await;
+        }
         expiring.abort();
         tracing::info!("stopped");
         Ok(())

@@ -1,7 +1,9 @@
 //! What is counted while requests pass by.
 
+mod commands;
 mod pools;
 
+pub use commands::{Call, CommandCounters, CommandStats, CommandTotals, ErrorKind};
 pub use pools::{
     Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
     ServerStat, Traffic, WAITS_US,

@@ -3,12 +3,10 @@
 mod servers;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use rustix::process::Signal;
 use serde_json::Value as Json;
-use servers::{ConfigFile, Heeler, PATIENCE, RedisServer, Value, free_port, wait_until};
+use servers::{ConfigFile, Heeler, RedisServer, Value, ask, free_port, wait_until};
 
 /// A proxy over some redis-servers, with its file and its admin port.
 struct Proxy {
@@ -53,18 +51,6 @@ impl Proxy {
         let line = line.unwrap_or_else(|| panic!("no {name} in\n{body}"));
         line.parse().expect(line)
     }
-}
-
-fn ask(port: u16, method: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").expect(&text);
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
-    (status.expect(head), body.into())
 }
 
 fn pool(port: u16, settings: &[&str], servers: &[&RedisServer]) -> String {

@@ -24,9 +24,9 @@ async fn replies(mailbox: &Mailbox, count: usize) -> Vec<String> {
     let mut replies = Vec::new();
     let all = async {
         while replies.len() < count {
-            mailbox.empty(|ticket, _, reply| {
+            mailbox.empty(|letter, reply| {
                 let text = String::from_utf8_lossy(reply);
-                replies.push(format!("{ticket} {}", text.trim_end()));
+                replies.push(format!("{} {}", letter.ticket, text.trim_end()));
             });
             sleep(Duration::from_millis(1)).await;
         }
@@ -42,7 +42,7 @@ fn pool_of(fake: &Fake) -> (Arc<Settings>, Arc<Cluster>) {
         fake.address()
     );
     let file = pools::parse("f.yml", &text).unwrap();
-    let settings = Arc::new(Settings::of(&file.pools[0], None));
+    let settings = Arc::new(Settings::of(&file.pools[0], None, &Arc::default()));
     let cluster = Arc::new(Cluster::new(Plan::of(&file.pools[0])));
     (settings, cluster)
 }
@@ -111,7 +111,7 @@ fn requests_in_flight_are_answered_before_the_connection_moves() {
 /// What has come right now, without waiting.
 fn at_once(mailbox: &Mailbox) -> Vec<String> {
     let mut replies = Vec::new();
-    mailbox.empty(|_, _, reply| replies.push(String::from_utf8_lossy(reply).trim_end().into()));
+    mailbox.empty(|_, reply| replies.push(String::from_utf8_lossy(reply).trim_end().into()));
     replies
 }
 

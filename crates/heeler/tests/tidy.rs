@@ -20,14 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pool",
         &[
-            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "limits",
+            "wire", "cluster", "config", "socket", "tls", "clock", "stats", "slowlog", "limits",
         ],
     ),
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "stats",
-            "pubsub", "waiting", "limits",
+            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
+            "stats", "slowlog", "pubsub", "waiting", "limits",
         ],
     ),
     (
@@ -41,8 +41,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("waiting", &["command"]),
     ("pubsub", &["wire", "command", "limits"]),
     ("limits", &[]),
-    ("clock", &[]),
-    ("stats", &["limits"]),
+    ("clock", &["limits"]),
+    ("stats", &["command", "limits"]),
+    ("slowlog", &["wire", "command", "limits"]),
     ("config", &["limits"]),
     ("socket", &["config", "limits"]),
     ("tls", &["socket", "config", "limits"]),
@@ -50,20 +51,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "health",
         &[
-            "cluster", "config", "pool", "tls", "stats", "clock", "limits",
+            "cluster", "config", "pool", "tls", "stats", "slowlog", "clock", "limits",
         ],
     ),
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "pubsub", "waiting",
-            "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
+            "waiting", "limits",
         ],
     ),
     (
         "http",
         &[
-            "admin", "cluster", "config", "tls", "stats", "clock", "limits",
+            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
+            "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -76,6 +78,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    (
+        "peer",
+        &["store", "command", "config", "tls", "clock", "limits"],
+    ),
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
@@ -83,7 +89,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
     ("explain", &["proxy", "live", "config"]),
-    ("cli", &["log", "nutcracker", "config"]),
+    ("member", ALL_ROOMS),
+    ("ring", ALL_ROOMS),
+    (
+        "cli",
+        &[
+            "log",
+            "nutcracker",
+            "config",
+            "slowlog",
+            "peer",
+            "serve",
+            "ring",
+            "limits",
+        ],
+    ),
     (
         "main",
         &[
@@ -97,7 +117,73 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "demo",
             "explain",
+            "member",
+            "ring",
+            "slowlog",
         ],
+    ),
+];
+
+/// The rooms of the library for applications.
+const LIBRARY_ARROWS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("event", &[]),
+    ("channel", &["limits"]),
+    ("discovery", &["limits"]),
+    ("statistics", &["limits"]),
+    (
+        "gossip",
+        &["channel", "discovery", "event", "statistics", "limits"],
+    ),
+    ("forward", &["ringpop"]),
+    ("proxy", &["forward", "gossip", "ringpop"]),
+    ("trace", &["event", "gossip", "ringpop", "limits"]),
+    (
+        "endpoints",
+        &["channel", "discovery", "gossip", "proxy", "ringpop"],
+    ),
+    (
+        "ringpop",
+        &[
+            "builder",
+            "channel",
+            "event",
+            "forward",
+            "gossip",
+            "proxy",
+            "statistics",
+            "trace",
+            "limits",
+        ],
+    ),
+    (
+        "builder",
+        &[
+            "channel",
+            "discovery",
+            "endpoints",
+            "forward",
+            "gossip",
+            "proxy",
+            "ringpop",
+            "statistics",
+            "limits",
+        ],
+    ),
+];
+
+/// Where rooms are, what the crate is called, and its arrows.
+type House = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static [&'static str])],
+);
+const HOUSES: &[House] = &[
+    ("crates/heeler/src/", "heeler", ARROWS),
+    (
+        "crates/heeler-ringpop/src/",
+        "heeler_ringpop",
+        LIBRARY_ARROWS,
     ),
 ];
 
@@ -112,6 +198,7 @@ const ALL_ROOMS: &[&str] = &[
     "cluster",
     "config",
     "stats",
+    "slowlog",
     "admin",
     "net",
     "socket",
@@ -130,6 +217,7 @@ const ALL_ROOMS: &[&str] = &[
     "nutcracker",
     "pubsub",
     "waiting",
+    "peer",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
@@ -140,6 +228,7 @@ const PURE: &[&str] = &[
     "crates/heeler/src/store",
     "crates/heeler/src/wire",
     "crates/heeler-ring/src/",
+    "crates/heeler-swim/src/",
     "crates/heeler-tchannel/src/",
 ];
 const IMPURE_STD: &[&str] = &["net", "thread", "fs"];
@@ -238,40 +327,40 @@ fn complain(complaints: impl IntoIterator<Item = String>) {
 }
 
 /// The room a source stands in: `deliver` for `src/deliver.rs` and for `src/deliver/x.rs`.
-fn room(source: &Source) -> Option<&str> {
-    let inside = source.path.strip_prefix("crates/heeler/src/")?;
+fn room(source: &Source) -> Option<(&'static House, &str)> {
+    let house = HOUSES
+        .iter()
+        .find(|(home, ..)| source.path.starts_with(home))?;
+    let inside = source.path.strip_prefix(house.0)?;
     let room = inside.split('/').next()?.trim_end_matches(".rs");
-    (room != "lib").then_some(room)
+    (room != "lib").then_some((house, room))
 }
 
 fn against_the_arrows(source: &Source) -> Vec<String> {
-    let Some(room) = room(source) else {
+    let Some(((home, name, arrows), room)) = room(source) else {
         return Vec::new();
     };
     let path = &source.path;
-    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
+    let Some((_, allowed)) = arrows.iter().find(|(name, _)| *name == room) else {
         return vec![format!(
-            "{path}: say in ARROWS (tests/tidy.rs) where the room {room} stands"
+            "{path}: say in the arrows (tests/tidy.rs) where the room {room} stands"
         )];
     };
-    let is_room = |name: &str| ARROWS.iter().any(|(room, _)| *room == name);
+    let is_room = |name: &str| arrows.iter().any(|(room, _)| *room == name);
     let mut used = source.names_after("crate");
-    used.extend(source.names_after("heeler"));
+    used.extend(source.names_after(name));
     let mut complaints: Vec<String> = used
         .iter()
         .filter(|(_, name)| is_room(name) && name != room && !allowed.contains(&name.as_str()))
         .map(|(line, name)| format!("{path}:{line}: {room} must not use {name}"))
         .collect();
-    complaints.extend(leaves_by_super(source));
+    complaints.extend(leaves_by_super(source, home));
     complaints
 }
 
 /// `super` that climbs out of the room, where the arrows would not see it.
-fn leaves_by_super(source: &Source) -> Vec<String> {
-    let inside = source
-        .path
-        .strip_prefix("crates/heeler/src/")
-        .unwrap_or_default();
+fn leaves_by_super(source: &Source, home: &str) -> Vec<String> {
+    let inside = source.path.strip_prefix(home).unwrap_or_default();
     let levels = inside.trim_end_matches("/mod.rs").matches('/').count();
     let mut complaints = Vec::new();
     let mut in_tests = 0;
@@ -532,6 +621,23 @@ mod bad_snippets {
                 "{room}: {text}"
             );
         }
+        let library = |room, text| at(&format!("crates/heeler-ringpop/src/{room}.rs"), text);
+        let bad = [
+            ("limits", "use crate::channel::Channel;"),
+            ("channel/x", "use super::super::limits;"),
+            ("attic", ""),
+        ];
+        for (room, text) in bad {
+            assert_eq!(
+                against_the_arrows(&library(room, text)).len(),
+                1,
+                "{room}: {text}"
+            );
+        }
+        assert_eq!(
+            against_the_arrows(&library("channel/x", "use crate::limits;")),
+            [""; 0]
+        );
         let good = [
             ("session", "use crate::{command::Command, wire::resp};"),
             (
@@ -556,12 +662,12 @@ mod bad_snippets {
 
     #[test]
     fn every_arrow_ends_in_a_room() {
-        for (room, allowed) in ARROWS {
-            for name in *allowed {
-                assert!(
-                    ARROWS.iter().any(|(n, _)| n == name),
-                    "{room} uses {name}: no such room"
-                );
+        for (_, _, arrows) in HOUSES {
+            for (room, allowed) in *arrows {
+                for name in *allowed {
+                    let there = arrows.iter().any(|(n, _)| n == name);
+                    assert!(there, "{room} uses {name}: no such room");
+                }
             }
         }
     }

@@ -49,8 +49,14 @@
 //! # Load
 //!
 //! Everything is bounded: calls in flight, bytes in flight, bytes that wait to be written (see
-//! [`Limits`] and [`limits`](crate::limits)). The calls of a peer that does not read its answers
+//! [`Limits`] and [`limits`]). The calls of a peer that does not read its answers
 //! wait. A call too many fails with [`ErrorCode::Busy`], at once.
+//!
+//! # Trust
+//!
+//! A peer is believed what it says its address is, and calls to that address go over its
+//! connection. Where not everybody who can connect may be believed, mutual TLS lets in only those
+//! who may.
 //!
 //! # Runtimes
 //!
@@ -329,12 +335,7 @@ impl Channel {
     /// What an error frame says, or why there is no answer: [`Failure::origin`] tells which. An
     /// error of the application is an answer with a code: see [`Response::is_ok`].
     pub async fn call(&self, host_port: &str, request: Request, timeout: Duration) -> Answer {
-        self.call_until(
-            host_port,
-            request,
-            tokio::time::Instant::now().into_std() + timeout,
-        )
-        .await
+        self.call_until(host_port, request, deadline(timeout)).await
     }
 
     /// The same with a point in time, as a call that is relayed has one: [`Call::deadline`].
@@ -409,6 +410,11 @@ impl Channel {
     }
 }
 
+/// A time to live as a point in time. What is longer than can be said on the wire is cut.
+fn deadline(timeout: Duration) -> Instant {
+    tokio::time::Instant::now().into_std() + timeout.min(limits::LONGEST_CALL)
+}
+
 /// A peer of a channel: see [`Channel::peer`].
 #[derive(Clone)]
 pub struct Peer {
@@ -428,8 +434,7 @@ impl Peer {
     ///
     /// As [`Channel::call`].
     pub async fn call(&self, request: Request, timeout: Duration) -> Answer {
-        self.call_until(request, tokio::time::Instant::now().into_std() + timeout)
-            .await
+        self.call_until(request, deadline(timeout)).await
     }
 
     /// As [`Channel::call_until`].

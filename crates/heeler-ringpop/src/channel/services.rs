@@ -60,6 +60,9 @@ impl Call {
     }
 
     /// The body, arg3.
+    ///
+    /// It is a slice of what was read from the socket, with all that came with it: what is kept for
+    /// long should be copied.
     pub fn body(&self) -> &Bytes {
         &self.request.arg3
     }

@@ -32,6 +32,11 @@ test.register('about', (req, res) => {
 json.register(test, 'json', {}, (context, req, head, body, callback) => {
     callback(null, {ok: true, head, body: {got: body}});
 });
+// Meta::health, by thrift.
+channel.TChannelAsThrift({
+    source: 'service Nothing {}', channel: test,
+    isHealthy: () => ({ok: true, message: 'fine'})
+});
 // Calls the caller back, over the connection that the caller has opened.
 test.register('call back', (req, res, arg2, arg3) => {
     test.request({

@@ -10,7 +10,7 @@ use heeler_swim::{Config, Endpoint, Form, Input, Labels, Status, Style};
 use crate::member::{BORN, ME, Machine, change, plain, without_ids};
 
 /// The captured bodies: what each is, and its bytes.
-fn captures() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn captures() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut lines = include_str!("captures.txt").lines().skip(1);
     std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
 }
@@ -142,6 +142,7 @@ fn checksums_are_those_of_both_programs() {
 fn captured_member(address: &str, born: u64) -> Machine {
     let config = Config {
         address: address.into(),
+        hash: Some(RingHash::Fingerprint32),
         ..plain()
     };
     let now = heeler_swim::Now {
@@ -260,7 +261,7 @@ fn ping_req_is_answered_as_captured() {
     let mut machine = Machine::ready(plain(), &[("127.0.0.1:3102", "alive", 5)]);
     let checksum = machine.swim.checksum(machine.swim.form());
     let ask = format!(
-        r#"{{"checksum":{checksum},"changes":[],"source":"127.0.0.1:3101","sourceIncarnationNumber":1,"target":"127.0.0.1:3102"}}"#
+        r#"{{"checksum":{checksum},"changes":[],"source":"a:1","target":"127.0.0.1:3102"}}"#
     );
     let token = machine.ask_later(Endpoint::PingReq, &ask);
     let ping = machine.sent.pop().unwrap();
@@ -306,92 +307,73 @@ fn damp_req_is_answered_as_captured() {
     );
 }
 
+fn refused(endpoint: Endpoint, cases: &[(&str, &str)]) {
+    let mut machine = Machine::ready(plain(), &[]);
+    for (body, kind) in cases {
+        let error = machine.ask(endpoint, body).expect_err(body);
+        let error: serde_json::Value = serde_json::from_str(&error).unwrap();
+        assert_eq!(error["type"], *kind, "{body}");
+        assert!(!error["message"].as_str().unwrap().is_empty());
+    }
+}
+
 #[test]
-fn mistakes_are_answered_with_an_object_of_type_and_message() {
+fn mistakes_in_joins_are_answered_with_an_object_of_type_and_message() {
     let join = |app: &str, source: &str, incarnation: &str| {
         format!(r#"{{"app":"{app}","source":"{source}","incarnationNumber":{incarnation}}}"#)
     };
-    let ping = r#""changes":[],"source":"a:1""#;
-    let cases = [
-        (
-            Endpoint::Join,
-            "{}".into(),
-            "ringpop.server.join.bad-request.app-required",
-        ),
-        (
-            Endpoint::Join,
-            join("kv", "", "1"),
-            "ringpop.server.join.bad-request.source-required",
-        ),
-        (
-            Endpoint::Join,
-            join("kv", "a:1", "null"),
-            "ringpop.server.join.bad-request.incarnationNumber-required",
-        ),
-        (Endpoint::Join, join("kv", ME, "1"), "ringpop.self-join"),
-        (
-            Endpoint::Join,
-            join("kv", "a", "1"),
-            "ringpop.invalid-join.source",
-        ),
-        (
-            Endpoint::Join,
-            join("other", "a:1", "1"),
-            "ringpop.invalid-join.app",
-        ),
-        (
-            Endpoint::Join,
-            "{".into(),
-            "ringpop.server.join.bad-request.body",
-        ),
-        (
-            Endpoint::Join,
-            "[]".into(),
-            "ringpop.server.join.bad-request.body",
-        ),
-        (
-            Endpoint::Ping,
-            "{}".into(),
-            "ringpop.server.ping.bad-request.source-required",
-        ),
-        (
-            Endpoint::Ping,
-            r#"{"checksum":1,"source":"a:1"}"#.into(),
-            "ringpop.server.ping.bad-request.changes-required",
-        ),
-        (
-            Endpoint::Ping,
-            format!(r#"{{"checksum":0,{ping}}}"#),
-            "ringpop.server.ping.bad-request.checksum-required",
-        ),
-        (
-            Endpoint::Ping,
-            format!(r#"{{"checksum":1,"app":"x",{ping}}}"#),
-            "ringpop.invalid-ping.app",
-        ),
-        (
-            Endpoint::PingReq,
-            format!(r#"{{"checksum":1,{ping}}}"#),
-            "ringpop.server.ping-req.bad-request.target-required",
-        ),
-        (
-            Endpoint::PingReq,
-            format!(r#"{{"checksum":1,"app":"x","target":"b:1",{ping}}}"#),
-            "ringpop.invalid-ping-req.app",
-        ),
-        (
-            Endpoint::DampReq,
-            r#"{"flappers":7}"#.into(),
-            "ringpop.server.damp-req.bad-request.body",
-        ),
-    ];
-    let mut machine = Machine::ready(plain(), &[]);
-    for (endpoint, body, kind) in cases {
-        let error = machine.ask(endpoint, &body).expect_err(&body);
-        let error: serde_json::Value = serde_json::from_str(&error).unwrap();
-        assert_eq!(error["type"], kind, "{body}");
-        assert!(!error["message"].as_str().unwrap().is_empty());
-    }
+    let bad = |what| format!("ringpop.server.join.bad-request.{what}");
+    refused(
+        Endpoint::Join,
+        &[
+            ("{}", &bad("app-required")),
+            (&join("kv", "", "1"), &bad("source-required")),
+            (
+                &join("kv", "a:1", "null"),
+                &bad("incarnationNumber-required"),
+            ),
+            (&join("kv", "a:1", "-1"), &bad("body")),
+            (&join("kv", ME, "1"), "ringpop.self-join"),
+            (&join("kv", "a", "1"), "ringpop.invalid-join.source"),
+            (&join("other", "a:1", "1"), "ringpop.invalid-join.app"),
+            ("{", &bad("body")),
+            ("[]", &bad("body")),
+            ("", &bad("body")),
+        ],
+    );
+}
+
+#[test]
+fn mistakes_in_pings_are_answered_with_an_object_of_type_and_message() {
+    let bad = |what| format!("ringpop.server.ping.bad-request.{what}");
+    let with = |checksum: &str| format!(r#"{{{checksum}"changes":[],"source":"a:1"}}"#);
+    refused(
+        Endpoint::Ping,
+        &[
+            ("{}", &bad("source-required")),
+            (r#"{"checksum":1,"source":"a:1"}"#, &bad("changes-required")),
+            (&with(""), &bad("checksum-required")),
+            (&with("\"checksum\":0,"), &bad("checksum-required")),
+            (&with("\"checksum\":\"1\","), &bad("body")),
+            (
+                &with("\"checksum\":1,\"app\":\"x\","),
+                "ringpop.invalid-ping.app",
+            ),
+        ],
+    );
+    let other = with(r#""checksum":1,"app":"x","target":"b:1","#);
+    refused(
+        Endpoint::PingReq,
+        &[
+            (
+                &with("\"checksum\":1,"),
+                "ringpop.server.ping-req.bad-request.target-required",
+            ),
+            (&other, "ringpop.invalid-ping-req.app"),
+        ],
+    );
+    let kind = "ringpop.server.damp-req.bad-request.body";
+    refused(Endpoint::DampReq, &[(r#"{"flappers":7}"#, kind)]);
 }
 
 #[test]

@@ -241,6 +241,8 @@ fn a_config_that_cannot_be_is_refused() {
         "the address \"here\" is not of the form host:port"
     );
     assert_eq!(refused(|it| it.ping_timeout_ms = 0), "ping_timeout_ms is 0");
+    let long = refused(|it| it.suspect_ms = u64::MAX);
+    assert_eq!(long, "suspect_ms is more than 4398046511104 ms");
     assert_eq!(
         refused(|it| it.app = "a".repeat(257)),
         "app is longer than 256 bytes"

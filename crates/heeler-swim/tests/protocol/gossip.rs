@@ -353,10 +353,7 @@ fn a_peer_is_written_to_in_the_form_that_it_writes() {
             EMPTY,
             "{form:?}"
         );
-        assert_eq!(
-            machine.swim.peer_form("a:1"),
-            (form != machine.swim.form()).then_some(form)
-        );
+        assert_eq!(machine.swim.peer_form("a:1"), Some(form));
         let ping = machine.tick();
         assert!(
             ping.body
@@ -369,6 +366,18 @@ fn a_peer_is_written_to_in_the_form_that_it_writes() {
             .any(|it| matches!(it, Event::HashDiffers { .. }));
         assert_eq!(differs, form.hash == RingHash::Hash32V1);
     }
+}
+
+#[test]
+fn a_peer_that_is_another_program_now_is_known_by_its_second_ping() {
+    let mut machine = Machine::ready(plain(), &FIVE[..1]);
+    let [node, go] =
+        [Style::Node, Style::Go].map(|style| Form::new(RingHash::Fingerprint32, style));
+    let [checksum, other] = [node, go].map(|form| machine.swim.checksum(form));
+    assert_eq!(machine.ping_from("a:1", 1, checksum, "").unwrap(), EMPTY);
+    assert_ne!(machine.ping_from("a:1", 1, other, "").unwrap(), EMPTY);
+    assert_eq!(machine.ping_from("a:1", 1, other, "").unwrap(), EMPTY);
+    assert_eq!(machine.swim.peer_form("a:1"), Some(go));
 }
 
 #[test]
@@ -388,6 +397,32 @@ fn the_form_of_a_peer_is_known_from_its_list() {
             (form.hash, form)
         );
     }
+}
+
+#[test]
+fn the_hash_of_a_peer_that_does_not_know_its_own_is_provisional() {
+    let mut machine = Machine::idle(plain());
+    machine.input(heeler_swim::Input::Seeds(vec!["a:1".into()]));
+    let id = machine.sent.pop().unwrap().id;
+    let [own, other] =
+        [RingHash::Fingerprint32, RingHash::Hash32V1].map(|hash| Form::new(hash, Style::Node));
+    let checksum = own.checksum([("a:1", Status::Alive, 1, None)]);
+    let list = change("a:1", "alive", 1);
+    let body = format!(
+        r#"{{"app":"kv","membership":[{list}],"membershipChecksum":{checksum},
+             "hashIsProvisional":true}}"#
+    );
+    machine.answer(id, &body);
+    assert_eq!(machine.swim.hash(), RingHash::Fingerprint32);
+    // It has met one that knows. The first pings are for what there is to tell.
+    for _ in 0..50 {
+        let checksum = machine.swim.checksum(other);
+        let _ = machine.ping_from("a:1", 1, checksum, "");
+    }
+    assert_eq!(
+        (machine.swim.hash(), machine.swim.form()),
+        (RingHash::Hash32V1, other)
+    );
 }
 
 #[test]

@@ -183,8 +183,9 @@ impl Machine {
         checksum: u32,
         changes: &str,
     ) -> Result<String, String> {
+        let born = format!(r#""sourceIncarnationNumber":{incarnation}}}"#);
         let body = format!(
-            r#"{{"checksum":{checksum},"changes":[{changes}],"source":"{source}","app":"kv","sourceIncarnationNumber":{incarnation}}}"#
+            r#"{{"checksum":{checksum},"changes":[{changes}],"source":"{source}","app":"kv",{born}"#
         );
         self.ask(Endpoint::Ping, &body)
     }
@@ -252,9 +253,8 @@ pub fn change(address: &str, status: &str, incarnation: u64) -> String {
     } else {
         status
     };
-    format!(
-        r#"{{"address":"{address}","status":"{status}","incarnationNumber":{incarnation}{tombstone}}}"#
-    )
+    let claim = format!(r#""status":"{status}","incarnationNumber":{incarnation}{tombstone}"#);
+    format!(r#"{{"address":"{address}",{claim}}}"#)
 }
 
 /// A change with a source.

@@ -370,9 +370,9 @@ fn labels_follow_the_incarnation_and_survive_those_who_drop_them() {
 #[test]
 fn of_the_same_incarnation_and_status_the_labels_with_the_greater_checksum_count() {
     let labelled = |value: &str| {
-        format!(
-            r#"{{"address":"a:1","status":"alive","incarnationNumber":1,"labels":{{"k":"{value}"}}}}"#
-        )
+        let plain = change("a:1", "alive", 1);
+        let open = plain.strip_suffix('}').unwrap();
+        format!(r#"{open},"labels":{{"k":"{value}"}}}}"#)
     };
     let sum = |value: &str| {
         let mut labels = heeler_swim::Labels::default();

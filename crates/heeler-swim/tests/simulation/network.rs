@@ -546,9 +546,8 @@ fn list(members: impl Iterator<Item = (String, u64)>) -> Vec<u8> {
     let items: Vec<String> = members
         .into_iter()
         .map(|(address, incarnation)| {
-            format!(
-                r#"{{"source":"{ORACLE}","address":"{address}","status":"alive","incarnationNumber":{incarnation}}}"#
-            )
+            let claim = format!(r#""status":"alive","incarnationNumber":{incarnation}"#);
+            format!(r#"{{"source":"{ORACLE}","address":"{address}",{claim}}}"#)
         })
         .collect();
     let items = items.join(",");

@@ -8,6 +8,7 @@ use crate::checksum::ChecksumType;
 use crate::frame::{ErrorCode, Headers};
 use crate::limits::SHORT_BYTES;
 use crate::scheme::Scheme;
+use crate::scheme::thrift::Struct;
 use crate::tracing::{Span, Tracing};
 
 /// A call to make.
@@ -51,6 +52,8 @@ impl Request {
     }
 
     /// The same in any scheme. A caller's name is cut after 255 bytes.
+    ///
+    /// In scheme thrift, arg2 says that there are no application headers.
     pub fn in_scheme(
         scheme: Scheme,
         service: impl Into<Bytes>,
@@ -64,11 +67,29 @@ impl Request {
             service: service.into(),
             headers: headers.unwrap_or_default(),
             arg1: endpoint.into(),
+            arg2: if scheme == Scheme::Thrift {
+                NO_PAIRS
+            } else {
+                Bytes::new()
+            },
             arg3: body.into(),
             ..Request::default()
         }
     }
+
+    /// A call of a method by thrift: `endpoint` is `Service::method`, `args` its arguments.
+    pub fn thrift(
+        service: impl Into<Bytes>,
+        caller: &str,
+        endpoint: impl Into<Bytes>,
+        args: &Struct,
+    ) -> Self {
+        Self::in_scheme(Scheme::Thrift, service, caller, endpoint, args.encode())
+    }
 }
+
+/// No application headers, as scheme thrift has them.
+const NO_PAIRS: Bytes = Bytes::from_static(&[0, 0]);
 
 /// A call of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +135,18 @@ impl Response {
             headers: Headers::JSON,
             arg3: body.into(),
             ..Response::default()
+        }
+    }
+
+    /// Success with scheme thrift: a method's result in field 0. An exception in another is
+    /// [`Response::error`], too.
+    pub fn thrift(result: &Struct) -> Self {
+        let (arg2, arg3) = (NO_PAIRS, result.encode());
+        Response {
+            code: 0,
+            headers: Headers::THRIFT,
+            arg2,
+            arg3,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::pubsub::Exchange;
 use crate::session::Session;
+use crate::slowlog::Origin;
 use crate::stats::Counters;
 use crate::waiting::{Attempt, Waiter};
 use crate::wire::resp::Protocol;
@@ -33,13 +34,12 @@ pub struct Clients {
 pub struct Client {
     /// Its number.
     pub id: u64,
-    /// Where it comes from.
-    pub address: String,
+    /// Where it comes from, and its name.
+    pub origin: Arc<Origin>,
     local: String,
     service: u64,
     since: u64,
     seen: AtomicU64,
-    name: Mutex<Vec<u8>>,
     killed: AtomicBool,
     leaves: AtomicBool,
     stopped: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ impl Client {
 
     /// It has a name now.
     pub fn rename(&self, name: &[u8]) {
-        *self.name.lock() = name.to_vec();
+        self.origin.rename(name);
     }
 
     /// It is closed.
@@ -103,7 +103,7 @@ impl Client {
     fn line(&self, now: u64, of: Option<&Session>, waits: bool, listens: [usize; 3]) -> String {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
-        let name = String::from_utf8_lossy(&self.name.lock()).into_owned();
+        let name = String::from_utf8_lossy(&self.origin.name()).into_owned();
         let multi = of
             .and_then(|s| s.transaction.as_ref())
             .map_or(-1, |t| t.commands.len() as i64);
@@ -130,7 +130,7 @@ impl Client {
             "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
              psub={psub} ssub={ssub} multi={multi} events=r user=default redir=-1 resp={resp}",
             self.id,
-            self.address,
+            self.origin.address(),
             self.local,
             seconds(self.since),
             seconds(self.seen.load(Relaxed)),
@@ -208,12 +208,11 @@ impl Clients {
         let now = crate::clock::now();
         let client = Arc::new(Client {
             id: self.next.fetch_add(1, Relaxed),
-            address,
+            origin: Arc::new(Origin::new(address)),
             local,
             service,
             since: now,
             seen: AtomicU64::new(now),
-            name: Mutex::default(),
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             stopped: self.stopped.clone(),
@@ -469,7 +468,9 @@ impl<'a> Filter<'a> {
                 .kind
                 .is_none_or(|kind| kind == Kind::of(exchange.counts(client.id)))
             && self.id.is_none_or(|id| id == client.id)
-            && self.address.is_none_or(|a| a == client.address.as_bytes())
+            && self
+                .address
+                .is_none_or(|a| a == client.origin.address().as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())
     }
 }

@@ -42,6 +42,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ("requirepass", String::new()),
         ("save", String::new()),
         ("set-max-intset-entries", text("512")),
+        ("slowlog-log-slower-than", slower_than(process).to_string()),
+        (
+            "slowlog-max-len",
+            process.slowlog.settings().length.to_string(),
+        ),
         ("timeout", text("0")),
         ("zset-max-listpack-entries", text("128")),
         ("zset-max-listpack-value", text("64")),
@@ -115,6 +120,12 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}
     }
+}
+
+/// In microseconds, -1 for never.
+fn slower_than(process: &Process) -> i64 {
+    let threshold = process.slowlog.threshold();
+    threshold.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 pub(super) fn help() -> Reply {

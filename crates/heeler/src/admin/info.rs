@@ -4,18 +4,20 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Process, REDIS_VERSION, usage};
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, TABLE};
 use crate::pubsub::Topic;
 use crate::store::Store;
 
-const SECTIONS: [&str; 7] = [
-    "server",
-    "clients",
-    "memory",
-    "stats",
-    "replication",
-    "cpu",
-    "keyspace",
+/// In Redis's order, and whether each is shown if none is asked for.
+const SECTIONS: [(&str, bool); 8] = [
+    ("server", true),
+    ("clients", true),
+    ("memory", true),
+    ("stats", true),
+    ("replication", true),
+    ("cpu", true),
+    ("commandstats", false),
+    ("keyspace", true),
 ];
 
 /// INFO [section …].
@@ -25,16 +27,15 @@ pub(super) fn info(
     command: &Command<'_>,
     store: Option<&Store>,
 ) -> Reply {
-    let everything: [&[u8]; 3] = [b"default", b"all", b"everything"];
-    let wanted = |section: &str| {
-        command.len() == 1
-            || command.args(1).any(|word| {
-                word.eq_ignore_ascii_case(section.as_bytes())
-                    || everything.iter().any(|e| word.eq_ignore_ascii_case(e))
-            })
+    let asked = |name: &str| {
+        let mut words = command.args(1);
+        words.any(|word| word.eq_ignore_ascii_case(name.as_bytes()))
     };
+    let usual = command.len() == 1 || asked("default");
+    let all = asked("all") || asked("everything");
+    let wanted = |(name, is_usual): &(&str, bool)| asked(name) || all || (usual && *is_usual);
     let mut text = String::new();
-    for section in SECTIONS.into_iter().filter(|s| wanted(s)) {
+    for (section, _) in SECTIONS.into_iter().filter(wanted) {
         if !text.is_empty() {
             text.push_str("\r\n");
         }
@@ -45,6 +46,10 @@ pub(super) fn info(
             title
         };
         let _ = write!(text, "# {title}\r\n");
+        if section == "commandstats" {
+            commands(process, &mut text);
+            continue;
+        }
         for (name, value) in lines(section, process, now, store) {
             let _ = write!(text, "{name}:{value}\r\n");
         }
@@ -161,6 +166,20 @@ fn cpu() -> Vec<(&'static str, String)> {
         ("used_cpu_sys", format!("{system:.6}")),
         ("used_cpu_user", format!("{user:.6}")),
     ]
+}
+
+/// The commands that a store was asked for. How long they took is not told: they are not all timed.
+fn commands(process: &Process, text: &mut String) {
+    let totals = process.commands.totals();
+    for (spec, [calls, rejected, failed]) in TABLE.iter().zip(totals.calls) {
+        if calls + rejected > 0 {
+            let _ = write!(
+                text,
+                "cmdstat_{}:calls={calls},rejected_calls={rejected},failed_calls={failed}\r\n",
+                spec.name,
+            );
+        }
+    }
 }
 
 fn keyspace(now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {

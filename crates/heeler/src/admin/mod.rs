@@ -1,4 +1,4 @@
-//! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, TIME.
+//! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, TIME.
 
 mod clients;
 mod config;
@@ -6,6 +6,7 @@ mod info;
 mod latency;
 mod memory;
 mod pause;
+mod slowlog;
 pub mod usage;
 
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use parking_lot::Mutex;
 pub use clients::{Client, Clients};
 pub use pause::Pause;
 
-use crate::command::{Command, Id, Reply, Spec, describe};
+use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::Exchange;
 use crate::session::Session;
-use crate::stats::{Counters, PoolStats};
+use crate::slowlog::SlowLog;
+use crate::stats::{CommandStats, Counters, PoolStats};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -52,6 +54,10 @@ pub struct Process {
     pub refused: AtomicU64,
     /// The statistics of its pools, in the order of the file.
     pub pools: Mutex<Vec<Arc<PoolStats>>>,
+    /// What is counted of the commands to its own store, if it has one.
+    pub commands: CommandStats,
+    /// The commands that were slow.
+    pub slowlog: Arc<SlowLog>,
 }
 
 impl Process {
@@ -70,17 +76,21 @@ impl Process {
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
+            commands: CommandStats::new(TABLE.len()),
+            slowlog: Arc::default(),
         }
     }
 
     /// Answers a command of the room `Process`. `store` is the node's memory, where there is one;
-    /// `serves` tells which commands this door answers.
+    /// `pool` is the name of the pool, where there is one; `serves` tells which commands this door
+    /// answers.
     pub fn answer(
         &self,
         now: u64,
         session: &Session,
         command: &Command<'_>,
         store: Option<&Store>,
+        pool: Option<&str>,
         serves: impl Fn(&Spec) -> bool,
     ) -> Reply {
         match command.spec.id {
@@ -118,6 +128,9 @@ impl Process {
             // A replica's word is never heard here: see `deliver`, where it may wait.
             Id::Wait => Reply::Int(0),
             Id::ClientHelp => clients::help(),
+            Id::SlowlogGet | Id::SlowlogLen | Id::SlowlogReset | Id::SlowlogHelp => {
+                slowlog::answer(&self.slowlog, command, pool)
+            }
             Id::Role => Reply::Array(vec![
                 Reply::bulk("master"),
                 Reply::Int(0),
@@ -145,6 +158,7 @@ impl Process {
         for counters in &self.counters {
             counters.reset();
         }
+        self.commands.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
     }

@@ -8,6 +8,7 @@ mod bits;
 mod categories;
 mod describe;
 mod docs;
+mod family;
 mod key_spec;
 mod keys;
 pub mod number;
@@ -21,6 +22,7 @@ mod tips;
 
 pub use categories::Categories;
 pub use describe::describe;
+pub use family::Family;
 pub use key_spec::KeyUse;
 pub use keys::{Keys, Positions};
 pub use reply::{Blob, Reply};

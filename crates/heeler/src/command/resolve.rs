@@ -20,6 +20,7 @@ pub enum Unknown {
 ///
 /// # Errors
 /// Which of the two words is not in the table.
+#[inline]
 pub fn resolve(name: &[u8], subcommand: Option<&[u8]>) -> Result<&'static Spec, Unknown> {
     let spec = find(name).ok_or(Unknown::Command)?;
     match subcommand {
@@ -43,6 +44,7 @@ impl<'a> Command<'a> {
     ///
     /// # Errors
     /// The same.
+    #[inline]
     pub fn resolve_for(
         raw: &'a [u8],
         args: &'a [Arg],

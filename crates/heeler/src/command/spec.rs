@@ -1,7 +1,7 @@
 //! One line of the command table.
 
 use super::bits::bit_set;
-use super::{Id, KeyUse, Keys, is_container, subcommands};
+use super::{Family, Id, KeyUse, Keys, is_container, subcommands};
 
 /// What the table says of one command or subcommand.
 #[derive(Debug)]
@@ -40,6 +40,17 @@ impl Spec {
     /// Whether it changes data.
     pub fn is_write(&self) -> bool {
         self.flags.has(Flags::WRITE)
+    }
+
+    /// The family that it is counted in.
+    pub fn family(&self) -> Family {
+        self.group.into()
+    }
+
+    /// Whether it takes about the same short time whatever it finds: what Redis flags as fast, and
+    /// the other ways to set a string.
+    pub fn is_quick(&self) -> bool {
+        self.flags.has(Flags::FAST) || matches!(self.id, Id::Set | Id::Setex | Id::Psetex)
     }
 
     /// Whether this line is a subcommand's.

@@ -391,11 +391,11 @@ table! {
     Save,                      "save",                        1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
     Shutdown,                  "shutdown",                    -1,  Keyless,        [],                          Process, Never,       Server,       ADMIN | ALLOW_BUSY | LOADING | NO_MULTI | NOSCRIPT | STALE;
     Slaveof,                   "slaveof",                     3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT | STALE;
-    Slowlog,                   "slowlog",                     -2,  Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    SlowlogGet,                "slowlog|get",                 -2,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | STALE;
-    SlowlogHelp,               "slowlog|help",                2,   Keyless,        [],                          Absent,  Never,       Server,       LOADING | STALE;
-    SlowlogLen,                "slowlog|len",                 2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | STALE;
-    SlowlogReset,              "slowlog|reset",               2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | STALE;
+    Slowlog,                   "slowlog",                     -2,  Keyless,        [],                          Process, Here,        Server,       NONE;
+    SlowlogGet,                "slowlog|get",                 -2,  Keyless,        [],                          Process, Here,        Server,       ADMIN | LOADING | STALE;
+    SlowlogHelp,               "slowlog|help",                2,   Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
+    SlowlogLen,                "slowlog|len",                 2,   Keyless,        [],                          Process, Here,        Server,       ADMIN | LOADING | STALE;
+    SlowlogReset,              "slowlog|reset",               2,   Keyless,        [],                          Process, Here,        Server,       ADMIN | LOADING | STALE;
     Swapdb,                    "swapdb",                      3,   Keyless,        [],                          Store,   Never,       Server,       FAST | WRITE;
     Sync,                      "sync",                        1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
     Time,                      "time",                        1,   Keyless,        [],                          Process, Here,        Server,       FAST | LOADING | STALE;

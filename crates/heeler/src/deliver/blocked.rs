@@ -48,6 +48,9 @@ impl Door {
                 None => caller.blocked = Some(Blocked::Waiting(waiter)),
                 Some(reply) => {
                     self.stop_waiting(caller, &waiter);
+                    let command = waiter.command().map(OwnedCommand::as_command);
+                    let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
+                    self.executed(spec, &reply);
                     caller.session.answer(&reply);
                 }
             },
@@ -87,15 +90,23 @@ impl Door {
         command: &Command<'_>,
     ) {
         if !command.spec.flags.has(Flags::BLOCKING) {
+            let began = self.start(caller, command);
             let reply = match &caller.copies {
                 None => store.execute(now, command),
                 Some(copies) => store.execute_for(now, command, copies.reader()),
             };
+            if let Some(began) = began {
+                self.stop(now, caller, command, began);
+            }
+            self.executed(command.spec, &reply);
             caller.session.answer(&reply);
             return;
         }
         match store.execute_or_wait(now, command, &caller.task) {
-            Ok(reply) => caller.session.answer(&reply),
+            Ok(reply) => {
+                self.executed(command.spec, &reply);
+                caller.session.answer(&reply);
+            }
             Err(waiter) => self.start_waiting(caller, waiter),
         }
     }
@@ -103,18 +114,17 @@ impl Door {
     /// WAIT: no replica ever says that it has a write, but for none there is none to wait for.
     pub(super) fn wait(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         let wanted = integer(command.arg(1));
-        match (wanted, wait_deadline(command.arg(2), now)) {
-            (None, _) => {
-                let error = "ERR value is not an integer or out of range";
-                caller.session.answer(&Reply::error(error));
-            }
-            (_, Err(error)) => caller.session.answer(&Reply::Error(error)),
-            (Some(..=0), Ok(_)) => caller.session.answer(&Reply::Int(0)),
+        let reply = match (wanted, wait_deadline(command.arg(2), now)) {
+            (None, _) => Reply::error("ERR value is not an integer or out of range"),
+            (_, Err(error)) => Reply::Error(error),
+            (Some(..=0), Ok(_)) => Reply::Int(0),
             (Some(_), Ok(until)) => {
                 let waiter = Waiter::for_time(until, Reply::Int(0), caller.task.clone());
-                self.start_waiting(caller, Arc::new(waiter));
+                return self.start_waiting(caller, Arc::new(waiter));
             }
-        }
+        };
+        self.executed(command.spec, &reply);
+        caller.session.answer(&reply);
     }
 
     fn start_waiting(&self, caller: &mut Caller, waiter: Arc<Waiter>) {

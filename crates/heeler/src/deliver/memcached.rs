@@ -1,29 +1,40 @@
 //! The way of memcached's requests.
 
-use super::{Behind, Caller, Door};
+use super::{Behind, Caller, Door, Gathered};
+use crate::command::Family;
 use crate::route::Route;
 use crate::session::Form;
-use crate::stats::PoolStat;
-use crate::wire::Wire;
+use crate::stats::{ErrorKind, PoolStat};
 use crate::wire::memcache::{Quiet, Request, Way};
+use crate::wire::{Wire, is_error};
 
 impl Door {
     /// Takes a request of memcached's protocol. Its reply is in the caller's session at once, or
-    /// will be after some [`Caller::collect`].
+    /// will be after some [`Door::collect`].
     pub fn memcached(&self, now: u64, caller: &mut Caller, request: &Request<'_>) {
         let muted = request.quiet == Quiet::All;
-        let mut answer = |reply: &str| {
-            if !muted {
-                caller.session.answer_bytes(reply.as_bytes());
+        let family = request.spec.map_or(Family::Unknown, |spec| spec.family);
+        self.took(caller, family);
+        let mut answer = |reply: &str, failed: Option<ErrorKind>| {
+            match muted {
+                true => caller.session.pipeline.answer_nothing(),
+                false => caller.session.answer_bytes(reply.as_bytes()),
+            }
+            if let Some(why) = failed {
+                self.counters.failed(family, why);
             }
         };
         match (request.refused, request.spec.map(|spec| spec.way)) {
             (Some(refused), _) => {
                 self.count(PoolStat::ForwardError, 1);
-                return answer(refused);
+                return answer(refused, Some(why_refused(request, refused)));
             }
-            (None, Some(Way::Here(reply))) => return answer(reply),
+            (None, Some(Way::Here(reply))) => {
+                let failed = is_error(reply.as_bytes()).then_some(ErrorKind::Usage);
+                return answer(reply, failed);
+            }
             (None, Some(Way::Quit)) => {
+                caller.session.pipeline.answer_nothing();
                 caller.session.closing = true;
                 return;
             }
@@ -45,7 +56,11 @@ impl Door {
             Some(Route::Parts(parts, gather)) => {
                 self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.pipeline.wait(form);
-                caller.gathers.push((ticket, gather));
+                caller.gathers.push(Gathered {
+                    ticket,
+                    gather,
+                    failed: None,
+                });
                 for (i, part) in parts.iter().enumerate() {
                     self.send(now, caller, part.to, &part.request, (ticket, i as u32));
                 }
@@ -53,8 +68,18 @@ impl Door {
             // What nutcracker says when all servers are ejected.
             Some(Route::Here | Route::Refused(_)) | None => {
                 self.count(PoolStat::ForwardError, 1);
-                answer(&Wire::Memcache.error("Connection refused"));
+                let refused = Wire::Memcache.error("Connection refused");
+                answer(&refused, Some(ErrorKind::NoServer));
             }
         }
+    }
+}
+
+/// Why a request is refused where it is read.
+fn why_refused(request: &Request<'_>, refused: &str) -> ErrorKind {
+    match request.spec {
+        None => ErrorKind::Unknown,
+        Some(_) if refused.starts_with("SERVER_ERROR") => ErrorKind::Limit,
+        Some(_) => ErrorKind::Usage,
     }
 }

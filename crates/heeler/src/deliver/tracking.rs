@@ -75,7 +75,7 @@ impl Door {
             Id::ClientGetredir => Reply::Int(redirection(caller)),
             Id::ClientTrackinginfo => told(caller),
             _ => match Request::parse(self, command) {
-                Ok(request) if request.is_on => self.begin(caller, store, request),
+                Ok(request) if request.is_on => self.start_tracking(caller, store, request),
                 Ok(_) => {
                     stop(caller, store);
                     Reply::OK
@@ -85,7 +85,7 @@ impl Door {
         }
     }
 
-    fn begin(&self, caller: &mut Caller, store: &Store, request: Request<'_>) -> Reply {
+    fn start_tracking(&self, caller: &mut Caller, store: &Store, request: Request<'_>) -> Reply {
         if let Some(refused) = request.refused(caller.copies.as_deref()) {
             return Reply::error(refused);
         }

@@ -12,8 +12,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::families::{Commands, of_commands};
 use super::{Shown, Subject};
 use crate::admin::usage;
+use crate::clock;
 use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S, WAITS_US};
 
 const BYTES: Option<&Unit> = Some(&Unit::Bytes);
@@ -30,12 +32,21 @@ pub(super) fn text(subject: &Subject) -> Result<String, fmt::Error> {
     Ok(out)
 }
 
-#[derive(Debug)]
 struct Numbers(Subject);
+
+impl fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Numbers")
+    }
+}
 
 impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.process(&mut encoder)?;
+        self.store(&mut encoder)?;
+        let slow = "Commands that went to the slow log";
+        let ever = ConstCounter::new(self.0.process.slowlog.ever());
+        alone(&mut encoder, ("slow_commands", slow, None), ever)?;
         let pools = self.0.pools.load();
         let totals: Vec<Of> = pools
             .iter()
@@ -48,7 +59,15 @@ impl Collector for Numbers {
                 totals: shown.stats.totals(),
             })
             .collect();
-        of_pools(&mut encoder, &totals)?;
+        let of_store = self
+            .0
+            .store
+            .as_ref()
+            .map(|_| self.0.process.commands.totals());
+        let of_pools = totals.iter().map(|of| (Some(of.pool), &of.totals.commands));
+        let commands: Vec<Commands> = of_pools.chain(of_store.iter().map(|t| (None, t))).collect();
+        of_commands(&mut encoder, &commands)?;
+        pools_alone(&mut encoder, &totals)?;
         of_servers(&mut encoder, &totals)?;
         of_certificates(&mut encoder, &pools)
     }
@@ -91,6 +110,36 @@ impl Numbers {
         let start = ("process_start_time", start, Some(&Unit::Seconds));
         let started = process.started as f64 / 1000.0;
         alone(encoder, start, ConstGauge::new(started))
+    }
+
+    /// What a store holds.
+    fn store(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(store) = &self.0.store else {
+            return Ok(());
+        };
+        let stats = store.stats(clock::now());
+        for (name, help, value) in [
+            ("store_keys", "Keys", stats.keys as u64),
+            (
+                "store_expiring_keys",
+                "Keys with a time to live",
+                stats.expiring_keys as u64,
+            ),
+        ] {
+            alone(encoder, (name, help, None), ConstGauge::new(value))?;
+        }
+        for (name, help, value) in [
+            (
+                "store_expired_keys",
+                "Keys removed because their time was up",
+                stats.expired,
+            ),
+            ("store_hits", "Reads that found their key", stats.hits),
+            ("store_misses", "Reads that did not", stats.misses),
+        ] {
+            alone(encoder, (name, help, None), ConstCounter::new(value))?;
+        }
+        Ok(())
     }
 
     fn clients(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -141,7 +190,7 @@ impl Numbers {
 }
 
 /// A name after the prefix, what it is, and its unit.
-type About<'a> = (&'a str, &'a str, Option<&'a Unit>);
+pub(super) type About<'a> = (&'a str, &'a str, Option<&'a Unit>);
 
 /// What is counted of one pool.
 struct Of<'a> {
@@ -151,7 +200,7 @@ struct Of<'a> {
     totals: PoolTotals,
 }
 
-fn of_pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Result {
+fn pools_alone(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Result {
     let counters = [
         (
             "pool_client_connections_opened",
@@ -215,7 +264,13 @@ fn of_pools(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Resul
 }
 
 /// What only grows of a server.
-const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 10] = [
+const SERVER_COUNTERS: [(&str, &str, Option<&Unit>, S); 11] = [
+    (
+        "server_ejections",
+        "Times that the server was ejected",
+        None,
+        S::Ejections,
+    ),
     (
         "server_connects",
         "Connections that it was tried to open",
@@ -321,6 +376,7 @@ fn of_servers(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Res
         let value = |of: &Of<'_>, i: usize| ConstGauge::new(of.totals.servers[i][stat as usize]);
         each_server(encoder, pools, (name, help, unit), value)?;
     }
+    failures(encoder, pools)?;
     let help = "Time from writing a request to reading its reply";
     let latency = ("server_latency", help, Some(&Unit::Seconds));
     each_server(encoder, pools, latency, |of, i| Waits(&of.totals.waits[i]))?;
@@ -334,8 +390,36 @@ fn of_servers(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Res
     })
 }
 
-/// How long requests to a server have waited.
-struct Waits<'a>(&'a [u64]);
+/// Requests to a server that have failed, by the name of the kind.
+const FAILURES: [(&str, S); 5] = [
+    ("reply", S::ErrorReplies),
+    ("timeout", S::LateRequests),
+    ("refused", S::RefusedRequests),
+    ("lost", S::LostRequests),
+    ("limit", S::SurplusRequests),
+];
+
+fn failures(encoder: &mut DescriptorEncoder<'_>, pools: &[Of<'_>]) -> fmt::Result {
+    let mut each = Vec::new();
+    for of in pools {
+        for (i, server) in of.servers.iter().enumerate() {
+            for (kind, stat) in FAILURES {
+                let labels = [("pool", of.pool), ("server", *server), ("kind", kind)];
+                let count = of.totals.servers[i][stat as usize];
+                each.push((labels, count));
+            }
+        }
+    }
+    let help = "Requests to the server that were answered with an error";
+    let about = ("server_request_errors", help, None);
+    let each = each
+        .iter()
+        .map(|(l, count)| (&l[..], ConstCounter::new(*count)));
+    family(encoder, about, each)
+}
+
+/// How long requests have waited.
+pub(super) struct Waits<'a>(pub(super) &'a [u64]);
 
 impl EncodeMetric for Waits<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
@@ -372,7 +456,7 @@ fn each_server<'a, M: EncodeMetric>(
 }
 
 /// A name, and its value for each set of labels.
-fn family<'l, M: EncodeMetric>(
+pub(super) fn family<'l, M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help, unit): About<'_>,
     each: impl IntoIterator<Item = (&'l [(&'l str, &'l str)], M)>,

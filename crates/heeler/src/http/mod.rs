@@ -7,9 +7,13 @@
 //! | `GET /v1/pools` | the pools and the state of their servers, as JSON; never a password |
 //! | `POST /v1/reload` | takes the file anew: 200 with the changes, or 422 with why it cannot |
 //! | `GET /metrics` | numbers for Prometheus, as OpenMetrics text |
+//! | `GET /v1/slowlog` | commands that took long, newest first, as JSON: `?limit=10` of them |
+//! | `DELETE /v1/slowlog` | forgets them, as `SLOWLOG RESET` does |
 
+mod families;
 mod metrics;
 mod port;
+mod slowlog;
 
 use std::sync::Arc;
 
@@ -29,6 +33,7 @@ use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::pools::Pool;
 use crate::stats::{PoolStat, PoolStats, ServerStat};
+use crate::store::Store;
 use crate::tls::Certificate;
 
 /// Asks for a reload. The answer: what has changed, a line for each pool, or why nothing has.
@@ -51,12 +56,14 @@ pub struct Shown {
 pub type Pools = Arc<ArcSwap<Vec<Shown>>>;
 
 /// What the port tells of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Subject {
     /// The process.
     pub process: Arc<Process>,
     /// Its pools; none where it is a store.
     pub pools: Pools,
+    /// Its store, where it is one.
+    pub store: Option<Arc<Store>>,
     /// Takes the file anew, where there is one.
     pub reload: Option<mpsc::Sender<Asked>>,
 }
@@ -65,7 +72,8 @@ fn router(subject: Subject) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(numbers));
+        .route("/metrics", get(numbers))
+        .route("/v1/slowlog", get(slowlog::latest).delete(slowlog::reset));
     if subject.reload.is_some() {
         router = router
             .route("/v1/pools", get(pools))
@@ -75,7 +83,8 @@ fn router(subject: Subject) -> Router {
 }
 
 async fn unknown() -> Response {
-    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/pools or POST /v1/reload";
+    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/slowlog, /v1/pools or \
+                POST /v1/reload";
     (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
 }
 

@@ -75,7 +75,7 @@ impl Connection {
             stream,
             entrance,
             scratch,
-            caller: Caller::new(client.id),
+            caller: Caller::new(client.id, client.origin.clone()),
             client,
             decoder: Decoder::new(wire),
             input: Vec::new(),
@@ -95,7 +95,9 @@ impl Connection {
             self.caller.task = cx.waker().clone();
             self.client.set_task(cx.waker());
         }
-        self.caller.collect();
+        if !self.caller.mailbox.is_empty() {
+            self.entrance.door().collect(&mut self.caller);
+        }
         // What was said before a request came is told before its reply.
         self.caller.take_messages();
         loop {
@@ -175,6 +177,7 @@ impl Connection {
             };
             self.ended = count == 0;
             self.client.received(count);
+            self.entrance.door().counters().received(count);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -221,7 +224,8 @@ impl Connection {
 
     /// Hands in the whole requests in the bytes; returns how many bytes they were.
     fn hand_in(&mut self, bytes: &[u8]) -> usize {
-        let (now, door) = (clock::now(), self.entrance.door());
+        let (clock::Moment { now, ticks }, door) = (clock::moment(), self.entrance.door());
+        door.begin(&mut self.caller, ticks);
         let mut read = 0;
         let mut requests = 0;
         while self.is_open() {
@@ -232,13 +236,13 @@ impl Connection {
                     read += length;
                 }
                 Err(error) => {
-                    tracing::info!(client = %self.client.address, "{}", error.trim_end());
-                    self.caller.session.answer_bytes(error.as_bytes());
-                    self.caller.session.closing = true;
+                    tracing::info!(client = %self.client.origin.address(), "{}", error.trim_end());
+                    door.faulty(&mut self.caller, error.as_bytes());
                     self.faulty = true;
                 }
             }
         }
+        door.end(now, &mut self.caller, &bytes[..read]);
         self.client.requested(now, requests);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
@@ -286,6 +290,9 @@ impl Connection {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.caller.session.pipeline.has_answered() {
+            self.entrance.door().leaves(&mut self.caller);
+        }
         let pipeline = &mut self.caller.session.pipeline;
         while !pipeline.out().is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, pipeline.out()))? {
@@ -293,6 +300,7 @@ impl Connection {
                 count => {
                     pipeline.written(count);
                     self.client.sent(count);
+                    self.entrance.door().counters().sent(count);
                 }
             }
         }
@@ -312,7 +320,7 @@ impl Future for Connection {
         match ready!(this.step(cx)) {
             Ok(()) => this.closed_by_client = !this.faulty,
             Err(error) => {
-                tracing::debug!(client = %this.client.address, "connection lost: {error}")
+                tracing::debug!(client = %this.client.origin.address(), "connection lost: {error}")
             }
         }
         Poll::Ready(())

@@ -64,7 +64,7 @@ impl Handshake {
         };
         if error.kind() == io::ErrorKind::UnexpectedEof {
             // As those do who only look whether the port is open.
-            tracing::debug!(client = %client.address, "left without a TLS handshake");
+            tracing::debug!(client = %client.origin.address(), "left without a TLS handshake");
             return None;
         }
         entrance.door().shook_hands(false);
@@ -101,6 +101,6 @@ impl Complaints {
             untold => format!(" (and {untold} more since it was told last)"),
         };
         let service = &self.service;
-        tracing::warn!(%service, client = %client.address, "TLS handshake failed: {reason}{more}");
+        tracing::warn!(%service, client = %client.origin.address(), "TLS handshake failed: {reason}{more}");
     }
 }

@@ -10,9 +10,11 @@
 use std::collections::VecDeque;
 
 use super::ReplyTo;
+use super::sent::{Sent, within};
 use crate::limits;
-use crate::stats::Traffic;
-use crate::wire::{Scanner, Wire};
+use crate::slowlog::{Pick, Slow};
+use crate::stats::{ErrorKind, Traffic};
+use crate::wire::{Scanner, Wire, is_error};
 
 /// One connection to a server, whether it is open or not yet.
 #[derive(Debug)]
@@ -33,6 +35,14 @@ pub struct Link {
     unwritten: usize,
     /// What has passed, of all connections one after the other.
     passed: Passed,
+    /// Where the first request in `out` begins, in bytes of requests.
+    begin: u64,
+    /// What was written and has no reply yet, if anybody wants to know when a reply is late.
+    sent: Option<Sent>,
+    /// Which of the next replies are late.
+    late: Option<Late>,
+    /// Replies that were errors, since that was last asked.
+    errors: u64,
     /// Replies to our own requests (AUTH, SELECT) that come before all others.
     greetings: usize,
     /// The error that the server answered to one of them.
@@ -84,6 +94,19 @@ struct Passed {
     answered: u64,
 }
 
+/// When a reply is late.
+#[derive(Debug)]
+pub struct Late {
+    /// The time, in milliseconds.
+    pub now: u64,
+    /// Since when the oldest request waits, in milliseconds, and for how many microseconds.
+    pub oldest: (u64, u64),
+    /// How long a request has waited at least whose reply is late, in microseconds.
+    pub threshold: u64,
+    /// Which of them are wanted.
+    pub pick: Pick,
+}
+
 /// Why a server's bytes cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
@@ -107,6 +130,10 @@ impl Link {
             awaited: VecDeque::new(),
             unwritten: 0,
             passed: Passed::default(),
+            begin: 0,
+            sent: None,
+            late: None,
+            errors: 0,
             greetings: 0,
             refusal: None,
             input: Vec::new(),
@@ -143,11 +170,14 @@ impl Link {
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
             let text = "too many requests wait for this server";
-            reply_to.send(self.wire.error(text).as_bytes());
+            reply_to.send(self.wire.error(text).as_bytes(), Some(ErrorKind::Limit));
             return false;
         }
         if let Some(held) = &mut self.held {
             held.requests += 1;
+        }
+        if self.unwritten == 0 {
+            self.begin = self.passed.request_bytes;
         }
         self.out.extend_from_slice(request);
         self.passed.requests += 1;
@@ -211,17 +241,115 @@ impl Link {
         }
         self.written = 0;
         if let Some(held) = &mut self.held {
-            self.out.drain(..held.before);
+            let before = self.out.drain(..held.before).collect();
             held.before = 0;
             self.unwritten = held.requests;
+            let end = self.passed.request_bytes - self.out.len() as u64;
+            self.keep(before, end);
+            self.begin = end;
             return;
         }
         self.unwritten = 0;
+        let bytes = std::mem::take(&mut self.out);
+        self.out = self.keep(bytes, self.passed.request_bytes);
         if self.out.capacity() > limits::READ_BYTES {
             self.out = Vec::new();
-        } else {
-            self.out.clear();
         }
+    }
+
+    /// Keeps what was written, up to the request that ends at `end`, where that is wanted. Returns
+    /// a buffer for what comes next.
+    fn keep(&mut self, mut bytes: Vec<u8>, end: u64) -> Vec<u8> {
+        let Some(sent) = &mut self.sent else {
+            bytes.clear();
+            return bytes;
+        };
+        let awaited = self.awaited.iter().map(|a| a.end);
+        let places = awaited.filter(|&e| e > self.begin && e <= end);
+        sent.keep(bytes, end, [self.begin].into_iter().chain(places))
+    }
+
+    /// Keeps the bytes of requests until they are answered, so that it can be told which were slow.
+    pub fn keep_sent(&mut self) {
+        self.sent.get_or_insert_default();
+    }
+
+    /// Since when the oldest request waits that has no reply, in milliseconds.
+    pub fn oldest_since(&self) -> Option<u64> {
+        self.awaited.front().map(|awaited| awaited.since)
+    }
+
+    /// The replies that are handed out next are late: notes whose they are.
+    pub fn expect_late(&mut self, late: Option<Late>) {
+        self.late = late;
+    }
+
+    /// The requests whose replies were late, those that were wanted.
+    pub fn take_slow(&mut self) -> Vec<Slow> {
+        self.late.take().map_or_else(Vec::new, |l| l.pick.picked())
+    }
+
+    /// The oldest request will have no reply of the server, `why`: if it has waited for that for
+    /// long, it was slow.
+    pub fn give_up(&self, now: u64, threshold: u64, why: &'static str) -> Option<Slow> {
+        let oldest = self.awaited.front()?;
+        let took = now.saturating_sub(oldest.since).saturating_mul(1000);
+        let reply_to = oldest.reply_to.as_ref().filter(|_| took >= threshold)?;
+        Some(Slow {
+            took,
+            failed: Some(why),
+            ..self.slow(self.passed.answered, oldest.end, reply_to)
+        })
+    }
+
+    /// The request between these places.
+    fn slow(&self, from: u64, to: u64, reply_to: &ReplyTo) -> Slow {
+        Slow {
+            words: crate::slowlog::of_request(self.wire, self.request(from, to)),
+            took: 0,
+            origin: reply_to.origin().clone(),
+            together: 1,
+            failed: None,
+        }
+    }
+
+    /// A request's bytes, or as many of the first as are still there.
+    fn request(&self, from: u64, to: u64) -> &[u8] {
+        let sent = self.sent.as_ref().and_then(|sent| sent.find(from, to));
+        let unwritten = || within(&self.out, self.passed.request_bytes, from, to);
+        sent.or_else(unwritten).unwrap_or_default()
+    }
+
+    /// A reply has come to the request that begins at `from`: notes it if that was late.
+    #[cold]
+    fn note_late(&mut self, from: u64, awaited: &Awaited) {
+        let Some(reply_to) = &awaited.reply_to else {
+            return;
+        };
+        let Some(mut late) = self.late.take() else {
+            return;
+        };
+        let (since, longest) = late.oldest;
+        let waited = late.now.saturating_sub(awaited.since).saturating_mul(1000);
+        // Of the oldest it is known better than by the millisecond.
+        let took = match awaited.since == since {
+            true => longest,
+            false => waited.min(longest),
+        };
+        if took >= late.threshold {
+            let request = self.request(from, awaited.end);
+            let is_quick = crate::slowlog::is_quick(self.wire, request);
+            late.pick.offer(is_quick, || Slow {
+                took,
+                ..self.slow(from, awaited.end, reply_to)
+            });
+        }
+        self.late = Some(late);
+    }
+
+    /// How many replies have been errors since this was last asked.
+    pub fn take_errors(&mut self) -> u64 {
+        std::mem::take(&mut self.errors)
     }
 
     /// The error that the server answered to AUTH or SELECT, once. As with nutcracker the
@@ -253,7 +381,7 @@ impl Link {
         self.passed.request_bytes += request.len() as u64;
         self.passed.answered = self.passed.request_bytes;
         if let Some(reply) = &self.shut {
-            reply_to.send(reply.as_bytes());
+            reply_to.send(reply.as_bytes(), Some(ErrorKind::Refused));
         }
     }
 
@@ -281,6 +409,7 @@ impl Link {
         if over {
             self.input = Vec::new();
             self.scanner = Scanner::new(self.wire);
+            self.begin = self.passed.answered;
         }
         over
     }
@@ -376,6 +505,9 @@ impl Link {
                 count
             })
         };
+        if let Some(sent) = &mut self.sent {
+            sent.answered(self.passed.answered);
+        }
         if input.is_empty() && input.capacity() > limits::IDLE_BUFFER_BYTES {
             input = Vec::new();
         }
@@ -413,11 +545,18 @@ impl Link {
             }
             let awaited = self.awaited.pop_front().ok_or(Broken::Stray)?;
             self.unwritten = self.unwritten.min(self.awaited.len());
-            self.passed.answered = awaited.end;
+            let from = std::mem::replace(&mut self.passed.answered, awaited.end);
             self.passed.responses += 1;
             self.passed.response_bytes += length as u64;
+            if self.late.is_some() {
+                self.note_late(from, &awaited);
+            }
+            let failed = is_error(reply).then_some(ErrorKind::Reply);
+            if failed.is_some() {
+                self.errors += 1;
+            }
             if let Some(reply_to) = awaited.reply_to {
-                reply_to.send(reply);
+                reply_to.send(reply, failed);
             }
             self.worked = true;
             count += 1;
@@ -446,7 +585,8 @@ impl Link {
                 break;
             }
             if let Some(reply_to) = awaited.reply_to.take() {
-                reply_to.send(self.wire.error("Connection timed out").as_bytes());
+                let reply = self.wire.error("Connection timed out");
+                reply_to.send(reply.as_bytes(), Some(ErrorKind::Timeout));
                 count += 1;
             }
         }
@@ -454,13 +594,16 @@ impl Link {
     }
 
     /// The connection is gone: everybody who waits gets an error. Returns how many they were.
-    pub fn fail(&mut self, text: &str) -> usize {
+    pub fn fail(&mut self, why: ErrorKind, text: &str) -> usize {
         let reply = self.wire.error(text);
         let awaited = std::mem::take(&mut self.awaited);
-        let passed = self.passed;
+        let (passed, errors) = (self.passed, self.errors);
+        let keeps = self.sent.is_some();
         let parts = self.parts.take().map(|_| VecDeque::new());
         *self = Link {
             parts,
+            sent: keeps.then(Sent::default),
+            errors,
             ..Link::new(self.wire, self.timeout)
         };
         self.passed = Passed {
@@ -469,7 +612,7 @@ impl Link {
         };
         let mut count = 0;
         for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
-            reply_to.send(reply.as_bytes());
+            reply_to.send(reply.as_bytes(), Some(why));
             count += 1;
         }
         count
@@ -499,9 +642,10 @@ mod tests {
 
     fn letters(mailbox: &Mailbox) -> Vec<String> {
         let mut letters = Vec::new();
-        mailbox.empty(|ticket, _, reply| {
+        mailbox.empty(|letter, reply| {
             letters.push(format!(
-                "{ticket} {}",
+                "{} {}",
+                letter.ticket,
                 String::from_utf8_lossy(reply).trim_end()
             ));
         });
@@ -531,7 +675,7 @@ mod tests {
             assert_eq!(link.out(), [get, get].concat());
             match round {
                 0 => link.written(link.out().len()),
-                _ => drop(link.fail("gone")),
+                _ => drop(link.fail(ErrorKind::Lost, "gone")),
             }
             assert_eq!(link.out(), b"");
         }
@@ -587,7 +731,7 @@ mod tests {
         send(&mut link, &mailbox, 0, 2);
         link.receive(b"$5\r\nab").unwrap();
         assert!(!link.has_worked());
-        assert_eq!(link.fail("Connection refused"), 2);
+        assert_eq!(link.fail(ErrorKind::Lost, "Connection refused"), 2);
         let refused = ["1 -ERR Connection refused", "2 -ERR Connection refused"];
         assert_eq!(letters(&mailbox), refused);
         send(&mut link, &mailbox, 0, 3);
@@ -732,10 +876,85 @@ mod tests {
         assert_eq!(link.traffic(), [3, 9, 2, 27, 1, 4, 0, 0]);
         link.written(5);
         assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 1, 4]);
-        assert_eq!(link.fail("gone"), 1);
+        assert_eq!(link.fail(ErrorKind::Lost, "gone"), 1);
         assert_eq!(link.traffic(), [3, 9, 2, 27, 0, 0, 0, 0]);
         send(&mut link, &mailbox, 0, 1);
         assert_eq!(link.traffic(), [4, 11, 2, 27, 1, 2, 0, 0]);
+    }
+
+    /// Sends a command as RESP.
+    fn ask(link: &mut Link, mailbox: &Rc<Mailbox>, now: u64, line: &str) {
+        let reply_to = ReplyTo {
+            mailbox: mailbox.clone(),
+            ticket: 0,
+            part: 0,
+        };
+        let mut request = Vec::new();
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        crate::wire::resp::encode_command(words.into_iter(), &mut request);
+        link.send(now, &request, reply_to);
+    }
+
+    fn late(now: u64, oldest: (u64, u64)) -> Option<Late> {
+        Some(Late {
+            now,
+            oldest,
+            threshold: 10_000,
+            pick: Pick::new(9),
+        })
+    }
+
+    fn told(slow: &Slow) -> String {
+        let words: Vec<_> = slow
+            .words
+            .iter()
+            .map(|w| w.escape_ascii().to_string())
+            .collect();
+        format!("{} {} of {}", words.join(" "), slow.took, slow.together)
+    }
+
+    #[test]
+    fn requests_whose_replies_are_late_are_told_by_their_bytes() {
+        let (mut link, mailbox) = link(None);
+        link.keep_sent();
+        link.greet(b"auth;", 1);
+        ask(&mut link, &mailbox, 100, "GET a");
+        link.written(link.out().len());
+        ask(&mut link, &mailbox, 130, "KEYS *");
+        ask(&mut link, &mailbox, 145, "GET b");
+        link.written(link.out().len());
+        ask(&mut link, &mailbox, 147, "SET not written");
+        link.receive(b"+OK\r\n").unwrap();
+        assert_eq!(link.oldest_since(), Some(100));
+        link.expect_late(late(150, (100, 49_700)));
+        link.receive(b"+a\r\n-ERR keys\r\n+b\r\n").unwrap();
+        let slow: Vec<String> = link.take_slow().iter().map(told).collect();
+        // The last had waited for five milliseconds.
+        assert_eq!(slow, ["GET a 49700 of 2", "KEYS * 20000 of 2"]);
+        assert_eq!((link.take_errors(), link.take_errors()), (1, 0));
+        link.receive(b"+early\r\n").unwrap();
+        assert_eq!(link.take_slow().len(), 0, "not asked for");
+    }
+
+    #[test]
+    fn the_oldest_is_told_when_it_is_given_up() {
+        let (mut link, mailbox) = link(Some(100));
+        link.keep_sent();
+        ask(&mut link, &mailbox, 0, "GET a");
+        ask(&mut link, &mailbox, 50, "GET b");
+        assert!(link.give_up(9, 10_000, "timeout").is_none(), "not for long");
+        let slow = link.give_up(100, 10_000, "timeout").unwrap();
+        assert_eq!(told(&slow), "GET a 100000 of 1");
+        assert_eq!(slow.failed, Some("timeout"));
+        assert_eq!(link.wake(100), 1);
+        let again = link.give_up(150, 10_000, "timeout");
+        assert!(again.is_none(), "the other waits for the first");
+        assert_eq!(link.fail(ErrorKind::Lost, "gone"), 1);
+        assert!(link.give_up(200, 0, "lost").is_none());
+        ask(&mut link, &mailbox, 200, "GET c");
+        link.written(link.out().len());
+        let slow = link.give_up(300, 0, "lost").unwrap();
+        assert_eq!(told(&slow), "GET c 100000 of 1");
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
+
+use crate::slowlog::Origin;
+use crate::stats::ErrorKind;
 
 /// Where one client connection finds the replies that servers have sent for it.
 ///
@@ -10,6 +14,7 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub struct Mailbox {
     inner: RefCell<Inner>,
+    origin: Arc<Origin>,
 }
 
 #[derive(Debug, Default)]
@@ -20,11 +25,15 @@ struct Inner {
     closed: bool,
 }
 
-/// For which request a reply is, and how long it is.
+/// A reply in a mailbox.
 #[derive(Clone, Copy, Debug)]
-struct Letter {
-    ticket: u64,
-    part: u32,
+pub struct Letter {
+    /// The request that it is for.
+    pub ticket: u64,
+    /// Which part of the request it is for.
+    pub part: u32,
+    /// Why it is an error, if it is one.
+    pub failed: Option<ErrorKind>,
     length: usize,
 }
 
@@ -40,8 +49,14 @@ pub struct ReplyTo {
 }
 
 impl ReplyTo {
-    /// Puts the reply into the mailbox, and wakes its owner if the mailbox was empty.
-    pub fn send(self, reply: &[u8]) {
+    /// Who waits for the reply.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.mailbox.origin
+    }
+
+    /// Puts the reply into the mailbox, and wakes its owner if the mailbox was empty. `failed`: why
+    /// it is an error, if it is one.
+    pub fn send(self, reply: &[u8], failed: Option<ErrorKind>) {
         let inner = &mut *self.mailbox.inner.borrow_mut();
         if inner.closed {
             return;
@@ -51,6 +66,7 @@ impl ReplyTo {
         inner.letters.push(Letter {
             ticket,
             part,
+            failed,
             length: reply.len(),
         });
         if inner.letters.len() == 1
@@ -62,13 +78,26 @@ impl ReplyTo {
 }
 
 impl Mailbox {
-    /// Takes out all replies: `read(ticket, part, reply)`.
-    pub fn empty(&self, mut read: impl FnMut(u64, u32, &[u8])) {
+    /// The mailbox of this client.
+    pub fn new(origin: Arc<Origin>) -> Mailbox {
+        Mailbox {
+            inner: RefCell::default(),
+            origin,
+        }
+    }
+
+    /// Whether there is no reply in it.
+    pub fn is_empty(&self) -> bool {
+        self.inner.borrow().letters.is_empty()
+    }
+
+    /// Takes out all replies: `read(letter, reply)`.
+    pub fn empty(&self, mut read: impl FnMut(Letter, &[u8])) {
         let inner = &mut *self.inner.borrow_mut();
         let mut rest = inner.bytes.as_slice();
         for letter in inner.letters.drain(..) {
             let (reply, after) = rest.split_at(letter.length);
-            read(letter.ticket, letter.part, reply);
+            read(letter, reply);
             rest = after;
         }
         if inner.bytes.capacity() > crate::limits::IDLE_BUFFER_BYTES {

@@ -6,6 +6,7 @@ mod directory;
 mod link;
 mod mailbox;
 mod probe;
+mod sent;
 mod stopwatch;
 
 use std::cell::{Cell, RefCell};
@@ -26,15 +27,17 @@ use tokio::task::AbortHandle;
 
 pub use backoff::Backoff;
 pub use directory::{Addresses, Directory, has_left};
-pub use link::{Broken, Link};
-pub use mailbox::{Mailbox, ReplyTo};
+pub use link::{Broken, Late, Link};
+pub use mailbox::{Letter, Mailbox, ReplyTo};
 pub use probe::{Question, ask, is_ready};
 pub use stopwatch::Stopwatch;
 
+use crate::clock::Moment;
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
+use crate::slowlog::{Pick, Slow, SlowLog};
 use crate::socket::{Scratch, Stream};
-use crate::stats::{ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
+use crate::stats::{ErrorKind, ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::tls::{self, Connector};
 use crate::wire::{Wire, resp};
 use crate::{clock, limits};
@@ -64,11 +67,14 @@ pub struct Settings {
     pub directory: Arc<Directory>,
     /// Where it is counted what passes.
     pub stats: Arc<PoolStats>,
+    /// Where it is told what was slow.
+    pub slowlog: Arc<SlowLog>,
 }
 
 impl Settings {
-    /// The settings of a pool in the file, with what it says of TLS loaded.
-    pub fn of(pool: &pools::Pool, tls: Option<Connector>) -> Settings {
+    /// The settings of a pool in the file, with what it says of TLS loaded, and where it is told
+    /// what is slow.
+    pub fn of(pool: &pools::Pool, tls: Option<Connector>, slowlog: &Arc<SlowLog>) -> Settings {
         Settings {
             pool: pool.name.clone(),
             wire: if pool.redis {
@@ -85,6 +91,7 @@ impl Settings {
             tls,
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
             directory: Arc::default(),
+            slowlog: slowlog.clone(),
         }
     }
 
@@ -228,6 +235,11 @@ impl Pool {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.pool
+    }
+
     /// What this worker counts of the pool.
     pub fn counters(&self) -> &PoolCounters {
         &self.counters
@@ -249,6 +261,7 @@ impl Pool {
         drop(link);
         if !is_queued {
             self.counters.add(PoolStat::ForwardError, 1);
+            self.counters.add_of(server, ServerStat::SurplusRequests, 1);
         }
         connection.wake();
         // Otherwise the task runs soon, and counts this request with all others of the moment.
@@ -338,8 +351,8 @@ struct Life {
 
 /// How a connection ended.
 enum End {
-    /// It was closed by the server, broke, or never came to be.
-    Lost(io::Error),
+    /// It was closed by the server, broke, or never came to be; that is why its requests fail.
+    Lost(io::Error, ErrorKind),
     /// All its requests are answered, and the server is elsewhere now.
     Drained,
 }
@@ -355,6 +368,9 @@ impl Connection {
         // One connection a server is opened ahead, as nutcracker does it.
         let connect_now = seat.settings.preconnect && number == 0;
         let mut link = Link::new(seat.settings.wire, seat.settings.timeout);
+        if seat.settings.slowlog.threshold().is_some() {
+            link.keep_sent();
+        }
         if seat.settings.tls.is_some() && seat.settings.wire == Wire::Memcache {
             link.part_values();
         }
@@ -427,12 +443,12 @@ impl Connection {
                     poll_fn(|cx| Poll::Ready(self.owner.replace(Some(cx.waker().clone())))).await;
                     poll_fn(|cx| self.poll(&mut stream, cx)).await
                 }
-                Err(error) => End::Lost(error),
+                Err(error) => End::Lost(error, ErrorKind::Refused),
             };
             self.peer.set(None);
             match end {
-                End::Lost(error) => {
-                    if let Some(text) = self.lost(&error) {
+                End::Lost(error, why) => {
+                    if let Some(text) = self.lost(&error, why) {
                         self.pause(&text).await;
                     }
                 }
@@ -497,18 +513,21 @@ impl Connection {
     /// Writes and reads until neither can go on. Ready once the connection has ended.
     fn poll(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<End> {
         if self.silent.get() {
-            return Poll::Ready(End::Lost(io::ErrorKind::TimedOut.into()));
+            let error = io::ErrorKind::TimedOut.into();
+            return Poll::Ready(End::Lost(error, ErrorKind::Timeout));
         }
+        // What is written and read now bears this time.
+        let moment = clock::moment();
         let step = match self.write(stream, cx) {
-            Ok(()) => self.read(stream, cx),
+            Ok(()) => self.read(moment, stream, cx),
             Err(error) => Poll::Ready(error),
         };
         self.count();
-        self.measure();
+        self.measure(moment);
         if self.link.borrow_mut().end_drain() {
             return Poll::Ready(End::Drained);
         }
-        step.map(End::Lost)
+        step.map(|error| End::Lost(error, ErrorKind::Lost))
     }
 
     fn write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<()> {
@@ -534,7 +553,7 @@ impl Connection {
         Ok(())
     }
 
-    fn read(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Error> {
+    fn read(&self, moment: Moment, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Error> {
         for _ in 0..limits::READS_IN_A_ROW {
             let scratch = &mut *self.scratch.borrow_mut();
             let mut buffer = ReadBuf::new(scratch);
@@ -544,7 +563,7 @@ impl Connection {
             if buffer.filled().is_empty() {
                 return Poll::Ready(io::ErrorKind::UnexpectedEof.into());
             }
-            let received = self.link.borrow_mut().receive(buffer.filled());
+            let received = self.receive(moment, buffer.filled());
             match received {
                 Ok(0) => {}
                 Ok(_) => self.answered(),
@@ -556,6 +575,59 @@ impl Connection {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Hands out the replies in the bytes, and logs the requests that were slow.
+    fn receive(&self, moment: Moment, bytes: &[u8]) -> Result<usize, Broken> {
+        let mut link = self.link.borrow_mut();
+        let late = self.late(moment, &link);
+        if late.is_none() {
+            return link.receive(bytes);
+        }
+        link.expect_late(late);
+        let received = link.receive(bytes);
+        let slow = link.take_slow();
+        drop(link);
+        // One more read of the same moment is not late again.
+        self.count();
+        self.measure(moment);
+        slow.into_iter()
+            .for_each(|slow| self.was_slow(moment.now, slow));
+        received
+    }
+
+    /// Whether the next reply is late: not if it only had to wait for others of this server.
+    fn late(&self, moment: Moment, link: &Link) -> Option<Late> {
+        let oldest = link.oldest_since()?;
+        let seat = self.seat.borrow();
+        let slowlog = &seat.settings.slowlog;
+        let threshold = slowlog.threshold()?;
+        // The other clock counts milliseconds: what it says is certain but for the last.
+        let waited = moment.now.saturating_sub(oldest).saturating_sub(1) * 1000;
+        let since = moment.ticks.saturating_sub(waited);
+        let waited = self.stopwatch.borrow().kept_waiting(moment.ticks, since);
+        (waited >= threshold).then(|| Late {
+            now: moment.now,
+            oldest: (oldest, waited),
+            threshold,
+            pick: Pick::new(slowlog.most_together()),
+        })
+    }
+
+    fn was_slow(&self, now: u64, slow: Slow) {
+        let seat = self.seat();
+        let (pool, server) = seat.names();
+        let log = &seat.settings.slowlog;
+        log.add(now, slow, Some(pool), Some(server));
+    }
+
+    /// Logs the oldest request, which will have no reply of the server, if it was slow.
+    fn give_up(&self, now: u64, why: ErrorKind) {
+        let threshold = self.seat().settings.slowlog.threshold();
+        let slow = threshold.and_then(|least| self.link.borrow().give_up(now, least, why.name()));
+        if let Some(slow) = slow {
+            self.was_slow(now, slow);
+        }
     }
 
     /// Leaves the waker with those who send.
@@ -599,8 +671,9 @@ impl Connection {
 
     /// Answers everybody who waits. Returns with what to turn requests away for a while, unless
     /// this connection had worked: then the next one probably will, too.
-    fn lost(&self, error: &io::Error) -> Option<String> {
+    fn lost(&self, error: &io::Error, why: ErrorKind) -> Option<String> {
         let text = told(error);
+        self.give_up(clock::now(), why);
         if tls::reason(error).is_some() {
             // A handshake that failed later: a server checks our certificate after it is done.
             self.add(ServerStat::TlsFailures, 1);
@@ -610,11 +683,11 @@ impl Connection {
         let is_idle = link.waiting() == 0 && error.kind() == io::ErrorKind::UnexpectedEof;
         let is_silent = error.kind() == io::ErrorKind::TimedOut;
         let worked = link.has_worked();
-        let failed = link.fail(&text);
+        let failed = link.fail(why, &text);
         drop(link);
         if !on_trial {
             // What a trial would count has been counted with the requests that asked for it.
-            self.count_loss(error, failed);
+            self.count_loss(error, why, failed);
         }
         let seat = self.seat();
         let (pool, server) = seat.names();
@@ -639,7 +712,7 @@ impl Connection {
         (is_silent || !(is_idle || worked)).then_some(text)
     }
 
-    fn count_loss(&self, error: &io::Error, failed: usize) {
+    fn count_loss(&self, error: &io::Error, why: ErrorKind, failed: usize) {
         self.is_writable.set(false);
         self.count();
         self.seat()
@@ -651,6 +724,12 @@ impl Connection {
             _ => ServerStat::Err,
         };
         self.add(kind, 1);
+        let requests = match why {
+            ErrorKind::Timeout => ServerStat::LateRequests,
+            ErrorKind::Refused => ServerStat::RefusedRequests,
+            _ => ServerStat::LostRequests,
+        };
+        self.add(requests, failed as u64);
     }
 
     /// Turns requests away until it is time to try again, or the server is known to be back.
@@ -681,6 +760,7 @@ impl Connection {
     fn turned_away(&self) {
         self.count();
         self.add(ServerStat::Err, 1);
+        self.add(ServerStat::RefusedRequests, 1);
         self.failed();
     }
 
@@ -721,18 +801,23 @@ impl Connection {
 
     /// Counts what has passed since it was counted last.
     fn count(&self) {
-        let traffic = self.link.borrow().traffic();
+        let mut link = self.link.borrow_mut();
+        let (traffic, errors) = (link.traffic(), link.take_errors());
         let counted = self.counted.replace(traffic);
         let seat = self.seat.borrow();
         seat.counters.passed(seat.server, &counted, &traffic);
+        if errors > 0 {
+            let kind = ServerStat::ErrorReplies;
+            seat.counters.add_of(seat.server, kind, errors);
+        }
     }
 
     /// Measures how long the requests have waited whose replies have come.
-    fn measure(&self) {
+    fn measure(&self, moment: Moment) {
         let (traffic, mut stopwatch) = (self.counted.get(), self.stopwatch.borrow_mut());
         if stopwatch.has_moved(&traffic) {
             let seat = self.seat.borrow();
-            stopwatch.note(&traffic, clock::instant(), |wait, requests| {
+            stopwatch.note(&traffic, moment.ticks, |wait, requests| {
                 seat.counters.waited(seat.server, wait, requests);
             });
         }
@@ -743,11 +828,16 @@ impl Connection {
     async fn tend(self: Rc<Self>, carrier: AbortHandle) {
         while !self.is_done() {
             let now = clock::now();
+            let is_due = self.link.borrow().next_wake().is_some_and(|due| due <= now);
+            if is_due {
+                self.give_up(now, ErrorKind::Timeout);
+            }
             let expired = self.link.borrow_mut().wake(now);
             let timeout = self.link.borrow().timeout();
             if let Some(timeout) = timeout.filter(|_| expired > 0) {
                 let seat = self.seat();
                 self.add(ServerStat::Timedout, expired as u64);
+                self.add(ServerStat::LateRequests, expired as u64);
                 seat.counters.add(PoolStat::ForwardError, expired as u64);
                 let (pool, server) = seat.names();
                 tracing::warn!(
@@ -774,7 +864,7 @@ impl Connection {
         }
         carrier.abort();
         // What is still to come are late replies, which nobody waits for.
-        self.link.borrow_mut().fail("");
+        self.link.borrow_mut().fail(ErrorKind::Lost, "");
         self.count();
         self.life.ended.set(true);
         self.life.end.notify_waiters();

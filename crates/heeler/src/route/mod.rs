@@ -63,6 +63,11 @@ pub struct Part {
     pub request: Vec<u8>,
 }
 
+/// The error where a command's keys lie on different servers.
+pub const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't belong to the same server";
+/// The error where all servers are ejected, in nutcracker's words.
+pub const NO_SERVER: &str = "ERR Connection refused";
+
 /// Whether a node answers commands of this line at all.
 pub fn served_by_node(spec: &Spec) -> bool {
     spec.room != Room::Absent
@@ -123,9 +128,7 @@ impl Herd {
                 first if first == server => {}
                 _ if self.by_first_key => break,
                 _ => {
-                    return Route::Refused(Reply::error(
-                        "CROSSSLOT Keys in request don't belong to the same server",
-                    ));
+                    return Route::Refused(Reply::error(CROSS_SLOT));
                 }
             }
         }
@@ -234,9 +237,8 @@ fn request_of_part(command: &Command<'_>, order: &[u32], part: u32, step: usize)
     request
 }
 
-/// What nutcracker says when all servers are ejected.
 fn no_server() -> Route {
-    Route::Refused(Reply::error("ERR Connection refused"))
+    Route::Refused(Reply::error(NO_SERVER))
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 
 mod access;
 mod commands;
+mod laps;
 mod pipeline;
 mod transaction;
 
 pub use access::Access;
 pub use commands::{Greeting, answer};
+pub use laps::Laps;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
@@ -75,8 +77,9 @@ impl Session {
 
     /// Answers the request at hand.
     pub fn answer(&mut self, reply: &Reply) {
-        if self.is_heard() {
-            self.pipeline.answer(reply, self.protocol);
+        match self.is_heard() {
+            true => self.pipeline.answer(reply, self.protocol),
+            false => self.pipeline.answer_nothing(),
         }
     }
 

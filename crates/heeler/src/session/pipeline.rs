@@ -10,7 +10,8 @@
 
 use std::collections::VecDeque;
 
-use crate::command::{Reply, Shape};
+use super::Laps;
+use crate::command::{Family, Reply, Shape};
 use crate::limits;
 use crate::wire::resp::{Protocol, encode, upgrade};
 
@@ -23,13 +24,15 @@ pub struct Ticket(pub u64);
 pub struct Pipeline {
     /// Requests from the first that has no reply yet.
     waiting: VecDeque<Place>,
-    /// The ticket of the first that waits.
+    /// The ticket of the first that waits: how many requests have been answered.
     first: u64,
     /// Replies in order, for the socket.
     out: Vec<u8>,
     /// Bytes of a reply that was waited for, as a mean of the latest: how much is still to come is
     /// not known, and a client may take nothing of it.
     usual: usize,
+    /// How long the requests have been under way whose replies have not left.
+    laps: Laps,
 }
 
 /// What becomes of a server's reply on its way to the client.
@@ -58,20 +61,57 @@ impl Default for Pipeline {
             first: 0,
             out: Vec::new(),
             usual: limits::FIRST_REPLY_BYTES,
+            laps: Laps::default(),
         }
     }
 }
 
 impl Pipeline {
+    /// Requests that are taken from now on were read at `now`, in microseconds.
+    pub fn begin(&mut self, now: u64) {
+        self.laps.begin(now);
+    }
+
+    /// A request was taken. It is to be answered once, or given a place for its reply.
+    #[inline]
+    pub fn took(&mut self, family: Family) {
+        self.laps.took(family);
+    }
+
+    /// The family of a request that has no reply yet.
+    pub fn family_of(&self, Ticket(ticket): Ticket) -> Family {
+        self.laps.family_of(ticket)
+    }
+
+    /// Whether replies have left whose time is not [noted](Pipeline::note).
+    pub fn has_answered(&self) -> bool {
+        self.laps.has_moved(self.first)
+    }
+
+    /// The replies in [`out`](Pipeline::out) leave at `now`, in microseconds: `waited(whose, how
+    /// many microseconds, how many requests)`.
+    pub fn note(&mut self, now: u64, waited: impl FnMut(Family, u64, u64)) {
+        self.laps.note(self.first, now, waited);
+    }
+
     /// Answers the latest request at once.
     pub fn answer(&mut self, reply: &Reply, protocol: Protocol) {
         if self.waiting.is_empty() {
             encode(reply, protocol, &mut self.out);
+            self.first += 1;
             return;
         }
         let mut bytes = Vec::new();
         encode(reply, protocol, &mut bytes);
         self.waiting.push_back(Place::Answered(bytes));
+    }
+
+    /// The latest request gets no reply.
+    pub fn answer_nothing(&mut self) {
+        match self.waiting.is_empty() {
+            true => self.first += 1,
+            false => self.waiting.push_back(Place::Answered(Vec::new())),
+        }
     }
 
     /// Keeps a place for a server's reply to the latest request.
@@ -170,6 +210,11 @@ mod tests {
         assert_eq!(pipeline.out(), b":0\r\n");
         pipeline.complete(one, b":1\r\n");
         assert_eq!(pipeline.out(), b":0\r\n:1\r\n:2\r\n:3\r\n");
+        assert_eq!(pipeline.waiting(), 0);
+        let last = pipeline.wait(Form::AsItIs);
+        pipeline.answer_nothing();
+        assert_eq!((last, pipeline.waiting()), (Ticket(4), 2));
+        pipeline.complete(last, b":4\r\n");
         assert_eq!(pipeline.waiting(), 0);
     }
 

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use super::{CommandCounters, CommandTotals};
 
 /// A number by its name.
 #[derive(Clone, Copy, Debug)]
@@ -106,14 +107,26 @@ pub enum ServerStat {
     OutQueue,
     /// Their bytes.
     OutQueueBytes,
-    /// Connections that it was tried to open. Not a number of nutcracker's servers.
+    /// Connections that it was tried to open. Not a number of nutcracker's servers, as those below.
     ConnectsEver,
     /// TLS handshakes with it.
     TlsHandshakes,
     /// TLS handshakes with it that failed.
     TlsFailures,
+    /// Times that it was ejected.
+    Ejections,
+    /// Its replies that were errors.
+    ErrorReplies,
+    /// Requests whose time was up.
+    LateRequests,
+    /// Requests that were turned away, or failed with a connection that could not be opened.
+    RefusedRequests,
+    /// Requests that were lost with their connection.
+    LostRequests,
+    /// Requests that were too many to wait.
+    SurplusRequests,
 }
-const SERVER_STATS: usize = ServerStat::TlsFailures as usize + 1;
+const SERVER_STATS: usize = ServerStat::SurplusRequests as usize + 1;
 
 /// The statistics of one pool: what each worker counts of it, and the sum.
 #[derive(Debug)]
@@ -128,7 +141,7 @@ pub struct PoolStats {
 }
 
 /// The sums of a pool's counters, by the number of a [`PoolStat`] and a [`ServerStat`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolTotals {
     /// Of the pool.
     pub pool: [u64; POOL_STATS],
@@ -138,6 +151,8 @@ pub struct PoolTotals {
     /// than the one before it; those that waited longer than all; the sum of all waits, in
     /// microseconds.
     pub waits: Vec<[u64; WAITS]>,
+    /// Of its commands.
+    pub commands: CommandTotals,
 }
 
 /// Steps in which it is counted how long requests wait for their replies, in microseconds.
@@ -145,7 +160,7 @@ pub const WAITS_US: [u64; 15] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000,
 ];
-const WAITS: usize = WAITS_US.len() + 2;
+pub(super) const WAITS: usize = WAITS_US.len() + 2;
 
 impl PoolStats {
     /// Nothing counted yet.
@@ -186,6 +201,7 @@ impl PoolStats {
                 pool: Arc::default(),
                 servers: self.servers.iter().map(|_| Arc::default()).collect(),
                 waits: self.servers.iter().map(|_| Arc::default()).collect(),
+                commands: Arc::new(CommandCounters::new(0)),
             }),
         };
         workers.push(counters.clone());
@@ -198,9 +214,11 @@ impl PoolStats {
             pool: [0; POOL_STATS],
             servers: vec![[0; SERVER_STATS]; self.servers.len()],
             waits: vec![[0; WAITS]; self.servers.len()],
+            commands: CommandTotals::none(0),
         };
         for worker in &*self.workers.lock() {
             worker.pool.add_to(&mut totals.pool);
+            worker.commands.add_to(&mut totals.commands);
             for (server, sums) in worker.waits.iter().zip(&mut totals.waits) {
                 server.add_to(sums);
             }
@@ -226,6 +244,7 @@ pub struct PoolCounters {
     /// By server: the requests that waited at most as long as each of [`WAITS_US`], and longer;
     /// then the sum of all waits in microseconds.
     waits: Vec<Arc<Row<WAITS>>>,
+    commands: Arc<CommandCounters>,
 }
 
 impl PoolCounters {
@@ -240,6 +259,7 @@ impl PoolCounters {
                 .iter()
                 .map(|o| waits(o).unwrap_or_default())
                 .collect(),
+            commands: self.commands.clone(),
         })
     }
 
@@ -256,19 +276,19 @@ impl PoolCounters {
     /// A server was ejected at `now`, in milliseconds.
     pub fn ejected(&self, server: usize, now: u64) {
         self.add(PoolStat::ServerEjects, 1);
+        self.add_of(server, ServerStat::Ejections, 1);
         let at = &self.servers[server].0[ServerStat::EjectedAt as usize];
         at.store(now.saturating_mul(1000), Relaxed);
     }
 
-    /// So many requests have waited so long for their replies from a server.
-    pub fn waited(&self, server: usize, wait: Duration, requests: u64) {
-        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
-        let row = &self.waits[server].0;
-        add(
-            &row[WAITS_US.partition_point(|&step| step < micros)],
-            requests,
-        );
-        add(&row[WAITS - 1], micros.saturating_mul(requests));
+    /// So many requests have waited so many microseconds for their replies from a server.
+    pub fn waited(&self, server: usize, micros: u64, requests: u64) {
+        self.waits[server].waited(micros, requests);
+    }
+
+    /// What is counted of its commands.
+    pub fn commands(&self) -> &Arc<CommandCounters> {
+        &self.commands
     }
 
     /// What passed over a link to a server was `before`, and is `after`.
@@ -282,7 +302,7 @@ impl PoolCounters {
     }
 }
 
-fn add(counter: &AtomicU64, count: u64) {
+pub(super) fn add(counter: &AtomicU64, count: u64) {
     // A load and a store: only one thread writes.
     counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
 }
@@ -293,7 +313,7 @@ pub type Traffic = [u64; 8];
 /// Counters that only one thread writes to, on lines of cache of their own.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Row<const N: usize>([AtomicU64; N]);
+pub(super) struct Row<const N: usize>(pub(super) [AtomicU64; N]);
 
 impl<const N: usize> Default for Row<N> {
     fn default() -> Self {
@@ -303,7 +323,7 @@ impl<const N: usize> Default for Row<N> {
 
 impl<const N: usize> Row<N> {
     /// Wraps around, as the numbers that also fall are differences of one thread to another.
-    fn add_to(&self, sums: &mut [u64; N]) {
+    pub(super) fn add_to(&self, sums: &mut [u64; N]) {
         for (sum, counter) in sums.iter_mut().zip(&self.0) {
             *sum = sum.wrapping_add(counter.load(Relaxed));
         }
@@ -366,7 +386,7 @@ mod tests {
         let stats = PoolStats::new("p".into(), vec!["a".into()]);
         let counters = stats.join(None);
         for (micros, requests) in [(0, 1), (50, 2), (51, 4), (2_500_000, 8), (9_000_000, 16)] {
-            counters.waited(0, Duration::from_micros(micros), requests);
+            counters.waited(0, micros, requests);
         }
         let waits = stats.totals().waits[0];
         assert_eq!((waits[0], waits[1], waits[14], waits[15]), (3, 4, 8, 16));

@@ -198,16 +198,18 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
     ) -> Option<Vec<Reply>> {
-        self.transaction_for(now, watched, commands, None)
+        self.transaction_for(now, watched, commands, None, |_, _| ())
     }
 
-    /// The same for a client that may keep copies of values.
+    /// The same for a client that may keep copies of values; tells after each command what it has
+    /// answered: `done(command, reply)`.
     pub fn transaction_for(
         &self,
         now: u64,
         watched: &[Watched],
         commands: &[OwnedCommand],
         reader: Option<Reader<'_>>,
+        mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
         let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
@@ -223,6 +225,7 @@ impl Store {
             if let Some(reader) = reader {
                 view.remember(&command, reader);
             }
+            done(&command, &reply);
             reply
         };
         let replies = commands.iter().map(run).collect();

@@ -79,6 +79,11 @@ impl Acceptor {
         })))
     }
 
+    /// What rustls is given.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.0.config.clone()
+    }
+
     /// Whether both shake hands in the same way, with the same certificates.
     pub fn is_as(&self, other: &Acceptor) -> bool {
         Arc::ptr_eq(&self.0.config, &other.0.config)

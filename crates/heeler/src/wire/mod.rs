@@ -22,6 +22,17 @@ impl Wire {
     }
 }
 
+/// Whether a server's reply is an error, in either protocol: no reply of one starts as an error of
+/// the other does.
+#[inline]
+pub fn is_error(reply: &[u8]) -> bool {
+    match reply.first() {
+        Some(b'-') => true,
+        Some(b'E' | b'C' | b'S') => memcache::is_error(reply),
+        _ => false,
+    }
+}
+
 /// Finds the replies of one server connection, in whichever protocol the server speaks.
 #[derive(Debug)]
 pub enum Scanner {

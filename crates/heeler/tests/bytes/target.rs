@@ -246,7 +246,7 @@ impl Target for Bare {
     fn connect(&self) -> Box<dyn Connection + '_> {
         Box::new(Walk {
             bare: self,
-            caller: Caller::new(self.connections.fetch_add(1, Relaxed)),
+            caller: Caller::new(self.connections.fetch_add(1, Relaxed), Arc::default()),
             decoder: Decoder::default(),
             input: Vec::new(),
         })

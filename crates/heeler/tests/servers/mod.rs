@@ -14,10 +14,12 @@
 
 mod benchmark;
 mod client;
+mod http;
 mod process;
 
 pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
+pub use http::ask;
 pub use process::{PATIENCE, Process, Stopped, free_port};
 
 use std::io::Read;

@@ -1,5 +1,7 @@
 //! The commands, a line for each.
 
+use crate::command::Family::{self, Admin, Arithmetic, Delete, Meta, Retrieval, Storage, Touch};
+
 /// One command.
 #[derive(Debug)]
 pub struct Spec {
@@ -13,6 +15,8 @@ pub struct Spec {
     pub way: Way,
     /// What its words are.
     pub form: Form,
+    /// The family that it is counted in.
+    pub family: Family,
 }
 
 /// Where a command goes.
@@ -54,40 +58,48 @@ const STATS: &str = "SERVER_ERROR stats belong to one server, ask each server fo
 
 /// Every command that is carried or answered. All others are not known.
 pub const TABLE: &[Spec] = &[
-    line("get", 2, NO_LIMIT, Way::Keys(1), Form::Plain),
-    line("set", 5, 6, Way::Key, Form::Storage),
-    line("gets", 2, NO_LIMIT, Way::Keys(1), Form::Plain),
-    line("mg", 2, NO_LIMIT, Way::Key, Form::Meta),
-    line("ms", 2, NO_LIMIT, Way::Key, Form::MetaSet),
-    line("mn", 1, NO_LIMIT, Way::Here("MN\r\n"), Form::Plain),
-    line("delete", 2, 4, Way::Key, Form::Noreply),
-    line("add", 5, 6, Way::Key, Form::Storage),
-    line("incr", 3, 4, Way::Key, Form::Noreply),
-    line("decr", 3, 4, Way::Key, Form::Noreply),
-    line("touch", 3, 4, Way::Key, Form::Noreply),
-    line("cas", 6, 7, Way::Key, Form::Storage),
-    line("replace", 5, 6, Way::Key, Form::Storage),
-    line("append", 5, 6, Way::Key, Form::Storage),
-    line("prepend", 5, 6, Way::Key, Form::Storage),
-    line("gat", 3, NO_LIMIT, Way::Keys(2), Form::Plain),
-    line("gats", 3, NO_LIMIT, Way::Keys(2), Form::Plain),
-    line("md", 2, NO_LIMIT, Way::Key, Form::Meta),
-    line("ma", 2, NO_LIMIT, Way::Key, Form::Meta),
-    line("me", 2, NO_LIMIT, Way::Key, Form::Meta),
-    line("version", 1, NO_LIMIT, Way::Any, Form::Plain),
-    line("verbosity", 2, 3, Way::Every, Form::Noreply),
-    line("flush_all", 1, 3, Way::Every, Form::Noreply),
-    line("stats", 1, NO_LIMIT, Way::Here(STATS), Form::Plain),
-    line("quit", 1, NO_LIMIT, Way::Quit, Form::Plain),
+    line("get", 2, NO_LIMIT, Way::Keys(1), Form::Plain, Retrieval),
+    line("set", 5, 6, Way::Key, Form::Storage, Storage),
+    line("gets", 2, NO_LIMIT, Way::Keys(1), Form::Plain, Retrieval),
+    line("mg", 2, NO_LIMIT, Way::Key, Form::Meta, Meta),
+    line("ms", 2, NO_LIMIT, Way::Key, Form::MetaSet, Meta),
+    line("mn", 1, NO_LIMIT, Way::Here("MN\r\n"), Form::Plain, Meta),
+    line("delete", 2, 4, Way::Key, Form::Noreply, Delete),
+    line("add", 5, 6, Way::Key, Form::Storage, Storage),
+    line("incr", 3, 4, Way::Key, Form::Noreply, Arithmetic),
+    line("decr", 3, 4, Way::Key, Form::Noreply, Arithmetic),
+    line("touch", 3, 4, Way::Key, Form::Noreply, Touch),
+    line("cas", 6, 7, Way::Key, Form::Storage, Storage),
+    line("replace", 5, 6, Way::Key, Form::Storage, Storage),
+    line("append", 5, 6, Way::Key, Form::Storage, Storage),
+    line("prepend", 5, 6, Way::Key, Form::Storage, Storage),
+    line("gat", 3, NO_LIMIT, Way::Keys(2), Form::Plain, Touch),
+    line("gats", 3, NO_LIMIT, Way::Keys(2), Form::Plain, Touch),
+    line("md", 2, NO_LIMIT, Way::Key, Form::Meta, Meta),
+    line("ma", 2, NO_LIMIT, Way::Key, Form::Meta, Meta),
+    line("me", 2, NO_LIMIT, Way::Key, Form::Meta, Meta),
+    line("version", 1, NO_LIMIT, Way::Any, Form::Plain, Admin),
+    line("verbosity", 2, 3, Way::Every, Form::Noreply, Admin),
+    line("flush_all", 1, 3, Way::Every, Form::Noreply, Admin),
+    line("stats", 1, NO_LIMIT, Way::Here(STATS), Form::Plain, Admin),
+    line("quit", 1, NO_LIMIT, Way::Quit, Form::Plain, Admin),
 ];
 
-const fn line(name: &'static str, least: usize, most: usize, way: Way, form: Form) -> Spec {
+const fn line(
+    name: &'static str,
+    least: usize,
+    most: usize,
+    way: Way,
+    form: Form,
+    family: Family,
+) -> Spec {
     Spec {
         name,
         least,
         most,
         way,
         form,
+        family,
     }
 }
 

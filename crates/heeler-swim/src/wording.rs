@@ -1,0 +1,209 @@
+//! What events say in a log, and how loudly.
+
+use std::fmt;
+
+use crate::{Event, MemberState, Status};
+
+/// How loudly an event is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// For those who look into the protocol.
+    Debug,
+    /// What an operator expects to read.
+    Info,
+    /// Something may have to be done.
+    Warn,
+}
+
+impl Event {
+    /// How loudly to tell it.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Event::ChecksumComputed { .. } | Event::FullSync { .. } => Severity::Debug,
+            Event::PingInconclusive { .. } | Event::JoinFailed { .. } => Severity::Debug,
+            Event::MemberChanged { new, .. } if new.status == Status::Faulty => Severity::Warn,
+            Event::MemberChanged { .. } | Event::MemberEvicted(_) => Severity::Info,
+            Event::RingChanged { .. } | Event::HealAttempt { .. } => Severity::Info,
+            Event::HashDetected { .. } | Event::Ready { .. } => Severity::Info,
+            Event::SelfEvicted => Severity::Info,
+            Event::HashDiffers { .. } | Event::BootstrapFailed { .. } => Severity::Warn,
+            Event::Refuted { .. } | Event::Doubt { .. } => Severity::Warn,
+            Event::Flapping { .. } | Event::Damped { .. } => Severity::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::MemberChanged { old, new } => changed(f, old.as_ref(), new),
+            Event::MemberEvicted(member) => write!(f, "{} is forgotten", member.address),
+            Event::RingChanged { added, removed } => {
+                let (added, removed) = (added.len(), removed.len());
+                write!(f, "the ring has changed: {added} added, {removed} removed")
+            }
+            Event::ChecksumComputed { checksum } => {
+                write!(f, "the membership checksum is {checksum}")
+            }
+            Event::HashDetected { peer, form } => {
+                write!(
+                    f,
+                    "the hash function is {}, as for {peer}",
+                    form.hash.name()
+                )
+            }
+            Event::HashDiffers { peer, form } => write!(
+                f,
+                "{peer} uses {}, another hash function than this member: owners differ",
+                form.hash.name()
+            ),
+            Event::Ready { joined, took_ms } => {
+                write!(
+                    f,
+                    "ready in {took_ms} ms, by the lists of {} seeds",
+                    joined.len()
+                )
+            }
+            Event::BootstrapFailed { reason } => write!(f, "the bootstrap has failed: {reason}"),
+            Event::JoinFailed { seed, reason } => write!(f, "joining by {seed} failed: {reason}"),
+            Event::Refuted {
+                status,
+                claimed,
+                incarnation,
+                source,
+            } => {
+                let source = source.as_deref().unwrap_or("somebody");
+                write!(
+                    f,
+                    "{source} held this member for {status} (incarnation {claimed}): refuted with \
+                     incarnation {incarnation}"
+                )
+            }
+            other => other.rest(f),
+        }
+    }
+}
+
+impl Event {
+    /// The events about the protocol itself.
+    fn rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PingInconclusive { target } => write!(
+                f,
+                "{target} did not answer, nor did those asked for help: that proves nothing"
+            ),
+            Event::FullSync { peer, theirs, ours } => {
+                write!(
+                    f,
+                    "full sync for {peer}: its checksum is {theirs}, and not {ours}"
+                )
+            }
+            Event::Doubt { peer, reason } => write!(f, "from {peer}: {reason}"),
+            Event::HealAttempt { targets } if targets.is_empty() => {
+                f.write_str("looked for a lost half of the cluster, and reached nobody")
+            }
+            Event::HealAttempt { targets } => {
+                write!(f, "put lists together with {}", targets.join(", "))
+            }
+            Event::Flapping {
+                address,
+                flapping: true,
+            } => {
+                write!(f, "{address} comes and goes too often")
+            }
+            Event::Flapping {
+                address,
+                flapping: false,
+            } => write!(f, "{address} is calm again"),
+            Event::Damped {
+                address,
+                damped,
+                acted,
+            } => f.write_str(&match (damped, acted) {
+                (true, true) => format!("{address} is out of the ring until it is calm"),
+                (true, false) => format!("{address} would have been damped"),
+                (false, _) => format!("{address} is damped no more"),
+            }),
+            Event::SelfEvicted => f.write_str("evicted itself from the cluster"),
+            // All others are told above.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn changed(
+    f: &mut fmt::Formatter<'_>,
+    old: Option<&MemberState>,
+    new: &MemberState,
+) -> fmt::Result {
+    let MemberState {
+        address,
+        status,
+        incarnation,
+        ..
+    } = new;
+    match old {
+        None => write!(f, "{address} is new: {status} (incarnation {incarnation})"),
+        Some(old) if old.status == *status => {
+            write!(f, "{address} is {status} (incarnation {incarnation})")
+        }
+        Some(old) => {
+            write!(
+                f,
+                "{address} is {status} (incarnation {incarnation}), it was {}",
+                old.status
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_read_as_sentences() {
+        let member = |status| MemberState {
+            address: "a:1".into(),
+            status,
+            incarnation: 7,
+            labels: None,
+        };
+        let (old, new) = (Some(member(Status::Alive)), member(Status::Faulty));
+        let target = "a:1".into();
+        let refuted = Event::Refuted {
+            status: Status::Suspect,
+            claimed: 1,
+            incarnation: 2,
+            source: Some("b:1".into()),
+        };
+        let cases = [
+            (
+                Event::MemberChanged { old, new },
+                "a:1 is faulty (incarnation 7), it was alive",
+                Severity::Warn,
+            ),
+            (
+                Event::MemberChanged {
+                    old: None,
+                    new: member(Status::Alive),
+                },
+                "a:1 is new: alive (incarnation 7)",
+                Severity::Info,
+            ),
+            (
+                Event::PingInconclusive { target },
+                "a:1 did not answer, nor did those asked for help: that proves nothing",
+                Severity::Debug,
+            ),
+            (
+                refuted,
+                "b:1 held this member for suspect (incarnation 1): refuted with incarnation 2",
+                Severity::Warn,
+            ),
+        ];
+        for (event, text, severity) in cases {
+            assert_eq!((&*event.to_string(), event.severity()), (text, severity));
+        }
+    }
+}

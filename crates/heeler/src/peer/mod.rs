@@ -1,0 +1,194 @@
+//! The port on which nodes talk to each other: TChannel, with Ringpop's membership and the services
+//! of this node.
+
+mod kv;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use heeler_ringpop::{Builder, Discovery, RingHash, Ringpop, Sink};
+
+use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
+use crate::limits;
+use crate::store::Store;
+use crate::tls::{Acceptor, Connector};
+
+/// How this node takes part in a ring.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen: `host:port`.
+    pub listen: String,
+    /// The address that the others are told, if it is another.
+    pub advertise: Option<String>,
+    /// The name of the application: rings of different applications keep apart.
+    pub app: String,
+    /// Where the first members are found; alone, if nowhere.
+    pub seeds: Option<Discovery>,
+    /// A name for the ring in the place of the address.
+    pub identity: Option<String>,
+    /// The hash function; that of the others, if it is not said.
+    pub hash: Option<RingHash>,
+    /// How long a suspect stays one, a faulty member, a tombstone.
+    pub periods: [Duration; 3],
+    /// Where statistics go.
+    pub statistics: Option<Statistics>,
+    /// TLS in both directions.
+    pub tls: Option<Tls>,
+}
+
+/// Where statistics go.
+#[derive(Clone, Debug)]
+pub enum Statistics {
+    /// To a statsd: `host:port`.
+    Udp(String),
+    /// Into a file.
+    File(PathBuf),
+}
+
+/// Mutual TLS: whoever shows no certificate of the authority is turned away.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The file of this node's certificate.
+    pub certificate: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+    /// The file of the authority that signs the nodes' certificates. Without it nodes are not
+    /// asked for one, and theirs are checked against the system's authorities.
+    pub ca: Option<PathBuf>,
+}
+
+/// A member to be.
+///
+/// # Errors
+/// A file or an address cannot be used.
+pub fn member(options: &Options) -> anyhow::Result<Builder> {
+    let [suspect, faulty, tombstone] = options.periods;
+    let mut builder = Ringpop::builder(&options.app)
+        .listen(&options.listen)
+        .periods(suspect, faulty, tombstone);
+    if let Some(advertise) = &options.advertise {
+        builder = builder.advertise(advertise);
+    }
+    if let Some(seeds) = &options.seeds {
+        builder = builder.seeds(seeds.clone());
+    }
+    if let Some(identity) = &options.identity {
+        builder = builder.identity(identity);
+    }
+    if let Some(hash) = options.hash {
+        builder = builder.hash(hash);
+    }
+    if let Some(statistics) = &options.statistics {
+        builder = builder.statistics_to(sink(statistics)?);
+    }
+    if let Some(tls) = &options.tls {
+        let (server, client) = self::tls(tls)?;
+        builder = builder.tls(server, client);
+    }
+    Ok(builder)
+}
+
+fn sink(to: &Statistics) -> anyhow::Result<Sink> {
+    match to {
+        Statistics::File(path) => {
+            Sink::file(path).with_context(|| format!("cannot write to {}", path.display()))
+        }
+        Statistics::Udp(address) => {
+            let failed = || format!("cannot send statistics to {address}");
+            let found = std::net::ToSocketAddrs::to_socket_addrs(address);
+            let found = found.with_context(failed)?.next();
+            let found = found.context("it has no address").with_context(failed)?;
+            Sink::statsd(found).with_context(failed)
+        }
+    }
+}
+
+/// For connections that others open, and for those that this node opens.
+pub type TlsConfigs = (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>);
+
+/// Both sides' settings.
+///
+/// # Errors
+/// A file is wrong.
+pub fn tls(tls: &Tls) -> anyhow::Result<TlsConfigs> {
+    let identity = Identity {
+        certificate: tls.certificate.clone(),
+        key: Some(tls.key.clone()),
+    };
+    let accept = Accept {
+        identities: vec![identity.clone()],
+        client_auth: match tls.ca {
+            Some(_) => ClientAuth::Require,
+            None => ClientAuth::Off,
+        },
+        ca: tls.ca.clone(),
+        min_version: Version::default(),
+    };
+    let connect = Connect {
+        ca: tls.ca.clone(),
+        name: None,
+        identity: Some(identity),
+        min_version: Version::default(),
+    };
+    let (acceptor, connector) = (
+        Acceptor::load(&accept, None)?,
+        Connector::load(&connect, None)?,
+    );
+    Ok((acceptor.config(), connector.config()))
+}
+
+/// The peer port of a store, at work on threads of its own: what nodes say to each other shall
+/// not wait for clients.
+pub struct Port {
+    runtime: tokio::runtime::Runtime,
+    ringpop: Ringpop,
+}
+
+impl Port {
+    /// Listens, serves the keys of the store, and joins the ring by and by.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or a file is wrong.
+    pub fn open(options: &Options, store: Arc<Store>, threads: usize) -> anyhow::Result<Port> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("peer")
+            .enable_all()
+            .build()?;
+        // One seed that answers is enough, and whoever is first begins.
+        let member = member(options)?.configure(|config| {
+            config.bootstrap.join_size = 1;
+            config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
+        });
+        // On a thread of its own, for the caller's may be one of another runtime.
+        let handle = runtime.handle().clone();
+        let started = std::thread::spawn(move || handle.block_on(member.start()));
+        let ringpop = started
+            .join()
+            .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
+        kv::serve(&ringpop, store);
+        tracing::info!(
+            peer = ringpop.whoami(),
+            app = ringpop.app(),
+            "joining the ring"
+        );
+        Ok(Port { runtime, ringpop })
+    }
+
+    /// The member.
+    pub fn ringpop(&self) -> &Ringpop {
+        &self.ringpop
+    }
+
+    /// Tells the others, answers what is in flight, and ends.
+    pub async fn close(self) {
+        let ringpop = self.ringpop.clone();
+        let closing = self.runtime.spawn(async move { ringpop.shut_down().await });
+        if closing.await.is_err() {
+            tracing::warn!("the ring could not be left in good order");
+        }
+        self.runtime.shutdown_background();
+    }
+}
