@@ -120,6 +120,11 @@ impl Ringpop {
         self.inner.gossip.with(|swim| swim.state().status)
     }
 
+    /// Whether it is in the ring: the bootstrap is over, and it has not evicted itself since.
+    pub fn is_ready(&self) -> bool {
+        self.inner.gossip.with(heeler_swim::Swim::is_ready)
+    }
+
     /// What happens from now on. A listener that is slow misses the oldest.
     pub fn events(&self) -> Events {
         Events(self.inner.gossip.events())

@@ -4,8 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use heeler_ringpop::channel::Call;
-use heeler_ringpop::{Discovery, Forwarding, Handled, Request, Response, Ringpop, Status};
+use heeler_ringpop::{
+    Discovery, Forwarding, Handled, HttpRequest, Proxied, Request, Response, Ringpop, Status,
+};
+use http::StatusCode;
 use tokio::time::{sleep, timeout};
 
 /// A member that keeps values, as the key-value example does.
@@ -222,4 +226,99 @@ async fn events_tell_what_happens() {
     assert!(member.leave().await.is_err());
     member.rejoin().await.unwrap();
     agreed(&[member, other]).await;
+}
+
+#[tokio::test]
+async fn http_requests_go_to_their_owners() {
+    let hosts = free_ports(2);
+    let mut members = Vec::new();
+    for host in &hosts {
+        let me = host.clone();
+        let answer = move |request: HttpRequest| {
+            let text = format!("{} {} at {me}", request.method(), request.uri());
+            let sent = request.headers()["x-more"].clone();
+            let response = http::Response::builder().status(201).header("x-more", sent);
+            let response = response.body(Bytes::from(text)).unwrap();
+            async move { response }
+        };
+        let ringpop = Ringpop::builder("web").listen(host).on_http(answer);
+        let ringpop = ringpop.seeds(Discovery::list(&hosts));
+        members.push(ringpop.start().await.unwrap());
+    }
+    agreed(&members).await;
+    let theirs = |n: &usize| members[0].lookup(n.to_string()) == members[1].whoami();
+    let key = (0..).find(theirs).unwrap().to_string();
+    let request = || {
+        let request = http::Request::put(format!("/things/{key}?a=b")).header("x-more", "more");
+        request.body(Bytes::from("body")).unwrap()
+    };
+    let answer = members[0].handle_or_proxy(&key, request()).await.unwrap();
+    let Proxied::There(answer) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    assert_eq!(answer.headers()["x-more"], "more");
+    assert_eq!(
+        *answer.body(),
+        format!("PUT /things/{key}?a=b at {}", hosts[1])
+    );
+    let Proxied::Here(kept) = members[1].handle_or_proxy(&key, request()).await.unwrap() else {
+        panic!("it is that member's own")
+    };
+    assert_eq!(kept.body(), "body");
+
+    // A member whose ring is another is refused, as ringpop-node refuses it.
+    let head = r#"{"url":"/","method":"GET","headers":{},"ringpopChecksum":1,"ringpopKeys":[]}"#;
+    let call = Request {
+        arg2: head.into(),
+        ..Request::raw("ringpop", "ringpop", "/proxy/req", "")
+    };
+    let channel = members[0].channel();
+    let refused = channel
+        .call(&hosts[1], call, Duration::from_secs(5))
+        .await
+        .unwrap();
+    let error: serde_json::Value = serde_json::from_slice(&refused.arg3).unwrap();
+    assert_eq!(error["type"], "ringpop.request-proxy.invalid-checksum");
+    assert_eq!(
+        (&error["actual"], &error["expected"]),
+        (&1.into(), &members[1].checksum().into())
+    );
+}
+
+#[tokio::test]
+async fn keys_of_many_owners_are_grouped() {
+    let members = ring_of(3).await;
+    for member in &members {
+        let me = member.whoami().to_string();
+        member.channel().service("app").fallback(move |call: Call| {
+            let answer = format!("{} at {me}", String::from_utf8_lossy(call.body()));
+            async move { Ok(Response::raw(answer)) }
+        });
+    }
+    let keys: Vec<String> = (0..30).map(|key| key.to_string()).collect();
+    let request = |keys: &[&String]| {
+        let body: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+        Request::raw("app", "test", "many", body.join(","))
+    };
+    let parts = members[0].handle_or_forward_all(&keys, request).await;
+    assert_eq!(parts.len(), 3);
+    let mut seen = Vec::new();
+    for part in parts {
+        let owner = members[0].lookup(part.keys[0]);
+        assert!(part.keys.iter().all(|key| members[0].lookup(key) == owner));
+        let body = request(&part.keys).arg3;
+        match part.result.unwrap() {
+            Handled::Here(kept) => assert_eq!((kept.arg3, &*owner), (body, members[0].whoami())),
+            Handled::There { response, .. } => {
+                let body = String::from_utf8_lossy(&body).into_owned();
+                assert_eq!(response.arg3, format!("{body} at {owner}"));
+            }
+        }
+        seen.extend(part.keys);
+    }
+    seen.sort();
+    let mut all: Vec<&String> = keys.iter().collect();
+    all.sort();
+    assert_eq!(seen, all);
 }

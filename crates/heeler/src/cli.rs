@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
-use heeler::{limits, peer, ring, serve, slowlog};
+use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
@@ -174,13 +174,19 @@ pub struct Ringpop {
     /// How it behaves as a member.
     #[command(flatten)]
     member: Member,
+    /// What to tell of it over HTTP.
+    #[command(flatten)]
+    admin: Admin,
 }
 
 impl Ringpop {
     /// What is asked for.
-    pub fn options(self) -> peer::Options {
+    pub fn options(self) -> member::Options {
         let seeds = Some(Discovery::file(self.hosts));
-        self.member.options(self.listen, self.app, seeds)
+        member::Options {
+            member: self.member.options(self.listen, self.app, seeds),
+            admin: self.admin.admin,
+        }
     }
 }
 

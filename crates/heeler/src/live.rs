@@ -204,6 +204,7 @@ impl Live {
             process: self.process.clone(),
             pools: self.shown.clone(),
             store: None,
+            ring: None,
             reload: Some(reload),
         }
     }

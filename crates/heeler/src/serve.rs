@@ -50,16 +50,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
         let service = service("redis", listener, &store, &process);
+        let open = |options| Port::open(options, store.clone(), threads);
+        let port = options.peer.as_ref().map(open).transpose()?;
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
                 pools: Pools::default(),
                 store: Some(store.clone()),
+                ring: port.as_ref().map(|port| port.ringpop().clone()),
                 reload: None,
             }));
         }
-        let open = |options| Port::open(options, store.clone(), threads);
-        let port = options.peer.as_ref().map(open).transpose()?;
         let mut server = Server::start(process)?;
         server.open(service);
         let expiring = tokio::spawn(expire(store));

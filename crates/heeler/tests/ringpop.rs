@@ -316,3 +316,102 @@ async fn the_lines_of_the_seed_run_unchanged() {
     assert_eq!(ask(first, "put", r#"{"key":"foo","value":"bar"}"#), "OK");
     assert_eq!(ask(third, "get", r#"{"key":"foo"}"#), "bar");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_go_to_a_file_and_to_prometheus() {
+    let mut ring = Ring::planned(2, RingHash::Fingerprint32).await;
+    let addresses = ring.addresses.clone();
+    ring.add(Heeler, &addresses[0]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("stats");
+    let admin = format!("127.0.0.1:{}", servers::free_port());
+    let more = ["--stats-file", file.to_str().unwrap(), "--admin", &admin];
+    ring.add_with(&addresses[1], &more);
+    ring.agrees().await;
+    let name = addresses[1].replace(['.', ':'], "_");
+    let line = format!("Z: ringpop.{name}.ping.send:");
+    servers::wait_until("pings are in the file", || {
+        std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&line))
+    });
+    let text = get(&admin, "/metrics");
+    let pings = text
+        .lines()
+        .find(|line| line.starts_with("heeler_ringpop_ping_send_total "));
+    let pings: f64 = pings
+        .expect(&text)
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(pings > 0.0, "{text}");
+    assert!(get(&admin, "/readyz").ends_with("ready\n"));
+}
+
+/// What a GET is answered with, head and body.
+fn get(address: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// An authority, and a certificate of it for 127.0.0.1 with its key: the files' names.
+fn certificates(dir: &std::path::Path, name: &str) -> [String; 3] {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let own = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_string()]).unwrap();
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    let texts = [certificate.pem(), own.serialize_pem(), authority.pem()];
+    let files = ["cert", "key", "ca"].map(|what| dir.join(format!("{name}-{what}.pem")));
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text).unwrap();
+    }
+    files.map(|file| file.to_str().unwrap().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_with_certificates_let_nobody_else_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let [cert, key, ca] = certificates(dir.path(), "ours");
+    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", &ca];
+    let mut ring = Ring::planned(3, RingHash::Fingerprint32).await;
+    let addresses = ring.addresses.clone();
+    ring.add_with(&addresses[0], &tls);
+    ring.add_with(&addresses[1], &tls);
+    let show = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heeler"));
+        let output = command
+            .args(["ring", "--peer", &addresses[0]])
+            .args(args)
+            .output()
+            .unwrap();
+        let (out, err) = (output.stdout, output.stderr);
+        String::from_utf8(out).unwrap() + &String::from_utf8(err).unwrap()
+    };
+    let both = format!("{}: 2 members, 2 in the ring; ", addresses[0]);
+    servers::wait_until("they have found each other", || {
+        show(&tls).starts_with(&both)
+    });
+    // Neither one without a certificate, nor one with that of another authority, gets anything.
+    assert!(show(&[]).contains("does not answer"), "{}", show(&[]));
+    let [cert, key, ca] = certificates(dir.path(), "theirs");
+    let other = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", &ca];
+    assert!(show(&other).contains("does not answer"));
+    let mixed = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", tls[5]];
+    assert!(show(&mixed).contains("does not answer"));
+    ring.add(Heeler, &addresses[2]);
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(show(&tls).starts_with(&both), "{}", show(&tls));
+}

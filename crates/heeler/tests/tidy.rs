@@ -99,6 +99,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "member",
             "serve",
             "ring",
             "limits",

@@ -27,6 +27,9 @@ const BYTES: Option<&Unit> = Some(&Unit::Bytes);
 pub(super) fn text(subject: &Subject) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("heeler");
     registry.register_collector(Box::new(Numbers(subject.clone())));
+    if let Some(ring) = &subject.ring {
+        registry.register_collector(Box::new(ring.statistics().clone()));
+    }
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
     Ok(out)

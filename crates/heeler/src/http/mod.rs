@@ -23,6 +23,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use heeler_ringpop::Ringpop;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,6 +65,8 @@ pub struct Subject {
     pub pools: Pools,
     /// Its store, where it is one.
     pub store: Option<Arc<Store>>,
+    /// The ring that it is a member of, if it is.
+    pub ring: Option<Ringpop>,
     /// Takes the file anew, where there is one.
     pub reload: Option<mpsc::Sender<Asked>>,
 }
@@ -93,6 +96,9 @@ async fn readyz(State(subject): State<Subject>) -> Response {
     let mut reasons = Vec::new();
     if subject.process.clients.is_stopping() {
         reasons.push("the process stops".to_owned());
+    }
+    if subject.ring.is_some_and(|ring| !ring.is_ready()) {
+        reasons.push("this node is not in its ring".to_owned());
     }
     for Shown { pool, cluster, .. } in &**subject.pools.load() {
         if !cluster.has_live(now) {

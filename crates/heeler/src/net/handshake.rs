@@ -100,7 +100,7 @@ impl Complaints {
             0 => String::new(),
             untold => format!(" (and {untold} more since it was told last)"),
         };
-        let service = &self.service;
-        tracing::warn!(%service, client = %client.origin.address(), "TLS handshake failed: {reason}{more}");
+        let (service, client) = (&self.service, client.origin.address());
+        tracing::warn!(%service, %client, "TLS handshake failed: {reason}{more}");
     }
 }

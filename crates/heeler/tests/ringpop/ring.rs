@@ -75,10 +75,20 @@ impl Ring {
     pub fn add(&mut self, kind: Kind, address: &str) {
         let process = match kind {
             Kind::Node => self.node(address),
-            Kind::Heeler => self.heeler(address),
+            Kind::Heeler => self.heeler(address, &[]),
         };
         self.members.push(Member {
             kind,
+            address: address.into(),
+            process,
+        });
+    }
+
+    /// Starts a member of our own with more flags.
+    pub fn add_with(&mut self, address: &str, flags: &[&str]) {
+        let process = self.heeler(address, flags);
+        self.members.push(Member {
+            kind: Kind::Heeler,
             address: address.into(),
             process,
         });
@@ -102,26 +112,15 @@ impl Ring {
         )
     }
 
-    fn heeler(&self, address: &str) -> Process {
+    fn heeler(&self, address: &str, flags: &[&str]) -> Process {
         let redis = format!("127.0.0.1:{}", free_port());
         let join = self.addresses.join(",");
-        Process::spawn(
-            env!("CARGO_BIN_EXE_heeler"),
-            "",
-            &[
-                "serve",
-                "--redis",
-                &redis,
-                "--peer",
-                address,
-                "--join",
-                &join,
-                "--suspect-period",
-                SUSPECT_MS,
-                "--threads",
-                "1",
-            ],
-        )
+        let mut args = vec![
+            "serve", "--redis", &redis, "--peer", address, "--join", &join,
+        ];
+        args.extend(["--suspect-period", SUSPECT_MS, "--threads", "1"]);
+        args.extend(flags);
+        Process::spawn(env!("CARGO_BIN_EXE_heeler"), "", &args)
     }
 
     /// The member's answer, as JSON.

@@ -240,7 +240,7 @@ fn who_does_not_shake_hands_holds_up_nobody_and_is_dropped() {
         .count();
     assert!(lines < 10, "{lines} lines for 50 failures");
     let failures = "heeler_pool_tls_failures_total{pool=\"herd\"}";
-    assert_eq!(proxy.number(failures), 50.0);
+    wait_until("all are counted", || proxy.number(failures) == 50.0);
     // The end of the process does not wait for them.
     let _silent = TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
     proxy.process.signal(rustix::process::Signal::TERM);
