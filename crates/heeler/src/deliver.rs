@@ -1,6 +1,7 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
 mod blocked;
+mod debug;
 mod memcached;
 mod messages;
 mod timer;
@@ -324,6 +325,12 @@ impl Door {
         };
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
+            Route::Here if command.spec.id == Id::Debug => {
+                if let Some(reply) = self.of_node(now, caller, command) {
+                    self.executed(command.spec, &reply);
+                    caller.session.answer(&reply);
+                }
+            }
             Route::Here => {
                 let began = self.start(caller, command);
                 let reply = self.here(now, caller, command);
@@ -419,6 +426,7 @@ impl Door {
                 | Id::ClientTrackinginfo,
                 Behind::Node(store),
             ) => self.tracking(caller, store, command),
+            (Id::Debug, _) => self.of_node(now, caller, command).unwrap_or(Reply::OK),
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
                 let reply = session::answer(&mut caller.session, command, &self.greeting);
@@ -426,6 +434,14 @@ impl Door {
                 reply
             }
             _ => self.of_process(now, &caller.session, command),
+        }
+    }
+
+    /// DEBUG, which only nodes answer.
+    fn of_node(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Option<Reply> {
+        match &self.behind {
+            Behind::Node(store) => self.debug(now, caller, store, command),
+            Behind::Pool(..) => None,
         }
     }
 

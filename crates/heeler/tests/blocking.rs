@@ -434,3 +434,38 @@ fn no_element_is_lost_or_doubled() {
     all.dedup();
     assert_eq!((all.len(), count), (3 * EACH, 3 * EACH));
 }
+
+#[test]
+fn debug_answers_where_it_is_allowed() {
+    let redis = RedisServer::start_with(&["--enable-debug-command", "local"]);
+    let heeler = Heeler::serve(&["--threads", "2", "--enable-debug-command", "local"]);
+    let scene = "
+        1: SET k v
+        1: DEBUG SLEEP 0.02
+        1: DEBUG SLEEP 0
+        1: DEBUG OBJECT none
+        1: DEBUG SET-ACTIVE-EXPIRE 0
+        1: SET soon v PX 1
+        1: DEBUG SLEEP 0.3
+        1: DBSIZE
+        1: GET soon
+        1: DBSIZE
+        1: DEBUG SET-ACTIVE-EXPIRE 1
+        1: DEBUG SLEEP
+        1: DEBUG NOSUCH
+        1: MULTI
+        1: DEBUG SLEEP 0
+        1: EXEC";
+    assert_eq!(play(heeler.port, scene), play(redis.port, scene));
+    for port in [redis.port, heeler.port] {
+        let mut client = Client::connect(("127.0.0.1", port));
+        client.run("RPUSH l a b c");
+        let told = client.run("DEBUG OBJECT l").text();
+        let parts = [
+            "Value at:0x",
+            " refcount:1 encoding:quicklist serializedlength:",
+            " lru_seconds_idle:0",
+        ];
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+}

@@ -94,6 +94,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "admin",
             "log",
             "nutcracker",
             "config",

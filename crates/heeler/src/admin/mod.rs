@@ -27,6 +27,18 @@ use crate::store::Store;
 /// The version of Redis whose behaviour is kept.
 pub const REDIS_VERSION: &str = "7.0.15";
 
+/// Who may use DEBUG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Debugging {
+    /// Nobody.
+    #[default]
+    No,
+    /// Who connects from this machine.
+    Local,
+    /// All clients.
+    Yes,
+}
+
 /// This process, as it is seen from outside.
 #[derive(Debug)]
 pub struct Process {
@@ -46,6 +58,8 @@ pub struct Process {
     pub clients: Clients,
     /// Who listens to which channels.
     pub exchange: Arc<Exchange>,
+    /// Who may use DEBUG.
+    pub debugging: Debugging,
     /// Whether its clients' commands wait.
     pub pause: Pause,
     /// What each of its workers counts.
@@ -72,6 +86,7 @@ impl Process {
             bind: String::new(),
             clients: Clients::new(most_clients),
             exchange: Arc::default(),
+            debugging: Debugging::No,
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),

@@ -354,7 +354,7 @@ table! {
     ConfigRewrite,             "config|rewrite",              2,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     ConfigSet,                 "config|set",                  -4,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Dbsize,                    "dbsize",                      1,   Keyless,        [],                          Store,   EverySum,    Server,       FAST | READONLY;
-    Debug,                     "debug",                       -2,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    Debug,                     "debug",                       -2,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Failover,                  "failover",                    -1,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NOSCRIPT | STALE;
     Flushall,                  "flushall",                    -1,  Keyless,        [],                          Store,   EveryOk,     Server,       WRITE;
     Flushdb,                   "flushdb",                     -1,  Keyless,        [],                          Store,   EveryOk,     Server,       WRITE;

@@ -127,7 +127,7 @@ impl Door {
         caller.session.answer(&reply);
     }
 
-    fn start_waiting(&self, caller: &mut Caller, waiter: Arc<Waiter>) {
+    pub(super) fn start_waiting(&self, caller: &mut Caller, waiter: Arc<Waiter>) {
         self.process.clients.waits(caller.session.id, &waiter);
         caller.blocked = Some(Blocked::Waiting(waiter));
     }

@@ -62,7 +62,7 @@ mod zset_operations;
 mod zsets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
@@ -82,6 +82,8 @@ pub struct Store {
     random: AtomicU64,
     /// What is told of changes.
     notices: notices::Notices,
+    /// Whether keys are removed in the background once their time is up.
+    expires_actively: AtomicBool,
     /// Clients that keep copies of values.
     trackers: tracking::Trackers,
     /// Those of them that are told of all keys with a prefix.
@@ -123,6 +125,7 @@ impl Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
             notices: notices::Notices::default(),
+            expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
@@ -272,6 +275,9 @@ impl Store {
     /// means that nothing is left to do. The cost grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
         let mut done = self.free_discarded(budget);
+        if !self.expires_actively.load(Ordering::Relaxed) {
+            return done;
+        }
         for _ in 0..limits::SHARDS {
             if done >= budget {
                 break;
@@ -288,6 +294,27 @@ impl Store {
             }
         }
         done
+    }
+
+    /// Whether keys are removed in the background once their time is up: they are unless it was
+    /// said otherwise. Who asks for such a key never finds it.
+    pub fn expire_actively(&self, active: bool) {
+        self.expires_actively.store(active, Ordering::Relaxed);
+    }
+
+    /// How the value of a key is kept, in Redis's words.
+    pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
+        let mut view = View::of_key(self, now, key);
+        let slot = view.slot(key);
+        let entry = slot.peek()?;
+        // Neither its type nor the footer counts.
+        let length = dump::payload(entry).len() - 11;
+        let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
+        Some(format!(
+            "Value at:{entry:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \
+             lru_seconds_idle:{idle}",
+            (now / 1000).saturating_sub(u64::from(idle)) & 0xff_ffff,
+        ))
     }
 
     /// Frees tables that were cleared, until about that many keys are freed.
