@@ -112,7 +112,7 @@ impl fmt::Display for Discovery {
 pub enum DiscoveryError {
     /// The file cannot be read.
     #[error("cannot read the seeds from {}: {}", .0.display(), .1)]
-    Unreadable(PathBuf, #[source] std::io::Error),
+    Unreadable(PathBuf, std::io::Error),
     /// What is there are no seeds: where, and what is wrong.
     #[error("{0}: {1}")]
     Wrong(String, String),

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use heeler::admin::Debugging;
+use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
@@ -38,7 +40,9 @@ Examples:
   heeler serve --peer 127.0.0.1:3000       a node of a ring; others --join it
   heeler ring --peer 127.0.0.1:3000        who is in that ring
   heeler ringpop -l 127.0.0.1:3001 -h hosts.json
-                                           a bare member of a Ringpop ring";
+                                           a bare member of a Ringpop ring
+  heeler call -p 127.0.0.1:3000 kv get [ --key foo ]
+                                           calls a TChannel service, as tcurl does";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -100,6 +104,9 @@ Examples:
   heeler ring --peer 127.0.0.1:3000 user:1 user:2
   heeler ring --peer 127.0.0.1:3000 --watch")]
     Ring(Ring),
+    /// Call an endpoint of a TChannel service, as tcurl does; --bench: many times.
+    #[command(after_help = call::EXAMPLES, override_usage = call::USAGE)]
+    Call(Box<call::Flags>),
     /// Run some stores and a proxy over them in one process, to try things out.
     Demo {
         /// How many stores stand behind the proxy.
@@ -109,6 +116,32 @@ Examples:
         #[command(flatten)]
         workers: Workers,
     },
+}
+
+impl Arguments {
+    /// Reads the command line. What is said about it has been said when this returns an exit code.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let mut args: Vec<OsString> = args.into_iter().collect();
+        if args.first().is_some_and(|program| call::is_called(program)) {
+            args.insert(1, "call".into());
+        }
+        let calls = command(&args).is_some_and(|command| command == "call");
+        if calls {
+            args = call::fold(args).map_err(|bad| {
+                eprintln!("heeler: {bad}");
+                ExitCode::from(call::FAULT)
+            })?;
+        }
+        Arguments::try_parse_from(args).map_err(|error| {
+            // Nobody is told if it cannot be written.
+            let _ = error.print();
+            match (error.exit_code(), calls) {
+                (0, _) => ExitCode::SUCCESS,
+                (_, true) => ExitCode::from(call::FAULT),
+                (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            }
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -413,12 +446,22 @@ impl Log {
     }
 }
 
+/// The word that says what to do: the first that is no flag for the log, and no value of one.
+fn command(args: &[OsString]) -> Option<&OsString> {
+    let mut args = args.iter().skip(1);
+    loop {
+        let arg = args.next()?;
+        match arg.to_str() {
+            Some("--log" | "--log-format") => drop(args.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            _ => return Some(arg),
+        }
+    }
+}
+
 /// Reads an address that cannot be a Unix socket.
 fn host_and_port(text: &str) -> Result<String, String> {
-    match listen(text)? {
-        Listen::Tcp { .. } => Ok(text.into()),
-        Listen::Unix { .. } => Err("write HOST:PORT, such as 127.0.0.1:22223".into()),
-    }
+    tcp(text, "write HOST:PORT, such as 127.0.0.1:3000").map(|_| text.into())
 }
 
 /// Reads the name of a hash function.
@@ -434,17 +477,22 @@ fn listen(text: &str) -> Result<Listen, String> {
             permissions: None,
         });
     }
-    const FORM: &str = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
-    let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
+    let form = "write HOST:PORT, such as 127.0.0.1:6380, or the path of a Unix socket";
+    tcp(text, form)
+}
+
+/// Reads a host and a port. `form` is what to write instead.
+fn tcp(text: &str, form: &str) -> Result<Listen, String> {
+    let (host, port) = text.rsplit_once(':').ok_or(form)?;
     let host = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host);
     let port = port
         .parse()
-        .map_err(|_| format!("'{port}' is no port; {FORM}"))?;
+        .map_err(|_| format!("'{port}' is no port; {form}"))?;
     match host.is_empty() {
-        true => Err(FORM.into()),
+        true => Err(form.into()),
         false => Ok(Listen::Tcp {
             host: host.into(),
             port,

@@ -45,6 +45,7 @@ pub mod stats;
 pub mod tls;
 pub mod waiting;
 
+pub mod call;
 pub mod demo;
 pub mod explain;
 pub mod live;

@@ -155,3 +155,24 @@ pub const SENT_SPARE: usize = 4;
 pub const SENT_SPARE_BYTES: usize = 16 * 1024;
 /// How long a thread goes on from what it last read of the clock that people set, in microseconds.
 pub const CLOCK_US: u64 = 100_000;
+/// Longest Thrift IDL file that a call reads, in bytes.
+pub const IDL_BYTES: u64 = 4 * 1024 * 1024;
+/// Most words in one of them.
+pub const IDL_WORDS: usize = 1024 * 1024;
+/// Most of them, includes of includes counted.
+pub const IDL_FILES: usize = 1000;
+/// Deepest nesting of types and constants in them, of values in a call's body, and of names that
+/// stand for names.
+pub const IDL_DEPTH: usize = 32;
+/// Most bytes of a wrong value that an error shows.
+pub const SHOWN_BYTES: usize = 100;
+/// Deepest nesting of brackets on a call's command line.
+pub const SHON_DEPTH: usize = 32;
+/// Longest file with a list of peers, in bytes.
+pub const PEERLIST_BYTES: u64 = 4 * 1024 * 1024;
+/// Longest head or body that a call reads from a file or from standard input, in bytes.
+pub const CALL_BYTES: u64 = 16 * 1024 * 1024;
+/// Most calls that a benchmark of calls keeps in flight.
+pub const BENCH_IN_FLIGHT: u64 = 65_536;
+/// Most connections that it spreads them over.
+pub const BENCH_CONNECTIONS: u64 = 4096;

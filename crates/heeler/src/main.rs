@@ -5,12 +5,11 @@ mod cli;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::{Arguments, Command};
 use heeler::daemon::Daemon;
 use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
-use heeler::{demo, explain, live, member, proxy, ring, serve, slowlog};
+use heeler::{call, demo, explain, live, member, proxy, ring, serve, slowlog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -20,7 +19,10 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|name| nutcracker::is_called(&name)) {
         return as_nutcracker(nutcracker::parse(args));
     }
-    let Arguments { command, log } = Arguments::parse();
+    let Arguments { command, log } = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let log = log.settings();
     let done = match command {
         Command::Proxy {
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
         Command::Serve(it) => Log::start(&log).and_then(|_| serve::run(&it.options())),
         Command::Ringpop(it) => Log::start(&log).and_then(|_| member::run(&it.options())),
         Command::Ring(it) => Log::start(&log).and_then(|_| ring::run(&it.options())),
+        Command::Call(flags) => {
+            return told("heeler", Log::start(&log).map(|_| call::run(&flags)));
+        }
         Command::Demo { stores, workers } => Log::start(&log).and_then(|_| {
             demo::run(&demo::Options {
                 stores: stores.into(),

@@ -85,6 +85,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Compositions.
     ("run", &["limits"]),
     ("live", ALL_ROOMS),
+    ("call", &["run", "tls", "config", "limits"]),
     ("serve", ALL_ROOMS),
     ("proxy", ALL_ROOMS),
     ("demo", ALL_ROOMS),
@@ -95,6 +96,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "admin",
+            "call",
             "log",
             "nutcracker",
             "config",
@@ -110,6 +112,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "main",
         &[
             "cli",
+            "call",
             "log",
             "daemon",
             "nutcracker",

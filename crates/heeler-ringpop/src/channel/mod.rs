@@ -83,6 +83,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::timeout_at;
@@ -160,6 +161,7 @@ pub struct Builder {
     inbound_connections: usize,
     tls_server: Option<Arc<rustls::ServerConfig>>,
     tls_client: Option<Arc<rustls::ClientConfig>>,
+    tls_name: Option<ServerName<'static>>,
 }
 
 impl Builder {
@@ -207,6 +209,13 @@ impl Builder {
     /// it is called, be it a name or an address.
     pub fn tls_client(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls_client = Some(config);
+        self
+    }
+
+    /// The name that the certificates of all peers have to be for, and that is told to them,
+    /// instead of the host.
+    pub fn tls_name(mut self, name: ServerName<'static>) -> Self {
+        self.tls_name = Some(name);
         self
     }
 
@@ -304,6 +313,7 @@ impl Channel {
             inbound_connections: limits::INBOUND_CONNECTIONS,
             tls_server: None,
             tls_client: None,
+            tls_name: None,
         }
     }
 
@@ -562,7 +572,12 @@ impl Inner {
         if self.closing.load(Relaxed) {
             return Err(io::Error::other("the channel is closed"));
         }
-        let stream = Stream::dial(&entry.host_port, self.builder.tls_client.as_ref()).await?;
+        let Builder {
+            tls_client,
+            tls_name,
+            ..
+        } = &self.builder;
+        let stream = Stream::dial(&entry.host_port, tls_client.as_ref(), tls_name.as_ref()).await?;
         let (opened, open) = oneshot::channel();
         let link = self.drive(stream, true, Some(opened), None)?;
         // Given up, the connection would go on with its handshake for nobody.

@@ -31,24 +31,22 @@ impl Stream {
         }
     }
 
-    /// Opens a connection to `host_port`: a name or an address, and a port.
+    /// Opens a connection to `host_port`: a name or an address, and a port. `name` is the one that
+    /// its certificate has to be for, if it is not the host's.
     pub(super) async fn dial(
         host_port: &str,
         tls: Option<&Arc<rustls::ClientConfig>>,
+        name: Option<&ServerName<'static>>,
     ) -> io::Result<Self> {
         let tcp = TcpStream::connect(host_port).await?;
         set_options(&tcp)?;
         let Some(config) = tls else {
             return Ok(Stream::Plain(tcp));
         };
-        let host = host_port
-            .rsplit_once(':')
-            .map_or(host_port, |(host, _)| host);
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let name = match name {
+            Some(name) => name.clone(),
+            None => name_of(host_port)?,
+        };
         let tls = TlsConnector::from(config.clone())
             .connect(name, tcp)
             .await?;
@@ -69,6 +67,15 @@ impl Stream {
         let tls = tokio::time::timeout(patience, handshake).await??;
         Ok(Stream::Tls(Box::new(tls.into())))
     }
+}
+
+/// The name of the host, or its address.
+fn name_of(host_port: &str) -> io::Result<ServerName<'static>> {
+    let host = host_port
+        .rsplit_once(':')
+        .map_or(host_port, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(io::Error::other)
 }
 
 fn set_options(tcp: &TcpStream) -> io::Result<()> {

@@ -93,6 +93,12 @@ impl Connector {
         self.0.wanted == other.0.wanted
     }
 
+    /// For those who shake hands themselves: how, and the name that is verified, if it is not that
+    /// of the host.
+    pub fn parts(&self) -> (Arc<ClientConfig>, Option<ServerName<'static>>) {
+        (self.0.config.clone(), self.0.name.clone())
+    }
+
     /// The certificates that are shown.
     pub fn certificates(&self) -> &[Certificate] {
         &self.0.certificates

@@ -1,0 +1,1 @@
+typedef list<i16> Shorts

@@ -1,0 +1,57 @@
+//! Programs that run to their end.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// What a program has left.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `heeler call`.
+pub fn heeler(args: &[&str]) -> Ended {
+    heeler_reading(args, "")
+}
+
+/// Runs `heeler call` with something to read.
+pub fn heeler_reading(args: &[&str], stdin: &str) -> Ended {
+    run(
+        env!("CARGO_BIN_EXE_heeler"),
+        &[&["call"], args].concat(),
+        stdin,
+    )
+}
+
+/// Runs a program to its end. It has to end by itself.
+pub fn run(program: &str, args: &[&str], stdin: &str) -> Ended {
+    let mut child = Command::new(program)
+        .args(args)
+        .env_remove("HEELER_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut input = child.stdin.take().unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let text = stdin.to_owned();
+    // Who does not read what is written to it has ended.
+    let writer = thread::spawn(move || drop(input.write_all(text.as_bytes())));
+    let stderr = thread::spawn(move || {
+        let mut text = Vec::new();
+        errors.read_to_end(&mut text).unwrap();
+        text
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended {
+        code: output.status.code().expect("it ends by itself"),
+        stdout: text(output.stdout),
+        stderr: text(stderr.join().unwrap()),
+    }
+}
