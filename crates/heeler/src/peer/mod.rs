@@ -136,7 +136,7 @@ pub fn tls(tls: &Tls) -> anyhow::Result<TlsConfigs> {
         Acceptor::load(&accept, None)?,
         Connector::load(&connect, None)?,
     );
-    Ok((acceptor.config(), connector.config()))
+    Ok((acceptor.config(), connector.parts().0))
 }
 
 /// The peer port of a store, at work on threads of its own: what nodes say to each other shall

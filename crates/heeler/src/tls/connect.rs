@@ -78,11 +78,6 @@ impl Connector {
         })))
     }
 
-    /// What rustls is given.
-    pub fn config(&self) -> Arc<ClientConfig> {
-        self.0.config.clone()
-    }
-
     /// Whether both shake hands in the same way, with the same certificates.
     pub fn is_as(&self, other: &Connector) -> bool {
         Arc::ptr_eq(&self.0.config, &other.0.config)
