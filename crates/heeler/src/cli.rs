@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use heeler::admin::Debugging;
 use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
@@ -171,6 +172,9 @@ pub struct Serve {
     /// Which commands are slow.
     #[command(flatten)]
     slowlog: SlowLog,
+    /// Who may use the command DEBUG.
+    #[arg(long, value_name = "WHO", default_value = "no")]
+    enable_debug_command: Debugging,
 }
 
 impl Serve {
@@ -186,6 +190,7 @@ impl Serve {
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
             threads: self.workers.threads(),
             slowlog: self.slowlog.settings(),
+            debugging: self.enable_debug_command,
         }
     }
 }

@@ -1,23 +1,31 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
+mod blocked;
+mod debug;
 mod memcached;
+mod messages;
 mod timer;
+mod tracking;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Family, Id, OwnedCommand, Reply, Room, Spec, resolve};
+use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
+use blocked::Blocked;
+use messages::Listening;
 use timer::Timer;
+use tracking::Copies;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -44,6 +52,14 @@ pub struct Caller {
     pub session: Session,
     /// Replies of servers to it.
     pub mailbox: Rc<Mailbox>,
+    /// Its task: woken when a command that waits can go on.
+    pub task: Waker,
+    /// What it listens to.
+    listening: Option<Box<Listening>>,
+    /// How it keeps copies of values.
+    copies: Option<Box<Copies>>,
+    /// The command that waits.
+    blocked: Option<Blocked>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -65,8 +81,7 @@ struct Gathered {
 /// A request that does not run.
 struct Refused {
     spec: Option<&'static Spec>,
-    /// What is counted of it; nothing where it will run later.
-    why: Option<ErrorKind>,
+    why: ErrorKind,
     reply: Reply,
 }
 
@@ -76,6 +91,10 @@ impl Caller {
         Caller {
             session: Session::new(id),
             mailbox: Rc::new(Mailbox::new(origin.clone())),
+            task: Waker::noop().clone(),
+            listening: None,
+            copies: None,
+            blocked: None,
             watched: Vec::new(),
             gathers: Vec::new(),
             origin,
@@ -184,23 +203,37 @@ impl Door {
         match self.admit(caller, raw, args) {
             Ok(command) => {
                 self.took(caller, command.spec.family());
-                self.go(now, caller, &command);
+                if !(self.is_paused() && self.pauses(now, caller, &command)) {
+                    self.run(now, caller, &command);
+                }
             }
             Err(refused) => self.answer_refused(caller, &refused),
         }
+    }
+
+    /// Runs a command, or queues it in a transaction.
+    fn run(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        match caller.session.admit(command) {
+            Admission::Run => self.go(now, caller, command),
+            Admission::Answer(reply) => {
+                if reply.is_error() {
+                    self.rejected(Some(command.spec), ErrorKind::Usage);
+                }
+                caller.session.answer(&reply);
+            }
+        }
+        caller.has_run(command);
     }
 
     #[cold]
     fn answer_refused(&self, caller: &mut Caller, refused: &Refused) {
         let family = refused.spec.map_or(Family::Unknown, Spec::family);
         self.took(caller, family);
-        if let Some(why) = refused.why {
-            self.rejected(refused.spec, why);
-        }
+        self.rejected(refused.spec, refused.why);
         caller.session.answer(&refused.reply);
     }
 
-    /// The command, if it is to run now.
+    /// The command, if there is such a one and this client may use it.
     fn admit<'a>(
         &self,
         caller: &mut Caller,
@@ -210,20 +243,20 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|reply| self.refuse(caller, raw, args, reply))?;
-        let refused = |why: Option<ErrorKind>, reply: Reply| {
+        let refused = |why: ErrorKind, reply: Reply| {
             let spec = Some(command.spec);
             Box::new(Refused { spec, why, reply })
         };
         let access = &self.greeting.access;
         if let Some(reply) = access.refuses(&caller.session, command.spec.id) {
-            return Err(refused(Some(ErrorKind::Auth), reply));
+            return Err(refused(ErrorKind::Auth, reply));
         }
-        match caller.session.admit(&command) {
-            Admission::Run => Ok(command),
-            Admission::Answer(reply) => {
-                let why = reply.is_error().then_some(ErrorKind::Usage);
-                Err(refused(why, reply))
+        match caller.session.refuses_listener(&command) {
+            Some(reply) => {
+                caller.session.spoil();
+                Err(refused(ErrorKind::Usage, reply))
             }
+            None => Ok(command),
         }
     }
 
@@ -263,7 +296,7 @@ impl Door {
         let spec = spec.filter(|spec| self.behind.serves(spec));
         Box::new(Refused {
             spec,
-            why: Some(spec.map_or(ErrorKind::Unknown, |_| ErrorKind::Usage)),
+            why: spec.map_or(ErrorKind::Unknown, |_| ErrorKind::Usage),
             reply: self.spoil(caller, name, reply),
         })
     }
@@ -291,6 +324,13 @@ impl Door {
             Behind::Pool(cluster, _) => cluster.placement(now).route(command, random),
         };
         match route {
+            Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
+            Route::Here if command.spec.id == Id::Debug => {
+                if let Some(reply) = self.of_node(now, caller, command) {
+                    self.executed(command.spec, &reply);
+                    caller.session.answer(&reply);
+                }
+            }
             Route::Here => {
                 let began = self.start(caller, command);
                 let reply = self.here(now, caller, command);
@@ -327,13 +367,7 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                let began = self.start(caller, command);
-                let reply = store.execute(now, command);
-                if let Some(began) = began {
-                    self.stop(now, caller, command, began);
-                }
-                self.executed(command.spec, &reply);
-                caller.session.answer(&reply);
+                self.execute_on(now, caller, store, command);
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
@@ -376,13 +410,38 @@ impl Door {
                 if in_transaction || command.spec.id == Id::Reset {
                     unwatch(caller, store);
                 }
+                if command.spec.id == Id::Reset {
+                    tracking::stop(caller, store);
+                    self.stop_listening(caller);
+                }
                 session::answer(&mut caller.session, command, &self.greeting)
             }
+            (_, Behind::Node(_)) if command.spec.group == Group::Pubsub => {
+                self.messages(caller, command)
+            }
+            (
+                Id::ClientTracking
+                | Id::ClientCaching
+                | Id::ClientGetredir
+                | Id::ClientTrackinginfo,
+                Behind::Node(store),
+            ) => self.tracking(caller, store, command),
+            (Id::Debug, _) => self.of_node(now, caller, command).unwrap_or(Reply::OK),
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
-                session::answer(&mut caller.session, command, &self.greeting)
+                let reply = session::answer(&mut caller.session, command, &self.greeting);
+                caller.tell_protocol();
+                reply
             }
             _ => self.of_process(now, &caller.session, command),
+        }
+    }
+
+    /// DEBUG, which only nodes answer.
+    fn of_node(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Option<Reply> {
+        match &self.behind {
+            Behind::Node(store) => self.debug(now, caller, store, command),
+            Behind::Pool(..) => None,
         }
     }
 
@@ -430,7 +489,8 @@ impl Door {
             self.note(now, &origin, command, began.saturating_sub(before));
             self.executed(command.spec, reply);
         };
-        let Some(replies) = store.transaction_with(now, watched, &of_store, done) else {
+        let reader = caller.copies.as_ref().map(|copies| copies.reader());
+        let Some(replies) = store.transaction_for(now, watched, &of_store, reader, done) else {
             return Reply::NullArray;
         };
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
@@ -438,7 +498,13 @@ impl Door {
             true => replies.next(),
             false => others.next().map(|other| {
                 let other = other.as_command();
-                let reply = self.here(now, caller, &other);
+                let reply = match other.spec.id {
+                    // A shard's channels may move to another node at any time.
+                    Id::Ssubscribe => {
+                        Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+                    }
+                    _ => self.here(now, caller, &other),
+                };
                 self.executed(other.spec, &reply);
                 reply
             }),
@@ -473,9 +539,12 @@ impl Door {
             true => self.count(PoolStat::ClientEof, 1),
             false => self.count(PoolStat::ClientErr, 1),
         }
+        self.abandon(caller);
+        self.stop_listening(caller);
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);
+            tracking::stop(caller, store);
         }
     }
 

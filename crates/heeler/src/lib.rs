@@ -37,11 +37,13 @@ pub mod limits;
 pub mod log;
 pub mod nutcracker;
 pub mod peer;
+pub mod pubsub;
 pub mod signals;
 pub mod slowlog;
 pub mod socket;
 pub mod stats;
 pub mod tls;
+pub mod waiting;
 
 pub mod call;
 pub mod demo;

@@ -24,6 +24,8 @@ pub const REPLY_BYTES: usize = 1024 * 1024 * 1024;
 pub const REPLY_DEPTH: usize = 32;
 /// Longest value of a string key, in bytes (Redis: 512 MiB).
 pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
+/// Most bytes that the payload of one RESTORE may unfold to.
+pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 1024;
 /// Requests of one client that may wait for their replies before it is read again.
@@ -39,6 +41,16 @@ pub const SERVER_QUEUE: usize = 256 * 1024;
 pub const SERVER_QUEUE_BYTES: usize = 256 * 1024 * 1024;
 /// Commands that one MULTI may queue.
 pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
+/// Bytes of messages that a client may leave unread before it is closed (Redis:
+/// `client-output-buffer-limit pubsub`).
+pub const SUBSCRIBER_BYTES: usize = 32 * 1024 * 1024;
+/// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
+/// `tracking-table-max-keys`).
+pub const TRACKED_KEYS: usize = 1024 * 1024;
+/// Channels and patterns that one client may listen to.
+pub const SUBSCRIPTIONS: usize = 1024 * 1024;
+/// Bytes of further requests that are read from a client while one of its commands waits.
+pub const WAITING_INPUT_BYTES: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
 /// Most bytes of memory that are set aside for a value before its bytes have come.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Process, REDIS_VERSION};
+use crate::admin::{Debugging, Process, REDIS_VERSION};
 use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
@@ -30,6 +30,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Which commands are slow.
     pub slowlog: slowlog::Settings,
+    /// Who may use DEBUG.
+    pub debugging: Debugging,
 }
 
 /// Runs until it is asked to stop.
@@ -46,6 +48,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
         process.port = listener.port().unwrap_or(0);
         process.bind = listener.address();
+        process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");

@@ -664,7 +664,12 @@ impl From<&Reply> for Value {
             Reply::Set(of) => Value::Set(all(of)),
             Reply::Map(of) => Value::Map(of.iter().map(|(k, v)| (k.into(), v.into())).collect()),
             Reply::Raw(raw) => read_value(&mut raw.as_ref()),
-            Reply::Pairs(_) | Reply::Double(_) | Reply::Bool(_) | Reply::Text(_) => {
+            Reply::Pairs(_)
+            | Reply::Push(_)
+            | Reply::Several(_)
+            | Reply::Double(_)
+            | Reply::Bool(_)
+            | Reply::Text(_) => {
                 panic!("not here: {reply:?}")
             }
         }

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["command", "limits"]),
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
-    ("store", &["command", "limits"]),
+    ("store", &["pubsub", "waiting", "command", "limits"]),
     (
         "pool",
         &[
@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "deliver",
         &[
             "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
-            "stats", "slowlog", "limits",
+            "stats", "slowlog", "pubsub", "waiting", "limits",
         ],
     ),
     (
@@ -38,6 +38,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Off the path.
+    ("waiting", &["command"]),
+    ("pubsub", &["wire", "command", "limits"]),
     ("limits", &[]),
     ("clock", &["limits"]),
     ("stats", &["command", "limits"]),
@@ -55,7 +57,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "limits",
+            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
+            "waiting", "limits",
         ],
     ),
     (
@@ -92,6 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "admin",
             "call",
             "log",
             "nutcracker",
@@ -216,6 +220,8 @@ const ALL_ROOMS: &[&str] = &[
     "signals",
     "daemon",
     "nutcracker",
+    "pubsub",
+    "waiting",
     "peer",
 ];
 

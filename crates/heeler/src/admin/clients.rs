@@ -10,9 +10,11 @@ use parking_lot::Mutex;
 
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
+use crate::pubsub::Exchange;
 use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
+use crate::waiting::{Attempt, Waiter};
 use crate::wire::resp::Protocol;
 
 /// All connections, by number.
@@ -23,6 +25,8 @@ pub struct Clients {
     count: Arc<AtomicUsize>,
     most: AtomicUsize,
     stopped: Arc<AtomicBool>,
+    /// Commands that wait, by the number of their connection.
+    waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
 }
 
 /// What other threads may know of a connection, and do to it.
@@ -96,7 +100,7 @@ impl Client {
     }
 
     /// Its line of CLIENT LIST.
-    fn line(&self, now: u64, of: Option<&Session>) -> String {
+    fn line(&self, now: u64, of: Option<&Session>, waits: bool, listens: [usize; 3]) -> String {
         let mut line = String::new();
         let seconds = |since: u64| now.saturating_sub(since) / 1000;
         let name = String::from_utf8_lossy(&self.origin.name()).into_owned();
@@ -108,11 +112,23 @@ impl Client {
         } else {
             2
         };
-        let flags = if multi >= 0 { "x" } else { "N" };
+        let mut flags = String::new();
+        for (letter, is_set) in [
+            ('P', listens != [0; 3]),
+            ('b', waits),
+            ('x', multi >= 0),
+            ('e', of.is_some_and(|s| s.stays)),
+        ] {
+            flags.extend(is_set.then_some(letter));
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let [sub, psub, ssub] = listens;
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub=0 \
-             psub=0 ssub=0 multi={multi} events=r user=default redir=-1 resp={resp}",
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
+             psub={psub} ssub={ssub} multi={multi} events=r user=default redir=-1 resp={resp}",
             self.id,
             self.origin.address(),
             self.local,
@@ -132,7 +148,51 @@ impl Clients {
             count: Arc::default(),
             most: most.into(),
             stopped: Arc::default(),
+            waiters: Mutex::default(),
         }
+    }
+
+    /// A connection's command waits.
+    pub fn waits(&self, id: u64, waiter: &Arc<Waiter>) {
+        self.waiters.lock().insert(id, waiter.clone());
+    }
+
+    /// It does not wait any more.
+    pub fn waits_no_more(&self, id: u64) {
+        self.waiters.lock().remove(&id);
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiters.lock().len()
+    }
+
+    /// Has every connection look again whether it can go on.
+    pub(super) fn wake_all(&self) {
+        self.all.lock().values().for_each(|client| client.wake());
+    }
+
+    /// CLIENT UNBLOCK id [TIMEOUT|ERROR].
+    pub(super) fn unblock(&self, command: &Command<'_>) -> Reply {
+        let error = match command.args(3).collect::<Vec<_>>()[..] {
+            [] => None,
+            [word] if word.eq_ignore_ascii_case(b"timeout") => None,
+            [word] if word.eq_ignore_ascii_case(b"error") => Some(Reply::error(
+                "UNBLOCKED client unblocked via CLIENT UNBLOCK",
+            )),
+            [_] => {
+                let text = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+                return Reply::error(text);
+            }
+            _ => return wrong_number(command),
+        };
+        let Some(id) = integer(command.arg(2)) else {
+            return Reply::error("ERR value is not an integer or out of range");
+        };
+        let waiters = self.waiters.lock();
+        let waiter = u64::try_from(id).ok().and_then(|id| waiters.get(&id));
+        let ended = waiter.is_some_and(|waiter| waiter.unblock(error) == Attempt::Served);
+        Reply::Int(i64::from(ended))
     }
 
     /// A connection to a service, given by its number, was accepted.
@@ -163,6 +223,11 @@ impl Clients {
         });
         self.all.lock().insert(client.id, client.clone());
         client
+    }
+
+    /// Whether this connection is open.
+    pub fn has(&self, id: u64) -> bool {
+        self.all.lock().contains_key(&id)
     }
 
     /// How many there are.
@@ -220,9 +285,15 @@ impl Clients {
     }
 
     /// CLIENT LIST [TYPE type] [ID id …].
-    pub(super) fn list(&self, now: u64, session: &Session, command: &Command<'_>) -> Reply {
+    pub(super) fn list(
+        &self,
+        now: u64,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
         let mut wanted = None;
-        let mut none = false;
+        let mut kind = None;
         match command
             .args(2)
             .next()
@@ -230,16 +301,10 @@ impl Clients {
             .as_deref()
         {
             None => {}
-            Some(b"type") if command.len() == 4 => {
-                match command.arg(3).to_ascii_lowercase().as_slice() {
-                    b"normal" => {}
-                    b"master" | b"replica" | b"slave" | b"pubsub" => none = true,
-                    other => {
-                        let other = String::from_utf8_lossy(other);
-                        return Reply::error(format!("ERR Unknown client type '{other}'"));
-                    }
-                }
-            }
+            Some(b"type") if command.len() == 4 => match Kind::parse(command.arg(3)) {
+                Ok(of) => kind = Some(of),
+                Err(refused) => return refused,
+            },
             Some(b"id") if command.len() > 3 => {
                 let ids: Option<Vec<i64>> = command.args(3).map(integer).collect();
                 match ids {
@@ -251,13 +316,15 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            if !none
+            let listens = exchange.counts(client.id);
+            if kind.is_none_or(|kind| kind == Kind::of(listens))
                 && wanted
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
                 let of = (client.id == session.id).then_some(session);
-                text.push_str(&client.line(now, of));
+                let waits = self.waiters.lock().contains_key(&client.id);
+                text.push_str(&client.line(now, of, waits, listens));
                 text.push('\n');
             }
         }
@@ -265,17 +332,22 @@ impl Clients {
     }
 
     /// CLIENT INFO.
-    pub(super) fn info(&self, now: u64, session: &Session) -> Reply {
+    pub(super) fn info(&self, now: u64, session: &Session, exchange: &Exchange) -> Reply {
         let line = self
             .all
             .lock()
             .get(&session.id)
-            .map(|c| c.line(now, Some(session)));
+            .map(|c| c.line(now, Some(session), false, exchange.counts(c.id)));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 
     /// CLIENT KILL address, or CLIENT KILL [ID id] [ADDR a] [LADDR a] [USER u] [SKIPME yes|no] ….
-    pub(super) fn kill(&self, session: &Session, command: &Command<'_>) -> Reply {
+    pub(super) fn kill(
+        &self,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
         let old_form = command.len() == 3;
         let filter = match old_form {
             true => Filter {
@@ -290,7 +362,7 @@ impl Clients {
         };
         let mut count = 0;
         for client in self.all.lock().values() {
-            if filter.takes(client, session.id) {
+            if filter.takes(client, session.id, exchange) {
                 client.killed.store(true, Relaxed);
                 client.wake();
                 count += 1;
@@ -304,13 +376,43 @@ impl Clients {
     }
 }
 
+/// The types of clients, as CLIENT LIST and KILL name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Pubsub,
+    /// A server of the same keys: there is none.
+    Server,
+}
+
+impl Kind {
+    fn parse(word: &[u8]) -> Result<Kind, Reply> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Kind::Normal),
+            b"pubsub" => Ok(Kind::Pubsub),
+            b"master" | b"replica" | b"slave" => Ok(Kind::Server),
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                Err(Reply::error(format!("ERR Unknown client type '{word}'")))
+            }
+        }
+    }
+
+    fn of(listens: [usize; 3]) -> Kind {
+        match listens == [0; 3] {
+            true => Kind::Normal,
+            false => Kind::Pubsub,
+        }
+    }
+}
+
 /// Which connections CLIENT KILL closes.
 #[derive(Debug)]
 struct Filter<'a> {
     id: Option<u64>,
     address: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
-    none: bool,
+    kind: Option<Kind>,
     skip_me: bool,
 }
 
@@ -320,7 +422,7 @@ impl Default for Filter<'_> {
             id: None,
             address: None,
             local: None,
-            none: false,
+            kind: None,
             skip_me: true,
         }
     }
@@ -348,14 +450,7 @@ impl<'a> Filter<'a> {
                     let user = String::from_utf8_lossy(value);
                     return Err(Reply::error(format!("ERR No such user '{user}'")));
                 }
-                b"type" => match value.to_ascii_lowercase().as_slice() {
-                    b"normal" => {}
-                    b"master" | b"replica" | b"slave" | b"pubsub" => filter.none = true,
-                    other => {
-                        let other = String::from_utf8_lossy(other);
-                        return Err(Reply::error(format!("ERR Unknown client type '{other}'")));
-                    }
-                },
+                b"type" => filter.kind = Some(Kind::parse(value)?),
                 b"skipme" => match value.to_ascii_lowercase().as_slice() {
                     b"yes" => filter.skip_me = true,
                     b"no" => filter.skip_me = false,
@@ -367,8 +462,11 @@ impl<'a> Filter<'a> {
         Ok(filter)
     }
 
-    fn takes(&self, client: &Client, me: u64) -> bool {
-        !(self.none || self.skip_me && client.id == me)
+    fn takes(&self, client: &Client, me: u64, exchange: &Exchange) -> bool {
+        !(self.skip_me && client.id == me)
+            && self
+                .kind
+                .is_none_or(|kind| kind == Kind::of(exchange.counts(client.id)))
             && self.id.is_none_or(|id| id == client.id)
             && self
                 .address
@@ -377,9 +475,21 @@ impl<'a> Filter<'a> {
     }
 }
 
+/// Too many arguments, as CLIENT says it.
+pub(super) fn wrong_number(command: &Command<'_>) -> Reply {
+    let word = String::from_utf8_lossy(command.arg(1)).into_owned();
+    Reply::error(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try CLIENT HELP."
+    ))
+}
+
 pub(super) fn help() -> Reply {
     super::lines(&[
         "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+        "GETREDIR",
+        "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME",
         "    Return the name of the current connection.",
         "ID",
@@ -389,14 +499,39 @@ pub(super) fn help() -> Reply {
         "KILL <ip:port>",
         "    Kill connection made from <ip:port>.",
         "KILL <option> <value> [<option> <value> [...]]",
-        "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID.",
-        "LIST [TYPE normal] [ID <id> ...]",
-        "    Return information about client connections.",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "LIST [options ...]",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
         "REPLY (ON|OFF|SKIP)",
         "    Control the replies sent to the current connection.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ])
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Process, REDIS_VERSION, usage};
 use crate::command::{Command, Reply, TABLE};
+use crate::pubsub::Topic;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
@@ -97,7 +98,7 @@ fn clients(process: &Process) -> Vec<(&'static str, String)> {
     vec![
         ("connected_clients", process.clients.len().to_string()),
         ("maxclients", process.clients.most().to_string()),
-        ("blocked_clients", "0".into()),
+        ("blocked_clients", process.clients.waiting().to_string()),
     ]
 }
 
@@ -144,6 +145,18 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
         ("evicted_keys", "0".into()),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),
+        (
+            "pubsub_channels",
+            process.exchange.count(Topic::Channel).to_string(),
+        ),
+        (
+            "pubsub_patterns",
+            process.exchange.count(Topic::Pattern).to_string(),
+        ),
+        (
+            "pubsubshard_channels",
+            process.exchange.count(Topic::ShardChannel).to_string(),
+        ),
     ]
 }
 

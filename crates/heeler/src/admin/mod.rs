@@ -3,6 +3,9 @@
 mod clients;
 mod config;
 mod info;
+mod latency;
+mod memory;
+mod pause;
 mod slowlog;
 pub mod usage;
 
@@ -12,8 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
+pub use pause::Pause;
 
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
+use crate::pubsub::Exchange;
 use crate::session::Session;
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Counters, PoolStats};
@@ -22,6 +27,18 @@ use crate::store::Store;
 /// The version of Redis whose behaviour is kept.
 pub const REDIS_VERSION: &str = "7.0.15";
 
+/// Who may use DEBUG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Debugging {
+    /// Nobody.
+    #[default]
+    No,
+    /// Who connects from this machine.
+    Local,
+    /// All clients.
+    Yes,
+}
+
 /// This process, as it is seen from outside.
 #[derive(Debug)]
 pub struct Process {
@@ -29,6 +46,8 @@ pub struct Process {
     pub role: &'static str,
     /// When it started, in milliseconds since 1970.
     pub started: u64,
+    /// Memory that was resident then.
+    pub resident_at_start: u64,
     /// A number that no other process has.
     pub run_id: String,
     /// The port of its first listener.
@@ -37,6 +56,12 @@ pub struct Process {
     pub bind: String,
     /// Its connections.
     pub clients: Clients,
+    /// Who listens to which channels.
+    pub exchange: Arc<Exchange>,
+    /// Who may use DEBUG.
+    pub debugging: Debugging,
+    /// Whether its clients' commands wait.
+    pub pause: Pause,
     /// What each of its workers counts.
     pub counters: Vec<Arc<Counters>>,
     /// Connections that were refused because there were too many.
@@ -55,10 +80,14 @@ impl Process {
         Process {
             role,
             started: crate::clock::now(),
+            resident_at_start: usage::resident_bytes(),
             run_id: format!("{seed:016x}{:016x}{:08x}", !seed, std::process::id()),
             port: 0,
             bind: String::new(),
             clients: Clients::new(most_clients),
+            exchange: Arc::default(),
+            debugging: Debugging::No,
+            pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
@@ -82,12 +111,37 @@ impl Process {
         match command.spec.id {
             Id::Info => info::info(self, now, command, store),
             Id::Time => time(),
-            Id::ConfigGet => config::get(self, command),
+            Id::ConfigGet => config::get(self, store, command),
             Id::ConfigResetstat => self.reset_counters(),
+            Id::ConfigSet => config::set(self, store, command),
+            Id::ConfigRewrite => Reply::error("ERR The server is running without a config file"),
             Id::ConfigHelp => config::help(),
-            Id::ClientList => self.clients.list(now, session, command),
-            Id::ClientInfo => self.clients.info(now, session),
-            Id::ClientKill => self.clients.kill(session, command),
+            Id::Latency
+            | Id::LatencyDoctor
+            | Id::LatencyGraph
+            | Id::LatencyHelp
+            | Id::LatencyHistogram
+            | Id::LatencyHistory
+            | Id::LatencyLatest
+            | Id::LatencyReset => latency::answer(command),
+            Id::Lastsave => Reply::Int((self.started / 1000) as i64),
+            Id::MemoryStats => memory::stats(self, now, store),
+            Id::MemoryDoctor => memory::doctor(),
+            Id::MemoryPurge => Reply::OK,
+            Id::MemoryMallocStats => memory::allocator(),
+            Id::MemoryHelp => memory::help(),
+            Id::ClientList => self.clients.list(now, session, &self.exchange, command),
+            Id::ClientInfo => self.clients.info(now, session, &self.exchange),
+            Id::ClientKill => self.clients.kill(session, &self.exchange, command),
+            Id::ClientPause => self.pause.begin(now, command),
+            Id::ClientUnpause => {
+                self.pause.end();
+                self.clients.wake_all();
+                Reply::OK
+            }
+            Id::ClientUnblock => self.clients.unblock(command),
+            // A replica's word is never heard here: see `deliver`, where it may wait.
+            Id::Wait => Reply::Int(0),
             Id::ClientHelp => clients::help(),
             Id::SlowlogGet | Id::SlowlogLen | Id::SlowlogReset | Id::SlowlogHelp => {
                 slowlog::answer(&self.slowlog, command, pool)

@@ -28,6 +28,10 @@ pub enum Reply {
     NullArray,
     /// Values in order.
     Array(Vec<Reply>),
+    /// What nobody has asked for at this moment: RESP2 shows an array.
+    Push(Vec<Reply>),
+    /// Several replies to one command, one after the other.
+    Several(Vec<Reply>),
     /// Pairs: RESP2 shows them one after the other in an array.
     Map(Vec<(Reply, Reply)>),
     /// Pairs in order: RESP2 shows them one after the other in one array, RESP3 each in its own.

@@ -71,7 +71,7 @@ table! {
     // generic
     Copy,                      "copy",                        -3,  Range(1,2,1),   [RO_ACCESS OW_UPDATE],       Store,   Whole,       Generic,      DENYOOM | WRITE;
     Del,                       "del",                         -2,  Range(1,-1,1),  [RM_DELETE],                 Store,   Sum,         Generic,      WRITE;
-    Dump,                      "dump",                        2,   Range(1,1,1),   [RO_ACCESS],                 Absent,  Whole,       Generic,      READONLY;
+    Dump,                      "dump",                        2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      READONLY;
     Exists,                    "exists",                      -2,  Range(1,-1,1),  [RO],                        Store,   Sum,         Generic,      FAST | READONLY;
     Expire,                    "expire",                      -3,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       Generic,      FAST | WRITE;
     Expireat,                  "expireat",                    -3,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       Generic,      FAST | WRITE;
@@ -82,7 +82,7 @@ table! {
     Object,                    "object",                      -2,  Keyless,        [],                          Store,   Whole,       Generic,      NONE;
     ObjectEncoding,            "object|encoding",             3,   Range(2,2,1),   [RO],                        Store,   Whole,       Generic,      READONLY;
     ObjectFreq,                "object|freq",                 3,   Range(2,2,1),   [RO],                        Store,   Whole,       Generic,      READONLY;
-    ObjectHelp,                "object|help",                 2,   Keyless,        [],                          Process, Never,       Generic,      LOADING | STALE;
+    ObjectHelp,                "object|help",                 2,   Keyless,        [],                          Store,   Never,       Generic,      LOADING | STALE;
     ObjectIdletime,            "object|idletime",             3,   Range(2,2,1),   [RO],                        Store,   Whole,       Generic,      READONLY;
     ObjectRefcount,            "object|refcount",             3,   Range(2,2,1),   [RO],                        Store,   Whole,       Generic,      READONLY;
     Persist,                   "persist",                     2,   Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       Generic,      FAST | WRITE;
@@ -93,10 +93,10 @@ table! {
     Randomkey,                 "randomkey",                   1,   Keyless,        [],                          Store,   EveryAny,    Generic,      READONLY;
     Rename,                    "rename",                      3,   Range(1,2,1),   [RW_ACCESS_DELETE OW_UPDATE], Store,   Whole,       Generic,      WRITE;
     Renamenx,                  "renamenx",                    3,   Range(1,2,1),   [RW_ACCESS_DELETE OW_INSERT], Store,   Whole,       Generic,      FAST | WRITE;
-    Restore,                   "restore",                     -4,  Range(1,1,1),   [OW_UPDATE],                 Absent,  Whole,       Generic,      DENYOOM | WRITE;
+    Restore,                   "restore",                     -4,  Range(1,1,1),   [OW_UPDATE],                 Store,   Whole,       Generic,      DENYOOM | WRITE;
     Scan,                      "scan",                        -2,  Keyless,        [],                          Store,   Scan,        Generic,      READONLY;
-    Sort,                      "sort",                        -2,  Sort,           [RO_ACCESS RO_ACCESS OW_UPDATE], Absent,  Whole,       Generic,      DENYOOM | WRITE;
-    SortRo,                    "sort_ro",                     -2,  Sort,           [RO_ACCESS RO_ACCESS],       Absent,  Whole,       Generic,      READONLY;
+    Sort,                      "sort",                        -2,  Sort,           [RO_ACCESS RO_ACCESS OW_UPDATE], Store,   Whole,       Generic,      DENYOOM | WRITE;
+    SortRo,                    "sort_ro",                     -2,  Sort,           [RO_ACCESS RO_ACCESS],       Store,   Whole,       Generic,      READONLY;
     Touch,                     "touch",                       -2,  Range(1,-1,1),  [RO],                        Store,   Sum,         Generic,      FAST | READONLY;
     Ttl,                       "ttl",                         2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      FAST | READONLY;
     Type,                      "type",                        2,   Range(1,1,1),   [RO],                        Store,   Whole,       Generic,      FAST | READONLY;
@@ -104,16 +104,16 @@ table! {
     Wait,                      "wait",                        3,   Keyless,        [],                          Process, Never,       Generic,      NOSCRIPT;
 
     // list
-    Blmove,                    "blmove",                      6,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Absent,  Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
-    Blmpop,                    "blmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | WRITE;
-    Blpop,                     "blpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | NOSCRIPT | WRITE;
-    Brpop,                     "brpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       List,         BLOCKING | NOSCRIPT | WRITE;
-    Brpoplpush,                "brpoplpush",                  4,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Absent,  Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
+    Blmove,                    "blmove",                      6,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Store,   Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
+    Blmpop,                    "blmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | WRITE;
+    Blpop,                     "blpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | NOSCRIPT | WRITE;
+    Brpop,                     "brpop",                       -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       List,         BLOCKING | NOSCRIPT | WRITE;
+    Brpoplpush,                "brpoplpush",                  4,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Store,   Never,       List,         BLOCKING | DENYOOM | NOSCRIPT | WRITE;
     Lindex,                    "lindex",                      3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       List,         READONLY;
     Linsert,                   "linsert",                     5,   Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       List,         DENYOOM | WRITE;
     Llen,                      "llen",                        2,   Range(1,1,1),   [RO],                        Store,   Whole,       List,         FAST | READONLY;
     Lmove,                     "lmove",                       5,   Range(1,2,1),   [RW_ACCESS_DELETE RW_INSERT], Store,   Whole,       List,         DENYOOM | WRITE;
-    Lmpop,                     "lmpop",                       -4,  Counted(1),     [RW_ACCESS_DELETE],          Absent,  Whole,       List,         WRITE;
+    Lmpop,                     "lmpop",                       -4,  Counted(1),     [RW_ACCESS_DELETE],          Store,   Whole,       List,         WRITE;
     Lpop,                      "lpop",                        -2,  Range(1,1,1),   [RW_ACCESS_DELETE],          Store,   Whole,       List,         FAST | WRITE;
     Lpos,                      "lpos",                        -3,  Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       List,         READONLY;
     Lpush,                     "lpush",                       -3,  Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       List,         DENYOOM | FAST | WRITE;
@@ -165,20 +165,20 @@ table! {
     Hvals,                     "hvals",                       2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Hash,         READONLY;
 
     // sorted-set
-    Bzmpop,                    "bzmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | WRITE;
-    Bzpopmax,                  "bzpopmax",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
-    Bzpopmin,                  "bzpopmin",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Absent,  Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
+    Bzmpop,                    "bzmpop",                      -5,  Counted(2),     [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | WRITE;
+    Bzpopmax,                  "bzpopmax",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
+    Bzpopmin,                  "bzpopmin",                    -3,  Range(1,-2,1),  [RW_ACCESS_DELETE],          Store,   Never,       SortedSet,    BLOCKING | FAST | NOSCRIPT | WRITE;
     Zadd,                      "zadd",                        -4,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       SortedSet,    DENYOOM | FAST | WRITE;
     Zcard,                     "zcard",                       2,   Range(1,1,1),   [RO],                        Store,   Whole,       SortedSet,    FAST | READONLY;
     Zcount,                    "zcount",                      4,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
-    Zdiff,                     "zdiff",                       -3,  Counted(1),     [RO_ACCESS],                 Absent,  Whole,       SortedSet,    READONLY;
-    Zdiffstore,                "zdiffstore",                  -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Absent,  Whole,       SortedSet,    DENYOOM | WRITE;
+    Zdiff,                     "zdiff",                       -3,  Counted(1),     [RO_ACCESS],                 Store,   Whole,       SortedSet,    READONLY;
+    Zdiffstore,                "zdiffstore",                  -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Store,   Whole,       SortedSet,    DENYOOM | WRITE;
     Zincrby,                   "zincrby",                     4,   Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       SortedSet,    DENYOOM | FAST | WRITE;
-    Zinter,                    "zinter",                      -3,  Counted(1),     [RO_ACCESS],                 Absent,  Whole,       SortedSet,    READONLY;
-    Zintercard,                "zintercard",                  -3,  Counted(1),     [RO_ACCESS],                 Absent,  Whole,       SortedSet,    READONLY;
-    Zinterstore,               "zinterstore",                 -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Absent,  Whole,       SortedSet,    DENYOOM | WRITE;
+    Zinter,                    "zinter",                      -3,  Counted(1),     [RO_ACCESS],                 Store,   Whole,       SortedSet,    READONLY;
+    Zintercard,                "zintercard",                  -3,  Counted(1),     [RO_ACCESS],                 Store,   Whole,       SortedSet,    READONLY;
+    Zinterstore,               "zinterstore",                 -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Store,   Whole,       SortedSet,    DENYOOM | WRITE;
     Zlexcount,                 "zlexcount",                   4,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
-    Zmpop,                     "zmpop",                       -4,  Counted(1),     [RW_ACCESS_DELETE],          Absent,  Whole,       SortedSet,    WRITE;
+    Zmpop,                     "zmpop",                       -4,  Counted(1),     [RW_ACCESS_DELETE],          Store,   Whole,       SortedSet,    WRITE;
     Zmscore,                   "zmscore",                     -3,  Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
     Zpopmax,                   "zpopmax",                     -2,  Range(1,1,1),   [RW_ACCESS_DELETE],          Store,   Whole,       SortedSet,    FAST | WRITE;
     Zpopmin,                   "zpopmin",                     -2,  Range(1,1,1),   [RW_ACCESS_DELETE],          Store,   Whole,       SortedSet,    FAST | WRITE;
@@ -198,14 +198,14 @@ table! {
     Zrevrank,                  "zrevrank",                    3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
     Zscan,                     "zscan",                       -3,  Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    READONLY;
     Zscore,                    "zscore",                      3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       SortedSet,    FAST | READONLY;
-    Zunion,                    "zunion",                      -3,  Counted(1),     [RO_ACCESS],                 Absent,  Whole,       SortedSet,    READONLY;
-    Zunionstore,               "zunionstore",                 -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Absent,  Whole,       SortedSet,    DENYOOM | WRITE;
+    Zunion,                    "zunion",                      -3,  Counted(1),     [RO_ACCESS],                 Store,   Whole,       SortedSet,    READONLY;
+    Zunionstore,               "zunionstore",                 -4,  DestCounted(2), [OW_UPDATE RO_ACCESS],       Store,   Whole,       SortedSet,    DENYOOM | WRITE;
 
     // hyperloglog
-    Pfadd,                     "pfadd",                       -2,  Range(1,1,1),   [RW_INSERT],                 Absent,  Whole,       Hyperloglog,  DENYOOM | FAST | WRITE;
-    Pfcount,                   "pfcount",                     -2,  Range(1,-1,1),  [RW_ACCESS],                 Absent,  Whole,       Hyperloglog,  READONLY;
+    Pfadd,                     "pfadd",                       -2,  Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       Hyperloglog,  DENYOOM | FAST | WRITE;
+    Pfcount,                   "pfcount",                     -2,  Range(1,-1,1),  [RW_ACCESS],                 Store,   Whole,       Hyperloglog,  READONLY;
     Pfdebug,                   "pfdebug",                     3,   Range(2,2,1),   [RW_ACCESS],                 Absent,  Never,       Hyperloglog,  ADMIN | DENYOOM | WRITE;
-    Pfmerge,                   "pfmerge",                     -2,  Range(1,-1,1),  [RW_ACCESS_INSERT RO_ACCESS], Absent,  Whole,       Hyperloglog,  DENYOOM | WRITE;
+    Pfmerge,                   "pfmerge",                     -2,  Range(1,-1,1),  [RW_ACCESS_INSERT RO_ACCESS], Store,   Whole,       Hyperloglog,  DENYOOM | WRITE;
     Pfselftest,                "pfselftest",                  1,   Keyless,        [],                          Absent,  Never,       Hyperloglog,  ADMIN;
 
     // geo
@@ -248,21 +248,21 @@ table! {
     Xtrim,                     "xtrim",                       -4,  Range(1,1,1),   [RW_DELETE],                 Absent,  Whole,       Stream,       WRITE;
 
     // pubsub
-    Psubscribe,                "psubscribe",                  -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Publish,                   "publish",                     3,   Keyless,        [],                          Absent,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
-    Pubsub,                    "pubsub",                      -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       NONE;
-    PubsubChannels,            "pubsub|channels",             -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubHelp,                "pubsub|help",                 2,   Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | STALE;
-    PubsubNumpat,              "pubsub|numpat",               2,   Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubNumsub,              "pubsub|numsub",               -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubShardchannels,       "pubsub|shardchannels",        -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    PubsubShardnumsub,         "pubsub|shardnumsub",          -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
-    Punsubscribe,              "punsubscribe",                -1,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Spublish,                  "spublish",                    3,   Range(1,1,1),   [NOT_KEY],                   Absent,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
-    Ssubscribe,                "ssubscribe",                  -2,  Range(1,-1,1),  [NOT_KEY],                   Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Subscribe,                 "subscribe",                   -2,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Sunsubscribe,              "sunsubscribe",                -1,  Range(1,-1,1),  [NOT_KEY],                   Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
-    Unsubscribe,               "unsubscribe",                 -1,  Keyless,        [],                          Absent,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Psubscribe,                "psubscribe",                  -2,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Publish,                   "publish",                     3,   Keyless,        [],                          Process,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
+    Pubsub,                    "pubsub",                      -2,  Keyless,        [],                          Process,  Never,       Pubsub,       NONE;
+    PubsubChannels,            "pubsub|channels",             -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubHelp,                "pubsub|help",                 2,   Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | STALE;
+    PubsubNumpat,              "pubsub|numpat",               2,   Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubNumsub,              "pubsub|numsub",               -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubShardchannels,       "pubsub|shardchannels",        -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    PubsubShardnumsub,         "pubsub|shardnumsub",          -2,  Keyless,        [],                          Process,  Never,       Pubsub,       LOADING | PUBSUB | STALE;
+    Punsubscribe,              "punsubscribe",                -1,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Spublish,                  "spublish",                    3,   Range(1,1,1),   [NOT_KEY],                   Process,  Never,       Pubsub,       FAST | LOADING | PUBSUB | STALE;
+    Ssubscribe,                "ssubscribe",                  -2,  Range(1,-1,1),  [NOT_KEY],                   Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Subscribe,                 "subscribe",                   -2,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Sunsubscribe,              "sunsubscribe",                -1,  Range(1,-1,1),  [NOT_KEY],                   Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
+    Unsubscribe,               "unsubscribe",                 -1,  Keyless,        [],                          Session,  Never,       Pubsub,       LOADING | NOSCRIPT | PUBSUB | STALE;
 
     // transactions
     Discard,                   "discard",                     1,   Keyless,        [],                          Session, Never,       Transactions, ALLOW_BUSY | FAST | LOADING | NOSCRIPT | STALE;
@@ -299,22 +299,22 @@ table! {
     // connection
     Auth,                      "auth",                        -2,  Keyless,        [],                          Session, Here,        Connection,   ALLOW_BUSY | FAST | LOADING | NO_AUTH | NOSCRIPT | STALE;
     Client,                    "client",                      -2,  Keyless,        [],                          Process, Here,        Connection,   NONE;
-    ClientCaching,             "client|caching",              3,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientCaching,             "client|caching",              3,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientGetname,             "client|getname",              2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
-    ClientGetredir,            "client|getredir",             2,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientGetredir,            "client|getredir",             2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
     ClientHelp,                "client|help",                 2,   Keyless,        [],                          Process, Here,        Connection,   LOADING | STALE;
     ClientId,                  "client|id",                   2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientInfo,                "client|info",                 2,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientKill,                "client|kill",                 -3,  Keyless,        [],                          Process, Here,        Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientList,                "client|list",                 -2,  Keyless,        [],                          Process, Here,        Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientNoEvict,             "client|no-evict",             3,   Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientPause,               "client|pause",                -3,  Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientNoEvict,             "client|no-evict",             3,   Keyless,        [],                          Session,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientPause,               "client|pause",                -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     ClientReply,               "client|reply",                3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
     ClientSetname,             "client|setname",              3,   Keyless,        [],                          Session, Here,        Connection,   LOADING | NOSCRIPT | STALE;
-    ClientTracking,            "client|tracking",             -3,  Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
-    ClientTrackinginfo,        "client|trackinginfo",         2,   Keyless,        [],                          Absent,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
-    ClientUnblock,             "client|unblock",              -3,  Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
-    ClientUnpause,             "client|unpause",              2,   Keyless,        [],                          Absent,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientTracking,            "client|tracking",             -3,  Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientTrackinginfo,        "client|trackinginfo",         2,   Keyless,        [],                          Session,  Never,       Connection,   LOADING | NOSCRIPT | STALE;
+    ClientUnblock,             "client|unblock",              -3,  Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
+    ClientUnpause,             "client|unpause",              2,   Keyless,        [],                          Process,  Never,       Connection,   ADMIN | LOADING | NOSCRIPT | STALE;
     Echo,                      "echo",                        2,   Keyless,        [],                          Session, Here,        Connection,   FAST | LOADING | STALE;
     Hello,                     "hello",                       -1,  Keyless,        [],                          Session, Here,        Connection,   ALLOW_BUSY | FAST | LOADING | NO_AUTH | NOSCRIPT | STALE;
     Ping,                      "ping",                        -1,  Keyless,        [],                          Session, Here,        Connection,   FAST;
@@ -351,31 +351,31 @@ table! {
     ConfigGet,                 "config|get",                  -3,  Keyless,        [],                          Process, Here,        Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     ConfigHelp,                "config|help",                 2,   Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
     ConfigResetstat,           "config|resetstat",            2,   Keyless,        [],                          Process, Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    ConfigRewrite,             "config|rewrite",              2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    ConfigSet,                 "config|set",                  -4,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    ConfigRewrite,             "config|rewrite",              2,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    ConfigSet,                 "config|set",                  -4,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Dbsize,                    "dbsize",                      1,   Keyless,        [],                          Store,   EverySum,    Server,       FAST | READONLY;
-    Debug,                     "debug",                       -2,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    Debug,                     "debug",                       -2,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Failover,                  "failover",                    -1,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NOSCRIPT | STALE;
     Flushall,                  "flushall",                    -1,  Keyless,        [],                          Store,   EveryOk,     Server,       WRITE;
     Flushdb,                   "flushdb",                     -1,  Keyless,        [],                          Store,   EveryOk,     Server,       WRITE;
     Info,                      "info",                        -1,  Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
-    Lastsave,                  "lastsave",                    1,   Keyless,        [],                          Absent,  Never,       Server,       FAST | LOADING | STALE;
-    Latency,                   "latency",                     -2,  Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    LatencyDoctor,             "latency|doctor",              2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    LatencyGraph,              "latency|graph",               3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    LatencyHelp,               "latency|help",                2,   Keyless,        [],                          Absent,  Never,       Server,       LOADING | STALE;
-    LatencyHistogram,          "latency|histogram",           -2,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    LatencyHistory,            "latency|history",             3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    LatencyLatest,             "latency|latest",              2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
-    LatencyReset,              "latency|reset",               -2,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    Lastsave,                  "lastsave",                    1,   Keyless,        [],                          Process,  Never,       Server,       FAST | LOADING | STALE;
+    Latency,                   "latency",                     -2,  Keyless,        [],                          Process,  Never,       Server,       NONE;
+    LatencyDoctor,             "latency|doctor",              2,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    LatencyGraph,              "latency|graph",               3,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    LatencyHelp,               "latency|help",                2,   Keyless,        [],                          Process,  Never,       Server,       LOADING | STALE;
+    LatencyHistogram,          "latency|histogram",           -2,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    LatencyHistory,            "latency|history",             3,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    LatencyLatest,             "latency|latest",              2,   Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    LatencyReset,              "latency|reset",               -2,  Keyless,        [],                          Process,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Lolwut,                    "lolwut",                      -1,  Keyless,        [],                          Process, Here,        Server,       FAST | READONLY;
-    Memory,                    "memory",                      -2,  Keyless,        [],                          Absent,  Whole,       Server,       NONE;
-    MemoryDoctor,              "memory|doctor",               2,   Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    MemoryHelp,                "memory|help",                 2,   Keyless,        [],                          Absent,  Never,       Server,       LOADING | STALE;
-    MemoryMallocStats,         "memory|malloc-stats",         2,   Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    MemoryPurge,               "memory|purge",                2,   Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    MemoryStats,               "memory|stats",                2,   Keyless,        [],                          Absent,  Never,       Server,       NONE;
-    MemoryUsage,               "memory|usage",                -3,  Range(2,2,1),   [RO],                        Absent,  Whole,       Server,       READONLY;
+    Memory,                    "memory",                      -2,  Keyless,        [],                          Process,  Whole,       Server,       NONE;
+    MemoryDoctor,              "memory|doctor",               2,   Keyless,        [],                          Process,  Never,       Server,       NONE;
+    MemoryHelp,                "memory|help",                 2,   Keyless,        [],                          Process,  Never,       Server,       LOADING | STALE;
+    MemoryMallocStats,         "memory|malloc-stats",         2,   Keyless,        [],                          Process,  Never,       Server,       NONE;
+    MemoryPurge,               "memory|purge",                2,   Keyless,        [],                          Process,  Never,       Server,       NONE;
+    MemoryStats,               "memory|stats",                2,   Keyless,        [],                          Process,  Never,       Server,       NONE;
+    MemoryUsage,               "memory|usage",                -3,  Range(2,2,1),   [RO],                        Store,   Whole,       Server,       READONLY;
     Module,                    "module",                      -2,  Keyless,        [],                          Absent,  Never,       Server,       NONE;
     ModuleHelp,                "module|help",                 2,   Keyless,        [],                          Absent,  Never,       Server,       LOADING | STALE;
     ModuleList,                "module|list",                 2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NOSCRIPT;

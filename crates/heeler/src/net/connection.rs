@@ -5,8 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::worker::Entrance;
 use crate::admin::Client;
@@ -49,6 +51,8 @@ pub struct Connection {
     input: Vec<u8>,
     /// The client has sent all that it will.
     ended: bool,
+    /// Wakes the task when a command that waits gives up.
+    alarm: Option<(u64, Pin<Box<Sleep>>)>,
     /// Those who may have to wake this task know it.
     known: bool,
     /// What the client sent were no requests.
@@ -76,6 +80,7 @@ impl Connection {
             decoder: Decoder::new(wire),
             input: Vec::new(),
             ended: false,
+            alarm: None,
             known: false,
             faulty: false,
             closed_by_client: false,
@@ -87,18 +92,28 @@ impl Connection {
         if !self.known {
             self.known = true;
             self.caller.mailbox.set_owner(cx.waker());
+            self.caller.task = cx.waker().clone();
             self.client.set_task(cx.waker());
         }
         if !self.caller.mailbox.is_empty() {
             self.entrance.door().collect(&mut self.caller);
         }
+        // What was said before a request came is told before its reply.
+        self.caller.take_messages();
         loop {
             self.hand_in_input();
             if let Poll::Ready(Err(error)) = self.read(cx) {
                 return Poll::Ready(Err(error));
             }
+            if self.goes_on(cx) {
+                continue;
+            }
             let held_back = !self.is_open();
+            self.caller.take_messages();
             ready!(self.write(cx))?;
+            if self.caller.has_messages() {
+                cx.waker().wake_by_ref();
+            }
             // Replies held back requests that are here already: no socket will wake us for them.
             if !held_back || !self.is_open() {
                 break;
@@ -115,12 +130,45 @@ impl Connection {
 
     /// Whether requests are taken for now.
     fn is_open(&self) -> bool {
-        !self.caller.session.closing && !self.caller.session.pipeline.is_full()
+        let session = &self.caller.session;
+        !session.closing && !session.pipeline.is_full() && !self.caller.is_blocked()
+    }
+
+    /// Whether bytes are read for now: also while a command waits, to see whether the client goes.
+    fn listens(&self) -> bool {
+        let waits = self.caller.is_blocked() && self.input.len() < limits::WAITING_INPUT_BYTES;
+        !self.ended && (waits || self.is_open())
+    }
+
+    /// Goes on with a command that waits; whether it did. If it cannot, the task will be woken.
+    fn goes_on(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.caller.is_blocked() {
+            return false;
+        }
+        while self.caller.is_blocked() {
+            self.entrance.door().go_on(clock::now(), &mut self.caller);
+            let Some(at) = self.caller.wakes_at() else {
+                break;
+            };
+            if self.alarm.as_ref().is_none_or(|(set, _)| *set != at) {
+                let left = Duration::from_millis(at.saturating_sub(clock::now()).max(1));
+                self.alarm = Some((at, Box::pin(tokio::time::sleep(left))));
+            }
+            let alarm = self.alarm.as_mut();
+            if alarm.is_some_and(|(_, alarm)| alarm.as_mut().poll(cx).is_pending()) {
+                return false;
+            }
+            self.alarm = None;
+        }
+        if !self.caller.is_blocked() {
+            self.alarm = None;
+        }
+        !self.caller.is_blocked()
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         for _ in 0..limits::READS_IN_A_ROW {
-            if !self.is_open() || self.ended {
+            if !self.listens() {
                 return Poll::Pending;
             }
             let count = match self.input.is_empty() {
@@ -266,7 +314,7 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.client.is_killed() {
+        if this.client.is_killed() || this.caller.is_overrun() {
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {

@@ -21,7 +21,7 @@ pub struct Greeting {
 /// Answers a command of the room `Session` that touches nothing but the session.
 pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> Reply {
     match command.spec.id {
-        Id::Ping => ping(command),
+        Id::Ping => ping(session, command),
         Id::Echo => Reply::bulk(command.arg(1)),
         Id::Quit => quit(session),
         Id::Hello => hello(session, command, greeting),
@@ -31,6 +31,7 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Multi => session.begin_transaction(),
         Id::Discard => session.discard_transaction(),
         Id::ClientId => Reply::Int(session.id as i64),
+        Id::ClientNoEvict => no_evict(session, command.arg(2)),
         Id::ClientGetname => getname(session),
         Id::ClientSetname => setname(session, command.arg(2)),
         Id::ClientReply => reply_mode(session, command.arg(2)),
@@ -38,8 +39,13 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
     }
 }
 
-fn ping(command: &Command<'_>) -> Reply {
+fn ping(session: &Session, command: &Command<'_>) -> Reply {
+    let is_listener = session.subscriptions > 0 && session.protocol == Protocol::Resp2;
     match command.len() {
+        1 | 2 if is_listener => {
+            let word = command.args(1).next().unwrap_or_default();
+            Reply::Array(vec![Reply::bulk("pong"), Reply::bulk(word)])
+        }
         1 => Reply::Status("PONG"),
         2 => Reply::bulk(command.arg(1)),
         _ => crate::command::wrong_arity(command.spec),
@@ -119,6 +125,7 @@ fn reset(session: &mut Session) -> Reply {
     session.name.clear();
     session.renamed = true;
     session.authenticated = false;
+    session.stays = false;
     Reply::Status("RESET")
 }
 
@@ -137,6 +144,16 @@ fn setname(session: &mut Session, name: &[u8]) -> Reply {
     }
     session.name = name.to_vec();
     session.renamed = true;
+    Reply::OK
+}
+
+/// CLIENT NO-EVICT: no client is ever evicted for want of memory here.
+fn no_evict(session: &mut Session, mode: &[u8]) -> Reply {
+    session.stays = match mode {
+        m if m.eq_ignore_ascii_case(b"on") => true,
+        m if m.eq_ignore_ascii_case(b"off") => false,
+        _ => return Reply::error("ERR syntax error"),
+    };
     Reply::OK
 }
 

@@ -13,7 +13,7 @@ pub use laps::Laps;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
-use crate::command::{Command, Reply, Shape};
+use crate::command::{Command, Id, Reply, Shape};
 use crate::wire::resp::Protocol;
 
 /// What a connection has said of itself, and what it still has to be told.
@@ -31,6 +31,10 @@ pub struct Session {
     pub renamed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,
+    /// How many channels and patterns it listens to.
+    pub subscriptions: usize,
+    /// It shall not be evicted, by `CLIENT NO-EVICT`.
+    pub stays: bool,
     /// It has given the right password.
     pub authenticated: bool,
     /// Commands queued since MULTI.
@@ -95,6 +99,30 @@ impl Session {
             Protocol::Resp2 => Form::AsItIs,
             Protocol::Resp3 => Form::Resp3(Shape::of(command)),
         })
+    }
+
+    /// The reply to a command that a listening client may not use: in RESP2 it could not tell its
+    /// reply from a message.
+    pub fn refuses_listener(&self, command: &Command<'_>) -> Option<Reply> {
+        if self.subscriptions == 0 || self.protocol == Protocol::Resp3 {
+            return None;
+        }
+        let may = matches!(
+            command.spec.id,
+            Id::Subscribe
+                | Id::Psubscribe
+                | Id::Ssubscribe
+                | Id::Unsubscribe
+                | Id::Punsubscribe
+                | Id::Sunsubscribe
+                | Id::Ping
+                | Id::Quit
+                | Id::Reset
+        );
+        let name = command.spec.name;
+        let text = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                    this context";
+        (!may).then(|| Reply::error(format!("ERR Can't execute '{name}': {text}")))
     }
 
     fn is_heard(&self) -> bool {

@@ -158,6 +158,11 @@ impl Pipeline {
         self.first += 1;
     }
 
+    /// Adds what no request has asked for. Replies that are waited for come after it.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.out);
+    }
+
     /// How many requests have no reply yet, or one that waits its turn.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

@@ -3,7 +3,8 @@
 use super::errors::Outcome;
 use super::view::View;
 use super::{
-    bitfield, bits, expiry, hashes, keys, keyspace, lcs, lists, scan, sets, strings, zsets,
+    bitfield, bits, blocking, dump, expiry, hashes, hyperloglog, keys, keyspace, lcs, lists,
+    memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -15,16 +16,18 @@ pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Reply {
 
 /// Whether a command locks all shards even when it stands alone.
 pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
-    matches!(command.spec.id, Id::Flushall | Id::Flushdb)
+    match command.spec.id {
+        Id::Flushall | Id::Flushdb => true,
+        Id::Sort | Id::SortRo => sort::reads_other_keys(command),
+        _ => false,
+    }
 }
 
 /// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
 pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
     use Id::*;
-    matches!(
-        command.spec.id,
-        Dbsize | Flushall | Flushdb | Keys | Randomkey | Scan | Swapdb
-    )
+    needs_all_shards(command)
+        || matches!(command.spec.id, Dbsize | Keys | Randomkey | Scan | Swapdb)
 }
 
 fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -36,6 +39,7 @@ fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Group::Set => set(view, command),
         Group::Hash => hash(view, command),
         Group::SortedSet => sorted_set(view, command),
+        Group::Hyperloglog => hyperloglog(view, command),
         Group::Server => server(view, command),
         _ => unknown(command),
     }
@@ -85,6 +89,7 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
         Id::Copy => keys::copy(view, command),
         Id::Del | Id::Unlink => keys::del(view, command),
+        Id::Dump => dump::dump(view, command),
         Id::Exists => keys::exists(view, command),
         Id::Expire => expiry::expire(view, command),
         Id::Expireat => expiry::expireat(view, command),
@@ -105,7 +110,9 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Randomkey => scan::randomkey(view, command),
         Id::Rename => keys::rename(view, command),
         Id::Renamenx => keys::renamenx(view, command),
+        Id::Restore => dump::restore(view, command),
         Id::Scan => scan::scan(view, command),
+        Id::Sort | Id::SortRo => sort::sort(view, command),
         Id::Touch => keys::touch(view, command),
         Id::Ttl => expiry::ttl(view, command),
         Id::Type => keys::kind(view, command),
@@ -116,6 +123,7 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 fn server(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
         Id::Dbsize => keyspace::dbsize(view, command),
+        Id::MemoryUsage => memory::usage(view, command),
         Id::Flushall | Id::Flushdb => keyspace::flush(view, command),
         Id::Swapdb => keyspace::swapdb(view, command),
         _ => unknown(command),
@@ -124,10 +132,14 @@ fn server(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 fn list(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
+        Id::Blmove | Id::Blmpop | Id::Blpop | Id::Brpop | Id::Brpoplpush => {
+            blocking::at_once(view, command)
+        }
         Id::Lindex => lists::lindex(view, command),
         Id::Linsert => lists::linsert(view, command),
         Id::Llen => lists::llen(view, command),
         Id::Lmove => lists::lmove(view, command),
+        Id::Lmpop => lists::lmpop(view, command),
         Id::Lpop => lists::lpop(view, command),
         Id::Lpos => lists::lpos(view, command),
         Id::Lpush => lists::lpush(view, command),
@@ -191,11 +203,18 @@ fn hash(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
+        Id::Bzmpop | Id::Bzpopmax | Id::Bzpopmin => blocking::at_once(view, command),
         Id::Zadd => zsets::zadd(view, command),
         Id::Zcard => zsets::zcard(view, command),
         Id::Zcount => zsets::zcount(view, command),
+        Id::Zdiff => zset_operations::zdiff(view, command),
+        Id::Zdiffstore => zset_operations::zdiffstore(view, command),
         Id::Zincrby => zsets::zincrby(view, command),
+        Id::Zinter => zset_operations::zinter(view, command),
+        Id::Zintercard => zset_operations::zintercard(view, command),
+        Id::Zinterstore => zset_operations::zinterstore(view, command),
         Id::Zlexcount => zsets::zlexcount(view, command),
+        Id::Zmpop => zsets::zmpop(view, command),
         Id::Zmscore => zsets::zmscore(view, command),
         Id::Zpopmax => zsets::zpopmax(view, command),
         Id::Zpopmin => zsets::zpopmin(view, command),
@@ -215,6 +234,17 @@ fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Zrevrank => zsets::zrevrank(view, command),
         Id::Zscan => zsets::zscan(view, command),
         Id::Zscore => zsets::zscore(view, command),
+        Id::Zunion => zset_operations::zunion(view, command),
+        Id::Zunionstore => zset_operations::zunionstore(view, command),
+        _ => unknown(command),
+    }
+}
+
+fn hyperloglog(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    match command.spec.id {
+        Id::Pfadd => hyperloglog::pfadd(view, command),
+        Id::Pfcount => hyperloglog::pfcount(view, command),
+        Id::Pfmerge => hyperloglog::pfmerge(view, command),
         _ => unknown(command),
     }
 }

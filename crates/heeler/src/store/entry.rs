@@ -249,6 +249,14 @@ impl Entry {
         }
     }
 
+    /// Bytes that it has allocated itself, those of an object's elements not included.
+    pub(super) fn allocated(&self) -> usize {
+        match &self.0 {
+            Repr::Packed(packed) => packed.len(),
+            Repr::Boxed(boxed) => size_of::<Boxed>() + boxed.key.len(),
+        }
+    }
+
     /// When it expires, in milliseconds since 1970.
     pub(super) fn deadline(&self) -> Option<u64> {
         match &self.0 {

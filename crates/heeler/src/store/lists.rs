@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::collection::{Element, NOT_POSITIVE, index_range, positive, room_to_shrink, symmetric};
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SYNTAX, wrong_arguments};
+use super::multi_pop::MultiPop;
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
@@ -23,7 +24,7 @@ pub(super) enum End {
 }
 
 impl End {
-    fn parse(word: &[u8]) -> Result<End, Error> {
+    pub(super) fn parse(word: &[u8]) -> Result<End, Error> {
         match word {
             w if w.eq_ignore_ascii_case(b"left") => Ok(End::Left),
             w if w.eq_ignore_ascii_case(b"right") => Ok(End::Right),
@@ -188,6 +189,44 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
         slot.collection_changed();
     }
     Ok(Reply::Array(popped))
+}
+
+pub(super) fn lmpop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let request = MultiPop::parse(command, 1, End::parse)?;
+    pop_first(view, command, &request)
+}
+
+/// LMPOP from the first list that is there.
+pub(super) fn pop_first(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    request: &MultiPop<End>,
+) -> Outcome {
+    for key in command.args(request.first).take(request.keys) {
+        let mut slot = view.slot(key);
+        if let Some(popped) = slot.pop_elements(request.from, request.count)? {
+            return Ok(Reply::Array(vec![Reply::bulk(key), Reply::Array(popped)]));
+        }
+    }
+    Ok(Reply::NullArray)
+}
+
+impl Slot<'_, '_> {
+    /// Takes so many elements at most from an end of the list that is there, if one is.
+    pub(super) fn pop_elements(
+        &mut self,
+        end: End,
+        count: usize,
+    ) -> Result<Option<Vec<Reply>>, Error> {
+        let Some(list) = self.collection::<List>()? else {
+            return Ok(None);
+        };
+        let count = count.min(list.len());
+        let popped = (0..count).filter_map(|_| list.pop(end)).map(Reply::bulk);
+        let popped = popped.collect();
+        self.collection_changed();
+        Ok(Some(popped))
+    }
 }
 
 pub(super) fn llen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -365,7 +404,13 @@ pub(super) fn lmove(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     move_element(view, command, from, to)
 }
 
-fn move_element(view: &mut View<'_>, command: &Command<'_>, from: End, to: End) -> Outcome {
+/// Moves an element from one list to another, or to the other end of the same.
+pub(super) fn move_element(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    from: End,
+    to: End,
+) -> Outcome {
     let (source, destination) = (command.arg(1), command.arg(2));
     if view.slot(source).collection::<List>()?.is_none() {
         return Ok(Reply::Null);

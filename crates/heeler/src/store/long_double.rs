@@ -62,6 +62,20 @@ impl LongDouble {
         (!self.infinite).then_some(self)
     }
 
+    /// The nearest number of double precision.
+    pub(super) fn to_f64(self) -> f64 {
+        let size = match self.infinite {
+            true => f64::INFINITY,
+            // Half of the powers at a time, which are numbers themselves.
+            false => {
+                let exponent = self.exponent.clamp(-2_000, 2_000) as i32;
+                let half = exponent / 2;
+                self.mantissa as f64 * 2f64.powi(half) * 2f64.powi(exponent - half)
+            }
+        };
+        if self.negative { -size } else { size }
+    }
+
     /// The sum, rounded to the nearest. `None` if it is no number or too great.
     pub(super) fn add(self, other: LongDouble) -> Option<LongDouble> {
         if self.infinite || other.infinite {

@@ -22,19 +22,25 @@
 
 mod bitfield;
 mod bits;
+mod blocking;
 mod collection;
 mod collection_scan;
 mod deadlines;
 mod dispatch;
+mod dump;
 mod entry;
 mod errors;
 mod expiry;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod keyspace;
 mod lcs;
 mod lists;
 mod long_double;
+mod memory;
+mod multi_pop;
+mod notices;
 mod numbers;
 mod random;
 mod ranking;
@@ -43,23 +49,30 @@ mod scores;
 mod sets;
 mod shard;
 mod slot;
+mod sort;
 mod sorted_set;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod view;
+mod waits;
 mod watch;
+mod zset_operations;
 mod zsets;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
+pub use blocking::wait_deadline;
 use entry::Entry;
 use shard::{Hashing, Shard};
+pub use tracking::Reader;
 use view::View;
 pub use watch::Watched;
 
@@ -67,6 +80,16 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// What is told of changes.
+    notices: notices::Notices,
+    /// Whether keys are removed in the background once their time is up.
+    expires_actively: AtomicBool,
+    /// Clients that keep copies of values.
+    trackers: tracking::Trackers,
+    /// Those of them that are told of all keys with a prefix.
+    prefixes: Arc<tracking::Prefixes>,
+    /// How many clients have come to wait.
+    arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
     /// Tables that FLUSHALL ASYNC left to be freed.
@@ -95,10 +118,17 @@ impl Store {
     /// An empty store. The seed chooses its hash function and its random choices: give each
     /// process another, one that nobody can guess.
     pub fn new(seed: u64) -> Store {
-        let shards = (0..limits::SHARDS).map(|_| Mutex::default()).collect();
+        let changes = Arc::default();
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&changes)));
+        let shards = (0..limits::SHARDS).map(shard).collect();
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            notices: notices::Notices::default(),
+            expires_actively: AtomicBool::new(true),
+            trackers: Mutex::default(),
+            prefixes: Arc::default(),
+            arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             discarded: Mutex::default(),
             shards,
@@ -108,17 +138,42 @@ impl Store {
     /// Executes one command whose arity has been checked, at a time in milliseconds since 1970.
     #[inline]
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
-        let mut view = match command.spec.keys {
+        let mut view = self.view(now, command);
+        let reply = dispatch::run(&mut view, command);
+        view.tell(command);
+        blocking::serve(&mut view);
+        reply
+    }
+
+    /// The same for a client that keeps copies of values.
+    pub fn execute_for(&self, now: u64, command: &Command<'_>, reader: Reader<'_>) -> Reply {
+        let mut view = self.view(now, command);
+        view.set_actor(Some(reader));
+        let reply = dispatch::run(&mut view, command);
+        view.remember(command, reader);
+        view.set_actor(None);
+        view.tell(command);
+        blocking::serve(&mut view);
+        reply
+    }
+
+    /// Locks what a command needs, and what those need who may have waited for it.
+    #[inline]
+    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
+        let view = match command.spec.keys {
             Keys::Range(first, last, _) if i32::from(first) == i32::from(last) => {
                 View::of_key(self, now, command.arg(usize::from(first)))
             }
-            _ => self.view(now, command),
+            _ => self.view_of_keys(now, command),
         };
-        dispatch::run(&mut view, command)
+        match command.spec.is_write() {
+            true => view.with_destinations(),
+            false => view,
+        }
     }
 
     /// Locks what a command needs that has not just one key.
-    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
+    fn view_of_keys(&self, now: u64, command: &Command<'_>) -> View<'_> {
         if dispatch::needs_all_shards(command) {
             return View::of_all(self, now);
         }
@@ -146,27 +201,42 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
     ) -> Option<Vec<Reply>> {
-        self.transaction_with(now, watched, commands, |_, _| ())
+        self.transaction_for(now, watched, commands, None, |_, _| ())
     }
 
-    /// The same, and tells after each command what it has answered: `done(command, reply)`.
-    pub fn transaction_with(
+    /// The same for a client that may keep copies of values; tells after each command what it has
+    /// answered: `done(command, reply)`.
+    pub fn transaction_for(
         &self,
         now: u64,
         watched: &[Watched],
         commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
         mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
         let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
+        if reader.is_some() {
+            view.set_actor(reader);
+        }
         let run = |c: &OwnedCommand| {
-            let reply = dispatch::run(&mut view, &c.as_command());
-            done(&c.as_command(), &reply);
+            let command = c.as_command();
+            let reply = dispatch::run(&mut view, &command);
+            view.tell(&command);
+            if let Some(reader) = reader {
+                view.remember(&command, reader);
+            }
+            done(&command, &reply);
             reply
         };
-        Some(commands.iter().map(run).collect())
+        let replies = commands.iter().map(run).collect();
+        if reader.is_some() {
+            view.set_actor(None);
+        }
+        blocking::serve(&mut view);
+        Some(replies)
     }
 
     fn transaction_view(
@@ -185,7 +255,7 @@ impl Store {
                 _ => return View::of_all(self, now),
             }
         }
-        View::of_hashes(self, now, hashes.into_iter())
+        View::of_hashes(self, now, hashes.into_iter()).with_destinations()
     }
 
     /// Watches a key for changes until the result is given to [`unwatch`](Store::unwatch).
@@ -205,6 +275,9 @@ impl Store {
     /// means that nothing is left to do. The cost grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
         let mut done = self.free_discarded(budget);
+        if !self.expires_actively.load(Ordering::Relaxed) {
+            return done;
+        }
         for _ in 0..limits::SHARDS {
             if done >= budget {
                 break;
@@ -212,12 +285,36 @@ impl Store {
             let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
             let mut shard = self.shards[index].lock();
             done += shard.expire_due(&self.hashing, now, budget - done);
+            if let Some(log) = shard.log.as_mut().filter(|log| !log.is_empty()) {
+                self.tell(std::mem::take(log), None);
+            }
             drop(shard);
             if done < budget {
                 self.expiring.store(index + 1, Ordering::Relaxed);
             }
         }
         done
+    }
+
+    /// Whether keys are removed in the background once their time is up: they are unless it was
+    /// said otherwise. Who asks for such a key never finds it.
+    pub fn expire_actively(&self, active: bool) {
+        self.expires_actively.store(active, Ordering::Relaxed);
+    }
+
+    /// How the value of a key is kept, in Redis's words.
+    pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
+        let mut view = View::of_key(self, now, key);
+        let slot = view.slot(key);
+        let entry = slot.peek()?;
+        // Neither its type nor the footer counts.
+        let length = dump::payload(entry).len() - 11;
+        let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
+        Some(format!(
+            "Value at:{entry:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \
+             lru_seconds_idle:{idle}",
+            (now / 1000).saturating_sub(u64::from(idle)) & 0xff_ffff,
+        ))
     }
 
     /// Frees tables that were cleared, until about that many keys are freed.
@@ -249,6 +346,10 @@ impl Store {
             stats.average_ttl = (mean as u64).saturating_sub(now);
         }
         stats
+    }
+
+    fn next_arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A pseudo-random number from the store's seed.

@@ -59,20 +59,36 @@ impl ScoreBound {
             [b'(', rest @ ..] => (true, rest),
             all => (false, all),
         };
-        let end = memchr::memchr(0, text).unwrap_or(text.len());
-        let number = match &text[..end] {
-            [] => Some(0.0),
-            text => {
-                let blank = |b: &u8| b.is_ascii_whitespace() || *b == 0x0b;
-                let blanks = text.iter().take_while(|b| blank(b)).count();
-                number(&text[blanks..])
-            }
-        };
-        match number.filter(|n| !n.is_nan()) {
+        match c_number(text).filter(|n| !n.is_nan()) {
             Some(score) => Ok(ScoreBound { score, is_excluded }),
             None => Err(NOT_A_SCORE_RANGE.into()),
         }
     }
+}
+
+/// A number as C's `strtod` reads a whole string: up to a zero byte, blanks before it skipped, none
+/// at all is zero.
+fn c_number(text: &[u8]) -> Option<f64> {
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    if end == 0 {
+        return Some(0.0);
+    }
+    number(without_blanks(&text[..end]))
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let blank = |b: &&u8| b.is_ascii_whitespace() || **b == 0x0b;
+    &text[text.iter().take_while(blank).count()..]
+}
+
+/// A weight of SORT: as `strtod` reads it, without one that is too great or too close to zero.
+pub(super) fn strtod(text: &[u8]) -> Option<f64> {
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    let digits = without_blanks(&text[..end]);
+    c_number(text).filter(|n| match is_infinity(digits) {
+        true => true,
+        false => !n.is_infinite() && (*n != 0.0 || is_zero(digits)),
+    })
 }
 
 /// The members between two bounds, among members of one score.

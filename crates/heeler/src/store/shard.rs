@@ -1,6 +1,8 @@
 //! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
 
 use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -8,6 +10,9 @@ use hashbrown::HashTable;
 
 use super::deadlines::Deadlines;
 use super::entry::Entry;
+use super::notices::{Change, Logged};
+use super::tracking::Tracking;
+use super::waits::Waits;
 use super::watch::Watches;
 
 /// Buckets below which a table is never made smaller.
@@ -58,10 +63,22 @@ pub(super) struct Shard {
     layout: u32,
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
+    pub(super) waits: Waits,
+    pub(super) tracking: Tracking,
+    /// What has happened to entries since it was last told; `None` while nobody wants to know.
+    pub(super) log: Option<Vec<Logged>>,
     pub(super) counters: Counters,
 }
 
 impl Shard {
+    /// An empty shard; `changes` is shared by all shards of a store.
+    pub(super) fn new(changes: Arc<AtomicU64>) -> Shard {
+        Shard {
+            waits: Waits::new(changes),
+            ..Shard::default()
+        }
+    }
+
     /// Number of keys, those included that have expired and not been met since.
     pub(super) fn len(&self) -> usize {
         self.table.len()
@@ -105,7 +122,7 @@ impl Shard {
     ) -> Option<usize> {
         let place = self.table.find_bucket_index(hash, |e| e.key() == key)?;
         if self.table.get_bucket(place)?.is_expired(now) {
-            self.remove(hashing, hash, place);
+            self.take_out(hashing, hash, place, Change::Expired);
             self.counters.expired += 1;
             return None;
         }
@@ -123,6 +140,15 @@ impl Shard {
             self.layout = self.layout.wrapping_add(1);
         }
         self.deadlines.change(hash, None, entry.deadline());
+        if !self.waits.is_empty() {
+            self.waits.changed(entry.key());
+        }
+        if !self.tracking.is_empty() {
+            self.tracking.changed(entry.key());
+        }
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), entry.key().into(), Change::New));
+        }
         self.watches.changed(entry.key());
         let inserted = self
             .table
@@ -132,11 +158,20 @@ impl Shard {
 
     /// Notes that the value of the entry in a bucket has changed.
     pub(super) fn changed(&mut self, place: usize) {
-        if self.watches.is_empty() {
+        self.note(place, Change::Value);
+    }
+
+    fn note(&mut self, place: usize, change: Change) {
+        if let (Some(log), Some(entry)) = (&mut self.log, self.table.get_bucket(place)) {
+            log.push((self.waits.next_change(), entry.key().into(), change));
+        }
+        if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
         if let Some(entry) = self.table.get_bucket(place) {
             self.watches.changed(entry.key());
+            self.waits.changed(entry.key());
+            self.tracking.changed(entry.key());
         }
     }
 
@@ -171,13 +206,29 @@ impl Shard {
         let old = entry.deadline();
         entry.set_deadline(deadline);
         self.deadline_changed(hashing, hash, old, deadline);
-        self.changed(place);
+        self.note(place, Change::Deadline(deadline.is_some()));
     }
 
     /// Takes the entry out of a bucket.
     pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: usize) -> Option<Entry> {
+        self.take_out(hashing, hash, place, Change::Removed)
+    }
+
+    fn take_out(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        place: usize,
+        change: Change,
+    ) -> Option<Entry> {
         let occupied = self.table.get_bucket_entry(place).ok()?;
         let (entry, _) = occupied.remove();
+        if !self.tracking.is_empty() {
+            self.tracking.changed(entry.key());
+        }
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), entry.key().into(), change));
+        }
         self.watches.changed(entry.key());
         self.deadline_changed(hashing, hash, entry.deadline(), None);
         if self.buckets() > SMALL_TABLE && self.len() * 8 < self.buckets() {
@@ -206,7 +257,7 @@ impl Shard {
         let mut removed = 0;
         let is_due = |e: &Entry| e.is_expired(now) && hashing.hash(e.key()) == hash;
         while let Some(place) = self.table.find_bucket_index(hash, is_due) {
-            self.remove(hashing, hash, place);
+            self.take_out(hashing, hash, place, Change::Expired);
             removed += 1;
         }
         if let Some(deadline) = self.soonest(hashing, hash) {
@@ -241,6 +292,7 @@ impl Shard {
                 self.watches.changed(entry.key());
             }
         }
+        self.tracking.cleared();
         self.layout = self.layout.wrapping_add(1);
         self.deadlines.clear();
         std::mem::take(&mut self.table)

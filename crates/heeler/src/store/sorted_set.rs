@@ -49,6 +49,11 @@ impl SortedSet {
         self.is_listpack
     }
 
+    /// Redis keeps it in a skip list from now on.
+    pub(super) fn leave_listpack(&mut self) {
+        self.is_listpack = false;
+    }
+
     /// The elements in order.
     pub(super) fn ranking(&self) -> &Ranking {
         &self.ranking

@@ -8,6 +8,7 @@ use super::Store;
 use super::entry::Entry;
 use super::shard::{Hashing, Shard};
 use super::slot::Slot;
+use super::waits::Waits;
 use super::watch::Watched;
 use crate::limits;
 
@@ -155,6 +156,124 @@ impl<'s> View<'s> {
         shard.is_some_and(|s| s.watches.is_unchanged(&watched.key, watched.version))
     }
 
+    /// Runs `f` on those who wait for a key of this view.
+    pub(super) fn waits<T: Default>(&mut self, key: &[u8], f: impl FnOnce(&mut Waits) -> T) -> T {
+        self.shard_of_key(key, |shard| f(&mut shard.waits))
+    }
+
+    /// Runs `f` on the shard of a key of this view.
+    pub(super) fn shard_of_key<T: Default>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(&mut Shard) -> T,
+    ) -> T {
+        let index = shard_of(self.hashing().hash(key));
+        self.held_shard(index).map_or_else(T::default, f)
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// Whether something has happened that is to be told.
+    #[inline]
+    pub(super) fn logs(&self) -> bool {
+        let has = |shard: &Shard| shard.log.as_ref().is_some_and(|log| !log.is_empty());
+        match &self.held {
+            Held::None => false,
+            Held::One(_, shard) => has(shard),
+            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::All(shards) => shards.iter().any(|shard| has(shard)),
+        }
+    }
+
+    /// Runs `f` on every shard that is locked.
+    pub(super) fn each_held(&mut self, mut f: impl FnMut(&mut Shard)) {
+        match &mut self.held {
+            Held::None => {}
+            Held::One(_, shard) => f(shard),
+            Held::Some(shards) => shards.iter_mut().for_each(|(_, shard)| f(shard)),
+            Held::All(shards) => shards.iter_mut().for_each(|shard| f(shard)),
+        }
+    }
+
+    /// Whether a key has changed that somebody waits for.
+    #[inline]
+    pub(super) fn has_changed_waits(&self) -> bool {
+        let has = |shard: &Shard| shard.waits.first_change().is_some();
+        match &self.held {
+            Held::None => false,
+            Held::One(_, shard) => has(shard),
+            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::All(shards) => shards.iter().any(|shard| has(shard)),
+        }
+    }
+
+    /// Takes out the key that changed first of those that somebody waits for.
+    pub(super) fn next_changed(&mut self) -> Option<Box<[u8]>> {
+        let shards: &mut dyn Iterator<Item = &mut Shard> = match &mut self.held {
+            Held::None => return None,
+            Held::One(_, shard) => &mut std::iter::once(&mut **shard),
+            Held::Some(shards) => &mut shards.iter_mut().map(|(_, shard)| &mut **shard),
+            Held::All(shards) => &mut shards.iter_mut().map(|shard| &mut **shard),
+        };
+        let first = shards
+            .filter_map(|shard| Some((shard.waits.first_change()?, shard)))
+            .min_by_key(|(order, _)| *order);
+        first.and_then(|(_, shard)| shard.waits.take_changed())
+    }
+
+    /// Keys other than that of the command may be looked up from now on.
+    pub(super) fn hold_as_several(&mut self) {
+        self.held = match std::mem::replace(&mut self.held, Held::None) {
+            Held::One(hash, shard) => {
+                let mut shards = SmallVec::new();
+                shards.push((shard_of(hash), shard));
+                Held::Some(shards)
+            }
+            held => held,
+        };
+    }
+
+    /// The same view, with the shards locked too to which elements may be moved once this command
+    /// has changed its keys. Others may change what it has seen so far: to be called before the
+    /// command runs.
+    #[inline]
+    pub(super) fn with_destinations(self) -> View<'s> {
+        let has = |shard: &Shard| shard.waits.has_destinations();
+        let has_some = match &self.held {
+            Held::None | Held::All(_) => false,
+            Held::One(_, shard) => has(shard),
+            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+        };
+        if has_some { self.widened() } else { self }
+    }
+
+    #[cold]
+    fn widened(mut self) -> View<'s> {
+        loop {
+            self.hold_as_several();
+            let Held::Some(shards) = &self.held else {
+                return self;
+            };
+            let mut wanted: Vec<usize> = shards.iter().map(|(index, _)| *index).collect();
+            let held = wanted.len();
+            for (_, shard) in shards {
+                wanted.extend(shard.waits.destinations().map(shard_of));
+            }
+            wanted.sort_unstable();
+            wanted.dedup();
+            if wanted.len() == held {
+                return self;
+            }
+            // All are locked anew, in their order. Meanwhile more may have come to wait.
+            self.held = Held::None;
+            let lock = |index: usize| (index, self.store.shards[index].lock());
+            self.held = Held::Some(wanted.into_iter().map(lock).collect());
+        }
+    }
+
     /// Runs `f` on one shard, which is locked for as long if it is not already.
     pub(super) fn with_shard<T>(&mut self, index: usize, f: impl FnOnce(&mut Shard) -> T) -> T {
         match self.held_shard(index) {
@@ -175,6 +294,7 @@ impl<'s> View<'s> {
     pub(super) fn clear(&mut self, in_background: bool) {
         let mut cleared = Vec::with_capacity(limits::SHARDS);
         self.for_each_shard(|shard| cleared.push(shard.clear()));
+        self.store.tell_of_clearing();
         if in_background {
             self.store.discarded.lock().append(&mut cleared);
         } else {

@@ -7,10 +7,12 @@ use smallvec::SmallVec;
 use super::collection::{NOT_POSITIVE, index_range, positive};
 use super::collection_scan::{Scan, no_elements};
 use super::errors::{Error, Outcome, SYNTAX};
+use super::multi_pop::MultiPop;
 use super::numbers;
 use super::random::{Chosen, Random};
 use super::ranking::{Ranking, Scored};
 use super::scores::{MemberRange, ScoreRange, score};
+use super::slot::Slot;
 use super::sorted_set::SortedSet;
 use super::view::View;
 use crate::command::{Command, Reply, number};
@@ -449,6 +451,73 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, rank: impl Fn(&SortedSet) -> 
     })
 }
 
+/// Which end of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extreme {
+    /// The lowest score.
+    Min,
+    /// The highest score.
+    Max,
+}
+
+impl Extreme {
+    /// Reads MIN or MAX.
+    pub(super) fn parse(word: &[u8]) -> Result<Extreme, Error> {
+        match word {
+            w if w.eq_ignore_ascii_case(b"min") => Ok(Extreme::Min),
+            w if w.eq_ignore_ascii_case(b"max") => Ok(Extreme::Max),
+            _ => Err(SYNTAX.into()),
+        }
+    }
+}
+
+impl Slot<'_, '_> {
+    /// Takes so many elements at most from an end of the sorted set that is there, if one is.
+    pub(super) fn pop_scored(
+        &mut self,
+        from: Extreme,
+        count: usize,
+    ) -> Result<Option<Vec<(Reply, Reply)>>, Error> {
+        let Some(set) = self.collection::<SortedSet>()? else {
+            return Ok(None);
+        };
+        let popped = (0..count.min(set.len())).filter_map(|_| match from {
+            Extreme::Min => set.remove_at(0),
+            Extreme::Max => set.remove_at(set.len() - 1),
+        });
+        let popped = popped.map(|e| pair(&e)).collect();
+        self.collection_changed();
+        Ok(Some(popped))
+    }
+}
+
+pub(super) fn zmpop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let request = MultiPop::parse(command, 1, Extreme::parse)?;
+    pop_first(view, command, &request)
+}
+
+/// ZMPOP from the first sorted set that is there.
+pub(super) fn pop_first(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    request: &MultiPop<Extreme>,
+) -> Outcome {
+    for key in command.args(request.first).take(request.keys) {
+        let mut slot = view.slot(key);
+        if let Some(popped) = slot.pop_scored(request.from, request.count)? {
+            return Ok(popped_of(key, popped));
+        }
+    }
+    Ok(Reply::NullArray)
+}
+
+/// The reply of ZMPOP: pairs are nested in both versions of the protocol.
+pub(super) fn popped_of(key: &[u8], popped: Vec<(Reply, Reply)>) -> Reply {
+    let pairs = popped.into_iter();
+    let pairs = pairs.map(|(member, score)| Reply::Array(vec![member, score]));
+    Reply::Array(vec![Reply::bulk(key), Reply::Array(pairs.collect())])
+}
+
 pub(super) fn zremrangebyrank(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     remove_range(view, command, By::Rank)
 }
@@ -511,7 +580,7 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 /// A score as ZSCAN shows it: a listpack has whole ones as integers, however great.
-fn listpack_score(score: f64) -> String {
+pub(super) fn listpack_score(score: f64) -> String {
     const GREATEST: f64 = (i64::MAX / 2) as f64;
     if score.abs() <= GREATEST && score.trunc() == score {
         return (score as i64).to_string();

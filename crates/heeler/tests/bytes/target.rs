@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use heeler::admin::{Process, REDIS_VERSION};
@@ -194,6 +195,7 @@ fn crlfs(bytes: &[u8]) -> usize {
 /// The walk in this process: what a connection does, without its socket.
 pub struct Bare {
     door: RefCell<Door>,
+    connections: AtomicU64,
     piece: usize,
 }
 
@@ -202,6 +204,7 @@ impl Bare {
     pub fn new(piece: usize) -> Bare {
         Bare {
             door: RefCell::new(door()),
+            connections: AtomicU64::new(1),
             piece,
         }
     }
@@ -243,7 +246,7 @@ impl Target for Bare {
     fn connect(&self) -> Box<dyn Connection + '_> {
         Box::new(Walk {
             bare: self,
-            caller: Caller::new(1, Arc::default()),
+            caller: Caller::new(self.connections.fetch_add(1, Relaxed), Arc::default()),
             decoder: Decoder::default(),
             input: Vec::new(),
         })
@@ -260,7 +263,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        while !self.caller.session.closing {
+        self.caller.take_messages();
+        while !self.caller.session.closing && self.goes_on() {
             match self.decoder.decode(&self.input) {
                 Ok(None) => return,
                 Ok(Some(length)) => {
@@ -280,7 +284,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Sees a command that waits to its end, if that is a matter of time; whether none waits.
+    fn goes_on(&mut self) -> bool {
+        let door = self.bare.door.borrow();
+        door.go_on(clock::now(), &mut self.caller);
+        while let Some(at) = self.caller.wakes_at() {
+            std::thread::sleep(Duration::from_millis(at.saturating_sub(clock::now())));
+            door.go_on(clock::now(), &mut self.caller);
+        }
+        !self.caller.is_blocked()
+    }
+
     fn take_out(&mut self) -> Heard {
+        self.caller.take_messages();
         let pipeline = &mut self.caller.session.pipeline;
         let bytes = pipeline.out().to_vec();
         pipeline.written(bytes.len());

@@ -175,6 +175,35 @@ async function server(r) {
   await assert.rejects(r.set("k", "v", "WHAT"), /syntax error/);
 }
 
+async function waiting(r, another) {
+  const popped = r.blpop("none", "list", 5);
+  await until(async () => /blocked_clients:1/.test(await another.info("clients")));
+  assert.equal(await another.rpush("list", "a", "b"), 2);
+  assert.deepEqual(await popped, ["list", "a"]);
+  const moved = r.brpoplpush("list2", "dst", 5);
+  await until(async () => /blocked_clients:1/.test(await another.info("clients")));
+  await another.rpush("list2", "x");
+  assert.equal(await moved, "x");
+  assert.equal(await r.bzpopmin("none", 0.05), null);
+  await another.del("list", "dst");
+}
+
+async function channels(options, r) {
+  const listener = new Redis(options);
+  const heard = [];
+  listener.on("message", (channel, message) => heard.push([channel, message]));
+  listener.on("pmessage", (pattern, channel, message) => heard.push([pattern, channel, message]));
+  assert.equal(await listener.subscribe("news", "other"), 2);
+  assert.equal(await listener.psubscribe("n*"), 3);
+  assert.equal(await r.publish("news", "hello"), 2);
+  await until(async () => heard.length === 2);
+  assert.deepEqual(heard, [["news", "hello"], ["n*", "news", "hello"]]);
+  assert.equal(await listener.unsubscribe("news", "other"), 1);
+  assert.equal(await listener.punsubscribe("n*"), 0);
+  assert.equal(await listener.set("k", "v"), "OK");
+  listener.disconnect();
+}
+
 async function until(true_) {
   const end = Date.now() + 10000;
   while (!(await true_())) {
@@ -197,6 +226,10 @@ async function main(host, port) {
   await transactions(r, another);
   console.log("connections");
   await connections(r);
+  console.log("waiting");
+  await waiting(r, another);
+  console.log("channels");
+  await channels(options, r);
   console.log("server");
   await server(r);
   assert.equal(await r.quit(), "OK");

@@ -7,6 +7,7 @@ The server must be empty. Exits 0 if every answer is what Redis 7.0 gives.
 
 import signal
 import sys
+import threading
 import time
 
 import redis
@@ -307,6 +308,58 @@ def server(r):
     assert r.dbsize() == 0
 
 
+def waiting(r, host, port, protocol):
+    other = redis.Redis(host, port, protocol=protocol, socket_timeout=10)
+    got = []
+
+    def wait(*call):
+        thread = threading.Thread(target=lambda: got.append(call[0](*call[1:])))
+        thread.start()
+        wait_until(lambda: other.info("clients")["blocked_clients"] == 1)
+        return thread
+
+    for call, give, expected in [
+        ((r.blpop, ["none", "list"], 5), ("RPUSH", "list", "a", "b"), (b"list", b"a")),
+        ((r.brpop, ["list2"], 5), ("RPUSH", "list2", "a", "b"), (b"list2", b"b")),
+        ((r.blmove, "src", "dst", 5), ("RPUSH", "src", "x"), b"x"),
+        ((r.bzpopmin, ["z"], 5), ("ZADD", "z", 2, "m"), (b"z", b"m", 2.0)),
+    ]:
+        thread = wait(*call)
+        other.execute_command(*give)
+        thread.join()
+        answer = got.pop()
+        answer = tuple(answer) if isinstance(answer, list) else answer
+        assert answer == expected, f"{answer!r}, not {expected!r}"
+    assert r.blpop(["none"], timeout=0.05) is None
+    assert r.blmpop(0.05, 1, "none", direction="LEFT") is None
+    ident = r.client_id()
+    thread = threading.Thread(target=lambda: refused(r.blpop, ["none"], error="UNBLOCKED"))
+    thread.start()
+    wait_until(lambda: other.client_unblock(ident, error=True))
+    thread.join()
+    other.delete("list", "list2", "dst")
+
+
+def channels(r, host, port, protocol):
+    other = redis.Redis(host, port, protocol=protocol, socket_timeout=10)
+    listener = r.pubsub()
+    listener.subscribe("news", "other")
+    listener.psubscribe("n*")
+    for count, name in enumerate(["news", "other", "n*"], 1):
+        told = listener.get_message(timeout=5)
+        assert told["channel"] == name.encode() and told["data"] == count, told
+    assert other.publish("news", "hello") == 2
+    first, second = listener.get_message(timeout=5), listener.get_message(timeout=5)
+    assert (first["type"], first["data"]) == ("message", b"hello"), first
+    assert (second["type"], second["pattern"]) == ("pmessage", b"n*"), second
+    assert other.pubsub_numsub("news") == [(b"news", 1)]
+    assert other.pubsub_numpat() == 1
+    listener.unsubscribe("news")
+    assert listener.get_message(timeout=5)["type"] == "unsubscribe"
+    listener.close()
+    wait_until(lambda: other.publish("news", "hello") == 0)
+
+
 def refused(call, *args, error, **options):
     """The call must fail with this text in its error."""
     try:
@@ -339,6 +392,10 @@ def main(host, port, protocol):
     transactions(r)
     print("connections", flush=True)
     connections(r, host, port, protocol)
+    print("waiting", flush=True)
+    waiting(r, host, port, protocol)
+    print("channels", flush=True)
+    channels(r, host, port, protocol)
     print("server", flush=True)
     server(r)
 

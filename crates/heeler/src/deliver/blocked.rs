@@ -1,0 +1,148 @@
+//! Commands that wait: blocking ones, WAIT, and all of them during a CLIENT PAUSE. Until such a
+//! command is answered its connection hands in no other.
+
+use std::sync::Arc;
+
+use super::{Behind, Caller, Door};
+use crate::command::number::integer;
+use crate::command::{Command, Flags, Id, OwnedCommand, Reply};
+use crate::store::{Store, wait_deadline};
+use crate::waiting::Waiter;
+
+/// Why a connection waits.
+#[derive(Debug)]
+pub(super) enum Blocked {
+    /// For an element or a time.
+    Waiting(Arc<Waiter>),
+    /// For the end of a pause, at this time, to run this command.
+    Paused(OwnedCommand, u64),
+}
+
+impl Caller {
+    /// Whether a command waits.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
+    /// When to look after the command that waits, in milliseconds since 1970.
+    pub fn wakes_at(&self) -> Option<u64> {
+        match self.blocked.as_ref()? {
+            Blocked::Waiting(waiter) => waiter.until,
+            Blocked::Paused(_, until) => Some(*until),
+        }
+    }
+}
+
+impl Door {
+    /// Goes on with the command that waits, if it can.
+    pub fn go_on(&self, now: u64, caller: &mut Caller) {
+        match caller.blocked.take() {
+            None => {}
+            Some(Blocked::Paused(command, _)) => {
+                let command = command.as_command();
+                if !self.pauses(now, caller, &command) {
+                    self.run(now, caller, &command);
+                }
+            }
+            Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
+                None => caller.blocked = Some(Blocked::Waiting(waiter)),
+                Some(reply) => {
+                    self.stop_waiting(caller, &waiter);
+                    let command = waiter.command().map(OwnedCommand::as_command);
+                    let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
+                    self.executed(spec, &reply);
+                    caller.session.answer(&reply);
+                }
+            },
+        }
+    }
+
+    /// Whether commands may have to wait for the end of a pause. Those of a proxy never do.
+    #[inline]
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.behind, Behind::Node(_)) && self.process.pause.is_set()
+    }
+
+    /// Holds a command back while a pause lasts; whether it did.
+    pub(super) fn pauses(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> bool {
+        let queued = caller.session.transaction.as_ref();
+        let changes = |command: &Command<'_>| {
+            let says_so = matches!(command.spec.id, Id::Publish | Id::Spublish | Id::Pfcount);
+            says_so || command.spec.is_write()
+        };
+        let writes = match command.spec.id {
+            Id::Exec => queued.is_some_and(|t| t.commands.iter().any(|c| changes(&c.as_command()))),
+            _ => changes(command),
+        };
+        let until = self.process.pause.holds(now, writes);
+        if let Some(until) = until {
+            caller.blocked = Some(Blocked::Paused(command.to_owned(), until));
+        }
+        until.is_some()
+    }
+
+    /// Executes a command of the store, which may have to wait.
+    pub(super) fn execute_on(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        store: &Store,
+        command: &Command<'_>,
+    ) {
+        if !command.spec.flags.has(Flags::BLOCKING) {
+            let began = self.start(caller, command);
+            let reply = match &caller.copies {
+                None => store.execute(now, command),
+                Some(copies) => store.execute_for(now, command, copies.reader()),
+            };
+            if let Some(began) = began {
+                self.stop(now, caller, command, began);
+            }
+            self.executed(command.spec, &reply);
+            caller.session.answer(&reply);
+            return;
+        }
+        match store.execute_or_wait(now, command, &caller.task) {
+            Ok(reply) => {
+                self.executed(command.spec, &reply);
+                caller.session.answer(&reply);
+            }
+            Err(waiter) => self.start_waiting(caller, waiter),
+        }
+    }
+
+    /// WAIT: no replica ever says that it has a write, but for none there is none to wait for.
+    pub(super) fn wait(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        let wanted = integer(command.arg(1));
+        let reply = match (wanted, wait_deadline(command.arg(2), now)) {
+            (None, _) => Reply::error("ERR value is not an integer or out of range"),
+            (_, Err(error)) => Reply::Error(error),
+            (Some(..=0), Ok(_)) => Reply::Int(0),
+            (Some(_), Ok(until)) => {
+                let waiter = Waiter::for_time(until, Reply::Int(0), caller.task.clone());
+                return self.start_waiting(caller, Arc::new(waiter));
+            }
+        };
+        self.executed(command.spec, &reply);
+        caller.session.answer(&reply);
+    }
+
+    pub(super) fn start_waiting(&self, caller: &mut Caller, waiter: Arc<Waiter>) {
+        self.process.clients.waits(caller.session.id, &waiter);
+        caller.blocked = Some(Blocked::Waiting(waiter));
+    }
+
+    fn stop_waiting(&self, caller: &Caller, waiter: &Waiter) {
+        self.process.clients.waits_no_more(caller.session.id);
+        if let Behind::Node(store) = &self.behind {
+            store.stop_waiting(waiter);
+        }
+    }
+
+    /// Nobody is there any more for the command that waits.
+    pub(super) fn abandon(&self, caller: &mut Caller) {
+        if let Some(Blocked::Waiting(waiter)) = caller.blocked.take() {
+            self.stop_waiting(caller, &waiter);
+        }
+    }
+}

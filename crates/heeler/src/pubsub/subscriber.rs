@@ -1,0 +1,142 @@
+//! One connection that listens: what has been said and not been sent to it yet.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use super::Topic;
+use crate::command::Reply;
+use crate::limits;
+use crate::wire::resp::{Protocol, encode};
+
+/// A connection that listens, for those who speak.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// Number of the connection.
+    pub id: u64,
+    speaks_resp3: AtomicBool,
+    /// Channels, patterns and shard channels.
+    counts: [AtomicUsize; 3],
+    /// Messages as bytes; `None` once there were too many.
+    inbox: Mutex<Option<Vec<u8>>>,
+    task: Waker,
+}
+
+/// A message, as bytes in each version of the protocol that somebody needs.
+pub(super) struct Message<'a> {
+    words: &'a [&'a [u8]],
+    resp2: Vec<u8>,
+    resp3: Vec<u8>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(words: &'a [&'a [u8]]) -> Message<'a> {
+        Message {
+            words,
+            resp2: Vec::new(),
+            resp3: Vec::new(),
+        }
+    }
+
+    fn bytes(&mut self, protocol: Protocol) -> &[u8] {
+        let bytes = match protocol {
+            Protocol::Resp2 => &mut self.resp2,
+            Protocol::Resp3 => &mut self.resp3,
+        };
+        if bytes.is_empty() {
+            let words = self.words.iter().map(Reply::bulk).collect();
+            encode(&Reply::Push(words), protocol, bytes);
+        }
+        bytes
+    }
+}
+
+impl Subscriber {
+    /// A connection with its protocol and its task, which is woken when there is something for it.
+    pub fn new(id: u64, protocol: Protocol, task: Waker) -> Subscriber {
+        Subscriber {
+            id,
+            speaks_resp3: AtomicBool::new(protocol == Protocol::Resp3),
+            counts: Default::default(),
+            inbox: Mutex::new(Some(Vec::new())),
+            task,
+        }
+    }
+
+    /// The connection speaks this version from now on.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        self.speaks_resp3
+            .store(protocol == Protocol::Resp3, Relaxed);
+    }
+
+    /// How many channels, patterns and shard channels it listens to.
+    pub fn counts(&self) -> [usize; 3] {
+        [0, 1, 2].map(|i| self.counts[i].load(Relaxed))
+    }
+
+    pub(super) fn count(&self, topic: Topic, change: isize) {
+        let count = &self.counts[topic as usize];
+        count.store(count.load(Relaxed).saturating_add_signed(change), Relaxed);
+    }
+
+    pub(super) fn tell(&self, message: &mut Message<'_>) {
+        self.put_bytes(message.bytes(self.protocol()));
+    }
+
+    /// The version that it speaks.
+    pub fn protocol(&self) -> Protocol {
+        match self.speaks_resp3.load(Relaxed) {
+            true => Protocol::Resp3,
+            false => Protocol::Resp2,
+        }
+    }
+
+    /// Puts a message into the inbox.
+    pub fn put(&self, message: &Reply) {
+        let mut bytes = Vec::new();
+        encode(message, self.protocol(), &mut bytes);
+        self.put_bytes(&bytes);
+    }
+
+    /// Puts bytes into the inbox, unless there are too many.
+    fn put_bytes(&self, bytes: &[u8]) {
+        let mut inbox = self.inbox.lock();
+        let Some(waiting) = &mut *inbox else {
+            return;
+        };
+        if waiting.len() + bytes.len() > limits::SUBSCRIBER_BYTES {
+            *inbox = None;
+        } else {
+            waiting.extend_from_slice(bytes);
+        }
+        drop(inbox);
+        self.task.wake_by_ref();
+    }
+
+    /// Moves what is in the inbox to the end of these bytes.
+    pub fn take(&self, out: &mut Vec<u8>) {
+        if let Some(waiting) = &mut *self.inbox.lock() {
+            match out.is_empty() {
+                true => std::mem::swap(out, waiting),
+                false => out.append(waiting),
+            }
+            if waiting.capacity() > limits::IDLE_BUFFER_BYTES {
+                *waiting = Vec::new();
+            }
+        }
+    }
+
+    /// Whether there is something in the inbox.
+    pub fn has_messages(&self) -> bool {
+        self.inbox
+            .lock()
+            .as_ref()
+            .is_some_and(|waiting| !waiting.is_empty())
+    }
+
+    /// Whether it has read too little of what was said: then nothing more comes.
+    pub fn is_overrun(&self) -> bool {
+        self.inbox.lock().is_none()
+    }
+}
