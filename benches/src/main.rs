@@ -24,6 +24,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use contest::Contestant;
+use idle::Before;
 use load::{CLIENTS, Load, Wire, keys_of};
 use process::{Process, free_port};
 
@@ -108,9 +109,11 @@ fn main() -> Result<()> {
     let mut crowds = Vec::new();
     if name == "proxy" && options.only.is_none() {
         let clients = if options.quick { 100 } else { options.idle };
-        crowds = contestants
+        let ways = [Before::OneByOne, Before::AllAtOnce];
+        crowds = ways
             .iter()
-            .map(|contestant| idle::crowd(contestant, clients))
+            .flat_map(|before| contestants.iter().map(move |it| (it, *before)))
+            .map(|(contestant, before)| idle::crowd(contestant, clients, before))
             .collect::<Result<_>>()?;
         println!("{}", report::idle_table(&crowds));
     }

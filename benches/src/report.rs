@@ -60,15 +60,16 @@ pub fn table(cells: &[Cell]) -> String {
 /// What idle connections cost, a line for each contestant.
 pub fn idle_table(crowds: &[Crowd]) -> String {
     let mut text = format!(
-        "{:<20}{:>8}{:>12}{:>12}{:>12}\n",
-        "idle", "clients", "RSS before", "after MB", "KiB each"
+        "{:<20}{:<12}{:>8}{:>12}{:>12}{:>12}\n",
+        "idle", "used", "clients", "RSS before", "after MB", "KiB each"
     );
     for crowd in crowds {
         let grown = crowd.after_kib.saturating_sub(crowd.before_kib) as f64;
         let _ = writeln!(
             text,
-            "{:<20}{:>8}{:>12.1}{:>12.1}{:>12.2}",
+            "{:<20}{:<12}{:>8}{:>12.1}{:>12.1}{:>12.2}",
             crowd.who,
+            crowd.before.name(),
             crowd.clients,
             crowd.before_kib as f64 / 1024.0,
             crowd.after_kib as f64 / 1024.0,
