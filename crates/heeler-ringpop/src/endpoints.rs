@@ -3,8 +3,6 @@
 //! The names and answers are ringpop-node's. Some of its answers are bare words (`ok`) and no JSON;
 //! tools rely on that.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use heeler_swim::{Answer, Command, Endpoint, Fault, Status};
 use heeler_tchannel::scheme::Scheme;
@@ -14,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::channel::Call;
 use crate::discovery::Discovery;
-use crate::gossip::SERVICE;
+use crate::gossip::{SERVICE, wall_ms};
 use crate::proxy;
 use crate::ringpop::Ringpop;
 
@@ -34,10 +32,7 @@ impl Ringpop {
         }
         let result = match &*endpoint {
             proxy::ENDPOINT => {
-                let inner = &self.inner;
-                let result = self
-                    .answer_http(&request, inner.http.as_ref(), inner.consistency)
-                    .await;
+                let result = self.answer_http(&request).await;
                 return Ok(result.unwrap_or_else(|error| respond(json, to_json(&error)).error()));
             }
             "/health" => Ok(Vec::from("ok")),
@@ -251,11 +246,6 @@ fn no_such_endpoint(endpoint: &str) -> Failure {
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     // It cannot fail: maps have texts as keys.
     serde_json::to_vec(value).unwrap_or_default()
-}
-
-fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_millis() as u64
 }
 
 #[derive(Serialize)]

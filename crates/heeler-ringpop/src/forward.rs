@@ -161,7 +161,6 @@ impl Ringpop {
             return Ok(Handled::Here(request));
         }
         self.mark(&mut request, &owner)?;
-        let mut pauses = how.retries.iter();
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -169,7 +168,7 @@ impl Ringpop {
                 Ok(response) => return Ok(Handled::There { owner, response }),
                 Err(failure) => failure,
             };
-            if !self.pause(&mut pauses, how, &failure).await {
+            if !self.pause(attempts, how, &failure).await {
                 return Err(ForwardError::Failed {
                     owner,
                     attempts,
@@ -239,11 +238,7 @@ impl Ringpop {
         let result = match result {
             Ok(response) => Ok(Handled::There { owner, response }),
             Err(failure) => {
-                let mut pauses = how.retries.iter();
-                if attempts > 1 {
-                    pauses.nth(attempts - 2);
-                }
-                if self.pause(&mut pauses, how, &failure).await {
+                if self.pause(attempts, how, &failure).await {
                     return Tried::Again(keys, attempts);
                 }
                 Err(ForwardError::Failed {
@@ -315,15 +310,11 @@ impl Ringpop {
         result
     }
 
-    /// Waits for the next attempt. False if there is none.
-    async fn pause(
-        &self,
-        pauses: &mut std::slice::Iter<'_, Duration>,
-        how: &Forwarding,
-        failure: &Failure,
-    ) -> bool {
+    /// Waits for the attempt after so many. False if there is none.
+    async fn pause(&self, attempts: usize, how: &Forwarding, failure: &Failure) -> bool {
         let statistics = &self.inner.statistics;
-        let pause = pauses.next().filter(|_| how.tries_again(failure));
+        let pause = how.retries.get(attempts - 1);
+        let pause = pause.filter(|_| how.tries_again(failure));
         let Some(&pause) = pause.filter(|&&pause| pause < how.time_left()) else {
             statistics.count("requestProxy.retry.failed", 1);
             return false;

@@ -59,8 +59,6 @@ pub(crate) enum Stage {
 
 struct Machine {
     swim: Swim,
-    /// The ring as [`Gossip::ring`] shows it.
-    ring: Ring,
     waiting: HashMap<Token, Waiting>,
     last_token: Token,
 }
@@ -94,10 +92,9 @@ impl Gossip {
         let ring = Ring::new(swim.config().hash.unwrap_or(RingHash::Fingerprint32));
         Ok(Arc::new(Gossip {
             began,
-            ring: ArcSwap::from_pointee(ring.clone()),
+            ring: ArcSwap::from_pointee(ring),
             machine: Mutex::new(Machine {
                 swim,
-                ring,
                 waiting: HashMap::new(),
                 last_token: 0,
             }),
@@ -249,7 +246,7 @@ impl Gossip {
                         }
                     }
                     Output::FetchSeeds => seeds_wanted = true,
-                    Output::Event(event) => self.note(&mut machine, event),
+                    Output::Event(event) => self.note(event),
                     Output::Stat(stat) => self.statistics.take(stat),
                 }
             }
@@ -262,25 +259,27 @@ impl Gossip {
         }
     }
 
-    /// Lets the ring follow, and tells those who listen.
-    fn note(&self, machine: &mut Machine, event: heeler_swim::Event) {
+    /// Lets the ring follow, and tells those who listen. Called with the machine locked, so that
+    /// nobody else publishes a ring.
+    fn note(&self, event: heeler_swim::Event) {
         event::log(&event);
+        let before = self.ring.load();
         match &event {
-            heeler_swim::Event::HashDetected { form, .. } if form.hash != machine.ring.hash() => {
+            heeler_swim::Event::HashDetected { form, .. } if form.hash != before.hash() => {
                 let mut ring = Ring::new(form.hash);
-                ring.update(machine.ring.members().iter().cloned(), &[]);
-                machine.ring = ring;
-                self.publish(machine);
+                ring.update(before.members().iter().cloned(), &[]);
+                self.publish(ring);
             }
             heeler_swim::Event::RingChanged { added, removed } => {
                 let removed: Vec<&str> = removed.iter().map(|address| &**address).collect();
-                machine.ring.update(added.iter().cloned(), &removed);
+                let mut ring = Ring::clone(&before);
+                ring.update(added.iter().cloned(), &removed);
                 self.statistics
                     .count("ring.server-added", added.len() as u64);
                 self.statistics
                     .count("ring.server-removed", removed.len() as u64);
                 self.statistics.count("ring.changed", 1);
-                self.publish(machine);
+                self.publish(ring);
             }
             heeler_swim::Event::Ready { .. } => {
                 self.stage.send_replace(Stage::Ready);
@@ -293,9 +292,9 @@ impl Gossip {
         let _ = self.events.send(Event::Membership(event));
     }
 
-    fn publish(&self, machine: &Machine) {
-        self.ring.store(Arc::new(machine.ring.clone()));
-        let checksum = machine.ring.checksum();
+    fn publish(&self, ring: Ring) {
+        let checksum = ring.checksum();
+        self.ring.store(Arc::new(ring));
         self.statistics.count("ring.checksum-computed", 1);
         self.statistics.gauge("ring.checksum", f64::from(checksum));
         let _ = self.events.send(Event::RingChecksumComputed { checksum });
@@ -367,11 +366,16 @@ impl Machine {
 }
 
 fn now(began: Instant) -> Now {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Now {
         ms: began.elapsed().as_millis() as u64,
-        wall_ms: since_1970.unwrap_or_default().as_millis() as u64,
+        wall_ms: wall_ms(),
     }
+}
+
+/// Milliseconds since 1970, as this machine believes.
+pub(crate) fn wall_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_millis() as u64
 }
 
 fn failure(failure: &heeler_tchannel::Failure) -> Failure {

@@ -117,17 +117,12 @@ impl Ringpop {
     }
 
     /// Answers a call of `/proxy/req`; an error is the body of the application's error.
-    pub(crate) async fn answer_http(
-        &self,
-        call: &Request,
-        handler: Option<&Handler>,
-        consistency: Consistency,
-    ) -> Result<Response, Value> {
+    pub(crate) async fn answer_http(&self, call: &Request) -> Result<Response, Value> {
         self.inner.statistics.count("requestProxy.ingress", 1);
         let head: Value = serde_json::from_slice(&call.arg2)
             .map_err(|error| bad_request(&format!("the request's head: {error}")))?;
-        self.check(&head, consistency)?;
-        let Some(handler) = handler else {
+        self.check(&head)?;
+        let Some(handler) = &self.inner.http else {
             return Err(bad_request("this member answers no HTTP requests"));
         };
         let request = from_head(&head, call.arg3.clone())
@@ -145,7 +140,8 @@ impl Ringpop {
         })
     }
 
-    fn check(&self, head: &Value, consistency: Consistency) -> Result<(), Value> {
+    fn check(&self, head: &Value) -> Result<(), Value> {
+        let consistency = self.inner.consistency;
         let theirs = head["ringpopChecksum"].as_u64();
         let ours = self.checksum();
         if theirs != Some(u64::from(ours)) {

@@ -118,7 +118,7 @@ impl Ringpop {
     /// Too many labels, or too long ones.
     pub async fn set_labels(&self, labels: Labels) -> Result<(), Fault> {
         let command = Command::SetLabels(labels);
-        self.inner.gossip.command(command).await.map(drop)
+        self.command(command).await.map(drop)
     }
 
     /// This member's own status.
@@ -152,7 +152,7 @@ impl Ringpop {
     /// # Errors
     /// It has left before.
     pub async fn leave(&self) -> Result<(), Fault> {
-        self.inner.gossip.command(Command::Leave).await.map(drop)
+        self.command(Command::Leave).await.map(drop)
     }
 
     /// Comes back after [`leave`](Ringpop::leave).
@@ -160,7 +160,7 @@ impl Ringpop {
     /// # Errors
     /// It has not left.
     pub async fn rejoin(&self) -> Result<(), Fault> {
-        self.inner.gossip.command(Command::Rejoin).await.map(drop)
+        self.command(Command::Rejoin).await.map(drop)
     }
 
     /// Declares itself faulty and tells others, so that keys have other owners before the process

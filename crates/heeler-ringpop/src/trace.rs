@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use tokio::time::Instant;
 
 use crate::event::Event;
-use crate::gossip::{HEADERS, SERVICE};
+use crate::gossip::{HEADERS, SERVICE, wall_ms};
 use crate::limits;
 use crate::ringpop::Ringpop;
 
@@ -176,11 +176,10 @@ fn payload(address: &str, checksum: u32, members: &[MemberState]) -> String {
         let count = counts.entry(member.status.name()).or_insert(json!(0));
         *count = json!(count.as_u64().unwrap_or(0) + 1);
     }
-    let now = time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
     json!({
         "id": address,
         "address": address,
-        "timestamp": now as u64,
+        "timestamp": wall_ms(),
         "checksum": checksum,
         "membershipStatusCounts": counts,
     })
