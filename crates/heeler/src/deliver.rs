@@ -17,7 +17,7 @@ use crate::clock;
 use crate::cluster::Cluster;
 use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
-use crate::route::{self, Destination, Gather, Placement, Route};
+use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
@@ -350,17 +350,29 @@ impl Door {
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
-                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.wait(command);
-                caller.gathers.push(Gathered {
-                    ticket,
-                    gather,
-                    failed: None,
-                });
-                for (i, part) in parts.iter().enumerate() {
-                    self.send(now, caller, part.to, &part.request, (ticket, i as u32));
-                }
+                self.send_parts(now, caller, &parts, gather, ticket);
             }
+        }
+    }
+
+    /// Sends each part of a request where it goes; their replies are put together.
+    fn send_parts(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        parts: &[Part],
+        gather: Gather,
+        ticket: Ticket,
+    ) {
+        self.count(PoolStat::Fragments, parts.len() as u64);
+        caller.gathers.push(Gathered {
+            ticket,
+            gather,
+            failed: None,
+        });
+        for (i, part) in parts.iter().enumerate() {
+            self.send(now, caller, part.to, &part.request, (ticket, i as u32));
         }
     }
 

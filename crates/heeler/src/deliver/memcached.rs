@@ -1,6 +1,6 @@
 //! The way of memcached's requests.
 
-use super::{Behind, Caller, Door, Gathered};
+use super::{Behind, Caller, Door};
 use crate::command::Family;
 use crate::route::Route;
 use crate::session::Form;
@@ -54,16 +54,8 @@ impl Door {
                 self.send(now, caller, to, request.raw(), (ticket, 0));
             }
             Some(Route::Parts(parts, gather)) => {
-                self.count(PoolStat::Fragments, parts.len() as u64);
                 let ticket = caller.session.pipeline.wait(form);
-                caller.gathers.push(Gathered {
-                    ticket,
-                    gather,
-                    failed: None,
-                });
-                for (i, part) in parts.iter().enumerate() {
-                    self.send(now, caller, part.to, &part.request, (ticket, i as u32));
-                }
+                self.send_parts(now, caller, &parts, gather, ticket);
             }
             // What nutcracker says when all servers are ejected.
             Some(Route::Here | Route::Refused(_)) | None => {
