@@ -9,7 +9,7 @@ use heeler_ringpop::channel::{Channel, Request};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::peer::{self, Tls};
+use crate::peer::Tls;
 use crate::run;
 
 /// What is asked for.
@@ -42,8 +42,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     run::control(async {
         let mut channel = Channel::builder(CALLER);
         if let Some(tls) = &options.tls {
-            let (_, client) = peer::tls(tls)?;
-            channel = channel.tls_client(client);
+            channel = channel.tls_client(tls.client()?);
         }
         let channel = channel.start().await?;
         let mut shown = String::new();

@@ -13,7 +13,7 @@ use heeler_ringpop::{Builder, Discovery, RingHash, Ringpop, Sink};
 use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 use crate::limits;
 use crate::store::Store;
-use crate::tls::{Acceptor, Connector};
+use crate::tls::{Acceptor, Connector, Problem};
 
 /// How this node takes part in a ring.
 #[derive(Clone, Debug)]
@@ -84,8 +84,7 @@ pub fn member(options: &Options) -> anyhow::Result<Builder> {
         builder = builder.statistics_to(sink(statistics)?);
     }
     if let Some(tls) = &options.tls {
-        let (server, client) = self::tls(tls)?;
-        builder = builder.tls(server, client);
+        builder = builder.tls(tls.server()?, tls.client()?);
     }
     Ok(builder)
 }
@@ -105,38 +104,44 @@ fn sink(to: &Statistics) -> anyhow::Result<Sink> {
     }
 }
 
-/// For connections that others open, and for those that this node opens.
-pub type TlsConfigs = (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>);
+impl Tls {
+    fn identity(&self) -> Identity {
+        Identity {
+            certificate: self.certificate.clone(),
+            key: Some(self.key.clone()),
+        }
+    }
 
-/// Both sides' settings.
-///
-/// # Errors
-/// A file is wrong.
-pub fn tls(tls: &Tls) -> anyhow::Result<TlsConfigs> {
-    let identity = Identity {
-        certificate: tls.certificate.clone(),
-        key: Some(tls.key.clone()),
-    };
-    let accept = Accept {
-        identities: vec![identity.clone()],
-        client_auth: match tls.ca {
-            Some(_) => ClientAuth::Require,
-            None => ClientAuth::Off,
-        },
-        ca: tls.ca.clone(),
-        min_version: Version::default(),
-    };
-    let connect = Connect {
-        ca: tls.ca.clone(),
-        name: None,
-        identity: Some(identity),
-        min_version: Version::default(),
-    };
-    let (acceptor, connector) = (
-        Acceptor::load(&accept, None)?,
-        Connector::load(&connect, None)?,
-    );
-    Ok((acceptor.config(), connector.parts().0))
+    /// For connections that others open.
+    ///
+    /// # Errors
+    /// A file is wrong.
+    pub fn server(&self) -> Result<Arc<rustls::ServerConfig>, Problem> {
+        let accept = Accept {
+            identities: vec![self.identity()],
+            client_auth: match self.ca {
+                Some(_) => ClientAuth::Require,
+                None => ClientAuth::Off,
+            },
+            ca: self.ca.clone(),
+            min_version: Version::default(),
+        };
+        Ok(Acceptor::load(&accept, None)?.config())
+    }
+
+    /// For connections that this node opens.
+    ///
+    /// # Errors
+    /// A file is wrong.
+    pub fn client(&self) -> Result<Arc<rustls::ClientConfig>, Problem> {
+        let connect = Connect {
+            ca: self.ca.clone(),
+            name: None,
+            identity: Some(self.identity()),
+            min_version: Version::default(),
+        };
+        Ok(Connector::load(&connect, None)?.parts().0)
+    }
 }
 
 /// The peer port of a store, at work on threads of its own: what nodes say to each other shall
