@@ -1,5 +1,8 @@
 //! Heeler in rings of real ringpop-node processes. `.ci/peers` installs them.
 
+#[expect(dead_code, reason = "the tests of TLS use more of it")]
+#[path = "tls/authority.rs"]
+mod authority;
 #[path = "ringpop/ring.rs"]
 mod ring;
 mod servers;
@@ -7,6 +10,7 @@ mod servers;
 use std::process::Command;
 use std::time::Duration;
 
+use authority::Authority;
 use heeler_ringpop::RingHash;
 use ring::Kind::{Heeler, Node};
 use ring::{Kind, Ring, peers};
@@ -324,7 +328,8 @@ async fn statistics_go_to_a_file_and_to_prometheus() {
     ring.add(Heeler, &addresses[0]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("stats");
-    let admin = format!("127.0.0.1:{}", servers::free_port());
+    let port = servers::free_port();
+    let admin = format!("127.0.0.1:{port}");
     let more = ["--stats-file", file.to_str().unwrap(), "--admin", &admin];
     ring.add_with(&addresses[1], &more);
     ring.agrees().await;
@@ -333,7 +338,7 @@ async fn statistics_go_to_a_file_and_to_prometheus() {
     servers::wait_until("pings are in the file", || {
         std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&line))
     });
-    let text = get(&admin, "/metrics");
+    let (_, text) = servers::ask(port, "GET", "/metrics");
     let pings = text
         .lines()
         .find(|line| line.starts_with("heeler_ringpop_ping_send_total "));
@@ -345,47 +350,16 @@ async fn statistics_go_to_a_file_and_to_prometheus() {
         .parse()
         .unwrap();
     assert!(pings > 0.0, "{text}");
-    assert!(get(&admin, "/readyz").ends_with("ready\n"));
-}
-
-/// What a GET is answered with, head and body.
-fn get(address: &str, path: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// An authority, and a certificate of it for 127.0.0.1 with its key: the files' names.
-fn certificates(dir: &std::path::Path, name: &str) -> [String; 3] {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).unwrap();
-    let issuer = Issuer::new(params, key);
-    let own = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_string()]).unwrap();
-    let certificate = params.signed_by(&own, &issuer).unwrap();
-    let texts = [certificate.pem(), own.serialize_pem(), authority.pem()];
-    let files = ["cert", "key", "ca"].map(|what| dir.join(format!("{name}-{what}.pem")));
-    for (file, text) in files.iter().zip(texts) {
-        std::fs::write(file, text).unwrap();
-    }
-    files.map(|file| file.to_str().unwrap().to_string())
+    let (status, text) = servers::ask(port, "GET", "/readyz");
+    assert_eq!((status, &*text), (200, "ready\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_with_certificates_let_nobody_else_in() {
-    let dir = tempfile::tempdir().unwrap();
-    let [cert, key, ca] = certificates(dir.path(), "ours");
-    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", &ca];
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (pair, ca) = (ours.sign("node", &["127.0.0.1"]), ours.ca());
+    let [cert, key] = pair.paths();
+    let tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
     let mut ring = Ring::planned(3, RingHash::Fingerprint32).await;
     let addresses = ring.addresses.clone();
     ring.add_with(&addresses[0], &tls);
@@ -406,10 +380,11 @@ async fn nodes_with_certificates_let_nobody_else_in() {
     });
     // Neither one without a certificate, nor one with that of another authority, gets anything.
     assert!(show(&[]).contains("does not answer"), "{}", show(&[]));
-    let [cert, key, ca] = certificates(dir.path(), "theirs");
-    let other = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", &ca];
+    let (pair, ca) = (theirs.sign("node", &["127.0.0.1"]), theirs.ca());
+    let [cert, key] = pair.paths();
+    let other = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
     assert!(show(&other).contains("does not answer"));
-    let mixed = ["--tls-cert", &cert, "--tls-key", &key, "--tls-ca", tls[5]];
+    let mixed = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", tls[5]];
     assert!(show(&mixed).contains("does not answer"));
     ring.add(Heeler, &addresses[2]);
     std::thread::sleep(Duration::from_secs(4));

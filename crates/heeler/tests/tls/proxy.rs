@@ -1,15 +1,13 @@
 //! A proxy with an admin port, and the file that it reads.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::ClientConfig;
 use serde_json::Value as Json;
 
-use crate::servers::{Client, ConfigFile, Heeler, PATIENCE, Process, free_port};
+use crate::servers::{Client, ConfigFile, Heeler, PATIENCE, Process, ask, free_port};
 
 pub struct Proxy {
     pub port: u16,
@@ -65,15 +63,7 @@ impl Proxy {
     }
 
     pub fn ask(&self, method: &str, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").expect(&text);
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
-        (status.expect(head), body.into())
+        ask(self.admin, method, path)
     }
 
     /// The value of a line of the metrics.
