@@ -160,7 +160,8 @@ impl Group {
 }
 
 bit_set! {
-    /// Redis's command flags, as `COMMAND` shows them.
+    /// Redis's command flags, as `COMMAND` shows them; and one of our own: a hidden command is for
+    /// doors of other protocols and between nodes. To clients of Redis there is no such command.
     Flags
     WRITE 0 "write"
     READONLY 1 "readonly"
@@ -180,4 +181,5 @@ bit_set! {
     NO_ASYNC_LOADING 15 "no_async_loading"
     NO_MULTI 16 "no_multi"
     ALLOW_BUSY 17 "allow_busy"
+    HIDDEN 18 "hidden"
 }

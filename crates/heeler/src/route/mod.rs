@@ -6,7 +6,7 @@ pub mod scan;
 
 pub use gather::{Gather, Merge};
 
-use crate::command::{Command, Reply, Room, Spec, Split};
+use crate::command::{Command, Flags, Reply, Room, Spec, Split};
 use crate::wire::resp;
 
 /// Who answers for which key.
@@ -68,14 +68,14 @@ pub const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't belong to the same
 /// The error where all servers are ejected, in nutcracker's words.
 pub const NO_SERVER: &str = "ERR Connection refused";
 
-/// Whether a node answers commands of this line at all.
+/// Whether a node answers commands of this line to clients of Redis at all.
 pub fn served_by_node(spec: &Spec) -> bool {
-    spec.room != Room::Absent
+    spec.room != Room::Absent && !spec.flags.has(Flags::HIDDEN)
 }
 
 /// Whether a proxy carries or answers commands of this line at all.
 pub fn served_by_pool(spec: &Spec) -> bool {
-    spec.split != Split::Never
+    spec.split != Split::Never && !spec.flags.has(Flags::HIDDEN)
 }
 
 impl Placement {

@@ -3,12 +3,14 @@
 //! A short string shares one allocation with its key:
 //!
 //! ```text
-//! flags 1 │ last access 4 │ key length 1 or 4 │ deadline 8, if there is one │ key │ value
+//! flags 1 │ last access 4 │ key length 1 or 4 │ deadline 8 │ extras 8, 4, 20 │ key │ value
 //! ```
 //!
-//! The value is 8 bytes of a little-endian integer, or the bytes themselves. Everything else (long
-//! strings, collections) is an [`Object`] in a box. Either way the entry is two words wide.
+//! Deadline and [`Extras`] are there as far as there are some; the flags tell. The value is 8 bytes
+//! of a little-endian integer, or the bytes themselves. Everything else (long strings, collections)
+//! is an [`Object`] in a box. Either way the entry is two words wide.
 
+use super::extras::{Extras, Stamp};
 use super::hashes::Hash;
 use super::lists::List;
 use super::sets::Set;
@@ -27,6 +29,10 @@ const ENCODING: u8 = 0b1100;
 const INT: u8 = 0b0000;
 const EMBEDDED: u8 = 0b0100;
 const RAW: u8 = 0b1000;
+const VERSIONED: u8 = 16;
+const MARKED: u8 = 32;
+const STAMPED: u8 = 64;
+const EXTRAS: u8 = VERSIONED | MARKED | STAMPED;
 
 const ACCESS: usize = 1;
 const KEY_LENGTH: usize = 5;
@@ -46,6 +52,7 @@ struct Boxed {
     key: Box<[u8]>,
     deadline: Option<u64>,
     access: u32,
+    extras: Option<Box<Extras>>,
     object: Object,
 }
 
@@ -160,7 +167,7 @@ impl Entry {
     /// An entry that holds a string.
     pub(super) fn text(key: &[u8], text: Text<'_>, deadline: Option<u64>, now: u64) -> Entry {
         if text.stored_len() <= PACKED_BYTES && u32::try_from(key.len()).is_ok() {
-            return Entry(Repr::Packed(pack(key, text, deadline, seconds(now))));
+            return Entry(Repr::Packed(pack(key, text, &Header::new(deadline, now))));
         }
         let bytes = text.bytes(&mut itoa::Buffer::new()).to_vec();
         Entry::object(key, Object::Text(bytes), deadline, now)
@@ -172,6 +179,7 @@ impl Entry {
             key: key.into(),
             deadline,
             access: seconds(now),
+            extras: None,
             object,
         })))
     }
@@ -295,14 +303,15 @@ impl Entry {
             Repr::Packed(packed) => match (packed_deadline(packed), deadline) {
                 (None, None) => {}
                 (Some(_), Some(deadline)) => {
-                    let (key, _) = key_place(packed);
-                    packed[key - 8..key].copy_from_slice(&deadline.to_le_bytes());
+                    let at = deadline_place(packed);
+                    packed[at..at + 8].copy_from_slice(&deadline.to_le_bytes());
                 }
                 _ => {
-                    let (start, end) = key_place(packed);
-                    let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
-                    let text = packed_text(packed[0], &packed[end..]);
-                    *packed = pack(&packed[start..end], text, deadline, access);
+                    let header = Header {
+                        deadline,
+                        ..Header::of(packed)
+                    };
+                    *packed = repack(packed, &header);
                 }
             },
             Repr::Boxed(boxed) => boxed.deadline = deadline,
@@ -313,18 +322,82 @@ impl Entry {
     pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>, now: u64) {
         if let Repr::Packed(packed) = &mut self.0 {
             let (_, end) = key_place(packed);
-            let fits = packed.len() - end == text.stored_len();
+            let fits = packed.len() - end == text.stored_len() && packed[0] & MARKED == 0;
             if fits && (packed[0] & EXPIRES != 0) == deadline.is_some() {
+                overwrite(packed, text, deadline, now);
+                if let Some(at) = stamp_place(packed) {
+                    Stamp::read(&packed[at..])
+                        .renewed()
+                        .write(&mut packed[at..]);
+                }
+                return;
+            }
+        }
+        let extras = self.extras().renewed();
+        *self = Entry::text(self.key(), text, deadline, now);
+        self.set_extras(extras);
+    }
+
+    /// Replaces a string by what became of it: whatever is known of it beside stays.
+    pub(super) fn update_text(&mut self, text: Text<'_>, now: u64) {
+        let deadline = self.deadline();
+        if let Repr::Packed(packed) = &mut self.0 {
+            let (_, end) = key_place(packed);
+            if packed.len() - end == text.stored_len() {
                 overwrite(packed, text, deadline, now);
                 return;
             }
         }
+        let extras = self.extras();
         *self = Entry::text(self.key(), text, deadline, now);
+        self.set_extras(extras);
     }
 
     /// Replaces the value, whatever its type was, by an object.
     pub(super) fn set_object(&mut self, object: Object, deadline: Option<u64>, now: u64) {
+        let extras = self.extras().renewed();
         *self = Entry::object(self.key(), object, deadline, now);
+        self.set_extras(extras);
+    }
+
+    /// What is known of it beside its value and its deadline.
+    pub(super) fn extras(&self) -> Extras {
+        match &self.0 {
+            Repr::Packed(packed) => packed_extras(packed),
+            Repr::Boxed(boxed) => boxed.extras.as_deref().copied().unwrap_or_default(),
+        }
+    }
+
+    /// Replaces what is known of it.
+    pub(super) fn set_extras(&mut self, extras: Extras) {
+        match &mut self.0 {
+            Repr::Packed(packed) => {
+                let header = Header::of(packed);
+                if header.extras != extras {
+                    *packed = repack(packed, &Header { extras, ..header });
+                }
+            }
+            Repr::Boxed(boxed) => {
+                boxed.extras = (!extras.is_empty()).then(|| Box::new(extras));
+            }
+        }
+    }
+
+    /// Notes a change of its value: a version is raised to what `version` gives, a stamp says when.
+    #[inline]
+    pub(super) fn renew(&mut self, now: u64, version: impl FnOnce() -> u64) {
+        match &mut self.0 {
+            Repr::Packed(packed) => {
+                if packed[0] & (VERSIONED | STAMPED) != 0 {
+                    renew_packed(packed, now, version);
+                }
+            }
+            Repr::Boxed(boxed) => {
+                if let Some(extras) = &mut boxed.extras {
+                    extras.renew(now, version);
+                }
+            }
+        }
     }
 
     /// The bytes of a string, `len` or more of them: new ones are zero. From now on the value is
@@ -360,16 +433,21 @@ impl Entry {
         let mut bytes = Vec::with_capacity(len.max(old.len()));
         bytes.extend_from_slice(old);
         bytes.resize(len.max(old.len()), 0);
-        let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
-        let deadline = packed_deadline(packed);
+        let header = Header::of(packed);
         let key = &packed[start..end];
         self.0 = if bytes.len() <= PACKED_BYTES {
-            Repr::Packed(pack(key, Text::Raw(&bytes), deadline, access))
+            Repr::Packed(pack(key, Text::Raw(&bytes), &header))
         } else {
+            let Header {
+                deadline,
+                access,
+                extras,
+            } = header;
             Repr::Boxed(Box::new(Boxed {
                 key: key.into(),
                 deadline,
                 access,
+                extras: (!extras.is_empty()).then(|| Box::new(extras)),
                 object: Object::Text(bytes),
             }))
         };
@@ -394,6 +472,7 @@ impl Entry {
                 key: key.into(),
                 deadline: boxed.deadline,
                 access: boxed.access,
+                extras: boxed.extras.clone(),
                 object: boxed.object.clone(),
             }))),
         }
@@ -401,10 +480,33 @@ impl Entry {
 
     fn repacked(packed: &[u8], key: &[u8]) -> Entry {
         let (_, end) = key_place(packed);
-        let access = u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH]));
         let text = packed_text(packed[0], &packed[end..]);
-        let deadline = packed_deadline(packed);
-        Entry(Repr::Packed(pack(key, text, deadline, access)))
+        Entry(Repr::Packed(pack(key, text, &Header::of(packed))))
+    }
+}
+
+/// What a packed string says before its key.
+struct Header {
+    deadline: Option<u64>,
+    access: u32,
+    extras: Extras,
+}
+
+impl Header {
+    fn new(deadline: Option<u64>, now: u64) -> Header {
+        Header {
+            deadline,
+            access: seconds(now),
+            extras: Extras::default(),
+        }
+    }
+
+    fn of(packed: &[u8]) -> Header {
+        Header {
+            deadline: packed_deadline(packed),
+            access: u32::from_le_bytes(four(&packed[ACCESS..KEY_LENGTH])),
+            extras: packed_extras(packed),
+        }
     }
 }
 
@@ -423,16 +525,68 @@ fn eight(bytes: &[u8]) -> [u8; 8] {
 }
 
 /// First byte of the key, and one past its last, which is the value's first.
+#[inline]
 fn key_place(packed: &[u8]) -> (usize, usize) {
     let flags = packed[0];
-    let deadline = usize::from(flags & EXPIRES) * 8;
-    if flags & LONG_KEY == 0 {
-        let start = KEY_LENGTH + 1 + deadline;
-        (start, start + packed[KEY_LENGTH] as usize)
+    let mut start = deadline_place(packed) + usize::from(flags & EXPIRES) * 8;
+    if flags & EXTRAS != 0 {
+        start += extras_len(flags);
+    }
+    let len = if flags & LONG_KEY == 0 {
+        usize::from(packed[KEY_LENGTH])
     } else {
-        let start = KEY_LENGTH + 4 + deadline;
-        let len = u32::from_le_bytes(four(&packed[KEY_LENGTH..KEY_LENGTH + 4]));
-        (start, start + len as usize)
+        u32::from_le_bytes(four(&packed[KEY_LENGTH..KEY_LENGTH + 4])) as usize
+    };
+    (start, start + len)
+}
+
+/// First byte after the key's length.
+fn deadline_place(packed: &[u8]) -> usize {
+    KEY_LENGTH + if packed[0] & LONG_KEY == 0 { 1 } else { 4 }
+}
+
+fn extras_len(flags: u8) -> usize {
+    let part = |flag: u8, len: usize| if flags & flag == 0 { 0 } else { len };
+    part(VERSIONED, 8) + part(MARKED, 4) + part(STAMPED, Stamp::BYTES)
+}
+
+fn extras_place(packed: &[u8]) -> usize {
+    deadline_place(packed) + usize::from(packed[0] & EXPIRES) * 8
+}
+
+fn stamp_place(packed: &[u8]) -> Option<usize> {
+    let before = extras_len(packed[0] & (VERSIONED | MARKED));
+    (packed[0] & STAMPED != 0).then(|| extras_place(packed) + before)
+}
+
+fn packed_extras(packed: &[u8]) -> Extras {
+    let flags = packed[0];
+    if flags & EXTRAS == 0 {
+        return Extras::default();
+    }
+    let mut at = extras_place(packed);
+    let mut extras = Extras::default();
+    if flags & VERSIONED != 0 {
+        extras.version = Some(u64::from_le_bytes(eight(&packed[at..at + 8])));
+        at += 8;
+    }
+    if flags & MARKED != 0 {
+        extras.marks = u32::from_le_bytes(four(&packed[at..at + 4]));
+    }
+    extras.stamp = stamp_place(packed).map(|at| Stamp::read(&packed[at..]));
+    extras
+}
+
+#[cold]
+fn renew_packed(packed: &mut [u8], now: u64, version: impl FnOnce() -> u64) {
+    if packed[0] & VERSIONED != 0 {
+        let at = extras_place(packed);
+        packed[at..at + 8].copy_from_slice(&version().to_le_bytes());
+    }
+    if let Some(at) = stamp_place(packed) {
+        let mut stamp = Stamp::read(&packed[at..]);
+        stamp.raise(now);
+        stamp.write(&mut packed[at..]);
     }
 }
 
@@ -440,8 +594,8 @@ fn packed_deadline(packed: &[u8]) -> Option<u64> {
     if packed[0] & EXPIRES == 0 {
         return None;
     }
-    let (key, _) = key_place(packed);
-    Some(u64::from_le_bytes(eight(&packed[key - 8..key])))
+    let at = deadline_place(packed);
+    Some(u64::from_le_bytes(eight(&packed[at..at + 8])))
 }
 
 fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
@@ -452,25 +606,50 @@ fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
     }
 }
 
+/// The same key and value under another header.
+fn repack(packed: &[u8], header: &Header) -> Box<[u8]> {
+    let (start, end) = key_place(packed);
+    let text = packed_text(packed[0], &packed[end..]);
+    pack(&packed[start..end], text, header)
+}
+
 /// Lays out a packed string. The key's length fits 32 bits.
-fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[u8]> {
-    let long = if key.len() > usize::from(u8::MAX) {
-        LONG_KEY
-    } else {
-        0
-    };
-    let expires = if deadline.is_some() { EXPIRES } else { 0 };
-    let header = KEY_LENGTH + if long == 0 { 1 } else { 4 } + usize::from(expires) * 8;
-    let mut packed = Vec::with_capacity(header + key.len() + text.stored_len());
-    packed.push(text.encoding() | long | expires);
-    packed.extend_from_slice(&access.to_le_bytes());
-    if long == 0 {
+fn pack(key: &[u8], text: Text<'_>, header: &Header) -> Box<[u8]> {
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let Extras {
+        version,
+        marks,
+        stamp,
+    } = header.extras;
+    let flags = text.encoding()
+        | flag(key.len() > usize::from(u8::MAX), LONG_KEY)
+        | flag(header.deadline.is_some(), EXPIRES)
+        | flag(version.is_some(), VERSIONED)
+        | flag(marks != 0, MARKED)
+        | flag(stamp.is_some(), STAMPED);
+    let length = if flags & LONG_KEY == 0 { 1 } else { 4 };
+    let before_key = KEY_LENGTH + length + usize::from(flags & EXPIRES) * 8 + extras_len(flags);
+    let mut packed = Vec::with_capacity(before_key + key.len() + text.stored_len());
+    packed.push(flags);
+    packed.extend_from_slice(&header.access.to_le_bytes());
+    if flags & LONG_KEY == 0 {
         packed.push(key.len() as u8);
     } else {
         packed.extend_from_slice(&(key.len() as u32).to_le_bytes());
     }
-    if let Some(deadline) = deadline {
+    if let Some(deadline) = header.deadline {
         packed.extend_from_slice(&deadline.to_le_bytes());
+    }
+    if let Some(version) = version {
+        packed.extend_from_slice(&version.to_le_bytes());
+    }
+    if marks != 0 {
+        packed.extend_from_slice(&marks.to_le_bytes());
+    }
+    if let Some(stamp) = stamp {
+        let at = packed.len();
+        packed.resize(at + Stamp::BYTES, 0);
+        stamp.write(&mut packed[at..]);
     }
     packed.extend_from_slice(key);
     match text {
@@ -485,9 +664,10 @@ fn pack(key: &[u8], text: Text<'_>, deadline: Option<u64>, access: u32) -> Box<[
 fn overwrite(packed: &mut [u8], text: Text<'_>, deadline: Option<u64>, now: u64) {
     packed[0] = packed[0] & !ENCODING | text.encoding();
     packed[ACCESS..KEY_LENGTH].copy_from_slice(&seconds(now).to_le_bytes());
-    let (key, end) = key_place(packed);
+    let (_, end) = key_place(packed);
     if let Some(deadline) = deadline {
-        packed[key - 8..key].copy_from_slice(&deadline.to_le_bytes());
+        let at = deadline_place(packed);
+        packed[at..at + 8].copy_from_slice(&deadline.to_le_bytes());
     }
     match text {
         Text::Int(number) => packed[end..].copy_from_slice(&number.to_le_bytes()),
@@ -575,6 +755,50 @@ mod tests {
             assert!(bytes[3..].iter().all(|b| *b == 0));
             assert_eq!(entry.encoding(), "raw");
             assert_eq!(entry.deadline(), Some(4));
+        }
+    }
+
+    #[test]
+    fn extras_are_kept_beside_any_value_and_deadline() {
+        let big = vec![b'b'; PACKED_BYTES + 1];
+        let stamp = Stamp {
+            index: 7,
+            is_json: true,
+            created: 1,
+            updated: u64::MAX,
+        };
+        let all = [None, Some(9)].into_iter().flat_map(|version| {
+            let stamps = [None, Some(stamp)];
+            stamps.map(|stamp| {
+                [0, u32::MAX].map(|marks| Extras {
+                    version,
+                    marks,
+                    stamp,
+                })
+            })
+        });
+        for extras in all.flatten() {
+            for text in [Text::Int(1), Text::Bytes(b"value"), Text::Raw(&big)] {
+                let mut entry = Entry::text(b"key", text, None, 0);
+                entry.set_extras(extras);
+                for deadline in [Some(5), None, Some(6)] {
+                    entry.set_deadline(deadline);
+                    assert_eq!(entry.extras(), extras);
+                    assert_eq!(entry.deadline(), deadline);
+                    assert_eq!(entry.key(), b"key");
+                    assert_eq!(entry.as_text(), Some(text));
+                }
+                entry.update_text(Text::Bytes(b"longer than before"), 0);
+                assert_eq!((entry.extras(), entry.deadline()), (extras, Some(6)));
+                entry.set_text(Text::Int(3), None, 0);
+                assert_eq!(entry.extras(), extras.renewed());
+                assert_eq!(entry.as_text(), Some(Text::Int(3)));
+                entry.renew(4, || 11);
+                let mut renewed = extras.renewed();
+                renewed.renew(4, || 11);
+                assert_eq!(entry.extras(), renewed);
+                assert_eq!(entry.renamed(b"another").extras(), renewed);
+            }
         }
     }
 

@@ -31,6 +31,7 @@ mod dump;
 mod entry;
 mod errors;
 mod expiry;
+mod extras;
 mod hashes;
 mod hyperloglog;
 mod keys;
@@ -256,6 +257,13 @@ impl Store {
             }
         }
         View::of_hashes(self, now, hashes.into_iter()).with_destinations()
+    }
+
+    /// From now on each key that is written has a version, which each change raises.
+    pub fn keep_versions(&self) {
+        for shard in &self.shards {
+            shard.lock().keep_versions();
+        }
     }
 
     /// Watches a key for changes until the result is given to [`unwatch`](Store::unwatch).

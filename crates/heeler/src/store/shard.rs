@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 
 use super::deadlines::Deadlines;
 use super::entry::Entry;
+use super::extras::{Extras, VersionClock};
 use super::notices::{Change, Logged};
 use super::tracking::Tracking;
 use super::waits::Waits;
@@ -68,6 +69,12 @@ pub(super) struct Shard {
     /// What has happened to entries since it was last told; `None` while nobody wants to know.
     pub(super) log: Option<Vec<Logged>>,
     pub(super) counters: Counters,
+    /// Versions of its keys.
+    versions: VersionClock,
+    /// Whether each key has a version, asked for or not.
+    keeps_versions: bool,
+    /// When the command runs that has it locked.
+    now: u64,
 }
 
 impl Shard {
@@ -120,6 +127,7 @@ impl Shard {
         key: &[u8],
         now: u64,
     ) -> Option<usize> {
+        self.now = now;
         let place = self.table.find_bucket_index(hash, |e| e.key() == key)?;
         if self.table.get_bucket(place)?.is_expired(now) {
             self.take_out(hashing, hash, place, Change::Expired);
@@ -135,7 +143,8 @@ impl Shard {
     }
 
     /// Adds an entry whose key is absent.
-    pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, entry: Entry) -> usize {
+    pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, mut entry: Entry) -> usize {
+        self.renew(&mut entry);
         if self.table.len() == self.table.capacity() {
             self.layout = self.layout.wrapping_add(1);
         }
@@ -157,8 +166,53 @@ impl Shard {
     }
 
     /// Notes that the value of the entry in a bucket has changed.
+    #[inline]
     pub(super) fn changed(&mut self, place: usize) {
         self.note(place, Change::Value);
+        if self.keeps_versions {
+            self.give_version(place);
+        }
+        let (now, versions) = (self.now, &mut self.versions);
+        if let Some(entry) = self.table.get_bucket_mut(place) {
+            entry.renew(now, || versions.next(now));
+        }
+    }
+
+    /// Gives a new entry its version.
+    fn renew(&mut self, entry: &mut Entry) {
+        if self.keeps_versions && entry.extras().version.is_none() {
+            let version = Some(0);
+            let extras = entry.extras();
+            entry.set_extras(Extras { version, ..extras });
+        }
+        let (now, versions) = (self.now, &mut self.versions);
+        entry.renew(now, || versions.next(now));
+    }
+
+    /// The version of the entry in a bucket; it is given one if it has none.
+    pub(super) fn give_version(&mut self, place: usize) -> Option<u64> {
+        let extras = self.table.get_bucket(place)?.extras();
+        if extras.version.is_some() {
+            return extras.version;
+        }
+        let version = Some(self.versions.next(self.now));
+        self.set_extras(place, Extras { version, ..extras });
+        version
+    }
+
+    /// Replaces what is known of the entry in a bucket beside its value. This is no change of it.
+    pub(super) fn set_extras(&mut self, place: usize, extras: Extras) {
+        if let Some(version) = extras.version {
+            self.versions.saw(version);
+        }
+        if let Some(entry) = self.table.get_bucket_mut(place) {
+            entry.set_extras(extras);
+        }
+    }
+
+    /// From now on each key that is written has a version, asked for or not.
+    pub(super) fn keep_versions(&mut self) {
+        self.keeps_versions = true;
     }
 
     fn note(&mut self, place: usize, change: Change) {
@@ -205,6 +259,11 @@ impl Shard {
         };
         let old = entry.deadline();
         entry.set_deadline(deadline);
+        if self.keeps_versions {
+            // What memcached's clients call cas stays as it is where nobody else needs it.
+            let (now, versions) = (self.now, &mut self.versions);
+            entry.renew(now, || versions.next(now));
+        }
         self.deadline_changed(hashing, hash, old, deadline);
         self.note(place, Change::Deadline(deadline.is_some()));
     }

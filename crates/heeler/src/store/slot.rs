@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Object, Text};
 use super::errors::{Error, WRONG_TYPE};
+use super::extras::{Extras, Stamp};
 use super::shard::{Hashing, Shard};
 use super::watch::Watched;
 
@@ -120,8 +121,11 @@ impl<'s, 'k> Slot<'s, 'k> {
 
     /// Stores a string in place of the one that is there, and keeps the deadline.
     pub(super) fn update_text(&mut self, text: Text<'_>) {
-        let deadline = self.deadline();
-        self.set_text(text, deadline);
+        let Some(place) = self.place else {
+            return self.set_text(text, None);
+        };
+        let (now, deadline) = (self.now, self.deadline());
+        self.replace(place, deadline, |entry| entry.update_text(text, now));
     }
 
     /// Stores an object, whatever was there before, with this deadline or none.
@@ -200,6 +204,40 @@ impl<'s, 'k> Slot<'s, 'k> {
     fn touch(&mut self) {
         if let Some(entry) = self.place.and_then(|place| self.shard.bucket_mut(place)) {
             entry.touch(self.now);
+        }
+    }
+}
+
+#[allow(dead_code)]
+impl Slot<'_, '_> {
+    /// Which state of the key this is: see [`Extras`]. The key is given a version if it has none.
+    /// `None` if it is absent.
+    pub(super) fn ensure_version(&mut self) -> Option<u64> {
+        self.shard.give_version(self.place?)
+    }
+
+    /// What is known of the key beside its value and deadline: nothing if it is absent.
+    pub(super) fn extras(&self) -> Extras {
+        self.peek().map(Entry::extras).unwrap_or_default()
+    }
+
+    /// Sets memcached's flags of a key that is there; this is no change of it.
+    pub(super) fn set_marks(&mut self, marks: u32) {
+        let extras = self.extras();
+        self.set_extras(Extras { marks, ..extras });
+    }
+
+    /// Sets the stamp of a key that is there; this is no change of it.
+    pub(super) fn set_stamp(&mut self, stamp: Option<Stamp>) {
+        let extras = self.extras();
+        self.set_extras(Extras { stamp, ..extras });
+    }
+
+    /// Sets all that is known of a key that is there, its version too: for a copy of another
+    /// node's.
+    pub(super) fn set_extras(&mut self, extras: Extras) {
+        if let Some(place) = self.place {
+            self.shard.set_extras(place, extras);
         }
     }
 }

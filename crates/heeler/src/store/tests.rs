@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::extras::{Extras, Stamp};
 use super::*;
 use crate::command::{Arg, find};
 
@@ -398,4 +399,66 @@ proptest! {
         let stats = store.stats(now);
         prop_assert_eq!((stats.keys, stats.expiring_keys), (model.0.len(), expiring));
     }
+}
+
+/// What is known of a key beside its value: which of it stays, and what a change does to it.
+#[test]
+fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
+    let store = Store::new(1);
+    let extras = |key: &[u8]| View::of_key(&store, 0, key).slot(key).extras();
+    run(&store, 5, "SET k 1");
+    assert_eq!(extras(b"k").version, None);
+    let stamp = Stamp {
+        index: 1,
+        is_json: true,
+        created: 5,
+        updated: 5,
+    };
+    let version = {
+        let mut view = View::of_key(&store, 5, b"k");
+        let mut slot = view.slot(b"k");
+        slot.set_marks(7);
+        slot.set_stamp(Some(stamp));
+        slot.ensure_version()
+    };
+    run(&store, 6, "INCR k");
+    let after = extras(b"k");
+    assert!(after.version > version);
+    assert_eq!(after.marks, 7);
+    let (index, updated) = (2, 6);
+    assert_eq!(
+        after.stamp,
+        Some(Stamp {
+            index,
+            updated,
+            ..stamp
+        })
+    );
+    run(&store, 7, "EXPIRE k 100");
+    assert_eq!(extras(b"k"), after, "a deadline is no change of the value");
+    run(&store, 8, "SET k another");
+    let (index, updated, is_json) = (3, 8, false);
+    let set = extras(b"k");
+    assert!(set.version > after.version);
+    assert_eq!(set.marks, 0);
+    let renewed = Stamp {
+        index,
+        updated,
+        is_json,
+        ..stamp
+    };
+    assert_eq!(set.stamp, Some(renewed));
+    run(&store, 9, "DEL k");
+    run(&store, 9, "SET k 1");
+    assert_eq!(extras(b"k"), Extras::default());
+    store.keep_versions();
+    run(&store, 9, "INCR k");
+    let first = extras(b"k").version;
+    run(&store, 9, "EXPIRE k 100");
+    let second = extras(b"k").version;
+    assert!(first.is_some() && second > first);
+    run(&store, 9, "RPUSH list a");
+    let third = extras(b"list").version;
+    run(&store, 9, "RPUSH list b");
+    assert!(third.is_some() && extras(b"list").version > third);
 }

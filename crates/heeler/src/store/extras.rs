@@ -1,0 +1,152 @@
+//! What an entry may carry beside its value and its deadline: nothing, for most keys.
+//!
+//! A **version** tells one state of a key from another: memcached's cas, HTTP's ETag, and what
+//! decides among copies. A key has none until somebody asks for it, unless its store keeps versions
+//! of all keys. **Marks** are the 32 bits that memcached's clients keep with a value. A **stamp**
+//! is what the HTTP door shows of a key that was stored through it.
+
+/// Milliseconds are shifted by so many bits in a version: so many changes are told apart in one.
+const COUNTER_BITS: u32 = 20;
+
+/// What is known of a key beside its value and its deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extras {
+    /// Which state of the key this is; each change gives a higher one.
+    pub(super) version: Option<u64>,
+    /// memcached's flags.
+    pub(super) marks: u32,
+    /// When and how often it was stored.
+    pub(super) stamp: Option<Stamp>,
+}
+
+impl Extras {
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Extras::default()
+    }
+
+    /// Those of another value under the same key.
+    pub(super) fn renewed(self) -> Extras {
+        Extras {
+            marks: 0,
+            stamp: self.stamp.map(Stamp::renewed),
+            ..self
+        }
+    }
+
+    /// Notes a change of the value, at a time in milliseconds since 1970.
+    pub(super) fn renew(&mut self, now: u64, version: impl FnOnce() -> u64) {
+        if let Some(old) = &mut self.version {
+            *old = version();
+        }
+        if let Some(stamp) = &mut self.stamp {
+            stamp.raise(now);
+        }
+    }
+}
+
+/// When and how often a key was stored. Times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// 1 when it was created; one more for each change.
+    pub index: u32,
+    /// Whether the string is the text of a JSON value other than a string.
+    pub is_json: bool,
+    /// When it was created.
+    pub created: u64,
+    /// When it was last changed.
+    pub updated: u64,
+}
+
+impl Stamp {
+    /// Its length as bytes.
+    pub(super) const BYTES: usize = 21;
+
+    /// That of another value under the same key.
+    pub(super) fn renewed(self) -> Stamp {
+        Stamp {
+            is_json: false,
+            ..self
+        }
+    }
+
+    /// Notes a change.
+    pub(super) fn raise(&mut self, now: u64) {
+        self.index = self.index.saturating_add(1);
+        self.updated = now;
+    }
+
+    /// Reads what [`write`](Stamp::write) wrote.
+    pub(super) fn read(bytes: &[u8]) -> Stamp {
+        let number = |at: usize, len: usize| {
+            let mut array = [0; 8];
+            array[..len].copy_from_slice(&bytes[at..at + len]);
+            u64::from_le_bytes(array)
+        };
+        Stamp {
+            index: number(0, 4) as u32,
+            created: number(4, 8),
+            updated: number(12, 8),
+            is_json: bytes[20] != 0,
+        }
+    }
+
+    /// Writes it to the front of `bytes`.
+    pub(super) fn write(self, bytes: &mut [u8]) {
+        bytes[..4].copy_from_slice(&self.index.to_le_bytes());
+        bytes[4..12].copy_from_slice(&self.created.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.updated.to_le_bytes());
+        bytes[20] = self.is_json.into();
+    }
+}
+
+/// A clock for versions: it follows the time, never goes back, and never gives one twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct VersionClock(u64);
+
+impl VersionClock {
+    /// A version above all that it has given or seen.
+    pub(super) fn next(&mut self, now: u64) -> u64 {
+        self.0 = (self.0 + 1).max(now << COUNTER_BITS);
+        self.0
+    }
+
+    /// Has seen a version of another clock.
+    pub(super) fn saw(&mut self, version: u64) {
+        self.0 = self.0.max(version);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_rise_whatever_the_time_does() {
+        let mut clock = VersionClock::default();
+        let mut last = 0;
+        for now in [5, 5, 5, 9, 3, 9, 10] {
+            let version = clock.next(now);
+            assert!(version > last && version >> COUNTER_BITS >= now);
+            last = version;
+        }
+        clock.saw(last + 1000);
+        assert_eq!(clock.next(10), last + 1001);
+        clock.saw(3);
+        assert_eq!(clock.next(10), last + 1002);
+    }
+
+    #[test]
+    fn stamps_are_read_as_they_were_written() {
+        let stamp = Stamp {
+            index: u32::MAX,
+            is_json: true,
+            created: 1,
+            updated: u64::MAX - 1,
+        };
+        let mut bytes = [7; Stamp::BYTES + 1];
+        stamp.write(&mut bytes);
+        assert_eq!(Stamp::read(&bytes), stamp);
+        assert_eq!(bytes[Stamp::BYTES], 7);
+    }
+}
