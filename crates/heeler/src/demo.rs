@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 &store,
                 &process,
             ));
-            expiring.push(tokio::spawn(serve::expire(store)));
+            expiring.push(tokio::spawn(serve::expire(store, process.clone())));
         }
         let file = file(&ports);
         let pools = pools::parse("demo.yml", &file)

@@ -4,6 +4,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::allocator::Watermark;
 use crate::admin::{Debugging, Process, REDIS_VERSION};
 use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
@@ -64,9 +65,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 reload: None,
             }));
         }
-        let mut server = Server::start(process)?;
+        let mut server = Server::start(process.clone())?;
         server.open(service);
-        let expiring = tokio::spawn(expire(store));
+        let expiring = tokio::spawn(expire(store, process));
         server.run(stop).await;
         if let Some(port) = port {
             port.close().await;
@@ -109,17 +110,23 @@ pub fn service(
     }
 }
 
-/// Removes keys whose time is up and which nobody asks for, as long as the process lives.
-pub async fn expire(store: Arc<Store>) {
+/// Removes keys whose time is up and which nobody asks for, and gives memory back, as long as the
+/// process lives.
+pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
+    let giving = process.clone();
+    let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
+    let mut mark = Watermark::default();
     loop {
         let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
-        // More may be due: others get their turn in between, then it goes on.
-        let pause = if removed < limits::EXPIRE_BUDGET {
-            limits::EXPIRE_PAUSE_MS
-        } else {
-            1
-        };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        if removed >= limits::EXPIRE_BUDGET {
+            // More may be due: others get their turn in between, then it goes on.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        if mark.has_fallen(store.memory()) {
+            process.allocator.ask();
+        }
+        tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;
     }
 }
 

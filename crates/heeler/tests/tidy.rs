@@ -58,9 +58,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "admin",
         &[
             "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
-            "waiting", "limits",
+            "waiting", "allocator", "limits",
         ],
     ),
+    ("allocator", &[]),
     (
         "http",
         &[
@@ -111,6 +112,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "main",
         &[
+            "allocator",
             "cli",
             "call",
             "log",

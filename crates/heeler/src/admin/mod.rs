@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 pub use clients::{Client, Clients};
 pub use pause::Pause;
 
+use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::Exchange;
 use crate::session::Session;
@@ -72,6 +73,8 @@ pub struct Process {
     pub commands: CommandStats,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What is asked to give memory back.
+    pub allocator: Allocator,
 }
 
 impl Process {
@@ -93,6 +96,7 @@ impl Process {
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
             slowlog: Arc::default(),
+            allocator: Allocator::default(),
         }
     }
 
@@ -127,7 +131,10 @@ impl Process {
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
             Id::MemoryDoctor => memory::doctor(),
-            Id::MemoryPurge => Reply::OK,
+            Id::MemoryPurge => {
+                self.allocator.ask();
+                Reply::OK
+            }
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
