@@ -11,7 +11,9 @@ use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
+use heeler::route::{PARTITIONS, Terms};
 use heeler::{limits, member, peer, ring, serve, slowlog};
+use heeler::store::{MemoryLimit, Policy, memory_bytes};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.
@@ -160,6 +162,15 @@ pub struct Serve {
     /// The name of the ring; nodes of another are turned away.
     #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
     app: String,
+    /// So many partitions between keys and the ring, the same number on all nodes: a key's is
+    /// FNV-1 of it modulo N, and the ring places partitions. Without it, it places the keys.
+    #[arg(long, value_name = "N", requires = "peer",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS)))]
+    num_partitions: Option<u32>,
+    /// Of a key with a tag, such as {user:1}:name, place the tag alone, so that the keys of one tag
+    /// are one node's; on all nodes or on none. ringpop-node knows no tags.
+    #[arg(long, requires = "peer")]
+    hash_tags: bool,
     /// How it behaves as a member of the ring.
     #[command(flatten)]
     member: Member,
@@ -169,6 +180,9 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// How much memory keys may take.
+    #[command(flatten)]
+    memory: Memory,
     /// Which commands are slow.
     #[command(flatten)]
     slowlog: SlowLog,
@@ -188,11 +202,65 @@ impl Serve {
             redis: self.redis,
             admin: self.admin.admin,
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
+            terms: Terms {
+                partitions: self.num_partitions.unwrap_or(0),
+                hash_tags: self.hash_tags,
+            },
             threads: self.workers.threads(),
+            memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),
             debugging: self.enable_debug_command,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub struct Memory {
+    /// How many bytes keys and values may take, as redis.conf has it: 100mb, 2gb, 1g (k, m and g
+    /// are powers of 1000; kb, mb and gb of 1024). 0 for no limit.
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    maxmemory: u64,
+    /// Which keys go when that is reached: noeviction (none: commands that need memory are
+    /// refused), allkeys-lru, volatile-lru, allkeys-lfu, volatile-lfu, allkeys-random,
+    /// volatile-random, volatile-ttl, or allkeys-s3fifo.
+    #[arg(long, value_name = "POLICY", default_value = "noeviction", value_parser = policy)]
+    maxmemory_policy: Policy,
+    /// How many keys LRU and LFU look at to find the one that goes.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().samples,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::EVICTION_SAMPLES)))]
+    maxmemory_samples: u32,
+    /// How slowly the counters of LFU grow.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().lfu_log_factor,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_log_factor: u32,
+    /// Minutes after which a counter of LFU loses one; 0 for never.
+    #[arg(long, value_name = "MINUTES",
+          default_value_t = MemoryLimit::default().lfu_decay_minutes,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_decay_time: u32,
+}
+
+impl Memory {
+    fn settings(&self) -> MemoryLimit {
+        MemoryLimit {
+            most: self.maxmemory,
+            policy: self.maxmemory_policy,
+            samples: self.maxmemory_samples,
+            lfu_log_factor: self.lfu_log_factor,
+            lfu_decay_minutes: self.lfu_decay_time,
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    memory_bytes(text).ok_or_else(|| {
+        "it is a number of bytes, with k, kb, m, mb, g or gb behind it or nothing".into()
+    })
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let names = || Policy::ALL.map(|(name, _)| name).join(", ");
+    Policy::named(text).ok_or_else(|| format!("there are {}", names()))
 }
 
 #[derive(Args, Debug)]

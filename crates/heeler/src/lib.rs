@@ -29,6 +29,7 @@ pub mod net;
 
 pub mod admin;
 pub mod allocator;
+pub mod admission;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -9,8 +9,8 @@ mod pause;
 mod slowlog;
 pub mod usage;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -75,6 +75,17 @@ pub struct Process {
     pub slowlog: Arc<SlowLog>,
     /// What is asked to give memory back.
     pub allocator: Allocator,
+    /// What INFO tells of the ring that it is in.
+    pub ring: OnceLock<RingLines>,
+}
+
+/// Tells lines of INFO: names and values.
+pub struct RingLines(pub Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>);
+
+impl std::fmt::Debug for RingLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingLines")
+    }
 }
 
 impl Process {
@@ -97,6 +108,7 @@ impl Process {
             commands: CommandStats::new(TABLE.len()),
             slowlog: Arc::default(),
             allocator: Allocator::default(),
+            ring: OnceLock::new(),
         }
     }
 
