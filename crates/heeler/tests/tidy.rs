@@ -79,8 +79,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
-            "limits",
+            "admin", "cluster", "config", "command", "store", "peer", "tls", "stats", "slowlog",
+            "clock", "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -109,6 +109,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tls",
             "stats",
             "clock",
+            "waiting",
             "limits",
         ],
     ),
