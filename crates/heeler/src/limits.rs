@@ -115,6 +115,8 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const BACKLOG: u32 = 1024;
 /// Keys that the background removes in a row because their time is up.
 pub const EXPIRE_BUDGET: usize = 1000;
+/// Keys that one command evicts at most to make room.
+pub const EVICTIONS: usize = 64;
 /// Pause of the background when nothing more is due, in milliseconds.
 pub const EXPIRE_PAUSE_MS: u64 = 100;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
