@@ -7,6 +7,7 @@ mod messages;
 mod ring;
 mod timer;
 mod tracking;
+mod transactions;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,7 +17,9 @@ use std::task::Waker;
 use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
+use crate::command::{
+    Arg, Command, Family, Flags, Group, Id, OwnedCommand, Reply, Room, Spec, resolve,
+};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
@@ -29,6 +32,7 @@ use ring::Errand;
 pub use ring::Ring;
 use timer::Timer;
 use tracking::Copies;
+use transactions::{Guards, Sent};
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -69,6 +73,10 @@ pub struct Caller {
     errand: Option<Errand>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
+    /// Those of other nodes among them.
+    guarded: Guards,
+    /// The transaction that another node executes.
+    sent: Option<Box<Sent>>,
     /// Commands of which some parts have no reply yet, in the order they came.
     gathers: Vec<Gathered>,
     /// Who it is, for the slow log.
@@ -104,6 +112,8 @@ impl Caller {
             blocked: None,
             errand: None,
             watched: Vec::new(),
+            guarded: Guards::default(),
+            sent: None,
             gathers: Vec::new(),
             origin,
             timer: Timer::default(),
@@ -340,6 +350,7 @@ impl Door {
         };
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
+            Route::Here if self.goes_round(command) => self.go_round(now, caller, command),
             Route::Here if command.spec.id == Id::Debug => {
                 if let Some(reply) = self.of_node(now, caller, command) {
                     self.executed(command.spec, &reply);
@@ -401,6 +412,9 @@ impl Door {
                 if !self.is_held(now, caller, command) {
                     self.execute_on(now, caller, store, command);
                 }
+            }
+            (Destination::Server(_), _) if command.spec.flags.has(Flags::BLOCKING) => {
+                self.wait_there(caller, command);
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
@@ -538,20 +552,24 @@ impl Door {
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
-            false => others.next().map(|other| {
-                let other = other.as_command();
-                let reply = match other.spec.id {
-                    // A shard's channels may move to another node at any time.
-                    Id::Ssubscribe => {
-                        Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
-                    }
-                    _ => self.here(now, caller, &other),
-                };
-                self.executed(other.spec, &reply);
-                reply
-            }),
+            false => others
+                .next()
+                .map(|other| self.here_in_transaction(now, caller, &other.as_command())),
         };
         Reply::Array(order.into_iter().filter_map(reply).collect())
+    }
+
+    /// What this process answers to a command of a transaction.
+    fn here_in_transaction(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Reply {
+        let reply = match command.spec.id {
+            // A shard's channels may move to another node at any time.
+            Id::Ssubscribe => {
+                Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+            }
+            _ => self.here(now, caller, command),
+        };
+        self.executed(command.spec, &reply);
+        reply
     }
 
     /// A connection was opened.
@@ -639,6 +657,7 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
 }
 
 fn unwatch(caller: &mut Caller, store: &Store) {
+    caller.guarded.forget();
     for watched in caller.watched.drain(..) {
         store.unwatch(watched);
     }

@@ -61,13 +61,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
-        let service = service("redis", listener, &store, &process, keyspace);
+        let service = service("redis", listener, &store, &process, keyspace.clone());
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
                 pools: Pools::default(),
                 store: Some(store.clone()),
                 ring: port.as_ref().map(|port| port.ringpop().clone()),
+                keyspace: keyspace.clone(),
                 reload: None,
             }));
         }

@@ -80,8 +80,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
-            "limits",
+            "admin", "cluster", "config", "command", "store", "peer", "tls", "stats", "slowlog",
+            "clock", "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -110,6 +110,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tls",
             "stats",
             "clock",
+            "waiting",
             "limits",
         ],
     ),

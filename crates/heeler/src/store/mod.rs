@@ -66,6 +66,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod versions;
 mod view;
 mod waits;
 mod watch;
@@ -85,6 +86,7 @@ use entry::Object;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
+pub use versions::Guarded;
 use view::View;
 pub use watch::Watched;
 
@@ -243,9 +245,20 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
         reader: Option<Reader<'_>>,
+        done: impl FnMut(&Command<'_>, &Reply),
+    ) -> Option<Vec<Reply>> {
+        let view = self.transaction_view(now, watched, std::iter::empty(), commands);
+        self.transaction_in(view, watched, commands, reader, done)
+    }
+
+    fn transaction_in(
+        &self,
+        mut view: View<'_>,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
         mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
-        let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
@@ -274,9 +287,11 @@ impl Store {
         &self,
         now: u64,
         watched: &[Watched],
+        others: impl Iterator<Item = u64>,
         commands: &[OwnedCommand],
     ) -> View<'_> {
-        let mut hashes: Vec<u64> = watched.iter().map(|watched| watched.hash).collect();
+        let watched = watched.iter().map(|watched| watched.hash);
+        let mut hashes: Vec<u64> = watched.chain(others).collect();
         for command in commands {
             let command = command.as_command();
             match command.keys() {
