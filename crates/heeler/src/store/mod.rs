@@ -27,6 +27,7 @@ mod collection;
 mod collection_scan;
 mod deadlines;
 mod dispatch;
+pub mod documents;
 mod dump;
 mod entry;
 mod errors;
