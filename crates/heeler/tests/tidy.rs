@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["pubsub", "waiting", "json", "command", "limits"]),
+    ("admission", &["route", "command"]),
     (
         "pool",
         &[
@@ -26,8 +27,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "deliver",
         &[
-            "session", "route", "store", "pool", "cluster", "admin", "wire", "command", "clock",
-            "stats", "slowlog", "pubsub", "waiting", "limits",
+            "session",
+            "route",
+            "admission",
+            "store",
+            "peer",
+            "pool",
+            "cluster",
+            "admin",
+            "wire",
+            "command",
+            "clock",
+            "stats",
+            "slowlog",
+            "pubsub",
+            "waiting",
+            "limits",
         ],
     ),
     (
@@ -41,7 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "web",
         &[
             "deliver", "session", "store", "pubsub", "json", "wire", "command", "admin", "http",
-            "socket", "slowlog", "clock", "limits",
+            "cluster", "socket", "slowlog", "clock", "limits",
         ],
     ),
     // Off the path.
@@ -88,7 +103,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "peer",
-        &["store", "command", "config", "tls", "clock", "limits"],
+        &[
+            "admin",
+            "admission",
+            "store",
+            "route",
+            "wire",
+            "pool",
+            "cluster",
+            "socket",
+            "command",
+            "config",
+            "tls",
+            "stats",
+            "clock",
+            "limits",
+        ],
     ),
     // Compositions.
     ("run", &["limits"]),
@@ -113,6 +143,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "member",
             "serve",
             "ring",
+            "route",
             "limits",
         ],
     ),
@@ -205,6 +236,7 @@ const ALL_ROOMS: &[&str] = &[
     "wire",
     "session",
     "route",
+    "admission",
     "store",
     "pool",
     "deliver",

@@ -9,7 +9,7 @@ use crate::config::pools::Listen;
 use crate::config::tls::{Accept, ClientAuth, Version};
 use crate::http::Subject;
 use crate::net::{Listener, Service, Speaks};
-use crate::peer;
+use crate::peer::{self, Keyspace};
 use crate::store::Store;
 use crate::tls::Acceptor;
 use crate::web::Site;
@@ -83,22 +83,30 @@ impl Bound {
         (port, first.map(Listener::address).unwrap_or_default())
     }
 
-    /// What is offered there. `subject`: what HTTP tells of.
-    pub fn services(self, subject: &Subject, store: &Arc<Store>) -> Vec<Service> {
+    /// What is offered there. `subject`: what HTTP tells of; `keyspace`: the keys of all nodes, if
+    /// there are others.
+    pub fn services(
+        self,
+        subject: &Subject,
+        store: &Arc<Store>,
+        keyspace: Option<&Arc<Keyspace>>,
+    ) -> Vec<Service> {
+        let keyspace = || keyspace.cloned();
         let process: &Arc<Process> = &subject.process;
         let mut services = Vec::new();
         if let Some(listener) = self.redis {
             tracing::info!(redis = %listener.address(), "serving");
-            services.push(service("redis", listener, store, process));
+            services.push(service("redis", listener, store, process, keyspace()));
         }
         if let Some(listener) = self.http {
             let address = listener.address();
             tracing::info!(http = %address, tls = self.http_tls.is_some(), "serving");
-            let site = Site::new(subject.clone(), store.clone(), address);
+            let members = keyspace().map(|keyspace| keyspace.members.clone());
+            let site = Site::new(subject.clone(), store.clone(), &address, members);
             services.push(Service {
                 speaks: Speaks::Http(Arc::new(site)),
                 tls: self.http_tls,
-                ..service("http", listener, store, process)
+                ..service("http", listener, store, process, keyspace())
             });
         }
         services

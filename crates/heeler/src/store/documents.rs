@@ -135,7 +135,7 @@ pub(super) fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn delete(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     check(&mut slot, command.arg(2), command.arg(3))?;
-    Ok(Reply::Int(i64::from(slot.remove().is_some())))
+    Ok(Reply::Int(i64::from(slot.remove())))
 }
 
 pub(super) fn change(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -172,7 +172,7 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             let mut keys: Vec<&[u8]> = shard
                 .iter()
                 .filter(|e| e.key().starts_with(prefix) && is_left(e.key()) && !e.is_expired(now))
-                .map(Entry::key)
+                .map(|entry| entry.key())
                 .collect();
             let room = most - found.len();
             let is_cut = keys.len() > room;
@@ -370,7 +370,7 @@ enum Shown<'e> {
 }
 
 impl Shown<'_> {
-    fn of(entry: &Entry) -> Shown<'_> {
+    fn of(entry: Entry<'_>) -> Shown<'_> {
         if let Some(text) = entry.as_text() {
             return Shown::Text(text);
         }
@@ -383,7 +383,7 @@ impl Shown<'_> {
 }
 
 /// The JSON text of a value.
-fn text(entry: &Entry, is_json: bool) -> Result<Blob, Error> {
+fn text(entry: Entry<'_>, is_json: bool) -> Result<Blob, Error> {
     let mut out = Vec::new();
     match Shown::of(entry) {
         Shown::Text(text) => {
@@ -412,7 +412,7 @@ fn text(entry: &Entry, is_json: bool) -> Result<Blob, Error> {
 }
 
 /// The bytes of a string.
-fn raw(entry: &Entry) -> Result<Blob, Error> {
+fn raw(entry: Entry<'_>) -> Result<Blob, Error> {
     match entry.as_text() {
         Some(text) => Ok(text.to_blob()),
         None => Err(format!("{OTHER_TYPE} {}", entry.kind().name()).into()),
@@ -618,7 +618,7 @@ fn run(
     execute(view, &Command::new(id.spec(), &raw, &args))
 }
 
-fn value_of(entry: &Entry, is_json: bool) -> Result<Value, Error> {
+fn value_of(entry: Entry<'_>, is_json: bool) -> Result<Value, Error> {
     let owned = |bytes| Ok(utf8(bytes)?.to_owned());
     Ok(match Shown::of(entry) {
         Shown::Text(text) => {

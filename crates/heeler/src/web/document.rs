@@ -1,5 +1,7 @@
 //! Replies of the store to commands about documents, and the bodies of answers that they become.
 
+use std::sync::Arc;
+
 use super::duration::GoDuration;
 use super::timestamp;
 use crate::command::number::integer;
@@ -79,16 +81,16 @@ pub fn bulk(element: &[u8]) -> Option<&[u8]> {
 }
 
 /// Who answers for a key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Node<'a> {
     /// The node that answers the client.
     pub id: &'a str,
     /// The address of the node that has the key.
-    pub address: &'a str,
+    pub address: Arc<str>,
 }
 
 /// The body of an answer that shows a document.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Envelope<'a> {
     /// What was done.
     pub action: &'static str,
@@ -133,7 +135,7 @@ impl Envelope<'_> {
         out.extend_from_slice(b",\"node\":{\"id\":\"");
         out.extend_from_slice(self.node.id.as_bytes());
         out.extend_from_slice(b"\",\"addr\":");
-        json::write_text(self.node.address, out);
+        json::write_text(&self.node.address, out);
         out.push(b'}');
     }
 
@@ -225,7 +227,7 @@ mod tests {
             data: document.data,
             node: Node {
                 id: "u",
-                address: "127.0.0.1:2371",
+                address: "127.0.0.1:2371".into(),
             },
         };
         String::from_utf8(envelope.to_body()).unwrap()

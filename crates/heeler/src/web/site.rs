@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::document::Node;
-use crate::admin::Process;
 use crate::clock;
+use crate::cluster::Members;
 use crate::http::Subject;
 use crate::json;
 use crate::store::Store;
@@ -21,7 +21,8 @@ pub struct Site {
     /// The keys of this node.
     pub store: Arc<Store>,
     id: String,
-    address: String,
+    address: Arc<str>,
+    members: Option<Arc<Members>>,
     watchers: AtomicU64,
     events: AtomicU64,
     /// Ids of other nodes, made up where they are first asked for, as memhashd's nodes do.
@@ -33,14 +34,22 @@ const FIRST_WATCHER: u64 = 1 << 62;
 
 impl Site {
     /// Of a node with a store. `listen` is where it listens; nodes of a ring have another address.
-    pub fn new(subject: Subject, store: Arc<Store>, listen: String) -> Site {
-        let ring = subject.ring.as_ref();
-        let address = ring.map_or(listen, |ring| ring.whoami().to_owned());
+    pub fn new(
+        subject: Subject,
+        store: Arc<Store>,
+        listen: &str,
+        members: Option<Arc<Members>>,
+    ) -> Site {
+        let address = members
+            .as_ref()
+            .map_or(listen, |members| members.me())
+            .into();
         Site {
             subject,
             store,
             id: Uuid::new_v4().to_string(),
             address,
+            members,
             watchers: AtomicU64::new(FIRST_WATCHER),
             // Above those of a process before this one.
             events: AtomicU64::new(clock::now() << 20),
@@ -48,21 +57,21 @@ impl Site {
         }
     }
 
-    /// The process.
-    pub fn process(&self) -> &Process {
-        &self.subject.process
-    }
-
     /// Who answers for a key.
-    pub fn owner_of(&self, _key: &[u8]) -> Node<'_> {
+    pub fn owner_of(&self, key: &[u8]) -> Node<'_> {
+        let owner = self.members.as_ref().and_then(|members| {
+            let nodes = members.nodes();
+            let owner = nodes.owner(key)?;
+            Some(nodes.address(owner).clone())
+        });
         Node {
             id: &self.id,
-            address: &self.address,
+            address: owner.unwrap_or_else(|| self.address.clone()),
         }
     }
 
     fn id_of(&self, address: &str) -> String {
-        if address == self.address {
+        if *address == *self.address {
             return self.id.clone();
         }
         let mut others = self.others.lock();
@@ -87,10 +96,10 @@ impl Site {
 
     /// The nodes of the ring, in its order, as JSON: this one alone where there is no ring.
     pub fn nodes(&self) -> Vec<u8> {
-        let ring = self.subject.ring.as_ref().map(|ring| ring.ring());
-        let mut nodes = match &ring {
-            Some(ring) => ring.members().iter().map(|m| m.address()).collect(),
-            None => vec![self.address.as_str()],
+        let nodes = self.members.as_ref().map(|members| members.picture());
+        let mut nodes: Vec<&str> = match &nodes {
+            Some(nodes) => nodes.addresses().map(|address| &**address).collect(),
+            None => vec![&self.address],
         };
         nodes.sort_unstable();
         let nodes = nodes
