@@ -233,6 +233,23 @@ impl Door {
         }
     }
 
+    /// Takes a command that another protocol's request stands for: a hidden one, too.
+    pub fn command(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        caller.session.begin();
+        let refused = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id);
+        if let Some(reply) = refused {
+            let (spec, why) = (Some(command.spec), ErrorKind::Auth);
+            return self.answer_refused(caller, &Refused { spec, why, reply });
+        }
+        self.took(caller, command.spec.family());
+        if !(self.is_paused() && self.pauses(now, caller, command)) {
+            self.run(now, caller, command);
+        }
+    }
+
     /// Runs a command, or queues it in a transaction.
     fn run(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         match caller.session.admit(command) {

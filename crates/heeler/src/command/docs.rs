@@ -410,4 +410,11 @@ docs! {
     ClusterSlots               "3.0.0"  "O(N)"                   "Lists the slots with their nodes";
     Readonly                   "3.0.0"  "O(1)"                   "Lets the connection read from a replica";
     Readwrite                  "3.0.0"  "O(1)"                   "Ends READONLY";
+    DocumentChange             "7.0.0"  "O(N)"                   "Changes one element of a document";
+    DocumentDelete             "7.0.0"  "O(1)"                   "Deletes a document";
+    DocumentIndex              "7.0.0"  "O(N)"                   "Returns one element of a document";
+    DocumentItem               "7.0.0"  "O(N)"                   "Returns one member of a document";
+    DocumentKeys               "7.0.0"  "O(N)"                   "Walks the keys of this node";
+    DocumentLoad               "7.0.0"  "O(1)"                   "Returns a document";
+    DocumentStore              "7.0.0"  "O(1)"                   "Stores a document";
 }

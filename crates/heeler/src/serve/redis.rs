@@ -1,12 +1,10 @@
 //! The Redis door of a store.
 
-use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door, Ring};
-use crate::net::{Listener, MakeDoor, Service, Tuning};
+use crate::net::{Listener, MakeDoor, Service, Speaks, Tuning};
 use crate::peer::Keyspace;
 use crate::pool::Peers;
 use crate::session::{Access, Greeting};
@@ -48,7 +46,7 @@ pub fn service(
     });
     Service {
         name: name.into(),
-        wire: Wire::Resp,
+        speaks: Speaks::Wire(Wire::Resp),
         tls: None,
         listener: Arc::new(listener),
         most_clients: None,
@@ -62,20 +60,5 @@ pub fn tuning() -> Tuning {
         backlog: limits::BACKLOG,
         keepalive: true,
         reuseport: false,
-    }
-}
-
-/// Whoever reaches the port reads and writes everything.
-pub(super) fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else {
-        return;
-    };
-    let found = (host.as_str(), *port).to_socket_addrs();
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
-        tracing::warn!(
-            "{host}:{port} can be reached from other machines, and no password protects the data; \
-             listen on 127.0.0.1 unless the network is trusted"
-        );
     }
 }
