@@ -83,6 +83,7 @@ Example of a file:
 Examples:
   heeler serve                             on 127.0.0.1:6380, a worker on each core
   heeler serve --redis 10.0.0.1:6379       for other machines
+  heeler serve --memcached 127.0.0.1:11211 for memcached's clients, too, on the same keys
   redis-cli -p 6380 set greeting hello     from another terminal")]
     Serve(Serve),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
@@ -146,10 +147,14 @@ impl Arguments {
 
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
-          value_parser = listen)]
-    redis: Listen,
+    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket. Where no door
+    /// is named it is 127.0.0.1:6380.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    redis: Option<Listen>,
+    /// Where to speak memcached's text and meta protocol, on the same keys: HOST:PORT, or the path
+    /// of a Unix socket. Without it there is no such port.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    memcached: Option<Listen>,
     /// Where to talk to other nodes, over TChannel: HOST:PORT. Without it this node is alone.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     peer: Option<String>,
@@ -184,8 +189,16 @@ impl Serve {
             app, member, join, ..
         } = self;
         let seeds = (!join.is_empty()).then(|| Discovery::list(join));
-        serve::Options {
+        let doors = serve::Doors {
             redis: self.redis,
+            memcached: self.memcached,
+        };
+        serve::Options {
+            doors: if doors.are_named() {
+                doors
+            } else {
+                serve::Doors::local()
+            },
             admin: self.admin.admin,
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
             threads: self.workers.threads(),

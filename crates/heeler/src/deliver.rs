@@ -2,6 +2,7 @@
 
 mod blocked;
 mod debug;
+mod items;
 mod memcached;
 mod messages;
 mod timer;
@@ -15,13 +16,16 @@ use std::task::Waker;
 use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
+use crate::command::{
+    Arg, Command, Family, Flags, Group, Id, OwnedCommand, Reply, Room, Spec, resolve,
+};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
-use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
+use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
+use crate::wire::memcache::Quiet;
 use blocked::Blocked;
 use messages::Listening;
 use timer::Timer;
@@ -33,6 +37,8 @@ pub struct Door {
     process: Arc<Process>,
     /// What this worker counts of the commands that come through it.
     counters: Arc<CommandCounters>,
+    /// What it counts of memcached's requests.
+    items: Arc<ItemCounters>,
     greeting: Greeting,
     random: Cell<u64>,
 }
@@ -67,6 +73,8 @@ pub struct Caller {
     /// Who it is, for the slow log.
     origin: Arc<Origin>,
     timer: Timer,
+    /// Which replies to the request at hand a client of memcached does not want.
+    quiet: Quiet,
 }
 
 /// A command in parts.
@@ -99,6 +107,7 @@ impl Caller {
             gathers: Vec::new(),
             origin,
             timer: Timer::default(),
+            quiet: Quiet::No,
         }
     }
 
@@ -128,6 +137,7 @@ impl Door {
         };
         Door {
             behind,
+            items: process.items.join(),
             process,
             counters,
             greeting,
@@ -208,6 +218,15 @@ impl Door {
                 }
             }
             Err(refused) => self.answer_refused(caller, &refused),
+        }
+    }
+
+    /// Answers a command that has been executed.
+    #[inline]
+    fn answer(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
+        match command.spec.flags.has(Flags::HIDDEN) {
+            true => self.answer_item(caller, command, reply),
+            false => caller.session.answer(reply),
         }
     }
 
@@ -346,7 +365,7 @@ impl Door {
                     self.count(PoolStat::ForwardError, 1);
                     self.rejected(Some(command.spec), why_refused(&reply));
                 }
-                caller.session.answer(&reply);
+                self.answer(caller, command, &reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {

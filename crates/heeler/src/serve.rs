@@ -1,11 +1,11 @@
 //! `heeler serve`: a store of its own.
 
-use std::net::{IpAddr, ToSocketAddrs};
+mod doors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Debugging, Process, REDIS_VERSION};
-use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
@@ -16,12 +16,13 @@ use crate::store::Store;
 use crate::wire::Wire;
 use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
+pub use doors::Doors;
 
 /// What `heeler serve` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the Redis protocol is spoken.
-    pub redis: Listen,
+    /// Where clients come in.
+    pub doors: Doors,
     /// `host:port` of the admin port, if there shall be one.
     pub admin: Option<String>,
     /// How it takes part in a ring, if it shall.
@@ -41,18 +42,14 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
-        let listener = Listener::bind(&options.redis, tuning())?;
+        let doors = options.doors.bind()?;
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
-        warn_if_open(&options.redis);
         let threads = run::threads(options.threads);
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
-        process.port = listener.port().unwrap_or(0);
-        process.bind = listener.address();
+        (process.port, process.bind) = doors.first();
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
-        tracing::info!(redis = %listener.address(), threads, "serving");
-        let service = service("redis", listener, &store, &process);
         let open = |options| Port::open(options, store.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         if let Some(admin) = admin {
@@ -64,8 +61,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 reload: None,
             }));
         }
-        let mut server = Server::start(process)?;
-        server.open(service);
+        let mut server = Server::start(process.clone())?;
+        for service in doors.services(&store, &process) {
+            server.open(service);
+        }
         let expiring = tokio::spawn(expire(store));
         server.run(stop).await;
         if let Some(port) = port {
@@ -77,9 +76,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// The Redis door of a store.
+/// A door of a store.
 pub fn service(
     name: &str,
+    wire: Wire,
     listener: Listener,
     store: &Arc<Store>,
     process: &Arc<Process>,
@@ -101,7 +101,7 @@ pub fn service(
     });
     Service {
         name: name.into(),
-        wire: Wire::Resp,
+        wire,
         tls: None,
         listener: Arc::new(listener),
         most_clients: None,
@@ -129,20 +129,5 @@ pub fn tuning() -> Tuning {
         backlog: limits::BACKLOG,
         keepalive: true,
         reuseport: false,
-    }
-}
-
-/// Whoever reaches the port reads and writes everything.
-fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else {
-        return;
-    };
-    let found = (host.as_str(), *port).to_socket_addrs();
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
-        tracing::warn!(
-            "{host}:{port} can be reached from other machines, and no password protects the data; \
-             listen on 127.0.0.1 unless the network is trusted"
-        );
     }
 }

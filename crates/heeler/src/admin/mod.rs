@@ -3,6 +3,7 @@
 mod clients;
 mod config;
 mod info;
+mod items;
 mod latency;
 mod memory;
 mod pause;
@@ -15,13 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
+pub use items::MEMCACHED_VERSION;
 pub use pause::Pause;
 
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::Exchange;
 use crate::session::Session;
 use crate::slowlog::SlowLog;
-use crate::stats::{CommandStats, Counters, PoolStats};
+use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -70,6 +72,8 @@ pub struct Process {
     pub pools: Mutex<Vec<Arc<PoolStats>>>,
     /// What is counted of the commands to its own store, if it has one.
     pub commands: CommandStats,
+    /// What is counted of memcached's requests to its own store.
+    pub items: ItemStats,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
 }
@@ -92,6 +96,7 @@ impl Process {
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
+            items: ItemStats::default(),
             slowlog: Arc::default(),
         }
     }
@@ -164,6 +169,11 @@ impl Process {
         }
     }
 
+    /// The reply to memcached's `stats`, given the words behind it.
+    pub fn memcached_stats(&self, now: u64, store: &Store, words: &[&[u8]]) -> String {
+        items::stats(self, now, store, words)
+    }
+
     /// A counter of all workers together.
     fn sum(&self, counter: impl Fn(&Counters) -> &AtomicU64) -> u64 {
         self.counters.iter().map(|c| counter(c).load(Relaxed)).sum()
@@ -174,6 +184,7 @@ impl Process {
             counters.reset();
         }
         self.commands.reset();
+        self.items.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
     }

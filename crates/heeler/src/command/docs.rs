@@ -410,4 +410,26 @@ docs! {
     ClusterSlots               "3.0.0"  "O(N)"                   "Lists the slots with their nodes";
     Readonly                   "3.0.0"  "O(1)"                   "Lets the connection read from a replica";
     Readwrite                  "3.0.0"  "O(1)"                   "Ends READONLY";
+    ItemGet                    "1.4.0"  "O(1)"                   "Returns an item";
+    ItemGetMany                "1.4.0"  "O(N)"                   "Returns items";
+    ItemGets                   "1.4.0"  "O(N)"                   "Returns items with their cas";
+    ItemGat                    "1.4.0"  "O(N)"                   "Returns items and sets their expiry";
+    ItemGats                   "1.4.0"  "O(N)"                   "Returns items with their cas and sets their expiry";
+    ItemSet                    "1.4.0"  "O(1)"                   "Stores an item";
+    ItemAdd                    "1.4.0"  "O(1)"                   "Stores an item if its key is absent";
+    ItemReplace                "1.4.0"  "O(1)"                   "Stores an item if its key is there";
+    ItemAppend                 "1.4.0"  "O(1)"                   "Adds bytes behind an item";
+    ItemPrepend                "1.4.0"  "O(1)"                   "Adds bytes before an item";
+    ItemCas                    "1.4.0"  "O(1)"                   "Stores an item if it is the one that is known";
+    ItemDelete                 "1.4.0"  "O(1)"                   "Deletes an item";
+    ItemIncr                   "1.4.0"  "O(1)"                   "Adds to a number";
+    ItemDecr                   "1.4.0"  "O(1)"                   "Takes from a number";
+    ItemTouch                  "1.4.0"  "O(1)"                   "Sets the expiry of an item";
+    ItemMetaGet                "1.4.0"  "O(1)"                   "Returns what is asked for of an item";
+    ItemMetaTouch              "1.4.0"  "O(1)"                   "Returns what is asked for of an item and sets its expiry, or makes it";
+    ItemMetaSet                "1.4.0"  "O(1)"                   "Stores an item";
+    ItemMetaDelete             "1.4.0"  "O(1)"                   "Deletes an item or marks it as stale";
+    ItemMetaArithmetic         "1.4.0"  "O(1)"                   "Adds to a number or takes from it";
+    ItemMetaDebug              "1.4.0"  "O(1)"                   "Tells what is known of an item";
+    ItemFlush                  "1.4.0"  "O(1)"                   "Deletes all items, now or then";
 }

@@ -99,7 +99,7 @@ impl Door {
                 self.stop(now, caller, command, began);
             }
             self.executed(command.spec, &reply);
-            caller.session.answer(&reply);
+            self.answer(caller, command, &reply);
             return;
         }
         match store.execute_or_wait(now, command, &caller.task) {

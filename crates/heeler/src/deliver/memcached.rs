@@ -29,6 +29,9 @@ impl Door {
                 self.count(PoolStat::ForwardError, 1);
                 return answer(refused, Some(why_refused(request, refused)));
             }
+            _ if matches!(self.behind, Behind::Node(_)) => {
+                return self.item_request(now, caller, request);
+            }
             (None, Some(Way::Here(reply))) => {
                 let failed = is_error(reply.as_bytes()).then_some(ErrorKind::Usage);
                 return answer(reply, failed);

@@ -24,10 +24,18 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn new(wire: Wire) -> Decoder {
+    fn new(wire: Wire, is_node: bool) -> Decoder {
         match wire {
             Wire::Resp => Decoder::Resp(resp::Decoder::default()),
+            Wire::Memcache if is_node => Decoder::Memcache(memcache::Decoder::of_node()),
             Wire::Memcache => Decoder::Memcache(memcache::Decoder::default()),
+        }
+    }
+
+    fn wire(&self) -> Wire {
+        match self {
+            Decoder::Resp(_) => Wire::Resp,
+            Decoder::Memcache(_) => Wire::Memcache,
         }
     }
 
@@ -71,13 +79,14 @@ impl Connection {
         wire: Wire,
     ) -> Connection {
         entrance.door().enter();
+        let is_node = entrance.door().pool().is_none();
         Connection {
             stream,
             entrance,
             scratch,
             caller: Caller::new(client.id, client.origin.clone()),
             client,
-            decoder: Decoder::new(wire),
+            decoder: Decoder::new(wire, is_node),
             input: Vec::new(),
             ended: false,
             alarm: None,
@@ -242,7 +251,7 @@ impl Connection {
                 }
             }
         }
-        door.end(now, &mut self.caller, &bytes[..read]);
+        door.end(now, &mut self.caller, &bytes[..read], self.decoder.wire());
         self.client.requested(now, requests);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);

@@ -106,6 +106,19 @@ impl Pipeline {
         self.waiting.push_back(Place::Answered(bytes));
     }
 
+    /// Answers the latest request at once with what is written.
+    #[inline]
+    pub fn answer_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.waiting.is_empty() {
+            write(&mut self.out);
+            self.first += 1;
+            return;
+        }
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        self.waiting.push_back(Place::Answered(bytes));
+    }
+
     /// The latest request gets no reply.
     pub fn answer_nothing(&mut self) {
         match self.waiting.is_empty() {

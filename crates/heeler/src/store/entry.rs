@@ -3,14 +3,14 @@
 //! A short string shares one allocation with its key:
 //!
 //! ```text
-//! flags 1 │ last access 4 │ key length 1 or 4 │ deadline 8 │ extras 8, 4, 20 │ key │ value
+//! flags 1 │ last access 4 │ key length 1 or 4 │ deadline 8 │ extras 8, 5, 21 │ key │ value
 //! ```
 //!
 //! Deadline and [`Extras`] are there as far as there are some; the flags tell. The value is 8 bytes
 //! of a little-endian integer, or the bytes themselves. Everything else (long strings, collections)
 //! is an [`Object`] in a box. Either way the entry is two words wide.
 
-use super::extras::{Extras, Stamp};
+use super::extras::{Extras, Recache, Stamp};
 use super::hashes::Hash;
 use super::lists::List;
 use super::sets::Set;
@@ -32,6 +32,7 @@ const RAW: u8 = 0b1000;
 const VERSIONED: u8 = 16;
 const MARKED: u8 = 32;
 const STAMPED: u8 = 64;
+const READ: u8 = 128;
 const EXTRAS: u8 = VERSIONED | MARKED | STAMPED;
 
 const ACCESS: usize = 1;
@@ -52,6 +53,7 @@ struct Boxed {
     key: Box<[u8]>,
     deadline: Option<u64>,
     access: u32,
+    was_read: bool,
     extras: Option<Box<Extras>>,
     object: Object,
 }
@@ -179,6 +181,7 @@ impl Entry {
             key: key.into(),
             deadline,
             access: seconds(now),
+            was_read: false,
             extras: None,
             object,
         })))
@@ -297,6 +300,23 @@ impl Entry {
         }
     }
 
+    /// Notes that its value is told to somebody now.
+    pub(super) fn was_told(&mut self, now: u64) {
+        match &mut self.0 {
+            Repr::Packed(packed) => packed[0] |= READ,
+            Repr::Boxed(boxed) => boxed.was_read = true,
+        }
+        self.touch(now);
+    }
+
+    /// Whether its value has been told since it was stored.
+    pub(super) fn was_read(&self) -> bool {
+        match &self.0 {
+            Repr::Packed(packed) => packed[0] & READ != 0,
+            Repr::Boxed(boxed) => boxed.was_read,
+        }
+    }
+
     /// Sets or clears the deadline.
     pub(super) fn set_deadline(&mut self, deadline: Option<u64>) {
         match &mut self.0 {
@@ -344,7 +364,9 @@ impl Entry {
         if let Repr::Packed(packed) = &mut self.0 {
             let (_, end) = key_place(packed);
             if packed.len() - end == text.stored_len() {
+                let read = packed[0] & READ;
                 overwrite(packed, text, deadline, now);
+                packed[0] |= read;
                 return;
             }
         }
@@ -447,6 +469,7 @@ impl Entry {
                 key: key.into(),
                 deadline,
                 access,
+                was_read: false,
                 extras: (!extras.is_empty()).then(|| Box::new(extras)),
                 object: Object::Text(bytes),
             }))
@@ -472,6 +495,7 @@ impl Entry {
                 key: key.into(),
                 deadline: boxed.deadline,
                 access: boxed.access,
+                was_read: boxed.was_read,
                 extras: boxed.extras.clone(),
                 object: boxed.object.clone(),
             }))),
@@ -547,7 +571,7 @@ fn deadline_place(packed: &[u8]) -> usize {
 
 fn extras_len(flags: u8) -> usize {
     let part = |flag: u8, len: usize| if flags & flag == 0 { 0 } else { len };
-    part(VERSIONED, 8) + part(MARKED, 4) + part(STAMPED, Stamp::BYTES)
+    part(VERSIONED, 8) + part(MARKED, 5) + part(STAMPED, Stamp::BYTES)
 }
 
 fn extras_place(packed: &[u8]) -> usize {
@@ -572,6 +596,7 @@ fn packed_extras(packed: &[u8]) -> Extras {
     }
     if flags & MARKED != 0 {
         extras.marks = u32::from_le_bytes(four(&packed[at..at + 4]));
+        extras.recache = Recache::from_byte(packed[at + 4]);
     }
     extras.stamp = stamp_place(packed).map(|at| Stamp::read(&packed[at..]));
     extras
@@ -610,7 +635,9 @@ fn packed_text(flags: u8, value: &[u8]) -> Text<'_> {
 fn repack(packed: &[u8], header: &Header) -> Box<[u8]> {
     let (start, end) = key_place(packed);
     let text = packed_text(packed[0], &packed[end..]);
-    pack(&packed[start..end], text, header)
+    let mut again = pack(&packed[start..end], text, header);
+    again[0] |= packed[0] & READ;
+    again
 }
 
 /// Lays out a packed string. The key's length fits 32 bits.
@@ -619,13 +646,15 @@ fn pack(key: &[u8], text: Text<'_>, header: &Header) -> Box<[u8]> {
     let Extras {
         version,
         marks,
+        recache,
         stamp,
     } = header.extras;
+    let is_marked = marks != 0 || recache != Recache::default();
     let flags = text.encoding()
         | flag(key.len() > usize::from(u8::MAX), LONG_KEY)
         | flag(header.deadline.is_some(), EXPIRES)
         | flag(version.is_some(), VERSIONED)
-        | flag(marks != 0, MARKED)
+        | flag(is_marked, MARKED)
         | flag(stamp.is_some(), STAMPED);
     let length = if flags & LONG_KEY == 0 { 1 } else { 4 };
     let before_key = KEY_LENGTH + length + usize::from(flags & EXPIRES) * 8 + extras_len(flags);
@@ -643,8 +672,9 @@ fn pack(key: &[u8], text: Text<'_>, header: &Header) -> Box<[u8]> {
     if let Some(version) = version {
         packed.extend_from_slice(&version.to_le_bytes());
     }
-    if marks != 0 {
+    if is_marked {
         packed.extend_from_slice(&marks.to_le_bytes());
+        packed.push(recache.to_byte());
     }
     if let Some(stamp) = stamp {
         let at = packed.len();
@@ -662,7 +692,7 @@ fn pack(key: &[u8], text: Text<'_>, header: &Header) -> Box<[u8]> {
 /// Writes a string of the same stored length over a packed one that has a deadline, or has none,
 /// just as the new one.
 fn overwrite(packed: &mut [u8], text: Text<'_>, deadline: Option<u64>, now: u64) {
-    packed[0] = packed[0] & !ENCODING | text.encoding();
+    packed[0] = packed[0] & !(ENCODING | READ) | text.encoding();
     packed[ACCESS..KEY_LENGTH].copy_from_slice(&seconds(now).to_le_bytes());
     let (_, end) = key_place(packed);
     if let Some(deadline) = deadline {
@@ -773,6 +803,10 @@ mod tests {
                 [0, u32::MAX].map(|marks| Extras {
                     version,
                     marks,
+                    recache: Recache {
+                        stale: marks == 0,
+                        awaited: version.is_some(),
+                    },
                     stamp,
                 })
             })

@@ -20,10 +20,17 @@ const INDEX: usize = 3 * size_of::<usize>();
 pub(super) fn usage(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let samples = samples(command)?;
     let slot = view.slot(command.arg(2));
-    let bytes = slot
-        .peek()
-        .map(|entry| BUCKET + entry.allocated() + held(entry, samples));
+    let bytes = slot.peek().map(|entry| bytes_of(entry, samples));
     Ok(bytes.map_or(Reply::Null, |bytes| Reply::Int(bytes as i64)))
+}
+
+/// Bytes that a key and its value take, about.
+pub(super) fn footprint(entry: &Entry) -> usize {
+    bytes_of(entry, SAMPLES)
+}
+
+fn bytes_of(entry: &Entry, samples: usize) -> usize {
+    BUCKET + entry.allocated() + held(entry, samples)
 }
 
 /// How many elements to look at; all for zero.

@@ -34,6 +34,7 @@ mod expiry;
 mod extras;
 mod hashes;
 mod hyperloglog;
+mod items;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -93,6 +94,8 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
+    /// When all keys are to be removed, in milliseconds since 1970; zero for never.
+    flush_at: AtomicU64,
     /// Tables that FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<HashTable<Entry>>>,
     shards: Box<[Mutex<Shard>]>,
@@ -131,6 +134,7 @@ impl Store {
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
+            flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
             shards,
         }
@@ -282,6 +286,7 @@ impl Store {
     /// removed: about `budget` keys in all. Returns how many they were; fewer than the budget
     /// means that nothing is left to do. The cost grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        self.flush_due(now);
         let mut done = self.free_discarded(budget);
         if !self.expires_actively.load(Ordering::Relaxed) {
             return done;
@@ -302,6 +307,26 @@ impl Store {
             }
         }
         done
+    }
+
+    /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.
+    fn flush_at(&self, time: Option<u64>) {
+        self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Removes all keys if the time for that has come.
+    fn flush_due(&self, now: u64) {
+        let time = self.flush_at.load(Ordering::Relaxed);
+        if time == 0 || time > now {
+            return;
+        }
+        // Unless another time has been said meanwhile.
+        let taken = self
+            .flush_at
+            .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() {
+            View::of_all(self, now).clear(true);
+        }
     }
 
     /// Whether keys are removed in the background once their time is up: they are unless it was

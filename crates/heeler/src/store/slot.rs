@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Object, Text};
 use super::errors::{Error, WRONG_TYPE};
-use super::extras::{Extras, Stamp};
+use super::extras::{Extras, Recache, Stamp};
 use super::shard::{Hashing, Shard};
 use super::watch::Watched;
 
@@ -59,7 +59,9 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// What is there, for a command that reads it.
     pub(super) fn read(&mut self) -> Option<&Entry> {
         self.count();
-        self.touch();
+        if let Some(entry) = self.place.and_then(|place| self.shard.bucket_mut(place)) {
+            entry.was_told(self.now);
+        }
         self.peek()
     }
 
@@ -70,7 +72,13 @@ impl<'s, 'k> Slot<'s, 'k> {
     #[inline]
     pub(super) fn read_text(&mut self) -> Result<Option<Text<'_>>, Error> {
         self.count();
-        self.text()
+        let Some(entry) = self.place.and_then(|place| self.shard.bucket_mut(place)) else {
+            return Ok(None);
+        };
+        entry.was_told(self.now);
+        entry
+            .as_text()
+            .map_or(Err(WRONG_TYPE.into()), |text| Ok(Some(text)))
     }
 
     /// The string that is there, for a command that goes on to write it.
@@ -90,6 +98,11 @@ impl<'s, 'k> Slot<'s, 'k> {
             Some(text) => Ok(Some(text)),
             None => Err(WRONG_TYPE.into()),
         }
+    }
+
+    /// Notes that a command has to do with the key that is there.
+    pub(super) fn access(&mut self) {
+        self.touch();
     }
 
     /// What is there, to change: then call [`changed`](Slot::changed).
@@ -225,6 +238,15 @@ impl Slot<'_, '_> {
     pub(super) fn set_marks(&mut self, marks: u32) {
         let extras = self.extras();
         self.set_extras(Extras { marks, ..extras });
+    }
+
+    /// Sets whether memcached's clients are to store another value of a key that is there; this is
+    /// no change of it.
+    pub(super) fn set_recache(&mut self, recache: Recache) {
+        let extras = self.extras();
+        if extras.recache != recache {
+            self.set_extras(Extras { recache, ..extras });
+        }
     }
 
     /// Sets the stamp of a key that is there; this is no change of it.
