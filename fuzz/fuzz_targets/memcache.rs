@@ -68,8 +68,11 @@ fn requests(bytes: &[u8], piece: usize) -> (Vec<Seen>, Option<Fault>) {
     (requests, None)
 }
 
-/// What a node executes, word by word, and its usual reply written down; and the fault that ends it.
-fn commands(bytes: &[u8], piece: usize) -> (Vec<(Vec<Vec<u8>>, Vec<u8>)>, Option<Fault>) {
+/// What a node executes, word by word, and a reply to it.
+type Executed = (Vec<Vec<u8>>, Vec<u8>);
+
+/// What a node executes, and the fault that ends it.
+fn commands(bytes: &[u8], piece: usize) -> (Vec<Executed>, Option<Fault>) {
     let (mut decoder, mut buffer, mut found) = (Decoder::of_node(), Vec::new(), Vec::new());
     for piece in bytes.chunks(piece) {
         buffer.extend_from_slice(piece);
@@ -79,7 +82,8 @@ fn commands(bytes: &[u8], piece: usize) -> (Vec<(Vec<Vec<u8>>, Vec<u8>)>, Option
                 Ok(None) => break,
                 Ok(Some(length)) => {
                     let request = decoder.request(&buffer).filter(|r| r.refused.is_none());
-                    if let Some((request, command)) = request.and_then(|r| Some((r, r.command()?))) {
+                    let both = request.and_then(|request| Some((request, request.command()?)));
+                    if let Some((request, command)) = both {
                         let mut reply = Vec::new();
                         memcache::write(&command, request.quiet, &Reply::Null, &mut reply);
                         let _ = Flags::parse(&command, 2, command.len(), 0);

@@ -5,6 +5,7 @@ mod debug;
 mod items;
 mod memcached;
 mod messages;
+mod ring;
 mod timer;
 mod tracking;
 
@@ -25,15 +26,19 @@ use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
-use crate::wire::memcache::Quiet;
+use crate::wire::resp;
 use blocked::Blocked;
 use messages::Listening;
+use ring::Errand;
+pub use ring::Ring;
 use timer::Timer;
 use tracking::Copies;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
     behind: Behind,
+    /// The ring that the node is in.
+    ring: Option<Ring>,
     process: Arc<Process>,
     /// What this worker counts of the commands that come through it.
     counters: Arc<CommandCounters>,
@@ -66,6 +71,8 @@ pub struct Caller {
     copies: Option<Box<Copies>>,
     /// The command that waits.
     blocked: Option<Blocked>,
+    /// What is done for it elsewhere.
+    errand: Option<Errand>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -73,8 +80,6 @@ pub struct Caller {
     /// Who it is, for the slow log.
     origin: Arc<Origin>,
     timer: Timer,
-    /// Which replies to the request at hand a client of memcached does not want.
-    quiet: Quiet,
 }
 
 /// A command in parts.
@@ -103,11 +108,11 @@ impl Caller {
             listening: None,
             copies: None,
             blocked: None,
+            errand: None,
             watched: Vec::new(),
             gathers: Vec::new(),
             origin,
             timer: Timer::default(),
-            quiet: Quiet::No,
         }
     }
 
@@ -137,6 +142,7 @@ impl Door {
         };
         Door {
             behind,
+            ring: None,
             items: process.items.join(),
             process,
             counters,
@@ -162,6 +168,9 @@ impl Door {
     pub fn collect(&self, caller: &mut Caller) {
         let mailbox = caller.mailbox.clone();
         mailbox.empty(|letter, reply| {
+            if self.ring.is_some() && self.goes_on_elsewhere(&mailbox, letter, reply) {
+                return;
+            }
             if letter.failed.is_none() && caller.gathers.is_empty() {
                 let ticket = Ticket(letter.ticket);
                 caller.session.pipeline.complete(ticket, reply);
@@ -339,7 +348,10 @@ impl Door {
     fn go(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         let random = self.random();
         let route = match &self.behind {
-            Behind::Node(_) => Placement::Node.route(command, random),
+            Behind::Node(_) => match &self.ring {
+                None => Placement::Node.route(command, random),
+                Some(ring) => ring.route(command, random),
+            },
             Behind::Pool(cluster, _) => cluster.placement(now).route(command, random),
         };
         match route {
@@ -371,6 +383,10 @@ impl Door {
             Route::Parts(parts, gather) => {
                 let ticket = caller.session.wait(command);
                 self.send_parts(now, caller, &parts, gather, ticket);
+                if command.spec.group == Group::Pubsub {
+                    // Its own message comes before the reply.
+                    caller.take_all_messages();
+                }
             }
         }
     }
@@ -398,11 +414,13 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                self.execute_on(now, caller, store, command);
+                if !self.is_held(now, caller, command) {
+                    self.execute_on(now, caller, store, command);
+                }
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
-                self.send(now, caller, to, command.raw(), (ticket, 0));
+                self.send(now, caller, to, &resp::request_of(command), (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
         }
@@ -416,15 +434,24 @@ impl Door {
         request: &[u8],
         (Ticket(ticket), part): (Ticket, u32),
     ) {
-        let (Destination::Server(server), Behind::Pool(_, pool)) = (to, &self.behind) else {
-            unreachable!("requests are sent to servers of pools only");
-        };
+        let (client, mailbox) = (caller.session.id, caller.mailbox.clone());
         let reply_to = ReplyTo {
-            mailbox: caller.mailbox.clone(),
+            mailbox,
             ticket,
             part,
         };
-        pool.send(now, server, caller.session.id, request, reply_to);
+        match (to, &self.behind, &self.ring) {
+            (Destination::Server(server), Behind::Pool(_, pool), _) => {
+                pool.send(now, server, client, request, reply_to);
+            }
+            (Destination::Server(node), Behind::Node(_), Some(ring)) => {
+                ring.send(now, node, client, request, reply_to);
+            }
+            (Destination::Store, Behind::Node(_), Some(ring)) => {
+                self.execute_part(now, ring, request, reply_to);
+            }
+            _ => unreachable!("requests are sent to servers and nodes only"),
+        }
     }
 
     /// What this connection or this process answers.

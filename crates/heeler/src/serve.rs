@@ -5,18 +5,15 @@ mod doors;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Debugging, Process, REDIS_VERSION};
-use crate::deliver::{Behind, Door};
+use crate::admin::{Debugging, Process};
 use crate::http::{AdminPort, Pools, Subject};
-use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
+use crate::net::Server;
 use crate::peer::{self, Port};
-use crate::session::{Access, Greeting};
+use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
-use crate::wire::Wire;
-use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
-pub use doors::Doors;
+pub use doors::{Doors, service, tuning};
 
 /// What `heeler serve` is asked for.
 #[derive(Clone, Debug)]
@@ -27,6 +24,8 @@ pub struct Options {
     pub admin: Option<String>,
     /// How it takes part in a ring, if it shall.
     pub peer: Option<peer::Options>,
+    /// What the owners of keys follow from there, beside the members.
+    pub terms: Terms,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
     /// Which commands are slow.
@@ -50,8 +49,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
-        let open = |options| Port::open(options, store.clone(), threads);
+        let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
+        let keyspace = port.as_ref().map(Port::keyspace).cloned();
+        let services = doors.services(&store, &process, keyspace);
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
@@ -61,12 +62,24 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 reload: None,
             }));
         }
-        let mut server = Server::start(process.clone())?;
-        for service in doors.services(&store, &process) {
-            server.open(service);
-        }
+        let mut server = Server::start(process)?;
         let expiring = tokio::spawn(expire(store));
-        server.run(stop).await;
+        let mut stop = std::pin::pin!(stop);
+        let joined = async {
+            // Until then clients wait in the listener's queue.
+            if let Some(port) = &port {
+                port.joined().await;
+            }
+        };
+        tokio::select! {
+            () = joined => {
+                for service in services {
+                    server.open(service);
+                }
+                server.run(stop).await;
+            }
+            () = &mut stop => server.stop().await,
+        }
         if let Some(port) = port {
             port.close().await;
         }
@@ -74,39 +87,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
-}
-
-/// A door of a store.
-pub fn service(
-    name: &str,
-    wire: Wire,
-    listener: Listener,
-    store: &Arc<Store>,
-    process: &Arc<Process>,
-) -> Service {
-    let (store, process) = (store.clone(), process.clone());
-    let greeting = Greeting {
-        version: REDIS_VERSION,
-        newest: Protocol::Resp3,
-        access: Access::Open,
-        database: 0,
-    };
-    let door: MakeDoor = Arc::new(move |_: &_, _| {
-        Door::new(
-            Behind::Node(store.clone()),
-            process.clone(),
-            greeting.clone(),
-            run::seed(),
-        )
-    });
-    Service {
-        name: name.into(),
-        wire,
-        tls: None,
-        listener: Arc::new(listener),
-        most_clients: None,
-        door,
-    }
 }
 
 /// Removes keys whose time is up and which nobody asks for, as long as the process lives.
@@ -120,14 +100,5 @@ pub async fn expire(store: Arc<Store>) {
             1
         };
         tokio::time::sleep(Duration::from_millis(pause)).await;
-    }
-}
-
-/// How a store's listeners are set up.
-pub fn tuning() -> Tuning {
-    Tuning {
-        backlog: limits::BACKLOG,
-        keepalive: true,
-        reuseport: false,
     }
 }

@@ -1,5 +1,5 @@
-//! Clients that people use, run against a real redis-server or memcached and against `heeler serve`:
-//! what they assert of the one holds for the other.
+//! Clients that people use, run against a real redis-server or memcached and against
+//! `heeler serve`: what they assert of the one holds for the other.
 //!
 //! `.ci/clients` installs them below `target/` when a test first needs them, by pip and npm.
 

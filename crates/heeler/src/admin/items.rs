@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Process, usage};
 use crate::limits;
 use crate::stats::{ITEM_STATS, ItemStat};
-use crate::store::Store;
+use crate::store::{Policy, Store};
 
 /// The version of memcached whose protocol is spoken.
 pub const MEMCACHED_VERSION: &str = "1.6.18";
@@ -19,7 +19,7 @@ const NO_SIZES: &str = "CLIENT_ERROR sizes of items are not counted\r\n";
 pub(super) fn stats(process: &Process, now: u64, store: &Store, words: &[&[u8]]) -> String {
     let lines = match words {
         [] => general(process, now, store),
-        [b"settings", ..] => settings(process),
+        [b"settings", ..] => settings(process, store),
         [b"items", ..] => items(store, now),
         [b"slabs", ..] => slabs(process, store, now),
         [b"conns", ..] => process.clients.as_items(now),
@@ -76,32 +76,39 @@ fn general(process: &Process, now: u64, store: &Store) -> Lines {
     }
     line("bytes_read", process.sum(|c| &c.input).to_string());
     line("bytes_written", process.sum(|c| &c.output).to_string());
-    line("limit_maxbytes", "0".into());
+    line("limit_maxbytes", most_bytes(store).to_string());
     line("accepting_conns", "1".into());
     line("threads", process.counters.len().to_string());
-    line("bytes", usage::resident_bytes().to_string());
+    line("bytes", store.memory().to_string());
     line("curr_items", of_store.keys.to_string());
     let totals = process.items.totals();
     line(
         "total_items",
         totals[ItemStat::TotalItems as usize].to_string(),
     );
-    line("evictions", "0".into());
+    line("evictions", of_store.evicted.to_string());
     line("reclaimed", of_store.expired.to_string());
     lines
 }
 
-fn settings(process: &Process) -> Lines {
+/// 0 for any number.
+fn most_bytes(store: &Store) -> u64 {
+    store.memory_limit().most
+}
+
+fn settings(process: &Process, store: &Store) -> Lines {
+    let most_bytes = most_bytes(store).to_string();
+    let evicts = store.memory_limit().policy != Policy::NoEviction;
     let most = process.clients.most().to_string();
     let threads = process.counters.len().to_string();
     let item_size = limits::VALUE_BYTES.to_string();
     let backlog = limits::BACKLOG.to_string();
     [
-        ("maxbytes", "0"),
+        ("maxbytes", most_bytes.as_str()),
         ("maxconns", &most),
         ("udpport", "0"),
         ("verbosity", "0"),
-        ("evictions", "off"),
+        ("evictions", if evicts { "on" } else { "off" }),
         ("shutdown_command", "no"),
         ("num_threads", &threads),
         ("detail_enabled", "no"),
@@ -127,7 +134,7 @@ fn items(store: &Store, now: u64) -> Lines {
     }
     [
         ("number", stats.keys as u64),
-        ("evicted", 0),
+        ("evicted", stats.evicted),
         ("outofmemory", 0),
         ("reclaimed", stats.expired),
     ]

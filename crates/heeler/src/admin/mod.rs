@@ -10,8 +10,8 @@ mod pause;
 mod slowlog;
 pub mod usage;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -76,6 +76,17 @@ pub struct Process {
     pub items: ItemStats,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What INFO tells of the ring that it is in.
+    pub ring: OnceLock<RingLines>,
+}
+
+/// Tells lines of INFO: names and values.
+pub struct RingLines(pub Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>);
+
+impl std::fmt::Debug for RingLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingLines")
+    }
 }
 
 impl Process {
@@ -98,6 +109,7 @@ impl Process {
             commands: CommandStats::new(TABLE.len()),
             items: ItemStats::default(),
             slowlog: Arc::default(),
+            ring: OnceLock::new(),
         }
     }
 

@@ -51,7 +51,10 @@ impl Door {
                     let command = waiter.command().map(OwnedCommand::as_command);
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
                     self.executed(spec, &reply);
-                    caller.session.answer(&reply);
+                    match command {
+                        Some(command) => self.answer(caller, &command, &reply),
+                        None => caller.session.answer(&reply),
+                    }
                 }
             },
         }
@@ -99,7 +102,9 @@ impl Door {
                 self.stop(now, caller, command, began);
             }
             self.executed(command.spec, &reply);
-            self.answer(caller, command, &reply);
+            if !self.tells_later(now, caller, command, &reply) {
+                self.answer(caller, command, &reply);
+            }
             return;
         }
         match store.execute_or_wait(now, command, &caller.task) {
@@ -132,7 +137,8 @@ impl Door {
         caller.blocked = Some(Blocked::Waiting(waiter));
     }
 
-    fn stop_waiting(&self, caller: &Caller, waiter: &Waiter) {
+    fn stop_waiting(&self, caller: &mut Caller, waiter: &Waiter) {
+        caller.errand = None;
         self.process.clients.waits_no_more(caller.session.id);
         if let Behind::Node(store) = &self.behind {
             store.stop_waiting(waiter);

@@ -5,6 +5,7 @@ use crate::admin::MEMCACHED_VERSION;
 use crate::command::item::unsigned;
 use crate::command::{Command, Id, Reply};
 use crate::stats::{ErrorKind, ItemStat};
+use crate::store::{MemoryLimit, Store};
 use crate::wire::memcache::{self, AtNode, Quiet, Request};
 
 const NO_LEVEL: &str = "CLIENT_ERROR bad command line format\r\n";
@@ -12,7 +13,7 @@ const NO_LEVEL: &str = "CLIENT_ERROR bad command line format\r\n";
 impl Door {
     /// Takes a request for this node, which its decoder has not refused.
     pub(super) fn item_request(&self, now: u64, caller: &mut Caller, request: &Request<'_>) {
-        caller.quiet = request.quiet;
+        caller.session.quiet = request.quiet;
         if let Some(command) = request.command() {
             if !(self.is_paused() && self.pauses(now, caller, &command)) {
                 self.run(now, caller, &command);
@@ -38,6 +39,12 @@ impl Door {
                     self.say(caller, &self.process.memcached_stats(now, store, &words));
                 }
             }
+            AtNode::MemoryLimit => {
+                let mebibytes = request.words(1).next().and_then(unsigned);
+                if let Behind::Node(store) = &self.behind {
+                    self.say(caller, limit_memory(store, mebibytes));
+                }
+            }
             AtNode::Says(text) => self.say(caller, text),
             AtNode::Item(_) => {}
         }
@@ -49,7 +56,7 @@ impl Door {
             self.counters
                 .failed(crate::command::Family::Admin, ErrorKind::Usage);
         }
-        match caller.quiet {
+        match caller.session.quiet {
             Quiet::All => caller.session.pipeline.answer_nothing(),
             _ => caller.session.answer_bytes(text.as_bytes()),
         }
@@ -59,7 +66,7 @@ impl Door {
     #[inline]
     pub(super) fn answer_item(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
         self.count_item(command, reply);
-        let quiet = caller.quiet;
+        let quiet = caller.session.quiet;
         caller
             .session
             .pipeline
@@ -171,6 +178,21 @@ impl Door {
                 self.items.count(ItemStat::StoreTooLarge);
             }
             _ => {}
+        }
+    }
+}
+
+/// `cache_memlimit`: what happens then is said elsewhere (`maxmemory-policy`).
+fn limit_memory(store: &Store, mebibytes: Option<u64>) -> &'static str {
+    match mebibytes {
+        None => "ERROR\r\n",
+        Some(..8) => "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n",
+        Some(mebibytes) => {
+            store.limit_memory(MemoryLimit {
+                most: mebibytes.saturating_mul(1 << 20),
+                ..store.memory_limit()
+            });
+            "OK\r\n"
         }
     }
 }

@@ -3,12 +3,18 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use super::{service, tuning};
-use crate::admin::Process;
+use crate::admin::{Process, REDIS_VERSION};
 use crate::config::pools::Listen;
-use crate::net::{Listener, Service};
+use crate::deliver::{Behind, Door, Ring};
+use crate::net::{Listener, MakeDoor, Service, Tuning};
+use crate::peer::Keyspace;
+use crate::pool::Peers;
+use crate::session::{Access, Greeting};
+use crate::socket::Scratch;
 use crate::store::Store;
 use crate::wire::Wire;
+use crate::wire::resp::Protocol;
+use crate::{limits, run};
 
 /// Where the doors are. One that is not named is not opened.
 #[derive(Clone, Debug, Default)]
@@ -70,24 +76,74 @@ impl Bound {
         (port, first.map(Listener::address).unwrap_or_default())
     }
 
-    /// What is offered there.
-    pub fn services(self, store: &Arc<Store>, process: &Arc<Process>) -> Vec<Service> {
-        let mut services = Vec::new();
-        if let Some(listener) = self.redis {
-            tracing::info!(redis = %listener.address(), "serving");
-            services.push(service("redis", Wire::Resp, listener, store, process));
+    /// What is offered there, over the keys of all nodes where there is a `keyspace` of more than
+    /// this one.
+    pub fn services(
+        self,
+        store: &Arc<Store>,
+        process: &Arc<Process>,
+        keyspace: Option<Arc<Keyspace>>,
+    ) -> Vec<Service> {
+        let open = |name: &str, wire, listener: Listener| {
+            tracing::info!(door = name, address = %listener.address(), "serving");
+            service(name, wire, listener, store, process, keyspace.clone())
+        };
+        let redis = self
+            .redis
+            .map(|listener| open("redis", Wire::Resp, listener));
+        let memcached = self.memcached;
+        let memcached = memcached.map(|listener| open("memcached", Wire::Memcache, listener));
+        redis.into_iter().chain(memcached).collect()
+    }
+}
+
+/// A door: over the keys of all nodes where there is a `keyspace` of more than this one.
+pub fn service(
+    name: &str,
+    wire: Wire,
+    listener: Listener,
+    store: &Arc<Store>,
+    process: &Arc<Process>,
+    keyspace: Option<Arc<Keyspace>>,
+) -> Service {
+    let (store, process) = (store.clone(), process.clone());
+    let greeting = Greeting {
+        version: REDIS_VERSION,
+        newest: Protocol::Resp3,
+        access: Access::Open,
+        database: 0,
+    };
+    let door: MakeDoor = Arc::new(move |scratch: &_, _| {
+        let door = Door::new(
+            Behind::Node(store.clone()),
+            process.clone(),
+            greeting.clone(),
+            run::seed(),
+        );
+        match &keyspace {
+            None => door,
+            Some(keyspace) => door.in_ring(Ring {
+                peers: Peers::new(keyspace.others.clone(), Scratch::clone(scratch)),
+                keyspace: keyspace.clone(),
+            }),
         }
-        if let Some(listener) = self.memcached {
-            tracing::info!(memcached = %listener.address(), "serving");
-            services.push(service(
-                "memcached",
-                Wire::Memcache,
-                listener,
-                store,
-                process,
-            ));
-        }
-        services
+    });
+    Service {
+        name: name.into(),
+        wire,
+        tls: None,
+        listener: Arc::new(listener),
+        most_clients: None,
+        door,
+    }
+}
+
+/// How a store's listeners are set up.
+pub fn tuning() -> Tuning {
+    Tuning {
+        backlog: limits::BACKLOG,
+        keepalive: true,
+        reuseport: false,
     }
 }
 

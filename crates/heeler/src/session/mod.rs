@@ -13,7 +13,8 @@ pub use laps::Laps;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
-use crate::command::{Command, Id, Reply, Shape};
+use crate::command::{Command, Flags, Id, Reply, Shape};
+use crate::wire::memcache::{Awaited, Quiet};
 use crate::wire::resp::Protocol;
 
 /// What a connection has said of itself, and what it still has to be told.
@@ -39,6 +40,8 @@ pub struct Session {
     pub authenticated: bool,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
+    /// Which replies to the request at hand a client of memcached does not want.
+    pub quiet: Quiet,
     /// Close once the replies so far are written.
     pub closing: bool,
 }
@@ -95,6 +98,9 @@ impl Session {
     /// Keeps a place for a server's reply, in RESP2, to the request at hand.
     pub fn wait(&mut self, command: &Command<'_>) -> Ticket {
         self.pipeline.wait(match self.protocol {
+            _ if command.spec.flags.has(Flags::HIDDEN) => {
+                Form::Item(Box::new(Awaited::new(command, self.quiet)))
+            }
             _ if !self.is_heard() => Form::Dropped,
             Protocol::Resp2 => Form::AsItIs,
             Protocol::Resp3 => Form::Resp3(Shape::of(command)),

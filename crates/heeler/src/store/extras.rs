@@ -22,9 +22,10 @@ pub(super) struct Extras {
 }
 
 impl Extras {
-    /// Whether nothing is known.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Extras::default()
+    /// Whether something is known that memcached's clients have said.
+    #[inline]
+    pub(super) fn is_marked(&self) -> bool {
+        self.marks != 0 || self.recache != Recache::default()
     }
 
     /// Those of another value under the same key.

@@ -4,11 +4,11 @@
 //! An item is the string that Redis's commands see under the same key. Its flags are the key's
 //! marks, its cas is the key's version, which a key is given when somebody first asks for it.
 
-use super::View;
-use super::entry::{Entry, Text};
+use super::entry::Text;
 use super::errors::{Error, Outcome};
 use super::extras::Recache;
 use super::slot::Slot;
+use super::{View, aging};
 use crate::command::item::{Facts, Life, brief, not_a_string, unsigned, with_cas};
 use crate::command::meta::{Flags, Step};
 use crate::command::{Command, Id, Reply};
@@ -50,20 +50,25 @@ pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
 }
 
+/// Checks that what is there, if something is, is a string.
+#[inline]
+fn check(slot: &Slot<'_, '_>) -> Result<(), Error> {
+    match slot.peek().is_some_and(|entry| entry.as_text().is_none()) {
+        true => Err(wrong_type(slot)),
+        false => Ok(()),
+    }
+}
+
 /// The string that is there, for a client that reads it.
 #[inline]
 fn read<'s>(slot: &'s mut Slot<'_, '_>) -> Result<Option<Text<'s>>, Error> {
-    if slot.peek().is_some_and(|entry| entry.as_text().is_none()) {
-        return Err(wrong_type(slot));
-    }
+    check(slot)?;
     slot.read_text()
 }
 
 /// The string that is there, for a client that goes on to change it.
 fn text<'s>(slot: &'s mut Slot<'_, '_>) -> Result<Option<Text<'s>>, Error> {
-    if slot.peek().is_some_and(|entry| entry.as_text().is_none()) {
-        return Err(wrong_type(slot));
-    }
+    check(slot)?;
     slot.text()
 }
 
@@ -125,7 +130,9 @@ fn live(slot: &mut Slot<'_, '_>, life: Life) {
         Life::Endless if slot.deadline().is_some() => slot.set_deadline(None),
         Life::Endless => {}
         Life::Until(at) => slot.set_deadline(Some(at)),
-        Life::Over => drop(slot.remove()),
+        Life::Over => {
+            slot.remove();
+        }
     }
 }
 
@@ -134,7 +141,10 @@ fn put(slot: &mut Slot<'_, '_>, value: &[u8], flags: u32, life: Life) {
     let deadline = match life {
         Life::Endless => None,
         Life::Until(at) => Some(at),
-        Life::Over => return drop(slot.remove()),
+        Life::Over => {
+            slot.remove();
+            return;
+        }
     };
     slot.set_text(Text::from_value(value), deadline);
     if flags != 0 {
@@ -153,11 +163,7 @@ fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     let mut slot = view.slot(command.arg(1));
     match command.spec.id {
-        Id::ItemAdd if slot.exists() => {
-            // What is asked for is in use.
-            slot.access();
-            return Ok(NOT_STORED);
-        }
+        Id::ItemAdd if slot.exists() => return Ok(NOT_STORED),
         Id::ItemReplace if !slot.exists() => return Ok(NOT_STORED),
         Id::ItemCas => {
             let unique = unsigned(command.arg(5)).ok_or(BAD_FORMAT)?;
@@ -192,7 +198,7 @@ fn lengthen(slot: &mut Slot<'_, '_>, more: &[u8], before: bool) -> Result<bool, 
     if length > limits::VALUE_BYTES {
         return Err(TOO_LARGE.into());
     }
-    if let Some(value) = slot.entry_mut().and_then(|entry| entry.grow(length)) {
+    if let Some(value) = slot.grow(length) {
         match before {
             true => {
                 value.copy_within(..old, more.len());
@@ -212,8 +218,8 @@ fn delete(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Err(BAD_DELETE.into());
     }
     match view.slot(command.arg(1)).remove() {
-        Some(_) => Ok(Reply::Status("DELETED")),
-        None => Ok(NOT_FOUND),
+        true => Ok(Reply::Status("DELETED")),
+        false => Ok(NOT_FOUND),
     }
 }
 
@@ -278,19 +284,15 @@ fn meta_get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let flags = Flags::parse(command, 2, command.len(), now)?;
     let mut slot = view.slot(command.arg(1));
     let mut facts = Facts::default();
-    match slot.peek() {
-        Some(entry) => look(entry, now, &mut facts),
-        None if flags.vivify().is_some() => {
-            slot.set_text(Text::Bytes(b""), None);
-            facts.created = true;
-        }
-        None => {}
+    look(&slot, now, &mut facts);
+    if !slot.exists() && flags.vivify().is_some() {
+        slot.set_text(Text::Bytes(b""), None);
+        facts.created = true;
     }
     // What is not there counts as a miss.
-    if !flags.is_unused || !slot.exists() {
-        read(&mut slot)?;
-    } else {
-        text(&mut slot)?;
+    match flags.is_unused && slot.exists() {
+        true => check(&slot)?,
+        false => drop(read(&mut slot)?),
     }
     if !slot.exists() {
         return Ok(Reply::Null);
@@ -315,8 +317,9 @@ fn meta_get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 /// What is known of an entry before the command changes that.
-fn look(entry: &Entry, now: u64, facts: &mut Facts) {
-    facts.was_read = entry.was_read();
+fn look(slot: &Slot<'_, '_>, now: u64, facts: &mut Facts) {
+    let Some(entry) = slot.peek() else { return };
+    facts.was_read = aging::was_used(slot.aging(), entry.access());
     facts.idle = entry.idle_seconds(now);
 }
 
@@ -360,7 +363,7 @@ fn tell(slot: &mut Slot<'_, '_>, flags: &Flags, mut facts: Facts) -> Outcome {
         facts.cas = slot.ensure_version().unwrap_or_default();
     }
     facts.flags = slot.extras().marks;
-    let Some(text) = slot.peek().and_then(Entry::as_text) else {
+    let Some(text) = slot.peek().and_then(|entry| entry.as_text()) else {
         return Ok(Reply::Null);
     };
     let mut buffer = itoa::Buffer::new();
@@ -409,11 +412,7 @@ fn meta_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             Fit::Older => return store_stale(&mut slot, value, &flags),
             Fit::Any | Fit::Other => return Ok(Reply::Status("EX")),
         },
-        Some(b'E') if is_there => {
-            slot.access();
-            false
-        }
-        Some(b'E') => true,
+        Some(b'E') => !is_there,
         Some(mode @ (b'A' | b'P')) => {
             if is_there && matches!(fit(&mut slot, &flags), Fit::Older | Fit::Other) {
                 return Ok(Reply::Status("EX"));
@@ -537,9 +536,9 @@ fn meta_debug(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         ttl: seconds_left(slot.deadline(), now),
         ..Facts::default()
     };
+    look(&slot, now, &mut facts);
     if let Some(entry) = slot.peek() {
-        look(entry, now, &mut facts);
-        facts.footprint = super::memory::footprint(entry) as u32;
+        facts.footprint = super::memory::footprint(&entry) as u32;
         facts.size = entry.as_text().map_or(0, |text| text.len()) as u32;
     }
     Ok(Reply::Bulk(facts.pack(b"")))

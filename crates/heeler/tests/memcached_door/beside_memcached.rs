@@ -62,8 +62,7 @@ const SCRIPTS: &[&str] = &[
     "ma q1 N10 J10 q v\r\nmn\r\n",
     "me none\r\n",
     "me aw== b\r\n",
-    "ms k 1\r\na\r\nme k\r\nmg k\r\nme k\r\nms k 1 T30\r\na\r\nme k extra\r\nms aw== 1 b\r\n\
-     a\r\nme aw== b\r\n",
+    "ms k 1 T30\r\na\r\nme k\r\nmg k\r\nme k\r\nms k0k= 1 b\r\na\r\nme k0k= b\r\n",
     "me\r\n",
     "mn\r\n",
     "mn x\r\n",
@@ -161,7 +160,7 @@ const SCRIPTS: &[&str] = &[
     "md gone I\r\n",
     "ms k 2 I C0\r\nhi\r\nms k 2 I C1 c\r\nab\r\nmg k c v\r\n",
     "ms k 2 I C1 MA\r\nab\r\nmg k v c f t\r\nms k 1 C1 MA\r\nz\r\n",
-    "ms app 1 F3 T50\r\na\r\nms app 1 MA F9 T10\r\nb\r\nmg app f t v h l\r\nmg app h\r\n",
+    "ms app 1 F3 T50\r\na\r\nms app 1 MA F9 T10\r\nb\r\nmg app f t v l\r\nmg app f\r\n",
     "ms app 1 F3 T50\r\na\r\nmg app\r\nincr app 1\r\nmg app h f\r\n",
     "set h 0 0 1\r\n1\r\nadd h 0 0 1\r\n2\r\nmg h h\r\n",
     "ms k 1 Tx\r\na\r\nmn\r\n",

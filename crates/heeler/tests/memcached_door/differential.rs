@@ -4,11 +4,13 @@
 //! came up, and a request that needs one is given each server's own.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use crate::Node;
-use crate::servers::{Client, Memcached};
+use crate::servers::{Client, Cluster, Memcached};
 
 const SEEDS: u64 = 2500;
+const RING_SEEDS: u64 = 300;
 const REQUESTS: usize = 25;
 
 /// xorshift64* (Vigna 2016).
@@ -33,14 +35,16 @@ impl Random {
 
 /// A server, and the numbers for cas that it has told, in the order in which they came up.
 struct Side {
-    client: Client,
+    /// Whoever is asked in turn.
+    clients: Vec<Client>,
     told: Vec<(String, u64)>,
 }
 
 impl Side {
-    fn new(port: u16) -> Side {
+    fn new(ports: &[u16]) -> Side {
+        let connect = |&port: &u16| Client::connect(("127.0.0.1", port));
         Side {
-            client: Client::connect(("127.0.0.1", port)),
+            clients: ports.iter().map(connect).collect(),
             told: Vec::new(),
         }
     }
@@ -58,10 +62,12 @@ impl Side {
                 }
             }
         }
-        self.client.send(sent.as_bytes());
+        self.clients.rotate_left(1);
+        let client = &mut self.clients[0];
+        client.send(sent.as_bytes());
         // What comes after it tells that the answer is whole.
-        self.client.send(b"mn\r\n");
-        let answer = self.client.read_until(b"MN\r\n");
+        client.send(b"mn\r\n");
+        let answer = client.read_until(b"MN\r\n");
         let key = request.split([' ', '\r']).nth(1).unwrap_or_default();
         self.named(key, &String::from_utf8(answer).unwrap())
     }
@@ -226,7 +232,7 @@ fn meta(random: &mut Random, item: &Item) -> String {
         0..4 => {
             let told = match item.number {
                 true => some_of(random, &["v", "c", "t", "f", "k", "q", "Oab", "u"]),
-                false => some_of(random, &["v", "c", "t", "f", "k", "q", "s", "u", "h"]),
+                false => some_of(random, &["v", "c", "t", "f", "k", "q", "s", "u", "Oz"]),
             };
             let life = random.pick(&["", "", "", " T100", " T0", " T1000"]);
             let made = random.pick(&["", "", "", " N100", " N0"]);
@@ -266,9 +272,22 @@ fn some_of(random: &mut Random, flags: &[&str]) -> String {
 
 #[test]
 fn random_requests_are_answered_as_memcached_does() {
-    let (memcached, node) = (Memcached::start(), Node::start(&[]));
-    let (mut theirs, mut ours) = (Side::new(memcached.port), Side::new(node.port));
-    for seed in 1..=SEEDS {
+    let node = Node::start(&[]);
+    compare(&[node.port], 1..=SEEDS);
+}
+
+/// The same over nodes that share the keys: each request comes to another one.
+#[test]
+fn random_requests_to_the_nodes_of_a_ring_are_answered_as_memcached_does() {
+    let cluster = Cluster::start(3, &[]);
+    compare(&cluster.memcached, SEEDS + 1..=SEEDS + RING_SEEDS);
+}
+
+fn compare(ports: &[u16], seeds: RangeInclusive<u64>) {
+    let memcached = Memcached::start();
+    let mut theirs = Side::new(&[memcached.port]);
+    let mut ours = Side::new(ports);
+    for seed in seeds {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut script = String::new();
         for side in [&mut theirs, &mut ours] {

@@ -106,6 +106,10 @@ fn what_a_memcached_has_off_is_refused_as_there() {
             "CLIENT_ERROR stats cachedump not allowed",
         ),
         ("lru mode flat", "ERROR"),
+        (
+            "cache_memlimit 7",
+            "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m",
+        ),
         ("version", "VERSION 1.6.18"),
     ] {
         let told = told(node.port, format!("{request}\r\nmn\r\n"));
@@ -176,6 +180,31 @@ fn slow_requests_are_logged() {
         let slow = Value::Array(slow.iter().map(Value::bulk).collect());
         assert!(words.contains(&slow), "{words:?}");
     }
+}
+
+#[test]
+fn a_limit_of_memory_holds() {
+    let node = Node::start(&[]);
+    let stat = |name: &str| stats(node.port, "")[name].parse::<u64>().unwrap();
+    assert_eq!(stat("limit_maxbytes"), 0);
+    assert_eq!(
+        told(
+            node.port,
+            "cache_memlimit 8\r\ncache_memlimit 8 noreply\r\n"
+        ),
+        r"OK\r\n"
+    );
+    assert_eq!(stat("limit_maxbytes"), 8 << 20);
+    let value = "x".repeat(100_000);
+    let sets: String = (0..150)
+        .map(|i| format!("set k{i} 0 0 100000\r\n{value}\r\n"))
+        .collect();
+    let answer = String::from_utf8(answers(node.port, sets.as_bytes())).unwrap();
+    assert!(
+        answer.ends_with("SERVER_ERROR out of memory storing object\r\n"),
+        "{answer}"
+    );
+    assert!(stat("store_no_memory") > 0 && stat("evictions") == 0);
 }
 
 /// libmemcached's own test of servers.

@@ -10,11 +10,13 @@
 //!           HD t30\r\n  VA 5 t30\r\nvalue\r\n                                  meta
 //! ```
 
+mod awaited;
 mod reply;
 mod request;
 mod scan;
 mod table;
 
+pub use awaited::Awaited;
 pub use reply::{TOO_LARGE, error, write};
 pub use request::{Decoder, Quiet, Request};
 pub use scan::{Items, Scanner};

@@ -25,6 +25,9 @@ pub fn write(command: &Command<'_>, quiet: Quiet, reply: &Reply, out: &mut Vec<u
     }
     let start = out.len();
     let written = match (command.spec.id, reply) {
+        (_, Reply::Raw(bytes)) => {
+            return write(command, quiet, &super::awaited::read(bytes), out);
+        }
         (_, Reply::Error(text)) => {
             error(text, out);
             return;

@@ -64,9 +64,10 @@ struct Found {
 }
 
 /// Which replies a client does not want to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quiet {
     /// It wants the reply.
+    #[default]
     No,
     /// None, by `noreply`.
     All,
@@ -385,7 +386,10 @@ fn take_quiet(spec: &Spec, line: &[u8], words: &mut Vec<Arg>) -> Quiet {
         Form::Plain => Quiet::No,
         // `delete noreply` deletes a key of that name.
         Form::Noreply | Form::Storage => {
-            let first = if spec.way == Way::Every { 1 } else { 2 };
+            let first = match spec.way {
+                Way::Every | Way::Unknown => 1,
+                _ => 2,
+            };
             let came = words.len();
             while words.len() > first && words.last().is_some_and(|w| word(w) == b"noreply") {
                 words.pop();

@@ -1,6 +1,6 @@
 //! The commands, a line for each.
 
-use AtNode::{Item, Says, Stats, Verbosity, Version};
+use AtNode::{Item, MemoryLimit, Says, Stats, Verbosity, Version};
 
 use crate::command::Family::{self, Admin, Arithmetic, Delete, Meta, Retrieval, Storage, Touch};
 use crate::command::Id;
@@ -54,6 +54,8 @@ pub enum AtNode {
     Version,
     /// It takes notice, and goes on as before.
     Verbosity,
+    /// It limits its memory to so many MiB.
+    MemoryLimit,
     /// It tells its numbers.
     Stats,
     /// The connection ends.
@@ -85,7 +87,6 @@ const NO_SLABS: &str = "CLIENT_ERROR slab reassignment disabled\r\n";
 const NO_CRAWLER: &str = "CLIENT_ERROR lru crawler disabled\r\n";
 const NO_WATCH: &str = "CLIENT_ERROR watch commands not allowed\r\n";
 const NO_SHUTDOWN: &str = "ERROR: shutdown not enabled\r\n";
-const NO_MEMORY_LIMIT: &str = "CLIENT_ERROR the limit of memory is not set by this command\r\n";
 
 /// Every command that is carried, executed or answered. All others are not known.
 pub const TABLE: &[Spec] = &[
@@ -318,7 +319,15 @@ pub const TABLE: &[Spec] = &[
     node_only("watch", 1, NO_WATCH),
     node_only("slabs", 2, NO_SLABS),
     node_only("lru_crawler", 2, NO_CRAWLER),
-    node_only("cache_memlimit", 2, NO_MEMORY_LIMIT),
+    line(
+        "cache_memlimit",
+        2,
+        3,
+        Way::Unknown,
+        MemoryLimit,
+        Form::Noreply,
+        Admin,
+    ),
 ];
 
 const fn node_only(name: &'static str, least: usize, says: &'static str) -> Spec {
