@@ -570,6 +570,11 @@ impl Door {
         Reply::Array(order.into_iter().filter_map(reply).collect())
     }
 
+    /// A new connection is in, unless it has to say a password first.
+    pub fn greet(&self, caller: &mut Caller) {
+        caller.session.authenticated = self.greeting.access.lets_in();
+    }
+
     /// A connection was opened.
     pub fn enter(&self) {
         self.count(PoolStat::ClientConnections, 1);

@@ -21,7 +21,7 @@ pub use pause::Pause;
 
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::Exchange;
-use crate::session::Session;
+use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
 use crate::store::Store;
@@ -74,6 +74,8 @@ pub struct Process {
     pub commands: CommandStats,
     /// What is counted of memcached's requests to its own store.
     pub items: ItemStats,
+    /// The password that its store asks for.
+    pub password: Arc<Password>,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
     /// What INFO tells of the ring that it is in.
@@ -108,6 +110,7 @@ impl Process {
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
             items: ItemStats::default(),
+            password: Arc::default(),
             slowlog: Arc::default(),
             ring: OnceLock::new(),
         }

@@ -3,11 +3,14 @@
 use super::{Behind, Caller, Door};
 use crate::admin::MEMCACHED_VERSION;
 use crate::command::item::unsigned;
-use crate::command::{Command, Id, Reply};
+use crate::command::{Command, Family, Id, Reply};
 use crate::stats::{ErrorKind, ItemStat};
 use crate::store::{MemoryLimit, Store};
 use crate::wire::memcache::{self, AtNode, Quiet, Request};
 
+const NOT_IN: &str = "CLIENT_ERROR unauthenticated\r\n";
+const BAD_TOKEN: &str = "CLIENT_ERROR bad authentication token format\r\n";
+const WRONG_PASSWORD: &str = "CLIENT_ERROR authentication failure\r\n";
 const NO_LEVEL: &str = "CLIENT_ERROR bad command line format\r\n";
 
 impl Door {
@@ -50,11 +53,51 @@ impl Door {
         }
     }
 
+    /// Whether a client of this node has to say the password first.
+    #[inline]
+    pub(super) fn is_strange(&self, caller: &Caller) -> bool {
+        let access = &self.greeting.access;
+        !caller.session.authenticated
+            && matches!(self.behind, Behind::Node(_))
+            && access.refuses(&caller.session, Id::Get).is_some()
+    }
+
+    /// Before the password: `set` with any key and `default PASSWORD` as its data.
+    #[cold]
+    pub(super) fn log_in_item(&self, caller: &mut Caller, request: &Request<'_>) {
+        caller.session.quiet = Quiet::No;
+        let command = request.command().filter(|_| request.refused.is_none());
+        let text = match command {
+            Some(command) if command.spec.id == Id::ItemSet => {
+                self.items.count(ItemStat::AuthCmds);
+                let data = command.arg(command.len() - 1);
+                match data.iter().position(|&b| b == b' ') {
+                    None => BAD_TOKEN,
+                    Some(end) => {
+                        let (user, password) = (&data[..end], &data[end + 1..]);
+                        let access = &self.greeting.access;
+                        match access.log_in(&mut caller.session, user, password) {
+                            Ok(()) => "STORED\r\n",
+                            Err(_) => WRONG_PASSWORD,
+                        }
+                    }
+                }
+            }
+            _ => NOT_IN,
+        };
+        if text != "STORED\r\n" {
+            self.items.count(ItemStat::AuthErrors);
+            let family = request.spec.map_or(Family::Unknown, |spec| spec.family);
+            self.counters.failed(family, ErrorKind::Auth);
+        }
+        caller.session.closing |= request.spec.is_some_and(|s| s.at_node == AtNode::Quit);
+        caller.session.answer_bytes(text.as_bytes());
+    }
+
     /// Answers the request at hand with these bytes, if the client wants to hear them.
     fn say(&self, caller: &mut Caller, text: &str) {
         if memcache::is_error(text.as_bytes()) {
-            self.counters
-                .failed(crate::command::Family::Admin, ErrorKind::Usage);
+            self.counters.failed(Family::Admin, ErrorKind::Usage);
         }
         match caller.session.quiet {
             Quiet::All => caller.session.pipeline.answer_nothing(),

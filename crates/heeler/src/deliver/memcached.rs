@@ -15,6 +15,9 @@ impl Door {
         let muted = request.quiet == Quiet::All;
         let family = request.spec.map_or(Family::Unknown, |spec| spec.family);
         self.took(caller, family);
+        if self.is_strange(caller) {
+            return self.log_in_item(caller, request);
+        }
         let mut answer = |reply: &str, failed: Option<ErrorKind>| {
             match muted {
                 true => caller.session.pipeline.answer_nothing(),

@@ -80,11 +80,13 @@ impl Connection {
     ) -> Connection {
         entrance.door().enter();
         let is_node = entrance.door().pool().is_none();
+        let mut caller = Caller::new(client.id, client.origin.clone());
+        entrance.door().greet(&mut caller);
         Connection {
             stream,
             entrance,
             scratch,
-            caller: Caller::new(client.id, client.origin.clone()),
+            caller,
             client,
             decoder: Decoder::new(wire, is_node),
             input: Vec::new(),

@@ -110,7 +110,7 @@ pub fn service(
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
-        access: Access::Open,
+        access: Access::Store(process.password.clone()),
         database: 0,
     };
     let door: MakeDoor = Arc::new(move |scratch: &_, _| {

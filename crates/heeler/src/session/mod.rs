@@ -4,12 +4,14 @@
 mod access;
 mod commands;
 mod laps;
+mod password;
 mod pipeline;
 mod transaction;
 
 pub use access::Access;
 pub use commands::{Greeting, answer};
 pub use laps::Laps;
+pub use password::Password;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
