@@ -17,16 +17,14 @@ use std::task::Waker;
 use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{
-    Arg, Command, Family, Flags, Group, Id, OwnedCommand, Reply, Room, Spec, resolve,
-};
+use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
-use crate::wire::resp;
+use crate::wire::{Wire, resp};
 use blocked::Blocked;
 use messages::Listening;
 use ring::Errand;
@@ -233,9 +231,26 @@ impl Door {
     /// Answers a command that has been executed.
     #[inline]
     fn answer(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
-        match command.spec.flags.has(Flags::HIDDEN) {
-            true => self.answer_item(caller, command, reply),
-            false => caller.session.answer(reply),
+        match caller.session.wire {
+            Wire::Memcache => self.answer_item(caller, command, reply),
+            Wire::Resp => caller.session.answer(reply),
+        }
+    }
+
+    /// Takes a command that another protocol's request stands for: a hidden one, too.
+    pub fn command(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        caller.session.begin();
+        let refused = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id);
+        if let Some(reply) = refused {
+            let (spec, why) = (Some(command.spec), ErrorKind::Auth);
+            return self.answer_refused(caller, &Refused { spec, why, reply });
+        }
+        self.took(caller, command.spec.family());
+        if !(self.is_paused() && self.pauses(now, caller, command)) {
+            self.run(now, caller, command);
         }
     }
 

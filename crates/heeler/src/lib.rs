@@ -34,6 +34,7 @@ pub mod config;
 pub mod daemon;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod log;
 pub mod nutcracker;
@@ -45,6 +46,7 @@ pub mod socket;
 pub mod stats;
 pub mod tls;
 pub mod waiting;
+pub mod web;
 
 pub mod call;
 pub mod demo;

@@ -1,6 +1,12 @@
 //! `heeler serve`: a store of its own.
 
 mod doors;
+mod flags;
+mod redis;
+
+pub use doors::Doors;
+pub use flags::fold;
+pub use redis::{service, tuning};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +19,6 @@ use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
 use crate::{clock, limits, run};
-pub use doors::{Doors, service, tuning};
 
 /// What `heeler serve` is asked for.
 #[derive(Clone, Debug)]
@@ -52,15 +57,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
-        let services = doors.services(&store, &process, keyspace);
+        let subject = Subject {
+            process: process.clone(),
+            pools: Pools::default(),
+            store: Some(store.clone()),
+            ring: port.as_ref().map(|port| port.ringpop().clone()),
+            reload: None,
+        };
+        let services = doors.services(&subject, &store, keyspace.as_ref());
         if let Some(admin) = admin {
-            tokio::spawn(admin.serve(Subject {
-                process: process.clone(),
-                pools: Pools::default(),
-                store: Some(store.clone()),
-                ring: port.as_ref().map(|port| port.ringpop().clone()),
-                reload: None,
-            }));
+            tokio::spawn(admin.serve(subject));
         }
         let mut server = Server::start(process)?;
         let expiring = tokio::spawn(expire(store));

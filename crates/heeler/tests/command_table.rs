@@ -90,10 +90,8 @@ fn every_line_says_what_redis_says() {
     );
     let names = |of: &BTreeMap<String, Value>| of.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs));
-    assert_eq!(
-        ours.len(),
-        TABLE.iter().filter(|s| !s.flags.has(Flags::HIDDEN)).count()
-    );
+    let hidden = TABLE.iter().filter(|s| s.flags.has(Flags::HIDDEN)).count();
+    assert_eq!(ours.len(), TABLE.len() - hidden);
     for (name, line) in &theirs {
         assert_eq!(ours[name], *line, "{name}");
     }

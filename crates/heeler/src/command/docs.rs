@@ -432,4 +432,11 @@ docs! {
     ItemMetaArithmetic         "1.4.0"  "O(1)"                   "Adds to a number or takes from it";
     ItemMetaDebug              "1.4.0"  "O(1)"                   "Tells what is known of an item";
     ItemFlush                  "1.4.0"  "O(1)"                   "Deletes all items, now or then";
+    DocumentChange             "7.0.0"  "O(N)"                   "Changes one element of a document";
+    DocumentDelete             "7.0.0"  "O(1)"                   "Deletes a document";
+    DocumentIndex              "7.0.0"  "O(N)"                   "Returns one element of a document";
+    DocumentItem               "7.0.0"  "O(N)"                   "Returns one member of a document";
+    DocumentKeys               "7.0.0"  "O(N)"                   "Walks the keys of this node";
+    DocumentLoad               "7.0.0"  "O(1)"                   "Returns a document";
+    DocumentStore              "7.0.0"  "O(1)"                   "Stores a document";
 }

@@ -457,6 +457,15 @@ table! {
     ItemMetaArithmetic,        "memcached.ma",                -2,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
     ItemMetaDebug,             "memcached.me",                -2,  Range(1,1,1),   [RO],                        Store,   Whole,       String,       FAST | HIDDEN | READONLY;
     ItemFlush,                 "memcached.flush_all",         -1,  Keyless,        [],                          Store,   EveryOk,     String,       HIDDEN | WRITE;
+
+    // hidden: documents, for the HTTP door
+    DocumentChange,            "document.change",             8,   Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       Generic,      DENYOOM | HIDDEN | WRITE;
+    DocumentDelete,            "document.delete",             4,   Range(1,1,1),   [RM_DELETE],                 Store,   Whole,       Generic,      FAST | HIDDEN | WRITE;
+    DocumentIndex,             "document.index",              3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      HIDDEN | READONLY;
+    DocumentItem,              "document.item",               3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      HIDDEN | READONLY;
+    DocumentKeys,              "document.keys",               4,   Keyless,        [],                          Store,   Here,        Generic,      HIDDEN | READONLY;
+    DocumentLoad,              "document.load",               3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      FAST | HIDDEN | READONLY;
+    DocumentStore,             "document.store",              -7,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       Generic,      DENYOOM | FAST | HIDDEN | WRITE;
 }
 
 impl Id {

@@ -41,7 +41,7 @@ impl Door {
     }
 
     /// The requests of the run have been taken: these bytes.
-    pub fn end(&self, now: u64, caller: &mut Caller, bytes: &[u8], wire: Wire) {
+    pub fn end(&self, now: u64, caller: &mut Caller, bytes: &[u8]) {
         if caller.timer.quick == 0 || self.pool().is_some() {
             return;
         }
@@ -54,7 +54,7 @@ impl Door {
             .threshold()
             .is_some_and(|least| took >= least)
         {
-            let slow = match wire {
+            let slow = match caller.session.wire {
                 Wire::Resp => self.first_quick(bytes, took, caller),
                 Wire::Memcache => self.first_quick_item(bytes, took, caller),
             };

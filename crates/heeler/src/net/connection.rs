@@ -32,13 +32,6 @@ impl Decoder {
         }
     }
 
-    fn wire(&self) -> Wire {
-        match self {
-            Decoder::Resp(_) => Wire::Resp,
-            Decoder::Memcache(_) => Wire::Memcache,
-        }
-    }
-
     fn expects(&self) -> usize {
         match self {
             Decoder::Resp(decoder) => decoder.expects(),
@@ -81,6 +74,7 @@ impl Connection {
         entrance.door().enter();
         let is_node = entrance.door().pool().is_none();
         let mut caller = Caller::new(client.id, client.origin.clone());
+        caller.session.wire = wire;
         entrance.door().greet(&mut caller);
         Connection {
             stream,
@@ -253,7 +247,7 @@ impl Connection {
                 }
             }
         }
-        door.end(now, &mut self.caller, &bytes[..read], self.decoder.wire());
+        door.end(now, &mut self.caller, &bytes[..read]);
         self.client.requested(now, requests);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);

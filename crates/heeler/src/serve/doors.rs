@@ -3,18 +3,17 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use crate::admin::{Process, REDIS_VERSION};
+use super::{service, tuning};
+use crate::admin::Process;
 use crate::config::pools::Listen;
-use crate::deliver::{Behind, Door, Ring};
-use crate::net::{Listener, MakeDoor, Service, Tuning};
-use crate::peer::Keyspace;
-use crate::pool::Peers;
-use crate::session::{Access, Greeting};
-use crate::socket::Scratch;
+use crate::config::tls::{Accept, ClientAuth, Version};
+use crate::http::Subject;
+use crate::net::{Listener, Service, Speaks};
+use crate::peer::{self, Keyspace};
 use crate::store::Store;
+use crate::tls::Acceptor;
+use crate::web::Site;
 use crate::wire::Wire;
-use crate::wire::resp::Protocol;
-use crate::{limits, run};
 
 /// Where the doors are. One that is not named is not opened.
 #[derive(Clone, Debug, Default)]
@@ -23,39 +22,52 @@ pub struct Doors {
     pub redis: Option<Listen>,
     /// memcached's text and meta protocol.
     pub memcached: Option<Listen>,
+    /// HTTP.
+    pub http: Option<Listen>,
+    /// The certificate with which HTTP is spoken over TLS, if it shall be.
+    pub http_tls: Option<peer::Tls>,
 }
 
 impl Doors {
     /// Those of a store to which nobody has named any: on this machine alone.
     pub fn local() -> Doors {
-        Doors {
-            redis: Some(Listen::Tcp {
+        let local = |port| {
+            Some(Listen::Tcp {
                 host: "127.0.0.1".into(),
-                port: 6380,
-            }),
+                port,
+            })
+        };
+        Doors {
+            redis: local(6380),
             memcached: None,
+            http: local(8001),
+            http_tls: None,
         }
     }
 
     /// Whether any is named.
     pub fn are_named(&self) -> bool {
-        self.redis.is_some() || self.memcached.is_some()
+        self.redis.is_some() || self.memcached.is_some() || self.http.is_some()
     }
 
     /// Binds them, on this thread's runtime.
     ///
     /// # Errors
-    /// An address cannot be listened on.
+    /// An address cannot be listened on, or a certificate cannot be used.
     pub fn bind(&self) -> anyhow::Result<Bound> {
         let bind = |at: &Option<Listen>| {
             let bound = at.as_ref().map(|at| Listener::bind(at, tuning()));
             bound.transpose()
         };
+        let tls = self.http_tls.as_ref().filter(|_| self.http.is_some());
         let bound = Bound {
             redis: bind(&self.redis)?,
             memcached: bind(&self.memcached)?,
+            http: bind(&self.http)?,
+            http_tls: tls.map(acceptor).transpose()?,
         };
-        for listen in [&self.redis, &self.memcached].into_iter().flatten() {
+        let doors = [&self.redis, &self.memcached, &self.http];
+        for listen in doors.into_iter().flatten() {
             warn_if_open(listen);
         }
         Ok(bound)
@@ -66,85 +78,63 @@ impl Doors {
 pub struct Bound {
     redis: Option<Listener>,
     memcached: Option<Listener>,
+    http: Option<Listener>,
+    http_tls: Option<Acceptor>,
 }
 
 impl Bound {
     /// The port and the address of the first door, as INFO tells them.
     pub fn first(&self) -> (u16, String) {
         let first = self.redis.as_ref().or(self.memcached.as_ref());
+        let first = first.or(self.http.as_ref());
         let port = first.and_then(Listener::port).unwrap_or(0);
         (port, first.map(Listener::address).unwrap_or_default())
     }
 
-    /// What is offered there, over the keys of all nodes where there is a `keyspace` of more than
-    /// this one.
+    /// What is offered there. `subject`: what HTTP tells of; `keyspace`: the keys of all nodes, if
+    /// there are others.
     pub fn services(
         self,
+        subject: &Subject,
         store: &Arc<Store>,
-        process: &Arc<Process>,
-        keyspace: Option<Arc<Keyspace>>,
+        keyspace: Option<&Arc<Keyspace>>,
     ) -> Vec<Service> {
-        let open = |name: &str, wire, listener: Listener| {
-            tracing::info!(door = name, address = %listener.address(), "serving");
-            service(name, wire, listener, store, process, keyspace.clone())
-        };
-        let redis = self
-            .redis
-            .map(|listener| open("redis", Wire::Resp, listener));
-        let memcached = self.memcached;
-        let memcached = memcached.map(|listener| open("memcached", Wire::Memcache, listener));
-        redis.into_iter().chain(memcached).collect()
-    }
-}
-
-/// A door: over the keys of all nodes where there is a `keyspace` of more than this one.
-pub fn service(
-    name: &str,
-    wire: Wire,
-    listener: Listener,
-    store: &Arc<Store>,
-    process: &Arc<Process>,
-    keyspace: Option<Arc<Keyspace>>,
-) -> Service {
-    let (store, process) = (store.clone(), process.clone());
-    let greeting = Greeting {
-        version: REDIS_VERSION,
-        newest: Protocol::Resp3,
-        access: Access::Store(process.password.clone()),
-        database: 0,
-    };
-    let door: MakeDoor = Arc::new(move |scratch: &_, _| {
-        let door = Door::new(
-            Behind::Node(store.clone()),
-            process.clone(),
-            greeting.clone(),
-            run::seed(),
-        );
-        match &keyspace {
-            None => door,
-            Some(keyspace) => door.in_ring(Ring {
-                peers: Peers::new(keyspace.others.clone(), Scratch::clone(scratch)),
-                keyspace: keyspace.clone(),
-            }),
+        let keyspace = || keyspace.cloned();
+        let process: &Arc<Process> = &subject.process;
+        let mut services = Vec::new();
+        for (name, wire, listener) in [
+            ("redis", Wire::Resp, self.redis),
+            ("memcached", Wire::Memcache, self.memcached),
+        ] {
+            if let Some(listener) = listener {
+                tracing::info!(door = name, address = %listener.address(), "serving");
+                services.push(service(name, wire, listener, store, process, keyspace()));
+            }
         }
-    });
-    Service {
-        name: name.into(),
-        wire,
-        tls: None,
-        listener: Arc::new(listener),
-        most_clients: None,
-        door,
+        if let Some(listener) = self.http {
+            let address = listener.address();
+            tracing::info!(http = %address, tls = self.http_tls.is_some(), "serving");
+            let members = keyspace().map(|keyspace| keyspace.members.clone());
+            let site = Site::new(subject.clone(), store.clone(), &address, members);
+            services.push(Service {
+                speaks: Speaks::Http(Arc::new(site)),
+                tls: self.http_tls,
+                ..service("http", Wire::Resp, listener, store, process, keyspace())
+            });
+        }
+        services
     }
 }
 
-/// How a store's listeners are set up.
-pub fn tuning() -> Tuning {
-    Tuning {
-        backlog: limits::BACKLOG,
-        keepalive: true,
-        reuseport: false,
-    }
+fn acceptor(tls: &peer::Tls) -> anyhow::Result<Acceptor> {
+    let accept = Accept {
+        identities: vec![tls.identity()],
+        // Nodes show each other certificates; clients need none.
+        client_auth: ClientAuth::Off,
+        ca: None,
+        min_version: Version::default(),
+    };
+    Ok(Acceptor::load(&accept, None)?.offering(&[b"h2", b"http/1.1"]))
 }
 
 /// Whoever reaches the port reads and writes everything.

@@ -15,7 +15,8 @@ pub use password::Password;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
-use crate::command::{Command, Flags, Id, Reply, Shape};
+use crate::command::{Command, Id, Reply, Shape};
+use crate::wire::Wire;
 use crate::wire::memcache::{Awaited, Quiet};
 use crate::wire::resp::Protocol;
 
@@ -24,6 +25,8 @@ use crate::wire::resp::Protocol;
 pub struct Session {
     /// Number of the connection: `CLIENT ID`.
     pub id: u64,
+    /// The protocol that is spoken, also with a node.
+    pub wire: Wire,
     /// The protocol's version, by HELLO.
     pub protocol: Protocol,
     /// The order of replies.
@@ -100,7 +103,7 @@ impl Session {
     /// Keeps a place for a server's reply, in RESP2, to the request at hand.
     pub fn wait(&mut self, command: &Command<'_>) -> Ticket {
         self.pipeline.wait(match self.protocol {
-            _ if command.spec.flags.has(Flags::HIDDEN) => {
+            _ if self.wire == Wire::Memcache => {
                 Form::Item(Box::new(Awaited::new(command, self.quiet)))
             }
             _ if !self.is_heard() => Form::Dropped,

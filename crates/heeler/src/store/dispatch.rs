@@ -3,8 +3,8 @@
 use super::errors::Outcome;
 use super::view::View;
 use super::{
-    bitfield, bits, blocking, dump, expiry, hashes, hyperloglog, items, keys, keyspace, lcs, lists,
-    memory, scan, sets, sort, strings, zset_operations, zsets,
+    bitfield, bits, blocking, documents, dump, expiry, hashes, hyperloglog, items, keys, keyspace,
+    lcs, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -89,6 +89,13 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
         Id::Copy => keys::copy(view, command),
         Id::Del | Id::Unlink => keys::del(view, command),
+        Id::DocumentChange => documents::change(view, command),
+        Id::DocumentDelete => documents::delete(view, command),
+        Id::DocumentIndex => documents::index(view, command),
+        Id::DocumentItem => documents::item(view, command),
+        Id::DocumentKeys => documents::keys(view, command),
+        Id::DocumentLoad => documents::load(view, command),
+        Id::DocumentStore => documents::store(view, command),
         Id::Dump => dump::dump(view, command),
         Id::Exists => keys::exists(view, command),
         Id::Expire => expiry::expire(view, command),

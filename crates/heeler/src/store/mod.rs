@@ -29,6 +29,7 @@ mod collection;
 mod collection_scan;
 mod deadlines;
 mod dispatch;
+pub mod documents;
 mod dump;
 mod entries;
 mod entry;
