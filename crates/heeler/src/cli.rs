@@ -86,6 +86,7 @@ Examples:
   heeler serve                             on 127.0.0.1:6380 and, for HTTP, 8001; a worker on
                                            each core
   heeler serve --redis 10.0.0.1:6379       for other machines
+  heeler serve --memcached 127.0.0.1:11211 for memcached's clients, too, on the same keys
   redis-cli -p 6380 set greeting hello     from another terminal")]
     Serve(Serve),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
@@ -156,6 +157,10 @@ pub struct Serve {
     /// is named it is 127.0.0.1:6380.
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     redis: Option<Listen>,
+    /// Where to speak memcached's text and meta protocol, on the same keys: HOST:PORT, or the path
+    /// of a Unix socket. Without it there is no such port.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    memcached: Option<Listen>,
     /// Where to speak HTTP, memhashd's API and more: HOST:PORT, or the path of a Unix socket. Where
     /// no door is named it is 127.0.0.1:8001. With --tls-cert it is HTTPS.
     #[arg(long, visible_alias = "client-addr", value_name = "ADDRESS", value_parser = listen)]
@@ -215,6 +220,7 @@ impl Serve {
         let seeds = (!join.is_empty()).then(|| Discovery::list(join));
         let doors = serve::Doors {
             redis: self.redis,
+            memcached: self.memcached,
             http: self.http,
             http_tls: None,
         };

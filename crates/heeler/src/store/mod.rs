@@ -40,6 +40,7 @@ mod extras;
 mod hashes;
 mod hyperloglog;
 mod index;
+mod items;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -107,6 +108,8 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
+    /// When all keys are to be removed, in milliseconds since 1970; zero for never.
+    flush_at: AtomicU64,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
     /// Bytes that are allocated for the keys of all shards.
@@ -154,6 +157,7 @@ impl Store {
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
+            flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
             most: AtomicU64::new(0),
             settings: Mutex::default(),
@@ -329,6 +333,7 @@ impl Store {
     /// Returns how many they were; fewer than the budget means that nothing is left to do. The cost
     /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        self.flush_due(now);
         let mut done = self.free_discarded(budget);
         done += self.evict_some(now, budget.saturating_sub(done));
         if !self.expires_actively.load(Ordering::Relaxed) {
@@ -352,6 +357,26 @@ impl Store {
             }
         }
         done
+    }
+
+    /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.
+    fn flush_at(&self, time: Option<u64>) {
+        self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Removes all keys if the time for that has come.
+    fn flush_due(&self, now: u64) {
+        let time = self.flush_at.load(Ordering::Relaxed);
+        if time == 0 || time > now {
+            return;
+        }
+        // Unless another time has been said meanwhile.
+        let taken = self
+            .flush_at
+            .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() {
+            View::of_all(self, now).clear(true);
+        }
     }
 
     /// Whether keys are removed in the background once their time is up: they are unless it was
