@@ -517,6 +517,7 @@ impl Door {
     fn exec(&self, now: u64, caller: &mut Caller, store: &Store) -> Reply {
         let commands = caller.session.end_transaction();
         let watched = std::mem::take(&mut caller.watched);
+        caller.guarded.forget();
         let reply = match commands {
             Ok(commands) => self.execute(now, caller, store, &watched, commands),
             Err(refused) => refused,

@@ -108,6 +108,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "tls",
             "stats",
+            "slowlog",
             "clock",
             "waiting",
             "limits",

@@ -294,6 +294,9 @@ async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
     // It may have changed before anybody listened.
     members.publish(ringpop.ring());
     while let Some(event) = events.next().await {
+        if let Some(address) = event.began() {
+            others.came_back(address);
+        }
         if !matches!(event, Event::RingChecksumComputed { .. }) {
             continue;
         }
