@@ -8,24 +8,19 @@ use smallvec::SmallVec;
 use super::entry::{Entry, Object};
 use super::errors::{Error, WRONG_TYPE};
 use super::hashes::Hash;
-use super::lists::List;
 use super::numbers;
+use super::quicklist::List;
 use super::sets::Set;
 use super::slot::Slot;
 use super::sorted_set::SortedSet;
 
-/// A member, field or value in a collection: a short one lies in the collection itself.
+/// An element that is read out of a collection, or that a ranking has: a short one needs no
+/// allocation.
 pub(super) type Element = SmallVec<[u8; 24]>;
 
 /// How elements are hashed: seeded by the process, so that nobody outside can choose elements that
 /// collide. No reply depends on it: the tables keep the order of insertion.
 pub(super) type Hashing = foldhash::fast::RandomState;
-
-/// Longest element of a collection that Redis keeps in a listpack.
-pub(super) const LISTPACK_BYTES: usize = 64;
-
-/// Room for elements below which a table is never made smaller.
-const SMALL_TABLE: usize = 64;
 
 /// A type of value that has elements.
 pub(super) trait Collection: Default {
@@ -70,6 +65,15 @@ macro_rules! collections {
                 match self {
                     Object::Text(_) => false,
                     $(Object::$name(collection) => collection.is_empty(),)*
+                }
+            }
+
+            /// Bytes that it has allocated beside itself: a long string's, or a collection's with
+            /// its elements. Does not look at the elements.
+            pub(super) fn allocated(&self) -> usize {
+                match self {
+                    Object::Text(bytes) => bytes.capacity(),
+                    $(Object::$name(collection) => collection.allocated(),)*
                 }
             }
         }
@@ -152,11 +156,6 @@ pub(super) fn index_range(first: i64, last: i64, len: usize) -> Range<usize> {
     } else {
         0..0
     }
-}
-
-/// Room to which a table that has `capacity` for `len` elements is better shrunk, if it is.
-pub(super) fn room_to_shrink(len: usize, capacity: usize) -> Option<usize> {
-    (capacity > SMALL_TABLE && len < capacity / 8).then_some(len * 2)
 }
 
 /// An argument that must be a number from 0 on.

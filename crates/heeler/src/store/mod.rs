@@ -28,6 +28,7 @@ mod collection_scan;
 mod deadlines;
 mod dispatch;
 mod dump;
+mod encodings;
 mod entry;
 mod errors;
 mod expiry;
@@ -43,6 +44,8 @@ mod memory;
 mod multi_pop;
 mod notices;
 mod numbers;
+mod packed;
+mod quicklist;
 mod random;
 mod ranking;
 mod scan;
@@ -71,6 +74,8 @@ use parking_lot::Mutex;
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
+pub use encodings::Limit;
+use encodings::{Encodings, Limits};
 use entry::Entry;
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
@@ -81,6 +86,8 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// How small collections are kept.
+    encodings: Encodings,
     /// What is told of changes.
     notices: notices::Notices,
     /// Whether keys are removed in the background once their time is up.
@@ -125,6 +132,7 @@ impl Store {
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            encodings: Encodings::new(seed.rotate_left(17)),
             notices: notices::Notices::default(),
             expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
@@ -313,10 +321,11 @@ impl Store {
     /// How the value of a key is kept, in Redis's words.
     pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
         let mut view = View::of_key(self, now, key);
+        let limits = Limits::of(&view);
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry).len() - 11;
+        let length = dump::payload(entry, &limits).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         Some(format!(
             "Value at:{entry:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \

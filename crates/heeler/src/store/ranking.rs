@@ -67,6 +67,12 @@ impl Ranking {
         self.len
     }
 
+    /// Bytes allocated, about: leaves are between half full and full.
+    pub(super) fn allocated(&self) -> usize {
+        let leaves = (self.len * 4 / 3).max(self.len.min(LEAF));
+        leaves * size_of::<Scored>() + self.len / LEAF * size_of::<Child>() * 2
+    }
+
     /// Adds an element that is not there.
     pub(super) fn insert(&mut self, new: Scored) {
         self.len += 1;
