@@ -102,20 +102,6 @@ impl Encodings {
     fn size(&self, limit: Limit) -> usize {
         usize::try_from(self.get(limit)).unwrap_or(0)
     }
-
-    fn limits(&self) -> Limits {
-        let small = |entries, bytes| Small {
-            entries: self.size(entries).min(MOST_RECORDS),
-            bytes: self.size(bytes),
-        };
-        Limits {
-            hash: small(Limit::HashEntries, Limit::HashValue),
-            zset: small(Limit::ZsetEntries, Limit::ZsetValue),
-            intset: self.size(Limit::IntsetEntries).min(MOST_INTEGERS),
-            list: list_bounds(self.get(Limit::ListSize)),
-            seed: self.seed,
-        }
-    }
 }
 
 /// Redis has no more integers in an intset, whatever its configuration says.
@@ -139,38 +125,65 @@ fn list_bounds(size: i64) -> Bounds {
     }
 }
 
-/// What a small collection of pairs has at most.
+/// The limits as commands ask for them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Small {
-    /// Pairs.
-    pub(super) entries: usize,
-    /// Bytes of the longest element.
-    pub(super) bytes: usize,
-}
+pub(super) struct Limits<'s>(&'s Encodings);
 
-/// The limits as they are for one command.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) hash: Small,
-    pub(super) zset: Small,
-    pub(super) intset: usize,
-    pub(super) list: Bounds,
-    /// Chooses how the elements of tables are hashed.
-    pub(super) seed: u64,
-}
-
-impl Limits {
+impl<'s> Limits<'s> {
     /// Those of the view's store.
     #[inline]
-    pub(super) fn of(view: &View<'_>) -> Limits {
-        view.store().encodings.limits()
+    pub(super) fn of(view: &View<'s>) -> Limits<'s> {
+        Limits(&view.store().encodings)
+    }
+
+    /// Most fields of a hash in a listpack.
+    #[inline]
+    pub(super) fn hash_entries(self) -> usize {
+        self.0.size(Limit::HashEntries).min(MOST_RECORDS)
+    }
+
+    /// Bytes of the longest word of a hash in a listpack.
+    #[inline]
+    pub(super) fn hash_value(self) -> usize {
+        self.0.size(Limit::HashValue)
+    }
+
+    /// Most members of a sorted set in a listpack.
+    #[inline]
+    pub(super) fn zset_entries(self) -> usize {
+        self.0.size(Limit::ZsetEntries).min(MOST_RECORDS)
+    }
+
+    /// Bytes of the longest member of a sorted set in a listpack.
+    #[inline]
+    pub(super) fn zset_value(self) -> usize {
+        self.0.size(Limit::ZsetValue)
+    }
+
+    /// Most integers in an intset.
+    #[inline]
+    pub(super) fn intset(self) -> usize {
+        self.0.size(Limit::IntsetEntries).min(MOST_INTEGERS)
+    }
+
+    /// What a node of a list has at most.
+    #[inline]
+    pub(super) fn list(self) -> Bounds {
+        list_bounds(self.0.get(Limit::ListSize))
+    }
+
+    /// Chooses how the elements of tables are hashed.
+    pub(super) fn seed(self) -> u64 {
+        self.0.seed
     }
 }
 
 #[cfg(test)]
-impl Default for Limits {
-    fn default() -> Limits {
-        Encodings::new(1).limits()
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        static USUAL: std::sync::LazyLock<Encodings> =
+            std::sync::LazyLock::new(|| Encodings::new(1));
+        Limits(&USUAL)
     }
 }
 

@@ -88,7 +88,7 @@ impl Hash {
 
     /// Sets a field; whether it is new.
     #[inline]
-    pub(super) fn set(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
+    pub(super) fn set(&mut self, field: &[u8], value: &[u8], limits: Limits<'_>) -> bool {
         self.admit(field.len().max(value.len()), limits);
         let (field, value) = (Piece::of(field), Code::of(Piece::of(value)));
         let run = match self {
@@ -98,7 +98,7 @@ impl Hash {
         let new = set_in_run(run, field, &value);
         let (len, allocated) = (run.len(), run.allocated());
         match self {
-            Hash::Listpack(_) if len > limits.hash.entries => self.loosen(limits),
+            Hash::Listpack(_) if len > limits.hash_entries() => self.loosen(limits),
             Hash::Loose(_) if len > LOOSE_FIELDS || allocated > LOOSE_BYTES => {
                 self.loosen(limits);
             }
@@ -108,15 +108,15 @@ impl Hash {
     }
 
     /// Redis keeps no hash in a listpack that has so long a word.
-    pub(super) fn admit(&mut self, longest: usize, limits: &Limits) {
-        if longest > limits.hash.bytes && matches!(self, Hash::Listpack(_)) {
+    pub(super) fn admit(&mut self, longest: usize, limits: Limits<'_>) {
+        if longest > limits.hash_value() && matches!(self, Hash::Listpack(_)) {
             self.loosen(limits);
         }
     }
 
     /// Keeps it in another way than in a listpack.
     #[cold]
-    fn loosen(&mut self, limits: &Limits) {
+    fn loosen(&mut self, limits: Limits<'_>) {
         let (Hash::Listpack(run) | Hash::Loose(run)) = self else {
             return;
         };
@@ -125,7 +125,7 @@ impl Hash {
             *self = Hash::Loose(run);
             return;
         }
-        let mut table = Pages::new(limits.seed);
+        let mut table = Pages::new(limits.seed());
         for (field, value) in run.records() {
             table.set_raw(field, value);
         }
@@ -181,11 +181,11 @@ fn set_fields(view: &mut View<'_>, command: &Command<'_>) -> Result<i64, Error> 
     let mut slot = view.slot(command.arg(1));
     let hash: &mut Hash = slot.collection_or_new()?;
     let longest = command.args(2).map(<[u8]>::len).max();
-    hash.admit(longest.unwrap_or(0), &limits);
+    hash.admit(longest.unwrap_or(0), limits);
     let mut new = 0;
     let mut words = command.args(2);
     while let (Some(field), Some(value)) = (words.next(), words.next()) {
-        new += i64::from(hash.set(field, value, &limits));
+        new += i64::from(hash.set(field, value, limits));
     }
     slot.collection_changed();
     Ok(new)
@@ -199,7 +199,7 @@ pub(super) fn hsetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     if hash.get(field).is_some() {
         return Ok(Reply::Int(0));
     }
-    hash.set(field, value, &limits);
+    hash.set(field, value, limits);
     slot.collection_changed();
     Ok(Reply::Int(1))
 }
@@ -295,7 +295,7 @@ pub(super) fn hincrby(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     let mut digits = itoa::Buffer::new();
     slot.collection_or_new::<Hash>()?
-        .set(field, digits.format(new).as_bytes(), &limits);
+        .set(field, digits.format(new).as_bytes(), limits);
     slot.collection_changed();
     Ok(Reply::Int(new))
 }
@@ -317,7 +317,7 @@ pub(super) fn hincrbyfloat(view: &mut View<'_>, command: &Command<'_>) -> Outcom
     let new = old.add(by).and_then(LongDouble::finite).ok_or(NOT_FINITE)?;
     let new = new.to_string();
     slot.collection_or_new::<Hash>()?
-        .set(field, new.as_bytes(), &limits);
+        .set(field, new.as_bytes(), limits);
     slot.collection_changed();
     Ok(Reply::bulk(new))
 }
@@ -374,18 +374,18 @@ mod tests {
         let limits = Limits::default();
         let (short, long) = ([b's'; 64], [b'l'; 65]);
         let mut hash = Hash::default();
-        assert!(hash.set(&short, &short, &limits) && !hash.set(&short, b"v", &limits));
+        assert!(hash.set(&short, &short, limits) && !hash.set(&short, b"v", limits));
         assert_eq!(hash.encoding(), "listpack");
         for (field, value) in [(&short[..], &long[..]), (&long, b"v")] {
             let mut hash = hash.clone();
-            hash.set(field, value, &limits);
+            hash.set(field, value, limits);
             assert_eq!(hash.get(field), Some(Piece::of(value)));
             assert!(hash.remove(field));
             assert_eq!(hash.encoding(), "hashtable");
         }
         for i in 1..=512 {
             assert_eq!(hash.encoding(), "listpack");
-            hash.set(i.to_string().as_bytes(), b"v", &limits);
+            hash.set(i.to_string().as_bytes(), b"v", limits);
         }
         assert_eq!(hash.encoding(), "hashtable");
     }
@@ -395,7 +395,7 @@ mod tests {
         let limits = Limits::default();
         let mut hash = Hash::default();
         for (field, value) in [("name", "Anna"), ("age", "33"), ("city", "Bern")] {
-            hash.set(field.as_bytes(), value.as_bytes(), &limits);
+            hash.set(field.as_bytes(), value.as_bytes(), limits);
         }
         // A byte for the length of each word, one for the number, two for the number of fields.
         assert_eq!(hash.allocated(), "nameAnnaagecityBern".len() + 5 + 1 + 2);
@@ -427,7 +427,7 @@ mod tests {
                 match step {
                     Step::Set(k, length) => {
                         let (field, value) = (k.to_string(), "v".repeat(length));
-                        let new = hash.set(field.as_bytes(), value.as_bytes(), &Limits::default());
+                        let new = hash.set(field.as_bytes(), value.as_bytes(), Limits::default());
                         assert_eq!(new, model.insert(field, value).is_none());
                         was_long |= length > 64;
                         was_large |= model.len() > 512;

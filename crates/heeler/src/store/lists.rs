@@ -51,7 +51,7 @@ fn push(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let list: &mut List = slot.collection_or_new()?;
     for element in command.args(2) {
-        list.push(end, element, &limits);
+        list.push(end, element, limits);
     }
     let len = list.len();
     slot.collection_changed();
@@ -149,7 +149,7 @@ pub(super) fn lrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let range = index_range(first, last, list.len());
     let mut elements = Vec::with_capacity(range.len());
-    elements.extend(list.range(range).map(Piece::reply));
+    list.visit(range, |element| elements.push(element.reply()));
     Ok(Reply::Array(elements))
 }
 
@@ -169,7 +169,7 @@ pub(super) fn lset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let list = slot.collection::<List>()?.ok_or(NO_SUCH_KEY)?;
     let place = list.place(numbers::integer_argument(command.arg(2))?);
     let place = place.ok_or("ERR index out of range")?;
-    list.set(place, command.arg(3), &limits);
+    list.set(place, command.arg(3), limits);
     slot.collection_changed();
     Ok(Reply::OK)
 }
@@ -189,7 +189,7 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(place) = list.iter().position(|element| element == pivot) else {
         return Ok(Reply::Int(-1));
     };
-    list.insert(place + after, command.arg(4), &limits);
+    list.insert(place + after, command.arg(4), limits);
     let len = list.len();
     slot.collection_changed();
     Ok(Reply::Int(len as i64))
@@ -337,8 +337,7 @@ pub(super) fn move_element(
     };
     let limits = Limits::of(view);
     let mut slot = view.slot(destination);
-    slot.collection_or_new::<List>()?
-        .push(to, &element, &limits);
+    slot.collection_or_new::<List>()?.push(to, &element, limits);
     slot.collection_changed();
     Ok(Reply::Bulk(element))
 }

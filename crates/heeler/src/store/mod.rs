@@ -325,7 +325,7 @@ impl Store {
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry, &limits).len() - 11;
+        let length = dump::payload(entry, limits).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         Some(format!(
             "Value at:{entry:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \

@@ -6,7 +6,7 @@ use super::encodings::Limits;
 use super::errors::{Error, SYNTAX};
 use super::packed::chunks::Chunks;
 use super::packed::element::{Code, Piece};
-use super::packed::strip::{Strip, first_width, width, write};
+use super::packed::strip::{Strip, width, write};
 use crate::command::Blob;
 
 /// Bytes beyond which a list is kept in chunks.
@@ -133,22 +133,15 @@ impl List {
         Strip(small).chain(big.into_iter().flat_map(|chunks| chunks.iter()))
     }
 
-    /// The elements with these indices.
-    pub(super) fn range(&self, indices: Range<usize>) -> impl Iterator<Item = Piece<'_>> {
-        let (small, big) = match self {
+    /// Visits the elements with these indices, which are there.
+    pub(super) fn visit(&self, indices: Range<usize>, mut visit: impl FnMut(Piece<'_>)) {
+        match self {
             List::Small(small) => {
-                let strip = strip(small);
-                let skip = 0..indices.start.min(self.len());
-                let start = skip.fold(0, |at, _| at + first_width(&strip[at..]));
-                (&strip[start..], None)
+                let strip = Strip(strip(small)).skip(indices.start);
+                strip.take(indices.len()).for_each(visit);
             }
-            List::Big(chunks) => (&[][..], Some(chunks)),
-        };
-        let start = indices.start;
-        let big = big
-            .into_iter()
-            .flat_map(move |chunks| chunks.iter_from(start));
-        Strip(small).chain(big).take(indices.len())
+            List::Big(chunks) => chunks.visit(indices, &mut visit),
+        }
     }
 
     /// The element with this index.
@@ -170,7 +163,7 @@ impl List {
 
     /// Adds an element at an end.
     #[inline]
-    pub(super) fn push(&mut self, end: End, element: &[u8], limits: &Limits) {
+    pub(super) fn push(&mut self, end: End, element: &[u8], limits: Limits<'_>) {
         let element = Piece::of(element);
         match self {
             List::Small(small) => {
@@ -178,10 +171,10 @@ impl List {
                 if small.len() + width(&code) <= SMALL {
                     push_small(small, end, &code);
                 } else {
-                    self.chunks().push(end, element, limits.list);
+                    self.chunks().push(end, element, limits.list());
                 }
             }
-            List::Big(chunks) => chunks.push(end, element, limits.list),
+            List::Big(chunks) => chunks.push(end, element, limits.list()),
         }
     }
 
@@ -226,17 +219,18 @@ impl List {
     }
 
     /// Replaces the element with this index, which is there.
-    pub(super) fn set(&mut self, index: usize, element: &[u8], limits: &Limits) {
-        self.chunks().set(index, Piece::of(element), limits.list);
+    pub(super) fn set(&mut self, index: usize, element: &[u8], limits: Limits<'_>) {
+        self.chunks().set(index, Piece::of(element), limits.list());
         self.settle();
     }
 
     /// Adds an element before the one with this index, or at the end.
-    pub(super) fn insert(&mut self, index: usize, element: &[u8], limits: &Limits) {
+    pub(super) fn insert(&mut self, index: usize, element: &[u8], limits: Limits<'_>) {
         if index >= self.len() {
             return self.push(End::Right, element, limits);
         }
-        self.chunks().insert(index, Piece::of(element), limits.list);
+        self.chunks()
+            .insert(index, Piece::of(element), limits.list());
         self.settle();
     }
 
@@ -278,7 +272,7 @@ mod tests {
             (End::Right, 9, "bcd", 4),
         ] {
             let (mut list, limits) = (List::default(), Limits::default());
-            let mut push = |b| list.push(End::Right, &[b], &limits);
+            let mut push = |b| list.push(End::Right, &[b], limits);
             "abacada".bytes().for_each(&mut push);
             assert_eq!(list.remove(b"a", from, most), removed);
             assert_eq!(all(&list), left);
@@ -289,7 +283,7 @@ mod tests {
     #[test]
     fn an_emptied_list_gives_its_memory_back() {
         let (mut list, limits) = (List::default(), Limits::default());
-        (0..100_000).for_each(|_| list.push(End::Left, b"x", &limits));
+        (0..100_000).for_each(|_| list.push(End::Left, b"x", limits));
         assert!(list.allocated() < 100_000 * 4);
         while list.len() > 10 {
             list.pop(End::Right);
@@ -327,7 +321,7 @@ mod tests {
         };
         match step {
             Step::Push(end, length, times) => (0..times).for_each(|_| {
-                list.push(end, &word(length), &limits);
+                list.push(end, &word(length), limits);
                 match end {
                     End::Left => model.push_front(word(length)),
                     End::Right => model.push_back(word(length)),
@@ -342,13 +336,13 @@ mod tests {
             }),
             Step::Set(index, length) if !model.is_empty() => {
                 let index = index % model.len();
-                list.set(index, &word(length), &limits);
+                list.set(index, &word(length), limits);
                 model[index] = word(length);
             }
             Step::Set(..) => {}
             Step::Insert(index, length) => {
                 let index = index % (model.len() + 1);
-                list.insert(index, &word(length), &limits);
+                list.insert(index, &word(length), limits);
                 model.insert(index, word(length));
             }
             Step::Remove(length) => {
@@ -383,8 +377,9 @@ mod tests {
             }
             assert!(list.iter().rev().map(Piece::blob).eq(model.iter().rev().cloned()));
             let range = first.min(model.len())..(first + len).min(model.len());
-            let found = list.range(range.clone()).map(Piece::blob);
-            assert!(found.eq(model.range(range).cloned()));
+            let mut found = Vec::new();
+            list.visit(range.clone(), |piece| found.push(piece.blob()));
+            assert!(found.iter().eq(model.range(range)));
             for index in 0..=model.len() {
                 assert_eq!(list.get(index).map(Piece::blob), model.get(index).cloned());
             }

@@ -99,11 +99,11 @@ impl Set {
 
     /// Adds a member; whether it was none before.
     #[inline]
-    pub(super) fn add(&mut self, member: Piece<'_>, limits: &Limits) -> bool {
+    pub(super) fn add(&mut self, member: Piece<'_>, limits: Limits<'_>) -> bool {
         match (&mut *self, member) {
             (Set::Ints(ints), Piece::Int(number)) => {
                 let added = ints.insert(number);
-                if added && ints.len() > limits.intset {
+                if added && ints.len() > limits.intset() {
                     self.leave_ints(limits);
                 }
                 added
@@ -128,8 +128,8 @@ impl Set {
         }
     }
 
-    fn table<'m>(members: impl Iterator<Item = Piece<'m>>, limits: &Limits) -> Set {
-        let mut table = Pages::new(limits.seed);
+    fn table<'m>(members: impl Iterator<Item = Piece<'m>>, limits: Limits<'_>) -> Set {
+        let mut table = Pages::new(limits.seed());
         for member in members {
             table.set(member, None);
         }
@@ -137,7 +137,7 @@ impl Set {
     }
 
     #[cold]
-    fn leave_ints(&mut self, limits: &Limits) {
+    fn leave_ints(&mut self, limits: Limits<'_>) {
         let Set::Ints(ints) = &*self else {
             return;
         };
@@ -200,7 +200,7 @@ impl Set {
 
     /// Makes an intset of it again if it could be one. Redis does when it moves the members that a
     /// large SPOP leaves to a new set.
-    fn renew_encoding(&mut self, limits: &Limits) {
+    fn renew_encoding(&mut self, limits: Limits<'_>) {
         *self = collect(self.iter(), limits);
     }
 }
@@ -211,7 +211,7 @@ pub(super) fn sadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let set: &mut Set = slot.collection_or_new()?;
     let mut added = 0;
     for member in command.args(2) {
-        added += i64::from(set.add(Piece::of(member), &limits));
+        added += i64::from(set.add(Piece::of(member), limits));
     }
     if added > 0 {
         slot.collection_changed();
@@ -288,7 +288,7 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         set,
         usize::try_from(count).unwrap_or(usize::MAX),
         &mut random,
-        &limits,
+        limits,
     );
     if !popped.is_empty() {
         slot.collection_changed();
@@ -296,7 +296,7 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::Set(popped))
 }
 
-fn pop_many(set: &mut Set, count: usize, random: &mut Random, limits: &Limits) -> Vec<Reply> {
+fn pop_many(set: &mut Set, count: usize, random: &mut Random, limits: Limits<'_>) -> Vec<Reply> {
     if count >= set.len() {
         let all = std::mem::take(set);
         return all.iter().map(Piece::reply).collect();
@@ -354,7 +354,7 @@ pub(super) fn smove(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     slot.collection_changed();
     let mut slot = view.slot(destination);
-    if slot.collection_or_new::<Set>()?.add(member, &limits) {
+    if slot.collection_or_new::<Set>()?.add(member, limits) {
         slot.collection_changed();
     }
     Ok(Reply::Int(1))
@@ -378,21 +378,21 @@ pub(super) fn sdiff(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn sinterstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let limits = Limits::of(view);
     let sets = Operands::read(view, command, 2..command.len())?;
-    let result = collect(sets.intersection(), &limits);
+    let result = collect(sets.intersection(), limits);
     Ok(store(view, command, result))
 }
 
 pub(super) fn sunionstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let limits = Limits::of(view);
     let sets = Operands::read(view, command, 2..command.len())?;
-    let result = collect(sets.union(), &limits);
+    let result = collect(sets.union(), limits);
     Ok(store(view, command, result))
 }
 
 pub(super) fn sdiffstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let limits = Limits::of(view);
     let sets = Operands::read(view, command, 2..command.len())?;
-    let result = collect(sets.difference(), &limits);
+    let result = collect(sets.difference(), limits);
     Ok(store(view, command, result))
 }
 
@@ -425,7 +425,7 @@ fn members_reply<'a>(members: impl Iterator<Item = Piece<'a>>) -> Reply {
     Reply::Set(members.map(Piece::reply).collect())
 }
 
-fn collect<'a>(members: impl Iterator<Item = Piece<'a>>, limits: &Limits) -> Set {
+fn collect<'a>(members: impl Iterator<Item = Piece<'a>>, limits: Limits<'_>) -> Set {
     let mut set = Set::default();
     for member in members {
         set.add(member, limits);
@@ -516,7 +516,7 @@ mod tests {
     fn of(members: &[&str]) -> Set {
         collect(
             members.iter().map(|m| Piece::of(m.as_bytes())),
-            &Limits::default(),
+            Limits::default(),
         )
     }
 
@@ -570,13 +570,13 @@ mod tests {
         assert_eq!(set.encoding(), "intset");
         for other in ["a", "", "01", "9223372036854775808"] {
             let (mut set, other) = (set.clone(), Piece::of(other.as_bytes()));
-            assert!(set.add(other, &limits));
+            assert!(set.add(other, limits));
             assert!(set.remove(other));
             assert_eq!(set.encoding(), "hashtable", "{other:?}");
         }
         for i in 2..=512 {
             assert_eq!(set.encoding(), "intset");
-            set.add(Piece::Int(i), &limits);
+            set.add(Piece::Int(i), limits);
         }
         assert_eq!(set.encoding(), "hashtable");
     }
@@ -584,7 +584,7 @@ mod tests {
     #[test]
     fn an_emptied_set_gives_its_memory_back() {
         let (mut set, limits) = (Set::default(), Limits::default());
-        (0..10_000).for_each(|i| assert!(set.add(Piece::Int(i), &limits)));
+        (0..10_000).for_each(|i| assert!(set.add(Piece::Int(i), limits)));
         assert!(set.allocated() < 10_000 * 9);
         (10..10_000).for_each(|i| assert!(set.remove(Piece::Int(i))));
         assert!(set.allocated() < 1_000, "{}", set.allocated());
@@ -619,7 +619,7 @@ mod tests {
                 match step {
                     Step::Add(n, is_text) => {
                         let word = word(n, is_text);
-                        let added = set.add(Piece::of(word.as_bytes()), &limits);
+                        let added = set.add(Piece::of(word.as_bytes()), limits);
                         assert_eq!(added, model.insert(word));
                     }
                     Step::Remove(n, is_text) => {

@@ -44,7 +44,7 @@ pub(super) fn sort(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let (mut list, limits) = (List::default(), Limits::of(view));
     for value in &values {
-        list.push(End::Right, value.as_deref().unwrap_or_default(), &limits);
+        list.push(End::Right, value.as_deref().unwrap_or_default(), limits);
     }
     let len = list.len();
     view.slot(key).store_collection(list);
@@ -209,7 +209,7 @@ impl Source {
                 source.elements = all.map(|(member, _)| own(member)).collect();
                 // Redis changes how it keeps it here, and so what OBJECT ENCODING says.
                 if let Some(set) = slot.collection::<SortedSet>()? {
-                    set.leave_listpack(&limits);
+                    set.leave_listpack(limits);
                 }
             }
             _ => return Err(WRONG_TYPE.into()),

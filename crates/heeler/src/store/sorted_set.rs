@@ -97,17 +97,17 @@ impl SortedSet {
     }
 
     /// Redis keeps it in a skip list from now on.
-    pub(super) fn leave_listpack(&mut self, limits: &Limits) {
+    pub(super) fn leave_listpack(&mut self, limits: Limits<'_>) {
         let SortedSet::Listpack(run) = &*self else {
             return;
         };
         let mut ranked = Ranked {
-            scores: Pages::new(limits.seed),
+            scores: Pages::new(limits.seed()),
             ranking: Ranking::default(),
             outside: 0,
         };
         for (member, score) in run.records().map(scored) {
-            ranked.set(member, score);
+            ranked.update(member, None, score);
         }
         *self = SortedSet::Ranked(Box::new(ranked));
     }
@@ -187,19 +187,35 @@ impl SortedSet {
     }
 
     /// Sets a member's score, which is not NaN; whether the member is new.
-    pub(super) fn set(&mut self, member: Piece<'_>, score: f64, limits: &Limits) -> bool {
+    pub(super) fn set(&mut self, member: Piece<'_>, score: f64, limits: Limits<'_>) -> bool {
+        let old = self.score(member);
+        if old != Some(score) {
+            self.update(member, old, score, limits);
+        }
+        old.is_none()
+    }
+
+    /// Sets a member's score to another one than it has.
+    pub(super) fn update(
+        &mut self,
+        member: Piece<'_>,
+        old: Option<f64>,
+        score: f64,
+        limits: Limits<'_>,
+    ) {
         if let SortedSet::Listpack(run) = self {
-            let found = run.find(&Code::of(member));
-            let admits = run.len() < limits.zset.entries && member.len() <= limits.zset.bytes;
-            if found.is_some() || admits {
+            let admits = run.len() < limits.zset_entries() && member.len() <= limits.zset_value();
+            if old.is_some() || admits {
+                if let Some(place) = old.and_then(|_| run.find(&Code::of(member))) {
+                    run.remove(place);
+                }
                 // A listpack keeps whole scores as integers, and loses the sign of a zero.
-                return set_in_run(run, found, member, score + 0.0);
+                return insert_in_run(run, member, score + 0.0);
             }
             self.leave_listpack(limits);
         }
-        match self {
-            SortedSet::Listpack(_) => false,
-            SortedSet::Ranked(ranked) => ranked.set(member, score),
+        if let SortedSet::Ranked(ranked) = self {
+            ranked.update(member, old, score);
         }
     }
 
@@ -239,35 +255,22 @@ impl SortedSet {
     }
 }
 
-/// Sets the score of a member that is at `found` in a run, or is new; whether it is.
-fn set_in_run(
-    run: &mut Run<2>,
-    found: Option<Range<usize>>,
-    member: Piece<'_>,
-    score: f64,
-) -> bool {
-    let is_new = found.is_none();
-    if let Some(place) = found {
-        if read_score(run.at(place.clone()).1) == score {
-            return false;
-        }
-        run.remove(place);
-    }
+/// Puts a member that is not there in its place in a run.
+fn insert_in_run(run: &mut Run<2>, member: Piece<'_>, score: f64) {
     let at = run.place_where(|record| order(scored(record), (member, score)).is_gt());
     let (code, score) = (Code::of(member), Code::score(score));
     let ([head, body], [score_head, _]) = (code.parts(), score.parts());
     run.insert(at, &[head, body, score_head]);
-    is_new
 }
 
 impl Ranked {
-    fn set(&mut self, member: Piece<'_>, score: f64) -> bool {
+    fn update(&mut self, member: Piece<'_>, old: Option<f64>, score: f64) {
         let mut digits = itoa::Buffer::new();
         let bytes = member.bytes(&mut digits);
-        let old = self.scores.get(member).map(read_score);
         match old {
-            Some(old) if old == score => return false,
-            Some(old) => drop(self.ranking.remove(old, bytes)),
+            Some(old) => {
+                self.ranking.remove(old, bytes);
+            }
             None => self.outside += outside(member),
         }
         self.scores.set(member, Some(&Code::score(score)));
@@ -275,7 +278,6 @@ impl Ranked {
             score,
             member: Element::from_slice(bytes),
         });
-        old.is_none()
     }
 
     fn remove(&mut self, member: Piece<'_>) -> bool {
@@ -381,7 +383,7 @@ mod tests {
                     Step::Set(member, score, is_half) => {
                         let member = name(member);
                         let score = f64::from(score) + if is_half { 0.5 } else { 0.0 };
-                        let new = set.set(Piece::of(member.as_bytes()), score, &limits);
+                        let new = set.set(Piece::of(member.as_bytes()), score, limits);
                         assert_eq!(new, model.insert(member, score).is_none());
                         was_large |= model.len() > 128;
                     }
@@ -402,7 +404,7 @@ mod tests {
                 assert_eq!((set.len(), set.is_listpack()), (model.len(), !was_large));
             }
             assert_same(&set, &model);
-            set.leave_listpack(&limits);
+            set.leave_listpack(limits);
             assert_same(&set, &model);
             set.remove_ranks(1..model.len());
             assert_eq!(set.len(), model.len().min(1));
@@ -413,10 +415,10 @@ mod tests {
     #[test]
     fn a_listpack_loses_the_sign_of_a_zero() {
         let (mut set, limits) = (SortedSet::default(), Limits::default());
-        set.set(Piece::Bytes(b"a"), -0.0, &limits);
+        set.set(Piece::Bytes(b"a"), -0.0, limits);
         assert_eq!(set.score(Piece::Bytes(b"a")).map(f64::to_bits), Some(0));
-        set.leave_listpack(&limits);
-        set.set(Piece::Bytes(b"b"), -0.0, &limits);
+        set.leave_listpack(limits);
+        set.set(Piece::Bytes(b"b"), -0.0, limits);
         assert_eq!(
             set.score(Piece::Bytes(b"b")).map(f64::to_bits),
             Some(1 << 63)

@@ -192,7 +192,7 @@ fn store(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> Ou
     let (mut result, limits) = (SortedSet::default(), Limits::of(view));
     for (member, score) in Operands::peek(view, command, &request).run(operation, request.aggregate)
     {
-        result.set(member, score, &limits);
+        result.set(member, score, limits);
     }
     let len = result.len();
     view.slot(command.arg(1)).store_collection(result);

@@ -121,7 +121,9 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
         let Some(new) = last else {
             continue;
         };
-        set.set(member, new, &limits);
+        if old != last {
+            set.update(member, old, new, limits);
+        }
         added += i64::from(old.is_none());
         updated += i64::from(old.is_some_and(|old| old != new));
     }
@@ -297,7 +299,7 @@ pub(super) fn zrangestore(view: &mut View<'_>, command: &Command<'_>) -> Outcome
     let mut slot = view.slot(command.arg(2));
     if let Some(set) = slot.read_collection::<SortedSet>()? {
         for (member, score) in set.ascending(selection.ranks(set)) {
-            result.set(member, score, &limits);
+            result.set(member, score, limits);
         }
     }
     let len = result.len();
@@ -609,7 +611,7 @@ mod tests {
             set.set(
                 Piece::of(member.as_bytes()),
                 f64::from(score),
-                &Limits::default(),
+                Limits::default(),
             );
         }
         let score = Bounds::parse(By::Score, b"1", b"4").unwrap();

@@ -54,12 +54,12 @@ pub(super) fn dump(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     Ok(slot.read().map_or(Reply::Null, |entry| {
-        Reply::Bulk(payload(entry, &limits).into())
+        Reply::Bulk(payload(entry, limits).into())
     }))
 }
 
 /// A value with its type and footer.
-pub(super) fn payload(entry: &Entry, limits: &Limits) -> Vec<u8> {
+pub(super) fn payload(entry: &Entry, limits: Limits<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     writer::value(entry, limits, &mut bytes);
     bytes.extend_from_slice(&VERSION.to_le_bytes());

@@ -19,7 +19,7 @@ pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     /// Bytes that may still be unfolded.
     budget: usize,
-    limits: Limits,
+    limits: Limits<'a>,
 }
 
 /// A length, or how the string is kept that follows.
@@ -30,7 +30,7 @@ enum Length {
 
 impl<'a> Reader<'a> {
     /// Reads these bytes, and unfolds so many at most.
-    pub(super) fn new(bytes: &'a [u8], budget: usize, limits: Limits) -> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8], budget: usize, limits: Limits<'a>) -> Reader<'a> {
         Reader {
             bytes,
             budget,
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     fn plain_list(&mut self) -> Option<List> {
         let mut list = List::default();
         for _ in 0..self.count()? {
-            list.push(End::Right, &self.string()?, &self.limits);
+            list.push(End::Right, &self.string()?, self.limits);
         }
         Some(list)
     }
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         for _ in 0..nodes {
             ziplist::each(&self.string()?, &mut |element| {
-                list.push(End::Right, element, &self.limits)
+                list.push(End::Right, element, self.limits)
             })?;
         }
         Some(list)
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         for _ in 0..self.count()? {
             let (container, bytes) = (self.count()?, self.string()?);
-            let mut push = |element: &[u8]| list.push(End::Right, element, &self.limits);
+            let mut push = |element: &[u8]| list.push(End::Right, element, self.limits);
             match container {
                 1 => push(&bytes),
                 2 => listpack::each(&bytes, &mut push)?,
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         let mut set = Set::default();
         for _ in 0..self.count()? {
             let member = self.string()?;
-            set.add(Piece::of(&member), &self.limits).then_some(())?;
+            set.add(Piece::of(&member), self.limits).then_some(())?;
         }
         Some(set)
     }
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         let mut hash = Hash::default();
         for _ in 0..self.count()? {
             let (field, value) = (self.string()?, self.string()?);
-            hash.set(&field, &value, &self.limits).then_some(())?;
+            hash.set(&field, &value, self.limits).then_some(())?;
         }
         Some(hash)
     }
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
     fn hash_of(&mut self, each: Each) -> Option<Hash> {
         let mut hash = Hash::default();
         for (field, value) in pairs(&self.string()?, each)? {
-            hash.set(&field, &value, &self.limits).then_some(())?;
+            hash.set(&field, &value, self.limits).then_some(())?;
         }
         Some(hash)
     }
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
     }
 
     fn add(&self, set: &mut SortedSet, member: &[u8], score: f64) -> Option<()> {
-        (!score.is_nan() && set.set(Piece::of(member), score, &self.limits)).then_some(())
+        (!score.is_nan() && set.set(Piece::of(member), score, self.limits)).then_some(())
     }
 
     /// A set of numbers of the same width.
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
             let mut bytes = [0; 8];
             bytes[8 - width..].copy_from_slice(number);
             let number = i64::from_le_bytes(bytes) >> (64 - 8 * width);
-            set.add(Piece::Int(number), &self.limits).then_some(())?;
+            set.add(Piece::Int(number), self.limits).then_some(())?;
         }
         Some(set)
     }

@@ -22,9 +22,9 @@ const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
 /// Writes a value with its type.
-pub(super) fn value(entry: &Entry, limits: &Limits, out: &mut Vec<u8>) {
+pub(super) fn value(entry: &Entry, limits: Limits<'_>, out: &mut Vec<u8>) {
     match entry.as_object() {
-        Some(Object::List(list)) => self::list(list, limits.list, out),
+        Some(Object::List(list)) => self::list(list, limits.list(), out),
         Some(Object::Set(set)) => self::set(set, out),
         Some(Object::Hash(hash)) => self::hash(hash, out),
         Some(Object::SortedSet(set)) => sorted_set(set, out),

@@ -226,15 +226,19 @@ impl Chunks {
         self.chunks.iter().flat_map(|chunk| Strip(chunk.strip()))
     }
 
-    /// The elements from an index on.
-    pub(in crate::store) fn iter_from(&self, index: usize) -> impl Iterator<Item = Piece<'_>> {
-        let (at, within) = self.find(index);
-        let first = self
-            .chunks
-            .get(at)
-            .map_or(&[][..], |chunk| &chunk.strip()[chunk.place(within).start..]);
-        let others = self.chunks.iter().skip(at + 1);
-        Strip(first).chain(others.flat_map(|chunk| Strip(chunk.strip())))
+    /// Visits the elements with these indices, which are there.
+    pub(in crate::store) fn visit(&self, indices: Range<usize>, visit: &mut impl FnMut(Piece<'_>)) {
+        let (at, mut skipped) = self.find(indices.start);
+        let mut left = indices.len();
+        for chunk in self.chunks.range(at..) {
+            let count = left.min(chunk.len() - skipped);
+            if count == 0 {
+                return;
+            }
+            let strip = Strip(&chunk.strip()[chunk.place(skipped).start..]);
+            strip.take(count).for_each(&mut *visit);
+            (left, skipped) = (left - count, 0);
+        }
     }
 
     /// The chunk of an index, and the index there; one past the last chunk if there is none.
@@ -575,7 +579,10 @@ mod tests {
             }
             assert!(chunks.iter().map(text).eq(model.iter().cloned()));
             assert!(chunks.iter().rev().map(text).eq(model.iter().rev().cloned()));
-            assert!(chunks.iter_from(from).map(text).eq(model.iter().skip(from).cloned()));
+            let range = from.min(model.len())..(from + 30).min(model.len());
+            let mut found = Vec::new();
+            chunks.visit(range.clone(), &mut |piece| found.push(text(piece)));
+            assert!(found.iter().eq(model.range(range)));
             for index in 0..=model.len() {
                 assert_eq!(chunks.get(index).map(text), model.get(index).cloned());
             }

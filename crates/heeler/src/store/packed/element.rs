@@ -159,19 +159,33 @@ impl<'a> Code<'a> {
     /// Whether this is the first element of these bytes.
     #[inline]
     pub(in crate::store) fn is_at(&self, bytes: &[u8]) -> bool {
+        if bytes.first() != Some(&self.head[0]) {
+            return false;
+        }
         let [head, body] = self.parts();
-        bytes.first() == head.first()
-            && bytes.starts_with(head)
-            && bytes[head.len()..].starts_with(body)
+        // The ends are compared first: words that begin alike are common.
+        if let Some(end) = body.last_chunk::<8>()
+            && bytes.get(self.len() - 8..self.len()) != Some(end)
+        {
+            return false;
+        }
+        bytes.starts_with(head) && bytes[head.len()..].starts_with(body)
     }
 }
 
 /// Bytes of the first element of these.
-#[inline]
+#[inline(always)]
 pub(in crate::store) fn size(bytes: &[u8]) -> usize {
     match bytes[0] {
         0..=0x7f => 1,
         first @ 0x80..=0xbf => 1 + usize::from(first & 0x3f),
+        _ => long_size(bytes),
+    }
+}
+
+#[inline(never)]
+fn long_size(bytes: &[u8]) -> usize {
+    match bytes[0] {
         0xc0..=0xdf => 2,
         first @ 0xe0..=0xef => 2 + (usize::from(first & 0x0f) << 8 | usize::from(bytes[1])),
         0xf0 => 5 + u32::from_le_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]) as usize,
@@ -183,11 +197,18 @@ pub(in crate::store) fn size(bytes: &[u8]) -> usize {
 }
 
 /// The element that these bytes are.
-#[inline]
+#[inline(always)]
 pub(in crate::store) fn read(bytes: &[u8]) -> Piece<'_> {
     match bytes[0] {
         first @ 0..=0x7f => Piece::Int(i64::from(first)),
         0x80..=0xbf => Piece::Bytes(&bytes[1..]),
+        _ => read_long(bytes),
+    }
+}
+
+#[inline(never)]
+fn read_long(bytes: &[u8]) -> Piece<'_> {
+    match bytes[0] {
         first @ 0xc0..=0xdf => {
             let value = u16::from(first & 0x1f) << 8 | u16::from(bytes[1]);
             Piece::Int(i64::from((value << 3) as i16 >> 3))
