@@ -67,15 +67,6 @@ macro_rules! collections {
                     $(Object::$name(collection) => collection.is_empty(),)*
                 }
             }
-
-            /// Bytes that it has allocated beside itself: a long string's, or a collection's with
-            /// its elements. Does not look at the elements.
-            pub(super) fn allocated(&self) -> usize {
-                match self {
-                    Object::Text(bytes) => bytes.capacity(),
-                    $(Object::$name(collection) => collection.allocated(),)*
-                }
-            }
         }
     };
 }
@@ -86,7 +77,7 @@ collections!(List, Set, Hash, SortedSet);
 ///
 /// # Errors
 /// `WRONGTYPE` if the entry holds another type.
-pub(super) fn of_entry<C: Collection>(entry: &Entry) -> Result<&C, Error> {
+pub(super) fn of_entry<C: Collection>(entry: Entry<'_>) -> Result<&C, Error> {
     entry
         .as_object()
         .and_then(C::of)
@@ -105,10 +96,10 @@ impl Slot<'_, '_> {
     /// The collection that is there, to change: then call
     /// [`collection_changed`](Slot::collection_changed).
     pub(super) fn collection<C: Collection>(&mut self) -> Result<Option<&mut C>, Error> {
-        let Some(entry) = self.entry_mut() else {
+        if !self.exists() {
             return Ok(None);
-        };
-        match entry.as_object_mut().and_then(C::of_mut) {
+        }
+        match self.object_mut().and_then(C::of_mut) {
             Some(collection) => Ok(Some(collection)),
             None => Err(WRONG_TYPE.into()),
         }
@@ -125,7 +116,7 @@ impl Slot<'_, '_> {
 
     /// Notes that the collection was changed; removes the key if no element is left.
     pub(super) fn collection_changed(&mut self) {
-        match self.peek().and_then(Entry::as_object) {
+        match self.peek().and_then(|entry| entry.as_object()) {
             Some(object) if object.is_empty_collection() => {
                 self.remove();
             }

@@ -1,9 +1,9 @@
 //! SSCAN, HSCAN, ZSCAN: walks through one collection, in parts. What is kept in one run is visited
 //! all at once, as Redis does with what is small.
 
+use super::compact::element::Piece;
+use super::compact::pages::Pages;
 use super::errors::{Error, Outcome};
-use super::packed::element::Piece;
-use super::packed::pages::Pages;
 use super::scan::{self, Options};
 use crate::command::{Blob, Command, Reply, pattern};
 

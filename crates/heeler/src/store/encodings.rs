@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::Store;
-use super::packed::chunks::Bounds;
-use super::packed::run::MOST_RECORDS;
+use super::compact::chunks::Bounds;
+use super::compact::run::MOST_RECORDS;
 use super::view::View;
 
 /// A limit of Redis's configuration.
@@ -55,7 +55,7 @@ impl Limit {
     }
 
     /// Redis's own value.
-    const fn usual(self) -> i64 {
+    pub fn usual(self) -> i64 {
         match self {
             Limit::HashEntries | Limit::IntsetEntries => 512,
             Limit::HashValue | Limit::ZsetValue => 64,

@@ -1,11 +1,11 @@
 //! Commands about lists.
 
 use super::collection::{NOT_POSITIVE, index_range, positive, symmetric};
+use super::compact::element::Piece;
 use super::encodings::Limits;
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SYNTAX, wrong_arguments};
 use super::multi_pop::MultiPop;
 use super::numbers;
-use super::packed::element::Piece;
 pub(super) use super::quicklist::{End, List};
 use super::slot::Slot;
 use super::view::View;

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::allocation;
+use super::compact::chunks::Chunks;
+use super::compact::element::{Code, Piece};
+use super::compact::strip::{Strip, width, write};
 use super::encodings::Limits;
 use super::errors::{Error, SYNTAX};
-use super::packed::chunks::Chunks;
-use super::packed::element::{Code, Piece};
-use super::packed::strip::{Strip, width, write};
 use crate::command::Blob;
 
 /// Bytes beyond which a list is kept in chunks.
@@ -119,7 +120,7 @@ impl List {
     /// Bytes allocated.
     pub(super) fn allocated(&self) -> usize {
         match self {
-            List::Small(small) => small.len(),
+            List::Small(small) => allocation::size(small.len()),
             List::Big(chunks) => chunks.allocated(),
         }
     }
@@ -288,7 +289,7 @@ mod tests {
         while list.len() > 10 {
             list.pop(End::Right);
         }
-        assert_eq!(list.allocated(), HEADER + 10 * 3);
+        assert_eq!(list.allocated(), allocation::size(HEADER + 10 * 3));
     }
 
     #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use indexmap::{IndexMap, IndexSet};
 
 use super::collection::{Hashing, symmetric};
+use super::compact::pages::Pages;
+use super::compact::run::Record;
 use super::errors::{Error, Outcome, SYNTAX};
-use super::packed::pages::Pages;
-use super::packed::run::Record;
 use super::view::View;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -19,6 +19,17 @@ pub(super) fn mix(state: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// The next pseudo-random number of a generator with this state.
+pub(super) fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(STEP);
+    mix(*state)
+}
+
+/// The next below `bound`, which is not zero.
+pub(super) fn below(state: &mut u64, bound: usize) -> usize {
+    ((u128::from(draw(state)) * bound as u128) >> 64) as usize
 }
 
 /// Random choices among the elements of a collection.
@@ -37,8 +48,7 @@ impl Random {
 
     /// A number below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(STEP);
-        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
+        below(&mut self.0, bound)
     }
 
     /// Indices of a collection of `len` elements, as the count of SRANDMEMBER and its kin asks for

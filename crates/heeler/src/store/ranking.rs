@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::allocation;
 use super::collection::Element;
 
 /// Most elements of a leaf.
@@ -67,10 +68,14 @@ impl Ranking {
         self.len
     }
 
-    /// Bytes allocated, about: leaves are between half full and full.
+    /// Bytes of its nodes, about: of leaves three quarters are full where there are many.
     pub(super) fn allocated(&self) -> usize {
-        let leaves = (self.len * 4 / 3).max(self.len.min(LEAF));
-        leaves * size_of::<Scored>() + self.len / LEAF * size_of::<Child>() * 2
+        let leaves = match self.len {
+            0 => 0,
+            len @ 1..=LEAF => len.next_power_of_two().max(4),
+            len => len + len / 3,
+        };
+        allocation::size(leaves.min(LEAF) * size_of::<Scored>()) * leaves.div_ceil(LEAF)
     }
 
     /// Adds an element that is not there.

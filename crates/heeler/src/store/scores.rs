@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::compact::element::Piece;
 use super::errors::{Error, NOT_A_FLOAT};
-use super::packed::element::Piece;
 use super::sorted_set::SortedSet;
 
 const NOT_A_SCORE_RANGE: &str = "ERR min or max is not a float";

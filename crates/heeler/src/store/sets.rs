@@ -6,12 +6,12 @@ use indexmap::IndexSet;
 
 use super::collection::{Hashing, NOT_POSITIVE, of_entry, positive, symmetric};
 use super::collection_scan::{Scan, no_elements};
+use super::compact::element::{Code, Piece};
+use super::compact::ints::Ints;
+use super::compact::pages::Pages;
+use super::compact::run::Run;
 use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
-use super::packed::element::{Code, Piece};
-use super::packed::ints::Ints;
-use super::packed::pages::Pages;
-use super::packed::run::Run;
 use super::random::Random;
 use super::view::View;
 use crate::command::{Blob, Command, Reply};

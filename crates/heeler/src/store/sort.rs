@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::collection::{Collection, Element};
+use super::compact::element::Piece;
 use super::encodings::Limits;
 use super::entry::Object;
 use super::errors::{Error, Outcome, SYNTAX, WRONG_TYPE};
 use super::hashes::Hash;
 use super::lists::{End, List};
 use super::numbers;
-use super::packed::element::Piece;
 use super::scores::strtod;
 use super::sorted_set::SortedSet;
 use super::view::View;

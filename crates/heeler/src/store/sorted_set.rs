@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::allocation;
 use super::collection::Element;
+use super::compact::element::{Code, Piece, read_score};
+use super::compact::pages::Pages;
+use super::compact::run::{Record, Run};
 use super::encodings::Limits;
-use super::packed::element::{Code, Piece, read_score};
-use super::packed::pages::Pages;
-use super::packed::run::{Record, Run};
 use super::ranking::{Ranking, Scored};
 
 /// A sorted set.
@@ -57,7 +58,9 @@ fn of_ranking(element: &Scored) -> (Piece<'_>, f64) {
 /// Bytes of a member that lie outside of the ranking.
 fn outside(member: Piece<'_>) -> usize {
     match member {
-        Piece::Bytes(bytes) if bytes.len() > Element::new().inline_size() => bytes.len(),
+        Piece::Bytes(bytes) if bytes.len() > Element::new().inline_size() => {
+            allocation::size(bytes.len())
+        }
         _ => 0,
     }
 }

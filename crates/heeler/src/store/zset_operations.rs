@@ -3,11 +3,11 @@
 use indexmap::IndexMap;
 
 use super::collection::{Hashing, positive};
+use super::compact::element::Piece;
 use super::encodings::Limits;
 use super::entry::{Entry, Object};
 use super::errors::{Error, Outcome, SYNTAX, WRONG_TYPE, name};
 use super::numbers;
-use super::packed::element::Piece;
 use super::scores::score;
 use super::sets::Set;
 use super::sorted_set::{SortedSet, order};
@@ -207,7 +207,7 @@ enum Operand<'v> {
 }
 
 impl<'v> Operand<'v> {
-    fn of_entry(entry: &'v Entry) -> Result<Operand<'v>, Error> {
+    fn of_entry(entry: Entry<'v>) -> Result<Operand<'v>, Error> {
         match entry.as_object() {
             Some(Object::Set(set)) => Ok(Operand::Set(set)),
             Some(Object::SortedSet(set)) => Ok(Operand::Sorted(set)),

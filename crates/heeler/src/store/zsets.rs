@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 
 use super::collection::{NOT_POSITIVE, index_range, positive};
 use super::collection_scan::{Scan, no_elements};
+use super::compact::element::{Piece, read_score};
 use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::multi_pop::MultiPop;
 use super::numbers;
-use super::packed::element::{Piece, read_score};
 use super::random::{Chosen, Random};
 use super::ranking::Scored;
 use super::scores::{MemberRange, ScoreRange, score};

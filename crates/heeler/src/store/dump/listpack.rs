@@ -4,8 +4,8 @@
 //! length in bytes 4 │ elements 2 │ element … │ 0xff        element: head, bytes, length backwards
 //! ```
 
-use super::super::packed::element::{Code, Piece};
-use super::super::packed::strip::{self, backward_bytes};
+use super::super::compact::element::{Code, Piece};
+use super::super::compact::strip::{self, backward_bytes};
 
 const HEADER: usize = 6;
 const END: u8 = 0xff;

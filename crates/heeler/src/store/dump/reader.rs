@@ -1,10 +1,10 @@
 //! Bytes to values. Whatever is wrong with the bytes, nothing comes out.
 
 use super::super::collection::Collection;
+use super::super::compact::element::Piece;
 use super::super::encodings::Limits;
 use super::super::hashes::Hash;
 use super::super::lists::{End, List};
-use super::super::packed::element::Piece;
 use super::super::scores::strtod;
 use super::super::sets::Set;
 use super::super::sorted_set::SortedSet;

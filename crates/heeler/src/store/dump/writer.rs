@@ -1,12 +1,12 @@
 //! Values to bytes. What Redis would keep as one run of bytes is written as one; strings are not
 //! compressed.
 
+use super::super::compact::chunks::Bounds;
+use super::super::compact::element::Piece;
 use super::super::encodings::Limits;
 use super::super::entry::{Entry, Object, Text};
 use super::super::hashes::Hash;
 use super::super::lists::List;
-use super::super::packed::chunks::Bounds;
-use super::super::packed::element::Piece;
 use super::super::sets::Set;
 use super::super::sorted_set::SortedSet;
 use super::super::zsets::listpack_score;
@@ -22,7 +22,7 @@ const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
 /// Writes a value with its type.
-pub(super) fn value(entry: &Entry, limits: Limits<'_>, out: &mut Vec<u8>) {
+pub(super) fn value(entry: Entry<'_>, limits: Limits<'_>, out: &mut Vec<u8>) {
     match entry.as_object() {
         Some(Object::List(list)) => self::list(list, limits.list(), out),
         Some(Object::Set(set)) => self::set(set, out),

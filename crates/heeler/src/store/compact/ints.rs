@@ -5,6 +5,7 @@
 //! ```
 
 use super::splice;
+use crate::store::allocation;
 
 /// A set of integers.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +33,7 @@ impl Ints {
 
     /// Bytes allocated.
     pub(in crate::store) fn allocated(&self) -> usize {
-        self.0.len()
+        allocation::size(self.0.len())
     }
 
     /// The numbers, each with so many of its little-endian bytes as all have.

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::element::{Code, Piece, read, size};
 use super::splice;
+use crate::store::allocation;
 
 const HEADER: usize = 2;
 
@@ -56,7 +57,13 @@ impl<const W: usize> Run<W> {
     }
 
     /// Bytes allocated.
+    #[inline]
     pub(in crate::store) fn allocated(&self) -> usize {
+        allocation::size(self.0.len())
+    }
+
+    /// Bytes in all.
+    pub(super) fn bytes(&self) -> usize {
         self.0.len()
     }
 

@@ -13,6 +13,7 @@ use foldhash::fast::FoldHasher;
 
 use super::element::{Code, Piece, read, size};
 use super::run::{Record, Run, record};
+use crate::store::allocation;
 
 /// Records for each page, on average, beyond which a page is added.
 const FULL: usize = 8;
@@ -141,7 +142,8 @@ impl<const W: usize> Page<W> {
     /// Bytes of the run, and of the records that are not in it.
     #[inline]
     fn bytes(&self) -> (usize, usize) {
-        let long = self.long().iter().map(|record| record.len());
+        let long = self.long().iter();
+        let long = long.map(|record| allocation::size(record.len()));
         (self.run.allocated(), long.sum())
     }
 }
@@ -421,7 +423,7 @@ fn address(hash: u64, pages: usize) -> usize {
 /// A page in two: what stays, and what goes.
 fn divided<const W: usize>(page: Page<W>, goes: impl Fn(&[u8]) -> bool) -> [Page<W>; 2] {
     let mut counts = [0; 2];
-    let room = || Vec::with_capacity(page.run.allocated());
+    let room = || Vec::with_capacity(page.run.bytes());
     let mut bytes = [room(), room()];
     for record in page.run.raw_records() {
         let side = usize::from(goes(record));

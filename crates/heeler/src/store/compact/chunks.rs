@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::element::{Code, Piece};
 use super::strip::{Strip, first_width, last_width, width, write};
+use crate::store::allocation;
 use crate::store::quicklist::End;
 
 /// Room for a strip's first elements.
@@ -218,7 +219,9 @@ impl Chunks {
 
     /// Bytes allocated.
     pub(in crate::store) fn allocated(&self) -> usize {
-        size_of::<Chunks>() + self.chunks.capacity() * size_of::<Chunk>() + self.buffers
+        size_of::<Chunks>()
+            + allocation::size(self.chunks.capacity() * size_of::<Chunk>())
+            + self.buffers
     }
 
     /// The elements from the first to the last.
