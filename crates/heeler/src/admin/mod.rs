@@ -2,6 +2,7 @@
 
 mod clients;
 mod config;
+mod encodings;
 mod info;
 mod items;
 mod latency;
