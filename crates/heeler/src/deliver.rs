@@ -2,6 +2,7 @@
 
 mod blocked;
 mod debug;
+mod items;
 mod memcached;
 mod messages;
 mod ring;
@@ -24,8 +25,9 @@ use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
-use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
+use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
+use crate::wire::{Wire, resp};
 use blocked::Blocked;
 use messages::Listening;
 use ring::Errand;
@@ -42,6 +44,8 @@ pub struct Door {
     process: Arc<Process>,
     /// What this worker counts of the commands that come through it.
     counters: Arc<CommandCounters>,
+    /// What it counts of memcached's requests.
+    items: Arc<ItemCounters>,
     greeting: Greeting,
     random: Cell<u64>,
 }
@@ -147,6 +151,7 @@ impl Door {
         Door {
             behind,
             ring: None,
+            items: process.items.join(),
             process,
             counters,
             greeting,
@@ -230,6 +235,32 @@ impl Door {
                 }
             }
             Err(refused) => self.answer_refused(caller, &refused),
+        }
+    }
+
+    /// Answers a command that has been executed.
+    #[inline]
+    fn answer(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
+        match caller.session.wire {
+            Wire::Memcache => self.answer_item(caller, command, reply),
+            Wire::Resp => caller.session.answer(reply),
+        }
+    }
+
+    /// Takes a command that another protocol's request stands for: a hidden one, too.
+    pub fn command(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        caller.session.begin();
+        let refused = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id);
+        if let Some(reply) = refused {
+            let (spec, why) = (Some(command.spec), ErrorKind::Auth);
+            return self.answer_refused(caller, &Refused { spec, why, reply });
+        }
+        self.took(caller, command.spec.family());
+        if !(self.is_paused() && self.pauses(now, caller, command)) {
+            self.run(now, caller, command);
         }
     }
 
@@ -372,7 +403,7 @@ impl Door {
                     self.count(PoolStat::ForwardError, 1);
                     self.rejected(Some(command.spec), why_refused(&reply));
                 }
-                caller.session.answer(&reply);
+                self.answer(caller, command, &reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
@@ -418,7 +449,7 @@ impl Door {
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
-                self.send(now, caller, to, command.raw(), (ticket, 0));
+                self.send(now, caller, to, &resp::request_of(command), (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
         }
@@ -571,6 +602,11 @@ impl Door {
         };
         self.executed(command.spec, &reply);
         reply
+    }
+
+    /// A new connection is in, unless it has to say a password first.
+    pub fn greet(&self, caller: &mut Caller) {
+        caller.session.authenticated = self.greeting.access.lets_in();
     }
 
     /// A connection was opened.

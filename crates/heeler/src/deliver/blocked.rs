@@ -66,7 +66,10 @@ impl Door {
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
                     let reply = self.finished(now, caller, reply);
                     self.executed(spec, &reply);
-                    caller.session.answer(&reply);
+                    match command {
+                        Some(command) => self.answer(caller, &command, &reply),
+                        None => caller.session.answer(&reply),
+                    }
                 }
             },
         }
@@ -115,7 +118,7 @@ impl Door {
             }
             self.executed(command.spec, &reply);
             if !self.tells_later(now, caller, command, &reply) {
-                caller.session.answer(&reply);
+                self.answer(caller, command, &reply);
             }
             return;
         }

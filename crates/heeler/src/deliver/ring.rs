@@ -169,7 +169,7 @@ impl Door {
 
     #[cold]
     fn hold(&self, caller: &mut Caller, ring: &Ring, command: &Command<'_>, held: Admission) {
-        let request = Bytes::copy_from_slice(command.raw());
+        let request = Bytes::copy_from_slice(&resp::request_of(command));
         let keyspace = ring.keyspace.clone();
         self.run_errand(caller, ring, command, async move {
             if let Admission::Wait(pending) = held

@@ -95,20 +95,39 @@ async fn unknown() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
 }
 
-async fn readyz(State(subject): State<Subject>) -> Response {
-    let now = clock::now();
-    let mut reasons = Vec::new();
-    if subject.process.clients.is_stopping() {
-        reasons.push("the process stops".to_owned());
-    }
-    if subject.ring.is_some_and(|ring| !ring.is_ready()) {
-        reasons.push("this node is not in its ring".to_owned());
-    }
-    for Shown { pool, cluster, .. } in &**subject.pools.load() {
-        if !cluster.has_live(now) {
-            reasons.push(format!("pool '{}' has no live server", pool.name));
+impl Subject {
+    /// Why clients cannot be served; nothing if they can.
+    pub fn hindrances(&self) -> Vec<String> {
+        let now = clock::now();
+        let mut reasons = Vec::new();
+        if self.process.clients.is_stopping() {
+            reasons.push("the process stops".to_owned());
         }
+        if self.ring.as_ref().is_some_and(|ring| !ring.is_ready()) {
+            reasons.push("this node is not in its ring".to_owned());
+        }
+        for Shown { pool, cluster, .. } in &**self.pools.load() {
+            if !cluster.has_live(now) {
+                reasons.push(format!("pool '{}' has no live server", pool.name));
+            }
+        }
+        reasons
     }
+
+    /// Numbers for Prometheus, as [`METRICS_TYPE`] says.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        metrics::text(self)
+    }
+}
+
+/// The `Content-Type` of the metrics.
+pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn readyz(State(subject): State<Subject>) -> Response {
+    let reasons = subject.hindrances();
     match reasons.is_empty() {
         true => "ready\n".into_response(),
         false => {
@@ -203,9 +222,8 @@ async fn reload(State(subject): State<Subject>) -> Response {
 }
 
 async fn numbers(State(subject): State<Subject>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match metrics::text(&subject) {
-        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+    match subject.metrics() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
             let told = Json(json!({ "error": error.to_string() }));
             (StatusCode::INTERNAL_SERVER_ERROR, told).into_response()

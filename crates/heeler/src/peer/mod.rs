@@ -41,6 +41,8 @@ pub struct Options {
     pub app: String,
     /// Where the first members are found; alone, if nowhere.
     pub seeds: Option<Discovery>,
+    /// How long they are tried before this node begins a ring of its own.
+    pub patience: Option<Duration>,
     /// A name for the ring in the place of the address.
     pub identity: Option<String>,
     /// The hash function; that of the others, if it is not said.
@@ -120,7 +122,8 @@ fn sink(to: &Statistics) -> anyhow::Result<Sink> {
 }
 
 impl Tls {
-    fn identity(&self) -> Identity {
+    /// What this node shows.
+    pub fn identity(&self) -> Identity {
         Identity {
             certificate: self.certificate.clone(),
             key: Some(self.key.clone()),
@@ -193,12 +196,13 @@ impl Port {
             .enable_all()
             .build()?;
         // One seed that answers is enough, and whoever is first begins.
+        let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
             .limits(calls::bounds())
             .configure(|config| {
                 config.bootstrap.join_size = 1;
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
-                config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
+                config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
             });
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
