@@ -12,8 +12,8 @@ use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
-use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler::store::{MemoryLimit, Policy, memory_bytes};
+use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
 /// Heeler keeps keys with the herd: it shards key-value data over many machines.

@@ -28,8 +28,8 @@ pub mod cluster;
 pub mod net;
 
 pub mod admin;
-pub mod allocator;
 pub mod admission;
+pub mod allocator;
 pub mod clock;
 pub mod config;
 pub mod daemon;

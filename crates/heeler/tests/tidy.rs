@@ -72,8 +72,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
-            "waiting", "allocator", "limits",
+            "session",
+            "store",
+            "wire",
+            "command",
+            "config",
+            "clock",
+            "stats",
+            "slowlog",
+            "pubsub",
+            "waiting",
+            "allocator",
+            "limits",
         ],
     ),
     ("allocator", &[]),
@@ -137,13 +147,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "serve",
             "ring",
             "route",
+            "store",
             "limits",
         ],
     ),
+    ("malloc", &[]),
     (
         "main",
         &[
             "allocator",
+            "malloc",
             "cli",
             "call",
             "log",
@@ -257,6 +270,7 @@ const ALL_ROOMS: &[&str] = &[
     "pubsub",
     "waiting",
     "peer",
+    "allocator",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
