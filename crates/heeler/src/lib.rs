@@ -35,6 +35,7 @@ pub mod config;
 pub mod daemon;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod log;
 pub mod nutcracker;
@@ -46,6 +47,7 @@ pub mod socket;
 pub mod stats;
 pub mod tls;
 pub mod waiting;
+pub mod web;
 
 pub mod call;
 pub mod demo;
