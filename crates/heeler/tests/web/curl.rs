@@ -22,6 +22,12 @@ impl Answer {
         named.next().map(|(_, value)| value)
     }
 
+    /// The first line.
+    #[allow(dead_code, reason = "only one of the tests that use this asks for it")]
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+
     /// The body, which is JSON.
     pub fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
