@@ -243,7 +243,12 @@ fn every_node_shows_the_keys_of_all() {
         found.dedup();
         assert_eq!(found.len(), 60);
     }
-    // The condition is checked where the key is.
+}
+
+#[test]
+fn what_is_changed_is_changed_where_the_key_is() {
+    let nodes = Nodes::start([0, 1, 2], Join::Others, &[]);
+    nodes.put(1, "k0", r#"{"data":0}"#);
     let tag = nodes
         .get(0, "/v1/keys/k0")
         .header("etag")

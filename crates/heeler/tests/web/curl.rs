@@ -1,4 +1,5 @@
 //! Requests by curl.
+#![allow(dead_code, reason = "each test file uses a part of this module")]
 
 use std::process::Command;
 
@@ -23,7 +24,6 @@ impl Answer {
     }
 
     /// The first line.
-    #[allow(dead_code, reason = "only one of the tests that use this asks for it")]
     pub fn line(&self) -> &str {
         self.head.lines().next().unwrap()
     }
