@@ -12,6 +12,7 @@ use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
+use heeler::store::{MemoryLimit, Policy, memory_bytes};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
@@ -85,6 +86,7 @@ Examples:
   heeler serve                             on 127.0.0.1:6380 and, for HTTP, 8001; a worker on
                                            each core
   heeler serve --redis 10.0.0.1:6379       for other machines
+  heeler serve --memcached 127.0.0.1:11211 for memcached's clients, too, on the same keys
   redis-cli -p 6380 set greeting hello     from another terminal")]
     Serve(Serve),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
@@ -155,6 +157,10 @@ pub struct Serve {
     /// is named it is 127.0.0.1:6380.
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     redis: Option<Listen>,
+    /// Where to speak memcached's text and meta protocol, on the same keys: HOST:PORT, or the path
+    /// of a Unix socket. Without it there is no such port.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    memcached: Option<Listen>,
     /// Where to speak HTTP, memhashd's API and more: HOST:PORT, or the path of a Unix socket. Where
     /// no door is named it is 127.0.0.1:8001. With --tls-cert it is HTTPS.
     #[arg(long, visible_alias = "client-addr", value_name = "ADDRESS", value_parser = listen)]
@@ -194,6 +200,9 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// How much memory keys may take.
+    #[command(flatten)]
+    memory: Memory,
     /// Which commands are slow.
     #[command(flatten)]
     slowlog: SlowLog,
@@ -211,6 +220,7 @@ impl Serve {
         let seeds = (!join.is_empty()).then(|| Discovery::list(join));
         let doors = serve::Doors {
             redis: self.redis,
+            memcached: self.memcached,
             http: self.http,
             http_tls: None,
         };
@@ -238,10 +248,60 @@ impl Serve {
                 hash_tags: self.hash_tags,
             },
             threads: self.workers.threads(),
+            memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),
             debugging: self.enable_debug_command,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub struct Memory {
+    /// How many bytes keys and values may take, as redis.conf has it: 100mb, 2gb, 1g (k, m and g
+    /// are powers of 1000; kb, mb and gb of 1024). 0 for no limit.
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    maxmemory: u64,
+    /// Which keys go when that is reached: noeviction (none: commands that need memory are
+    /// refused), allkeys-lru, volatile-lru, allkeys-lfu, volatile-lfu, allkeys-random,
+    /// volatile-random, volatile-ttl, or allkeys-s3fifo.
+    #[arg(long, value_name = "POLICY", default_value = "noeviction", value_parser = policy)]
+    maxmemory_policy: Policy,
+    /// How many keys LRU and LFU look at to find the one that goes.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().samples,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::EVICTION_SAMPLES)))]
+    maxmemory_samples: u32,
+    /// How slowly the counters of LFU grow.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().lfu_log_factor,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_log_factor: u32,
+    /// Minutes after which a counter of LFU loses one; 0 for never.
+    #[arg(long, value_name = "MINUTES",
+          default_value_t = MemoryLimit::default().lfu_decay_minutes,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_decay_time: u32,
+}
+
+impl Memory {
+    fn settings(&self) -> MemoryLimit {
+        MemoryLimit {
+            most: self.maxmemory,
+            policy: self.maxmemory_policy,
+            samples: self.maxmemory_samples,
+            lfu_log_factor: self.lfu_log_factor,
+            lfu_decay_minutes: self.lfu_decay_time,
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    memory_bytes(text).ok_or_else(|| {
+        "it is a number of bytes, with k, kb, m, mb, g or gb behind it or nothing".into()
+    })
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let names = || Policy::ALL.map(|(name, _)| name).join(", ");
+    Policy::named(text).ok_or_else(|| format!("there are {}", names()))
 }
 
 #[derive(Args, Debug)]

@@ -29,6 +29,7 @@ pub mod net;
 
 pub mod admin;
 pub mod admission;
+pub mod allocator;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -115,6 +115,8 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const BACKLOG: u32 = 1024;
 /// Keys that the background removes in a row because their time is up.
 pub const EXPIRE_BUDGET: usize = 1000;
+/// Most keys that are looked at to find one to evict.
+pub const EVICTION_SAMPLES: u32 = 1000;
 /// Keys that one command evicts at most to make room.
 pub const EVICTIONS: usize = 64;
 /// Pause of the background when nothing more is due, in milliseconds.
@@ -229,3 +231,8 @@ pub const MOVED_PAUSES_MS: [u64; 8] = [5, 10, 25, 50, 100, 200, 400, 800];
 pub const LEAVE_MS: u64 = 300;
 /// How long clients that connect wait for the node to find its ring, in milliseconds.
 pub const JOIN_MS: u64 = 10_000;
+/// How long a forwarded command may wait for an element that waits for ever: the connection between
+/// the nodes ends sooner, if it is broken.
+pub const WAITING_CALL: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+/// How often a random key is drawn where those of other nodes may be among them.
+pub const RANDOM_KEYS: usize = 100;

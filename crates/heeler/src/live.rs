@@ -205,6 +205,7 @@ impl Live {
             pools: self.shown.clone(),
             store: None,
             ring: None,
+            keyspace: None,
             reload: Some(reload),
         }
     }

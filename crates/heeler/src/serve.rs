@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Debugging, Process};
+use crate::allocator::Watermark;
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::Server;
 use crate::peer::{self, Port};
 use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
-use crate::store::Store;
+use crate::store::{MemoryLimit, Store};
 use crate::{clock, limits, run};
 
 /// What `heeler serve` is asked for.
@@ -33,6 +34,8 @@ pub struct Options {
     pub terms: Terms,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// How much memory keys may take, and what happens then.
+    pub memory: MemoryLimit,
     /// Which commands are slow.
     pub slowlog: slowlog::Settings,
     /// Who may use DEBUG.
@@ -54,6 +57,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
+        store.limit_memory(options.memory);
         let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
@@ -62,14 +66,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             pools: Pools::default(),
             store: Some(store.clone()),
             ring: port.as_ref().map(|port| port.ringpop().clone()),
+            keyspace: keyspace.clone(),
             reload: None,
         };
         let services = doors.services(&subject, &store, keyspace.as_ref());
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(subject));
         }
-        let mut server = Server::start(process)?;
-        let expiring = tokio::spawn(expire(store));
+        let mut server = Server::start(process.clone())?;
+        let expiring = tokio::spawn(expire(store, process));
         let mut stop = std::pin::pin!(stop);
         let joined = async {
             // Until then clients wait in the listener's queue.
@@ -95,16 +100,22 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// Removes keys whose time is up and which nobody asks for, as long as the process lives.
-pub async fn expire(store: Arc<Store>) {
+/// Removes keys whose time is up and which nobody asks for, and gives memory back, as long as the
+/// process lives.
+pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
+    let giving = process.clone();
+    let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
+    let mut mark = Watermark::default();
     loop {
         let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
-        // More may be due: others get their turn in between, then it goes on.
-        let pause = if removed < limits::EXPIRE_BUDGET {
-            limits::EXPIRE_PAUSE_MS
-        } else {
-            1
-        };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        if removed >= limits::EXPIRE_BUDGET {
+            // More may be due: others get their turn in between, then it goes on.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        if mark.has_fallen(store.memory()) {
+            process.allocator.ask();
+        }
+        tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;
     }
 }

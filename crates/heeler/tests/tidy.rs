@@ -80,15 +80,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
-            "waiting", "limits",
+            "session",
+            "store",
+            "wire",
+            "command",
+            "config",
+            "clock",
+            "stats",
+            "slowlog",
+            "pubsub",
+            "waiting",
+            "allocator",
+            "limits",
         ],
     ),
+    ("allocator", &[]),
     (
         "http",
         &[
-            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
-            "limits",
+            "admin", "cluster", "config", "command", "store", "peer", "tls", "stats", "slowlog",
+            "clock", "limits",
         ],
     ),
     ("log", &["limits"]),
@@ -117,6 +128,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tls",
             "stats",
             "clock",
+            "waiting",
             "limits",
         ],
     ),
@@ -150,6 +162,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "main",
         &[
+            "allocator",
             "cli",
             "call",
             "log",

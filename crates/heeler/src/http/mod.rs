@@ -13,6 +13,7 @@
 mod families;
 mod metrics;
 mod port;
+mod ring;
 mod slowlog;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::pools::Pool;
+use crate::peer::Keyspace;
 use crate::stats::{PoolStat, PoolStats, ServerStat};
 use crate::store::Store;
 use crate::tls::Certificate;
@@ -67,6 +69,8 @@ pub struct Subject {
     pub store: Option<Arc<Store>>,
     /// The ring that it is a member of, if it is.
     pub ring: Option<Ringpop>,
+    /// The keys of that ring, if it keeps any.
+    pub keyspace: Option<Arc<Keyspace>>,
     /// Takes the file anew, where there is one.
     pub reload: Option<mpsc::Sender<Asked>>,
 }

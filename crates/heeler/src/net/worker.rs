@@ -87,6 +87,8 @@ impl Worker {
         let scratch = scratch();
         let mut offers: HashMap<Number, Offer> = HashMap::new();
         let open = Rc::new(Open::default());
+        let process = self.process.clone();
+        tokio::task::spawn_local(async move { process.allocator.look().await });
         while let Some(message) = self.inbox.recv().await {
             match message {
                 Message::Open(number, make, speaks, load, tls) => {

@@ -5,6 +5,8 @@ mod commands;
 mod keyspace;
 mod kv;
 mod report;
+mod transactions;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use bytes::Bytes;
 use heeler_ringpop::{Builder, Discovery, Event, Events, RingHash, Ringpop, Sink};
 
 pub use commands::execute;
-pub use keyspace::{Keyspace, Traffic, moved};
+pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
+pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -218,7 +221,7 @@ impl Port {
         };
         let opening = Opening {
             process: options.app.clone(),
-            request: Arc::new(commands::request(terms, Bytes::new())),
+            request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
         };
         let events = ringpop.events();
         let keyspace = Arc::new(Keyspace {
@@ -239,6 +242,9 @@ impl Port {
         let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
         runtime.spawn(follow(keyspace.clone(), events));
         commands::serve(&ringpop, &keyspace);
+        waiting::serve(&ringpop, &keyspace);
+        transactions::serve(&ringpop, &keyspace);
+        report::serve(&ringpop, &keyspace);
         kv::serve(&ringpop, &keyspace);
         tracing::info!(
             peer = ringpop.whoami(),

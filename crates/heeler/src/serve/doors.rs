@@ -13,12 +13,15 @@ use crate::peer::{self, Keyspace};
 use crate::store::Store;
 use crate::tls::Acceptor;
 use crate::web::Site;
+use crate::wire::Wire;
 
 /// Where the doors are. One that is not named is not opened.
 #[derive(Clone, Debug, Default)]
 pub struct Doors {
     /// The Redis protocol.
     pub redis: Option<Listen>,
+    /// memcached's text and meta protocol.
+    pub memcached: Option<Listen>,
     /// HTTP.
     pub http: Option<Listen>,
     /// The certificate with which HTTP is spoken over TLS, if it shall be.
@@ -36,6 +39,7 @@ impl Doors {
         };
         Doors {
             redis: local(6380),
+            memcached: None,
             http: local(8001),
             http_tls: None,
         }
@@ -43,7 +47,7 @@ impl Doors {
 
     /// Whether any is named.
     pub fn are_named(&self) -> bool {
-        self.redis.is_some() || self.http.is_some()
+        self.redis.is_some() || self.memcached.is_some() || self.http.is_some()
     }
 
     /// Binds them, on this thread's runtime.
@@ -58,10 +62,12 @@ impl Doors {
         let tls = self.http_tls.as_ref().filter(|_| self.http.is_some());
         let bound = Bound {
             redis: bind(&self.redis)?,
+            memcached: bind(&self.memcached)?,
             http: bind(&self.http)?,
             http_tls: tls.map(acceptor).transpose()?,
         };
-        for listen in [&self.redis, &self.http].into_iter().flatten() {
+        let doors = [&self.redis, &self.memcached, &self.http];
+        for listen in doors.into_iter().flatten() {
             warn_if_open(listen);
         }
         Ok(bound)
@@ -71,6 +77,7 @@ impl Doors {
 /// Doors whose addresses are taken.
 pub struct Bound {
     redis: Option<Listener>,
+    memcached: Option<Listener>,
     http: Option<Listener>,
     http_tls: Option<Acceptor>,
 }
@@ -78,7 +85,8 @@ pub struct Bound {
 impl Bound {
     /// The port and the address of the first door, as INFO tells them.
     pub fn first(&self) -> (u16, String) {
-        let first = self.redis.as_ref().or(self.http.as_ref());
+        let first = self.redis.as_ref().or(self.memcached.as_ref());
+        let first = first.or(self.http.as_ref());
         let port = first.and_then(Listener::port).unwrap_or(0);
         (port, first.map(Listener::address).unwrap_or_default())
     }
@@ -94,9 +102,14 @@ impl Bound {
         let keyspace = || keyspace.cloned();
         let process: &Arc<Process> = &subject.process;
         let mut services = Vec::new();
-        if let Some(listener) = self.redis {
-            tracing::info!(redis = %listener.address(), "serving");
-            services.push(service("redis", listener, store, process, keyspace()));
+        for (name, wire, listener) in [
+            ("redis", Wire::Resp, self.redis),
+            ("memcached", Wire::Memcache, self.memcached),
+        ] {
+            if let Some(listener) = listener {
+                tracing::info!(door = name, address = %listener.address(), "serving");
+                services.push(service(name, wire, listener, store, process, keyspace()));
+            }
         }
         if let Some(listener) = self.http {
             let address = listener.address();
@@ -106,7 +119,7 @@ impl Bound {
             services.push(Service {
                 speaks: Speaks::Http(Arc::new(site)),
                 tls: self.http_tls,
-                ..service("http", listener, store, process, keyspace())
+                ..service("http", Wire::Resp, listener, store, process, keyspace())
             });
         }
         services

@@ -1,4 +1,4 @@
-//! The Redis door of a store.
+//! The doors of a store in which commands come as such: Redis's and memcached's.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::wire::Wire;
 use crate::wire::resp::Protocol;
 use crate::{limits, run};
 
-/// The door: over the keys of all nodes where there is a `keyspace` of more than this one.
+/// A door: over the keys of all nodes where there is a `keyspace` of more than this one.
 pub fn service(
     name: &str,
+    wire: Wire,
     listener: Listener,
     store: &Arc<Store>,
     process: &Arc<Process>,
@@ -26,7 +27,7 @@ pub fn service(
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
-        access: Access::Open,
+        access: Access::Store(process.password.clone()),
         database: 0,
     };
     let door: MakeDoor = Arc::new(move |scratch: &_, _| {
@@ -46,7 +47,7 @@ pub fn service(
     });
     Service {
         name: name.into(),
-        speaks: Speaks::Wire(Wire::Resp),
+        speaks: Speaks::Wire(wire),
         tls: None,
         listener: Arc::new(listener),
         most_clients: None,
