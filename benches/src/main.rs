@@ -7,10 +7,12 @@
 //! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
+//! cargo run --release -p heeler-bench -- http
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
 mod contest;
+mod http;
 mod idle;
 mod kernel;
 mod load;
@@ -48,6 +50,8 @@ enum What {
     Store(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
+    /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
+    Http(http::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -95,6 +99,10 @@ fn main() -> Result<()> {
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
+        }
+        What::Http(options) => {
+            process::stop_on_signals()?;
+            return http::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };
