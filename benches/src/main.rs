@@ -7,9 +7,11 @@
 //! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
+//! cargo run --release -p heeler-bench -- collections
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod collections;
 mod contest;
 mod idle;
 mod kernel;
@@ -48,6 +50,8 @@ enum What {
     Store(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
+    /// redis-server and heeler serve: what collections cost.
+    Collections(collections::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -95,6 +99,10 @@ fn main() -> Result<()> {
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
+        }
+        What::Collections(options) => {
+            process::stop_on_signals()?;
+            return collections::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };

@@ -23,7 +23,7 @@ use grammar::{Generator, LINES};
 use pair::Pair;
 
 /// Scripts of each test, where the environment does not say.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 2_000;
 /// Steps of a script.
 const STEPS: usize = 60;
 

@@ -33,12 +33,12 @@ impl fmt::Display for Step {
 /// All commands of the store. Ranges of members are only defined where all have one score: these
 /// commands have a key of their own.
 pub const LINES: &str = "
-    3 SET _KEY _VALUE |NX|XX |GET |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|KEEPTTL|EX~_INT
+    3 SET _KEY _VALUE |NX|XX |GET |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|KEEPTTL|EX~0|PX~-1|EX~x|EX~9223372036854775807
     2 GET|GETDEL|STRLEN _KEY
     1 GETEX _KEY |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|PERSIST|EX~0|bogus
     1 GETSET _KEY _VALUE
     1 SETNX _KEY _VALUE
-    1 SETEX|PSETEX _KEY 1000000|0|_INT _VALUE
+    1 SETEX|PSETEX _KEY 1000000|1000000|0|-1|x|9223372036854775807 _VALUE
     2 INCR|DECR _KEY
     2 INCRBY|DECRBY _KEY _INT
     2 INCRBYFLOAT _KEY _FLOAT
@@ -59,7 +59,7 @@ pub const LINES: &str = "
     2 COPY _KEY _KEY |REPLACE |DB~0|DB~1|bogus
     3 DEL|UNLINK|EXISTS|TOUCH _KEYS
     2 DUMP _KEY
-    1 EXPIRE _KEY 1000|5000|0|-1|_INT |NX|XX|bogus
+    1 EXPIRE _KEY 1000|5000|0|-1|x|9223372036854775807 |NX|XX|bogus
     1 PEXPIRE _KEY 1000000|0|-1|9223372036854775807 |NX|XX
     2 EXPIREAT _KEY _AT |NX|XX|GT|LT|GT~XX|NX~GT|GT~LT
     2 PEXPIREAT _KEY _MSAT |NX|XX|GT|LT|LT~XX
@@ -398,9 +398,10 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// None that is too great or too small for C: Redis 7.0 would hold that against a later SORT.
     fn float(&mut self) -> Vec<u8> {
         match self.below(30) {
-            0 => word(self.one(&["x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e"])),
+            0 => word(self.one(&["x", "nan", "\"\"", "0x1p4", "1e"])),
             1 => self
                 .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
                 .into(),
