@@ -1,5 +1,5 @@
-//! What collections cost in memory, in redis-server and in heeler: many small ones of each type, and
-//! one big one.
+//! What collections cost in memory, in redis-server and in heeler: many small ones of each type,
+//! and one big one.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
