@@ -4,6 +4,7 @@ use super::{Process, encodings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
+use crate::config::Secret;
 use crate::limits;
 use crate::store::Store;
 
@@ -37,7 +38,13 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ),
         ("port", process.port.to_string()),
         ("proto-max-bulk-len", limits::BULK_BYTES.to_string()),
-        ("requirepass", String::new()),
+        (
+            "requirepass",
+            process
+                .password
+                .secret()
+                .map_or_else(String::new, |secret| secret.expose().to_owned()),
+        ),
         ("save", String::new()),
         ("slowlog-log-slower-than", slower_than(process).to_string()),
         (
@@ -111,6 +118,11 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
             let text = "Invalid event class character. Use 'Ag$lshzxetdnKE'.";
             (!value.iter().all(is_known)).then(|| text.into())
         }
+        // Others than UTF-8 no file and no variable could hold either.
+        "requirepass" => match std::str::from_utf8(value) {
+            Ok(_) => None,
+            Err(_) => Some("argument must be UTF-8".into()),
+        },
         _ if old.as_bytes().eq_ignore_ascii_case(value) => None,
         _ => Some(format!("it is always '{old}' here")),
     }
@@ -129,6 +141,11 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             process
                 .clients
                 .set_most(most.unwrap_or(limits::CLIENTS).min(limits::CLIENTS));
+        }
+        ("requirepass", _) => {
+            let text = String::from_utf8_lossy(value);
+            let secret = (!text.is_empty()).then(|| Secret::new(text));
+            process.password.set(secret);
         }
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}

@@ -25,7 +25,7 @@ use crate::store::Store;
 use crate::wire::resp::{self, Decoder, Protocol};
 
 /// TChannel's service of what the nodes of one program say to each other.
-pub(super) const SERVICE: &str = "heeler";
+pub const SERVICE: &str = "heeler";
 
 /// The keyspace of a ring.
 pub struct Keyspace {
@@ -59,7 +59,8 @@ pub struct Traffic {
 const MOVED: &[u8] = b">2\r\n$5\r\nmoved\r\n$";
 
 /// The error where they do not come to agree.
-const DISAGREE: &str = "TRYAGAIN the nodes of the ring do not agree yet about the owner of the key";
+pub(super) const DISAGREE: &str =
+    "TRYAGAIN the nodes of the ring do not agree yet about the owner of the key";
 
 /// Writes that reply.
 pub(super) fn say_moved(request: &[u8], out: &mut Vec<u8>) {
@@ -100,6 +101,16 @@ impl Keyspace {
             }
         }
         error(DISAGREE)
+    }
+
+    /// Has the other nodes tell their subscribers of a message. Whoever cannot be reached does not.
+    pub async fn publish_elsewhere(&self, publish: Bytes) {
+        let nodes = self.members.picture();
+        for (node, address) in nodes.addresses().enumerate() {
+            if Some(node) != nodes.me() && self.there(address, publish.clone()).await.is_none() {
+                tracing::debug!(%address, "a message was not published");
+            }
+        }
     }
 
     /// Runs something on the peer port's threads.
@@ -172,20 +183,31 @@ impl Keyspace {
 
     /// Asks another node. `None`: it does not own the keys.
     async fn there(&self, address: &str, request: Bytes) -> Option<Vec<u8>> {
-        let call = commands::request(self.members.terms(), request);
         let timeout = Duration::from_millis(limits::FORWARD_MS);
+        let asked = self.ask(address, commands::ENDPOINT, request, timeout);
+        let reply = asked.await.unwrap_or_else(|error| error);
+        moved(&reply).is_none().then(|| reply.to_vec())
+    }
+
+    /// Calls an endpoint of another node.
+    ///
+    /// # Errors
+    /// It cannot be reached, or refuses: the error to tell a client.
+    pub(super) async fn ask(
+        &self,
+        address: &str,
+        endpoint: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, Bytes> {
+        let call = commands::request(self.members.terms(), endpoint, body);
         let answer = self.ringpop.channel().call(address, call, timeout).await;
-        match answer {
-            Ok(response) if response.is_ok() => match moved(&response.arg3) {
-                Some(_) => None,
-                None => Some(response.arg3.to_vec()),
-            },
-            Ok(response) => {
-                let text = String::from_utf8_lossy(&response.arg3).into_owned();
-                Some(unreachable_node(address, &text))
-            }
-            Err(failure) => Some(unreachable_node(address, &failure.to_string())),
-        }
+        let text = match answer {
+            Ok(response) if response.is_ok() => return Ok(response.arg3),
+            Ok(response) => String::from_utf8_lossy(&response.arg3).into_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        Err(unreachable_node(address, &text).into())
     }
 
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
@@ -200,7 +222,7 @@ impl Keyspace {
                 },
                 Admission::Execute => {}
             }
-            let reply = commands::execute(self, now, command);
+            let reply = commands::execute(self, now, &nodes, command);
             return match admission::written(now, &nodes, command, &reply) {
                 None => reply,
                 Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
@@ -244,7 +266,7 @@ impl Keyspace {
                     }
                     Admission::Execute => {
                         let start = out.len();
-                        let reply = commands::execute(self, now, &command);
+                        let reply = commands::execute(self, now, &nodes, &command);
                         resp::encode(&reply, Protocol::Resp2, out);
                         if let Some(pending) = admission::written(now, &nodes, &command, &reply) {
                             late.push((start, out.len(), pending));
@@ -282,7 +304,10 @@ async fn settle(late: Vec<(usize, usize, admission::Pending)>, out: &mut Vec<u8>
 }
 
 /// The first command of the bytes.
-fn command<'a>(decoder: &'a mut Decoder, request: &'a [u8]) -> Result<Command<'a>, Reply> {
+pub(super) fn command<'a>(
+    decoder: &'a mut Decoder,
+    request: &'a [u8],
+) -> Result<Command<'a>, Reply> {
     match decoder.decode(request) {
         Ok(Some(_)) => {}
         Ok(None) => return Err(Reply::error("ERR the request is cut")),
@@ -301,7 +326,7 @@ pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
     out
 }
 
-fn error(text: &str) -> Vec<u8> {
+pub(super) fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
 }
 

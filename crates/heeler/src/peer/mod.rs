@@ -5,6 +5,8 @@ mod commands;
 mod keyspace;
 mod kv;
 mod report;
+mod transactions;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use bytes::Bytes;
 use heeler_ringpop::{Builder, Discovery, Event, Events, RingHash, Ringpop, Sink};
 
 pub use commands::execute;
-pub use keyspace::{Keyspace, Traffic, moved};
+pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
+pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -38,6 +41,8 @@ pub struct Options {
     pub app: String,
     /// Where the first members are found; alone, if nowhere.
     pub seeds: Option<Discovery>,
+    /// How long they are tried before this node begins a ring of its own.
+    pub patience: Option<Duration>,
     /// A name for the ring in the place of the address.
     pub identity: Option<String>,
     /// The hash function; that of the others, if it is not said.
@@ -117,7 +122,8 @@ fn sink(to: &Statistics) -> anyhow::Result<Sink> {
 }
 
 impl Tls {
-    fn identity(&self) -> Identity {
+    /// What this node shows.
+    pub fn identity(&self) -> Identity {
         Identity {
             certificate: self.certificate.clone(),
             key: Some(self.key.clone()),
@@ -190,12 +196,13 @@ impl Port {
             .enable_all()
             .build()?;
         // One seed that answers is enough, and whoever is first begins.
+        let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
             .limits(calls::bounds())
             .configure(|config| {
                 config.bootstrap.join_size = 1;
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
-                config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
+                config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
             });
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
@@ -205,7 +212,7 @@ impl Port {
             .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
         let opening = Opening {
             process: options.app.clone(),
-            request: Arc::new(commands::request(terms, Bytes::new())),
+            request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
         };
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         let events = ringpop.events();
@@ -227,6 +234,9 @@ impl Port {
         let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
         runtime.spawn(follow(keyspace.clone(), events));
         commands::serve(&ringpop, &keyspace);
+        waiting::serve(&ringpop, &keyspace);
+        transactions::serve(&ringpop, &keyspace);
+        report::serve(&ringpop, &keyspace);
         kv::serve(&ringpop, &keyspace);
         tracing::info!(
             peer = ringpop.whoami(),

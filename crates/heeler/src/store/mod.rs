@@ -30,6 +30,7 @@ mod collection_scan;
 mod compact;
 mod deadlines;
 mod dispatch;
+pub mod documents;
 mod dump;
 mod encodings;
 mod entries;
@@ -41,6 +42,7 @@ mod extras;
 mod hashes;
 mod hyperloglog;
 mod index;
+mod items;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -69,6 +71,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod versions;
 mod view;
 mod waits;
 mod watch;
@@ -90,6 +93,7 @@ use entry::Object;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
+pub use versions::Guarded;
 use view::View;
 pub use watch::Watched;
 
@@ -111,6 +115,8 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
+    /// When all keys are to be removed, in milliseconds since 1970; zero for never.
+    flush_at: AtomicU64,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
     /// Bytes that are allocated for the keys of all shards.
@@ -159,6 +165,7 @@ impl Store {
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
+            flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
             most: AtomicU64::new(0),
             settings: Mutex::default(),
@@ -251,9 +258,20 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
         reader: Option<Reader<'_>>,
+        done: impl FnMut(&Command<'_>, &Reply),
+    ) -> Option<Vec<Reply>> {
+        let view = self.transaction_view(now, watched, std::iter::empty(), commands);
+        self.transaction_in(view, watched, commands, reader, done)
+    }
+
+    fn transaction_in(
+        &self,
+        mut view: View<'_>,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
         mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
-        let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
@@ -282,9 +300,11 @@ impl Store {
         &self,
         now: u64,
         watched: &[Watched],
+        others: impl Iterator<Item = u64>,
         commands: &[OwnedCommand],
     ) -> View<'_> {
-        let mut hashes: Vec<u64> = watched.iter().map(|watched| watched.hash).collect();
+        let watched = watched.iter().map(|watched| watched.hash);
+        let mut hashes: Vec<u64> = watched.chain(others).collect();
         for command in commands {
             let command = command.as_command();
             match command.keys() {
@@ -321,6 +341,7 @@ impl Store {
     /// Returns how many they were; fewer than the budget means that nothing is left to do. The cost
     /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        self.flush_due(now);
         let mut done = self.free_discarded(budget);
         done += self.evict_some(now, budget.saturating_sub(done));
         if !self.expires_actively.load(Ordering::Relaxed) {
@@ -344,6 +365,26 @@ impl Store {
             }
         }
         done
+    }
+
+    /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.
+    fn flush_at(&self, time: Option<u64>) {
+        self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Removes all keys if the time for that has come.
+    fn flush_due(&self, now: u64) {
+        let time = self.flush_at.load(Ordering::Relaxed);
+        if time == 0 || time > now {
+            return;
+        }
+        // Unless another time has been said meanwhile.
+        let taken = self
+            .flush_at
+            .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() {
+            View::of_all(self, now).clear(true);
+        }
     }
 
     /// Whether keys are removed in the background once their time is up: they are unless it was
