@@ -44,7 +44,7 @@ pub struct Options {
 struct Kind {
     name: &'static str,
     is_big: bool,
-    /// `N` stands for the number of the collection or of the element, `R` for a random one.
+    /// `#` stands for the number of the collection or of the element, `?` for a random one.
     request: &'static str,
     /// How often the rest comes, with the number of the time for `I`.
     repeated: u64,
@@ -77,16 +77,16 @@ const fn big(name: &'static str, request: &'static str) -> Kind {
 }
 
 const KINDS: [Kind; 10] = [
-    small("hash of 5 fields", "HSET hash:N", 5, "field:I value:N"),
-    small("list of 10", "RPUSH list:N", 10, "element:I"),
-    small("set of 10 integers", "SADD ints:N", 10, "10I"),
-    small("set of 10 words", "SADD words:N", 10, "member:I"),
-    small("sorted set of 10", "ZADD zset:N", 10, "1I member:I"),
-    big("list, an element", "RPUSH list element:N"),
-    big("hash, a field", "HSET hash field:N value:N"),
-    big("set, a word", "SADD set member:N"),
-    big("set, an integer", "SADD ints N"),
-    big("sorted set, a member", "ZADD zset R member:N"),
+    small("hash of 5 fields", "HSET hash:#", 5, "field:I value:#"),
+    small("list of 10", "RPUSH list:#", 10, "element:I"),
+    small("set of 10 integers", "SADD ints:#", 10, "10I"),
+    small("set of 10 words", "SADD words:#", 10, "member:I"),
+    small("sorted set of 10", "ZADD zset:#", 10, "1I member:I"),
+    big("list, an element", "RPUSH list element:#"),
+    big("hash, a field", "HSET hash field:# value:#"),
+    big("set, a word", "SADD set member:#"),
+    big("set, an integer", "SADD ints ?"),
+    big("sorted set, a member", "ZADD zset ? member:#"),
 ];
 
 /// What was measured of one kind.
@@ -209,13 +209,7 @@ impl Kind {
             text.push(' ');
             text.push_str(&self.rest.replace('I', &i.to_string()));
         }
-        // An integer has no zeros before it.
-        let digits = if self.name.ends_with("an integer") {
-            random.to_string()
-        } else {
-            digits
-        };
-        text.replace('N', &digits).replace('R', &random.to_string())
+        text.replace('#', &digits).replace('?', &random.to_string())
     }
 }
 
