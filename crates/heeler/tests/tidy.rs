@@ -127,6 +127,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "tls",
             "stats",
+            "slowlog",
             "clock",
             "waiting",
             "limits",
@@ -156,13 +157,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "serve",
             "ring",
             "route",
+            "store",
             "limits",
         ],
     ),
+    ("malloc", &[]),
     (
         "main",
         &[
             "allocator",
+            "malloc",
             "cli",
             "call",
             "log",
@@ -278,6 +282,7 @@ const ALL_ROOMS: &[&str] = &[
     "pubsub",
     "waiting",
     "peer",
+    "allocator",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.

@@ -1,12 +1,12 @@
 //! CONFIG GET and SET.
 
-use super::Process;
+use super::{Process, encodings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::config::Secret;
 use crate::limits;
-use crate::store::Store;
+use crate::store::{MemoryLimit, Policy, Store, memory_bytes};
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
@@ -23,17 +23,19 @@ pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_
 
 fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let text = String::from;
-    vec![
+    let memory = store.map(Store::memory_limit).unwrap_or_default();
+    let mut found = vec![
         ("appendonly", text("no")),
         ("bind", process.bind.clone()),
         ("databases", text("1")),
-        ("hash-max-listpack-entries", text("512")),
-        ("hash-max-listpack-value", text("64")),
         ("io-threads", process.counters.len().to_string()),
-        ("list-max-listpack-size", text("-2")),
+        ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
+        ("lfu-log-factor", memory.lfu_log_factor.to_string()),
+        ("list-compress-depth", text("0")),
         ("maxclients", process.clients.most().to_string()),
-        ("maxmemory", text("0")),
-        ("maxmemory-policy", text("noeviction")),
+        ("maxmemory", memory.most.to_string()),
+        ("maxmemory-policy", text(memory.policy.name())),
+        ("maxmemory-samples", memory.samples.to_string()),
         (
             "notify-keyspace-events",
             store.map(Store::notified).unwrap_or_default(),
@@ -48,16 +50,16 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
                 .map_or_else(String::new, |secret| secret.expose().to_owned()),
         ),
         ("save", String::new()),
-        ("set-max-intset-entries", text("512")),
         ("slowlog-log-slower-than", slower_than(process).to_string()),
         (
             "slowlog-max-len",
             process.slowlog.settings().length.to_string(),
         ),
         ("timeout", text("0")),
-        ("zset-max-listpack-entries", text("128")),
-        ("zset-max-listpack-value", text("64")),
-    ]
+    ];
+    found.extend(encodings::parameters(store));
+    found.sort_unstable();
+    found
 }
 
 /// Parameters that Redis cannot change while it runs either.
@@ -80,7 +82,7 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
         };
         let fault = match () {
             () if IMMUTABLE.contains(name) => Some("can't set immutable config".to_owned()),
-            () if changes.iter().any(|(other, _)| other == name) => {
+            () if changes.iter().any(|(other, _)| is_same(other, name)) => {
                 Some("duplicate parameter".into())
             }
             () => refuses(name, old, value),
@@ -98,13 +100,31 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
     Reply::OK
 }
 
+/// Whether these are two names of one parameter.
+fn is_same(name: &str, other: &str) -> bool {
+    let limit = encodings::named(name);
+    name == other || limit.is_some() && limit == encodings::named(other)
+}
+
 /// What is wrong with a value for a parameter, if something is.
 fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
+    if let Some(limit) = encodings::named(name) {
+        return encodings::value(limit, value).err();
+    }
     match name {
-        "maxclients" => match integer(value) {
-            Some(1..=0xffff_ffff) => None,
-            Some(_) => Some("argument must be between 1 and 4294967295 inclusive".into()),
-            None => Some("argument couldn't be parsed into an integer".into()),
+        "maxclients" => out_of_range(value, 1, 0xffff_ffff),
+        "maxmemory-samples" => out_of_range(value, 1, i64::from(i32::MAX)),
+        "lfu-decay-time" | "lfu-log-factor" => out_of_range(value, 0, i64::from(i32::MAX)),
+        "maxmemory" => match memory_of(value) {
+            Some(_) => None,
+            None => Some("argument must be a memory value".into()),
+        },
+        "maxmemory-policy" => match policy_of(value) {
+            Some(_) => None,
+            None => Some(format!(
+                "argument(s) must be one of the following: {}",
+                POLICIES.map(Policy::name).join(", ")
+            )),
         },
         "notify-keyspace-events" => {
             let is_known = |letter: &u8| b"Ag$lshzxetdnKE".contains(letter);
@@ -121,7 +141,64 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
     }
 }
 
+/// In the order in which Redis lists them.
+const POLICIES: [Policy; 9] = [
+    Policy::VolatileLru,
+    Policy::VolatileLfu,
+    Policy::VolatileRandom,
+    Policy::VolatileTtl,
+    Policy::AllkeysLru,
+    Policy::AllkeysLfu,
+    Policy::AllkeysRandom,
+    Policy::NoEviction,
+    Policy::AllkeysS3fifo,
+];
+
+fn policy_of(value: &[u8]) -> Option<Policy> {
+    std::str::from_utf8(value).ok().and_then(Policy::named)
+}
+
+fn memory_of(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok().and_then(memory_bytes)
+}
+
+fn out_of_range(value: &[u8], least: i64, most: i64) -> Option<String> {
+    match integer(value) {
+        Some(number) if (least..=most).contains(&number) => None,
+        Some(_) => Some(format!(
+            "argument must be between {least} and {most} inclusive"
+        )),
+        None => Some("argument couldn't be parsed into an integer".into()),
+    }
+}
+
+/// Changes one parameter of the limit that memory has; whether it is one.
+fn change_memory(limit: &mut MemoryLimit, name: &str, value: &[u8]) -> bool {
+    let number = || integer(value).and_then(|number| u32::try_from(number).ok());
+    match name {
+        "maxmemory" => limit.most = memory_of(value).unwrap_or(limit.most),
+        "maxmemory-policy" => limit.policy = policy_of(value).unwrap_or(limit.policy),
+        "maxmemory-samples" => limit.samples = number().unwrap_or(limit.samples),
+        "lfu-log-factor" => limit.lfu_log_factor = number().unwrap_or(limit.lfu_log_factor),
+        "lfu-decay-time" => limit.lfu_decay_minutes = number().unwrap_or(limit.lfu_decay_minutes),
+        _ => return false,
+    }
+    true
+}
+
 fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
+    if let Some(store) = store {
+        let mut limit = store.memory_limit();
+        if change_memory(&mut limit, name, value) {
+            return store.limit_memory(limit);
+        }
+    }
+    if let (Some(store), Some(limit)) = (store, encodings::named(name)) {
+        if let Ok(value) = encodings::value(limit, value) {
+            store.set_encoding_limit(limit, value);
+        }
+        return;
+    }
     match (name, store) {
         ("maxclients", _) => {
             let most = integer(value).and_then(|most| usize::try_from(most).ok());

@@ -18,7 +18,11 @@
 //! A JSON string is a string; a list of strings a list; an object of strings a hash. Everything
 //! else is kept as a string of JSON text, and its stamp says so.
 
+use std::borrow::Cow;
+
 use super::collection::Collection;
+use super::compact::element::Piece;
+use super::encodings::Limits;
 use super::entry::{Entry, Object, Text};
 use super::errors::{Error, NOT_AN_INTEGER, Outcome, SYNTAX};
 use super::extras::Stamp;
@@ -73,8 +77,9 @@ pub(super) fn index(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         None => return Err(NOT_FOUND.into()),
         Some(Shown::List(list)) => {
             let element = usize::try_from(place).ok();
-            let element = element.and_then(|place| list.iter().nth(place));
-            quoted(element.ok_or(OUT_OF_RANGE)?)?
+            let element = element.and_then(|place| list.get(place));
+            let mut digits = itoa::Buffer::new();
+            quoted(element.ok_or(OUT_OF_RANGE)?.bytes(&mut digits))?
         }
         Some(Shown::Text(text)) if meta.stamp.is_json => {
             let mut digits = itoa::Buffer::new();
@@ -95,7 +100,10 @@ pub(super) fn item(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let meta = Meta::of(&mut slot).ok_or(NOT_FOUND)?;
     let data = match slot.read().map(Shown::of) {
         None => return Err(NOT_FOUND.into()),
-        Some(Shown::Hash(hash)) => quoted(hash.get(name).ok_or(NO_ITEM)?)?,
+        Some(Shown::Hash(hash)) => {
+            let mut digits = itoa::Buffer::new();
+            quoted(hash.get(name).ok_or(NO_ITEM)?.bytes(&mut digits))?
+        }
         Some(Shown::Text(text)) if meta.stamp.is_json => {
             let (mut digits, mut written) = (itoa::Buffer::new(), Vec::new());
             json::write_bytes(name, &mut written);
@@ -112,6 +120,7 @@ pub(super) fn item(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 pub(super) fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let life = Life::parse(command.arg(3))?;
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     check(&mut slot, command.arg(4), command.arg(5))?;
     let before = Before::of(&slot);
@@ -124,8 +133,8 @@ pub(super) fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             is_json = true;
             slot.set_text(Text::from_value(command.arg(6)), deadline);
         }
-        b"list" => set_list(&mut slot, data, deadline),
-        b"hash" if data.len().is_multiple_of(2) => set_hash(&mut slot, data, deadline),
+        b"list" => set_list(&mut slot, data, deadline, limits),
+        b"hash" if data.len().is_multiple_of(2) => set_hash(&mut slot, data, deadline, limits),
         _ => return Err(SYNTAX.into()),
     }
     before.stamp(&mut slot, is_json);
@@ -146,7 +155,7 @@ pub(super) fn change(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let before = Before::of(&slot);
     let (is_json, data) = match change.run_as_command(view, key)? {
         Some(data) => (false, data),
-        None => change.run_as_document(&mut view.slot(key), before.is_json())?,
+        None => change.run_as_document(view, key, before.is_json())?,
     };
     let mut slot = view.slot(key);
     let deadline = life.deadline(&slot);
@@ -396,15 +405,16 @@ fn text(entry: Entry<'_>, is_json: bool) -> Result<Blob, Error> {
             return quoted(bytes);
         }
         Shown::List(list) => {
-            let texts: Result<Vec<&str>, _> = list.iter().map(utf8).collect();
-            json::write_texts(texts?.into_iter(), &mut out);
+            let texts: Result<Vec<Cow<'_, str>>, _> = list.iter().map(piece).collect();
+            json::write_texts(texts?.iter().map(AsRef::as_ref), &mut out);
         }
         Shown::Hash(hash) => {
-            let member = |(name, value)| Ok((utf8(name)?, utf8(value)?));
-            let members: Result<Vec<(&str, &str)>, Error> = hash.iter().map(member).collect();
+            let member = |(name, value)| Ok((piece(name)?, piece(value)?));
+            let members: Result<Vec<_>, Error> = hash.iter().map(member).collect();
             let mut members = members?;
             members.sort_unstable();
-            json::write_text_members(members.into_iter(), &mut out);
+            let members = members.iter().map(|(name, value)| (&**name, &**value));
+            json::write_text_members(members, &mut out);
         }
         Shown::Other(kind) => return Err(format!("{OTHER_TYPE} {kind}").into()),
     }
@@ -423,6 +433,14 @@ fn utf8(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|_| NOT_TEXT.into())
 }
 
+/// The text of an element.
+fn piece(piece: Piece<'_>) -> Result<Cow<'_, str>, Error> {
+    Ok(match piece {
+        Piece::Int(number) => itoa::Buffer::new().format(number).to_owned().into(),
+        Piece::Bytes(bytes) => utf8(bytes)?.into(),
+    })
+}
+
 /// A JSON string.
 fn quoted(bytes: &[u8]) -> Result<Blob, Error> {
     let mut out = Vec::with_capacity(bytes.len() + 2);
@@ -434,9 +452,10 @@ fn set_list<'a>(
     slot: &mut Slot<'_, '_>,
     elements: impl Iterator<Item = &'a [u8]>,
     deadline: Option<u64>,
+    limits: Limits<'_>,
 ) {
     let mut list = List::default();
-    elements.for_each(|element| list.push(End::Right, element));
+    elements.for_each(|element| list.push(End::Right, element, limits));
     slot.set_object(list.into_object(), deadline);
 }
 
@@ -444,10 +463,11 @@ fn set_hash<'a>(
     slot: &mut Slot<'_, '_>,
     mut words: impl Iterator<Item = &'a [u8]>,
     deadline: Option<u64>,
+    limits: Limits<'_>,
 ) {
     let mut hash = Hash::default();
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
-        hash.set(name, value);
+        hash.set(name, value, limits);
     }
     slot.set_object(hash.into_object(), deadline);
 }
@@ -520,7 +540,8 @@ impl<'a> Change<'a> {
             (Change::Item(name, None), _) if is_hash => {
                 let hash: Option<&Hash> = slot.read_collection()?;
                 let hash = hash.ok_or(NOT_FOUND)?;
-                let old = quoted(hash.get(name).ok_or(NO_ITEM)?)?;
+                let mut digits = itoa::Buffer::new();
+                let old = quoted(hash.get(name).ok_or(NO_ITEM)?.bytes(&mut digits))?;
                 if hash.len() == 1 {
                     return Ok(None);
                 }
@@ -535,9 +556,12 @@ impl<'a> Change<'a> {
     /// element's JSON text.
     fn run_as_document(
         self,
-        slot: &mut Slot<'_, '_>,
+        view: &mut View<'_>,
+        key: &[u8],
         is_json: bool,
     ) -> Result<(bool, Blob), Error> {
+        let limits = Limits::of(view);
+        let mut slot = view.slot(key);
         let deadline = slot.deadline();
         let mut value = match slot.read() {
             Some(entry) => value_of(entry, is_json)?,
@@ -548,7 +572,7 @@ impl<'a> Change<'a> {
             },
         };
         let element = self.run(&mut value)?;
-        let is_json = put(slot, &value, deadline)?;
+        let is_json = put(&mut slot, &value, deadline, limits)?;
         Ok((is_json, Blob::from_vec(element)))
     }
 
@@ -619,14 +643,14 @@ fn run(
 }
 
 fn value_of(entry: Entry<'_>, is_json: bool) -> Result<Value, Error> {
-    let owned = |bytes| Ok(utf8(bytes)?.to_owned());
+    let owned = |element| Ok(piece(element)?.into_owned());
     Ok(match Shown::of(entry) {
         Shown::Text(text) => {
             let mut digits = itoa::Buffer::new();
             let bytes = text.bytes(&mut digits);
             match is_json.then(|| json::read(bytes)) {
                 Some(Ok(value)) => value,
-                _ => Value::Text(owned(bytes)?),
+                _ => Value::Text(utf8(bytes)?.to_owned()),
             }
         }
         Shown::List(list) => {
@@ -645,12 +669,17 @@ fn value_of(entry: Entry<'_>, is_json: bool) -> Result<Value, Error> {
 }
 
 /// Stores a value in its form; whether that is JSON text.
-fn put(slot: &mut Slot<'_, '_>, value: &Value, deadline: Option<u64>) -> Result<bool, Error> {
+fn put(
+    slot: &mut Slot<'_, '_>,
+    value: &Value,
+    deadline: Option<u64>,
+    limits: Limits<'_>,
+) -> Result<bool, Error> {
     if let Some(texts) = value.as_texts() {
-        set_list(slot, texts.map(str::as_bytes), deadline);
+        set_list(slot, texts.map(str::as_bytes), deadline, limits);
     } else if let Some(members) = value.as_text_members() {
         let words = members.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        set_hash(slot, words, deadline);
+        set_hash(slot, words, deadline, limits);
     } else if let Value::Text(text) = value {
         slot.set_text(Text::from_value(text.as_bytes()), deadline);
     } else {

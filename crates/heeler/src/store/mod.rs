@@ -27,10 +27,12 @@ mod bits;
 mod blocking;
 mod collection;
 mod collection_scan;
+mod compact;
 mod deadlines;
 mod dispatch;
 pub mod documents;
 mod dump;
+mod encodings;
 mod entries;
 mod entry;
 mod errors;
@@ -53,6 +55,7 @@ mod numbers;
 mod objects;
 mod packed;
 mod policy;
+mod quicklist;
 mod random;
 mod ranking;
 mod s3fifo;
@@ -83,6 +86,8 @@ use parking_lot::Mutex;
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
+pub use encodings::Limit;
+use encodings::{Encodings, Limits};
 use entries::Entries;
 use entry::Object;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
@@ -96,6 +101,8 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// How small collections are kept.
+    encodings: Encodings,
     /// What is told of changes.
     notices: notices::Notices,
     /// Whether keys are removed in the background once their time is up.
@@ -119,8 +126,13 @@ pub struct Store {
     settings: Mutex<MemoryLimit>,
     /// Where [`evict`](Store::evict) goes on.
     evicting: AtomicUsize,
+    /// Keys of a shard, on average of those that it has looked at.
+    mean_keys: AtomicU64,
     shards: Box<[Mutex<Shard>]>,
 }
+
+/// Bytes that a store takes without a key.
+const AT_START: usize = limits::SHARDS * size_of::<Mutex<Shard>>();
 
 /// What INFO and the metrics say of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +163,7 @@ impl Store {
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            encodings: Encodings::new(seed.rotate_left(17)),
             notices: notices::Notices::default(),
             expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
@@ -162,7 +175,8 @@ impl Store {
             most: AtomicU64::new(0),
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
-            memory: AtomicIsize::new((limits::SHARDS * size_of::<Mutex<Shard>>()) as isize),
+            mean_keys: AtomicU64::new(0),
+            memory: AtomicIsize::new(AT_START as isize),
             shards,
         }
     }
@@ -388,10 +402,11 @@ impl Store {
     /// How the value of a key is kept, in Redis's words.
     pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
         let mut view = View::of_key(self, now, key);
+        let limits = Limits::of(&view);
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry).len() - 11;
+        let length = dump::payload(entry, limits).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         let address = entry.key().as_ptr();
         Some(format!(
@@ -428,6 +443,16 @@ impl Store {
     /// Bytes that are allocated for keys and their values.
     pub fn memory(&self) -> usize {
         usize::try_from(self.memory.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Bytes that are allocated where there are no keys.
+    pub fn memory_at_start(&self) -> usize {
+        AT_START
+    }
+
+    /// Objects and tables that wait to be freed.
+    pub fn discarded(&self) -> usize {
+        self.discarded.lock().len()
     }
 
     /// Counts, for INFO and the metrics.
