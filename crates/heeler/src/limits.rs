@@ -28,6 +28,12 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 1024;
+/// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
+/// back.
+pub const TOMBSTONES: usize = 1024 * 1024;
+/// How far the clock of another node may be ahead, in milliseconds: copies of keys from a later
+/// time are refused.
+pub const CLOCK_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 /// Requests of one client that may wait for their replies before it is read again.
 pub const PIPELINE: usize = 1024;
 /// Reply bytes that may wait for one client, those included that are expected of servers, before it

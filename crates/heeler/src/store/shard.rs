@@ -12,6 +12,7 @@ use super::deadlines::Deadlines;
 use super::entry::Entry;
 use super::extras::{Extras, VersionClock};
 use super::notices::{Change, Logged};
+use super::tombstones::Tombstones;
 use super::tracking::Tracking;
 use super::waits::Waits;
 use super::watch::Watches;
@@ -70,7 +71,9 @@ pub(super) struct Shard {
     pub(super) log: Option<Vec<Logged>>,
     pub(super) counters: Counters,
     /// Versions of its keys.
-    versions: VersionClock,
+    pub(super) versions: VersionClock,
+    /// Keys that are gone.
+    pub(super) tombstones: Tombstones,
     /// Whether each key has a version, asked for or not.
     keeps_versions: bool,
     /// When the command runs that has it locked.
@@ -145,6 +148,7 @@ impl Shard {
     /// Adds an entry whose key is absent.
     pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, mut entry: Entry) -> usize {
         self.renew(&mut entry);
+        self.tombstones.lives(entry.key());
         if self.table.len() == self.table.capacity() {
             self.layout = self.layout.wrapping_add(1);
         }
@@ -282,6 +286,9 @@ impl Shard {
     ) -> Option<Entry> {
         let occupied = self.table.get_bucket_entry(place).ok()?;
         let (entry, _) = occupied.remove();
+        if self.tombstones.are_kept() {
+            self.bury(&entry, change);
+        }
         if !self.tracking.is_empty() {
             self.tracking.changed(entry.key());
         }
@@ -298,8 +305,30 @@ impl Shard {
         Some(entry)
     }
 
+    /// Remembers that a key is gone. One whose time is up went with the version that it had: nodes
+    /// whose clocks differ find that at different times, and none of them has changed anything.
+    #[cold]
+    fn bury(&mut self, entry: &Entry, change: Change) {
+        let version = match (change, entry.extras().version) {
+            (Change::Expired, Some(version)) => version,
+            _ => self.versions.next(self.now),
+        };
+        self.tombstones.bury(entry.key(), version, self.now);
+    }
+
+    /// Removes the entry in a bucket of which others take care: nothing is remembered or told of it
+    /// but to clients that keep copies.
+    pub(super) fn forget(&mut self, hashing: &Hashing, hash: u64, place: usize) {
+        let log = self.log.take();
+        let kept = self.tombstones.pause(false);
+        self.take_out(hashing, hash, place, Change::Removed);
+        self.tombstones.pause(kept);
+        self.log = log;
+    }
+
     /// Removes keys whose deadline has passed, `budget` at most; returns how many.
     pub(super) fn expire_due(&mut self, hashing: &Hashing, now: u64, budget: usize) -> usize {
+        self.now = now;
         let mut removed = 0;
         while removed < budget {
             let Some(hash) = self.deadlines.pop_due(now) else {
@@ -345,7 +374,8 @@ impl Shard {
     }
 
     /// Forgets all keys and returns their table, to be dropped when the shard is unlocked.
-    pub(super) fn clear(&mut self) -> HashTable<Entry> {
+    pub(super) fn clear(&mut self, now: u64) -> HashTable<Entry> {
+        self.tombstones.clear(self.versions.next(now));
         if !self.watches.is_empty() {
             for entry in &self.table {
                 self.watches.changed(entry.key());
