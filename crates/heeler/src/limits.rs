@@ -31,6 +31,31 @@ pub const SHARDS: usize = 1024;
 /// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
 /// back.
 pub const TOMBSTONES: usize = 1024 * 1024;
+/// How long such a key is remembered after the ring has changed, in milliseconds; where there are
+/// replicas, always.
+pub const TOMBSTONE_MS: u64 = 10 * 60 * 1000;
+/// Pause before a node asks another one again, in milliseconds: at first, and at most.
+pub const ASK_AGAIN_MS: u64 = 50;
+/// How long an owner waits before it tells a replica that it is not level, in milliseconds.
+pub const NUDGE_MS: u64 = 500;
+/// A node that is no member, and does not answer for so many milliseconds, is not asked any more.
+pub const STRANGER_MS: u64 = 5_000;
+/// Members that are asked for the keys of one that died without having handed them over.
+pub const HEIRS: usize = 32;
+/// Bytes of keys that one answer to a survey has, about.
+pub const SURVEY_BYTES: usize = 64 * 1024;
+/// Bytes of copies that are asked for at once, about. One key may have more.
+pub const COPIES_BYTES: usize = 256 * 1024;
+/// Keys that are asked for at once.
+pub const COPIES: usize = 512;
+/// Keys that were fetched before they were surveyed, and are remembered.
+pub const FETCHED: usize = 256 * 1024;
+/// Keys that may wait to be sent to one replica; past that it compares all that it holds.
+pub const UNSENT: usize = 1024 * 1024;
+/// Bytes a second that a node takes of others when it becomes a holder, unless told otherwise.
+pub const PULL_RATE: u64 = 32 * 1024 * 1024;
+/// How long a write waits for replicas, in milliseconds.
+pub const WRITE_TIMEOUT_MS: u64 = 2_000;
 /// How far the clock of another node may be ahead, in milliseconds: copies of keys from a later
 /// time are refused.
 pub const CLOCK_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;

@@ -23,6 +23,14 @@ pub struct Copy {
     pub value: Option<CopyValue>,
 }
 
+impl Copy {
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        let value = self.value.as_ref().map_or(0, |value| value.payload.len() + 32);
+        self.key.len() + 16 + value
+    }
+}
+
 /// What is under a key, with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyValue {
