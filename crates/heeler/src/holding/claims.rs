@@ -24,7 +24,12 @@ impl Holding {
                 source.claim = claim;
             }
         });
-        self.send(node, Ask::Claim { claim, ranges }, Flight::Claim(claim), out);
+        self.send(
+            node,
+            Ask::Claim { claim, ranges },
+            Flight::Claim(claim),
+            out,
+        );
     }
 
     /// Gives up what another node owns now.
@@ -77,13 +82,16 @@ impl Holding {
                 };
                 source.whole = grant.whole;
                 source.since = since;
-                source.stage = if grant.has_keys { Stage::Heard } else { Stage::Drained };
+                source.stage = if grant.has_keys {
+                    Stage::Heard
+                } else {
+                    Stage::Drained
+                };
                 for node in &grant.also {
                     let node = Node::from(&**node);
                     let told = part.sources.iter().find(|it| it.node == node);
-                    let unasked = told.is_none_or(|it| {
-                        matches!(it.stage, Stage::Reserve | Stage::Spare)
-                    });
+                    let unasked =
+                        told.is_none_or(|it| matches!(it.stage, Stage::Reserve | Stage::Spare));
                     if unasked && node != me && !is_gone(&node) {
                         part.ask(&node, since);
                     }
@@ -209,7 +217,10 @@ impl Holding {
 impl Part {
     /// Whether all replicas have what the owner has.
     pub(super) fn is_level(&self) -> bool {
-        self.holders.iter().skip(1).all(|node| self.level.contains(node))
+        self.holders
+            .iter()
+            .skip(1)
+            .all(|node| self.level.contains(node))
     }
 }
 

@@ -456,6 +456,12 @@ impl Holding {
         alone || self.parts.iter().all(|(_, part)| part.past.is_none())
     }
 
+    /// Whether this node holds a key, or has held it and keeps it until others have it.
+    pub fn keeps(&self, key: &[u8]) -> bool {
+        let part = self.position(key).map(|position| self.parts.at(position));
+        part.is_some_and(|part| self.holds(part) || part.past.is_some())
+    }
+
     fn holds(&self, part: &Part) -> bool {
         part.holders.contains(&self.config.me)
     }
@@ -516,7 +522,9 @@ impl Holding {
                 of.push(range);
             }
             if owns && part.opened && part.is_settled() {
-                let behind = part.holders[1..].iter().filter(|node| !part.level.contains(node));
+                let behind = part.holders[1..]
+                    .iter()
+                    .filter(|node| !part.level.contains(node));
                 behind.for_each(|node| needs.entry(node.clone()).or_default().nudge.push(range));
             }
             let Some(owner) = part.owner().filter(|_| !owns) else {
@@ -568,7 +576,7 @@ impl Holding {
                 ranges,
                 cursor,
                 level,
-            } => self.show(now, from, ranges, cursor, level),
+            } => self.show(from, ranges, cursor, level),
             Ask::Fetch(keys) => self.give(now, &keys),
             Ask::Offer(offered) => self.release(from, &offered),
             Ask::Level(ranges) => self.note_level(from, ranges),

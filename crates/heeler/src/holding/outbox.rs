@@ -61,7 +61,8 @@ impl Outbox {
             return;
         }
         self.queue.push_back(key.into());
-        self.waiters.insert(key.into(), waiters.into_iter().collect());
+        self.waiters
+            .insert(key.into(), waiters.into_iter().collect());
     }
 
     fn pop(&mut self) -> Option<Sent> {
@@ -84,7 +85,9 @@ struct Pending {
 impl Writes {
     /// The first deadline.
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        self.0.first_key_value().map(|(_, pending)| pending.deadline)
+        self.0
+            .first_key_value()
+            .map(|(_, pending)| pending.deadline)
     }
 
     /// Takes out the writes whose deadlines have passed.
@@ -156,7 +159,11 @@ impl Holding {
 
     fn replicas_at(&self, position: u32) -> SmallVec<[Node; 3]> {
         let holders = &self.parts.at(position).holders;
-        holders.iter().filter(|node| **node != self.config.me).cloned().collect()
+        holders
+            .iter()
+            .filter(|node| **node != self.config.me)
+            .cloned()
+            .collect()
     }
 
     fn post(&mut self, node: &Node, key: &[u8], waiter: Option<Waiter>) {
@@ -164,7 +171,8 @@ impl Holding {
         let before = outbox.overflowed;
         outbox.push(key, waiter);
         if outbox.overflowed && !before {
-            self.parts.update_all(|_, part| part.level.retain(|level| level != node));
+            self.parts
+                .update_all(|_, part| part.level.retain(|level| level != node));
         }
     }
 

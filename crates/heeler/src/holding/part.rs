@@ -130,7 +130,9 @@ impl Part {
         match self.sources.iter_mut().find(|source| source.node == *node) {
             Some(source) if matches!(source.stage, Stage::Asked | Stage::Heard) => {}
             Some(source) => *source = Source::new(node.clone(), Stage::Asked, since),
-            None => self.sources.push(Source::new(node.clone(), Stage::Asked, since)),
+            None => self
+                .sources
+                .push(Source::new(node.clone(), Stage::Asked, since)),
         }
         if self.has(Stage::Asked) {
             self.claimed = false;
@@ -140,16 +142,16 @@ impl Part {
     /// Adds somebody who may have to be asked.
     pub fn reserve(&mut self, node: &Node, since: u64) {
         if !self.sources.iter().any(|source| source.node == *node) {
-            self.sources.push(Source::new(node.clone(), Stage::Reserve, since));
+            self.sources
+                .push(Source::new(node.clone(), Stage::Reserve, since));
         }
     }
 
     /// Forgets sources. If one of them had everything and is not drained, those are asked that were
     /// not needed before.
     pub fn drop_sources(&mut self, gone: impl Fn(&Node) -> bool) {
-        let lost = |source: &Source| {
-            source.whole && source.stage == Stage::Heard && gone(&source.node)
-        };
+        let lost =
+            |source: &Source| source.whole && source.stage == Stage::Heard && gone(&source.node);
         let falls_back = self.sources.iter().any(lost);
         self.sources.retain(|source| !gone(&source.node));
         if falls_back {

@@ -38,7 +38,11 @@ impl Holding {
         }
         if peer.pulling.is_none() {
             let level = peer.needs.pull.is_empty();
-            let needed = if level { &peer.needs.level } else { &peer.needs.pull };
+            let needed = if level {
+                &peer.needs.level
+            } else {
+                &peer.needs.pull
+            };
             if needed.is_empty() {
                 return;
             }
@@ -96,7 +100,6 @@ impl Holding {
     /// Shows the keys of some ranges.
     pub(super) fn show(
         &mut self,
-        now: Now,
         from: &Node,
         ranges: Vec<Range>,
         cursor: u64,
@@ -117,7 +120,7 @@ impl Holding {
         }
         let (hash, mut keys) = (view.ring.hash(), Vec::new());
         let budget = limits::SURVEY_BYTES;
-        let next = self.store.survey(now.wall_ms, cursor, budget, |met| {
+        let next = self.store.survey(cursor, budget, |met| {
             let wanted = ranges.contain(hash.hash(met.key));
             if wanted {
                 keys.push(Known {
@@ -269,7 +272,9 @@ impl Holding {
         };
         let missing = keys.split_off(covered);
         let waits = |fetches: &std::collections::HashMap<_, Fetching>, key: &Box<[u8]>| {
-            fetches.get(key).is_some_and(|it: &Fetching| it.waits.contains(from))
+            fetches
+                .get(key)
+                .is_some_and(|it: &Fetching| it.waits.contains(from))
         };
         for key in missing {
             if waits(&self.fetches, &key) && !self.peer(from).wanted.contains(&key) {
@@ -336,7 +341,9 @@ impl Holding {
             return 0;
         }
         let rate = self.config.pull_rate.max(1);
-        at + (bytes.unsigned_abs() + 1).saturating_mul(1000).div_ceil(rate)
+        at + (bytes.unsigned_abs() + 1)
+            .saturating_mul(1000)
+            .div_ceil(rate)
     }
 }
 

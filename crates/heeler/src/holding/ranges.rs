@@ -49,7 +49,9 @@ impl Ranges {
     /// Whether a position is in one of them.
     pub fn contain(&self, position: u32) -> bool {
         let after = self.0.partition_point(|range| range.last < position);
-        self.0.get(after).is_some_and(|range| range.first <= position)
+        self.0
+            .get(after)
+            .is_some_and(|range| range.first <= position)
     }
 
     /// They, in order.
@@ -143,7 +145,10 @@ impl<T: Clone + PartialEq> RangeMap<T> {
         for (last, value) in old {
             let end = u64::from(last);
             while first <= end {
-                while wanted.next_if(|range| u64::from(range.last) < first).is_some() {}
+                while wanted
+                    .next_if(|range| u64::from(range.last) < first)
+                    .is_some()
+                {}
                 let here = wanted.peek().filter(|range| u64::from(range.first) <= end);
                 let Some(range) = here else {
                     self.push(last, value.clone());
@@ -223,7 +228,11 @@ mod tests {
     fn the_inside_of_a_range_is_cut_to_it() {
         let map = RangeMap::from_ends(vec![(9, 'a'), (19, 'b'), (29, 'c')]).unwrap();
         let inside: Vec<_> = map.inside(range(5, 25)).collect();
-        let all = [(range(5, 9), &'a'), (range(10, 19), &'b'), (range(20, 25), &'c')];
+        let all = [
+            (range(5, 9), &'a'),
+            (range(10, 19), &'b'),
+            (range(20, 25), &'c'),
+        ];
         assert_eq!(inside, all);
         let end: Vec<_> = map.inside(range(u32::MAX, u32::MAX)).collect();
         assert_eq!(end, [(range(u32::MAX, u32::MAX), &'c')]);

@@ -171,9 +171,8 @@ impl Turn<'_> {
 
     /// This node is the owner now, and must hear of those who were.
     fn gain(&self, range: Range, part: &mut Part, old: &Holders) {
-        let is_here = |node: &Node| {
-            self.view.ring.contains(node) || self.view.leaving.contains(node)
-        };
+        let is_here =
+            |node: &Node| self.view.ring.contains(node) || self.view.leaving.contains(node);
         let before = std::mem::take(part);
         part.holders = before.holders;
         let owner = old.first().filter(|owner| *owner != self.me);

@@ -45,6 +45,8 @@ enum Truth {
     Number(i64, i64),
     /// All of the first; any of the second.
     List(BTreeSet<String>, BTreeSet<String>),
+    /// Its node has died, or several have written.
+    Unknown,
 }
 
 struct Client {
@@ -59,6 +61,8 @@ struct Client {
 pub struct Clients {
     clients: Vec<Client>,
     by_op: BTreeMap<u64, usize>,
+    /// How many of the keys are written all the time.
+    busy: usize,
     next: u64,
     /// Nodes that clients do not ask: such that are cut off.
     pub avoided: BTreeSet<usize>,
@@ -67,19 +71,20 @@ pub struct Clients {
     pub doubtful: u64,
     /// Whether they stop to begin anything.
     pub pause: bool,
-    /// Whether what is read is compared.
-    pub trusting: bool,
 }
 
 impl Clients {
-    pub fn new(keys: usize) -> Clients {
+    /// So many keys that are written all the time, and so many that are written once.
+    pub fn new(keys: usize, still: usize) -> Clients {
         let client = |i: usize| Client {
-            key: format!("key{i}"),
+            key: if i < keys {
+                format!("key{i}")
+            } else {
+                format!("still{i}")
+            },
             truth: match i % 4 {
-                0 | 1 => Truth::Text {
-                    possible: BTreeSet::from([None]),
-                    dies: None,
-                },
+                _ if i >= keys => Truth::text(),
+                0 | 1 => Truth::text(),
                 2 => Truth::Number(0, 0),
                 _ => Truth::List(BTreeSet::new(), BTreeSet::new()),
             },
@@ -87,7 +92,8 @@ impl Clients {
             next_at: 0,
         };
         Clients {
-            clients: (0..keys).map(client).collect(),
+            clients: (0..keys + still).map(client).collect(),
+            busy: keys,
             by_op: BTreeMap::new(),
             next: 0,
             avoided: BTreeSet::new(),
@@ -95,7 +101,6 @@ impl Clients {
             refused: 0,
             doubtful: 0,
             pause: false,
-            trusting: true,
         }
     }
 
@@ -126,7 +131,11 @@ impl Clients {
         // Under load there is always a copy on its way to a replica.
         let paused = self.pause;
         while !cluster.is_quiet() {
-            assert!(cluster.now < start + most_ms, "it does not settle: {}", state(cluster));
+            assert!(
+                cluster.now < start + most_ms,
+                "it does not settle: {}",
+                state(cluster)
+            );
             self.pause |= cluster.now > start + most_ms / 2;
             self.run(cluster, 50);
         }
@@ -148,7 +157,12 @@ impl Clients {
         self.run(cluster, PATIENCE_MS);
         self.pause = false;
         let all = self.clients.len() as u64;
-        assert_eq!(self.done, before + all, "a key could not be read: {}", state(cluster));
+        assert_eq!(
+            self.done,
+            before + all,
+            "a key could not be read: {}",
+            state(cluster)
+        );
     }
 
     /// Whether what is under a key in a store can be, `None` for nothing.
@@ -156,9 +170,21 @@ impl Clients {
         self.clients.iter().map(|client| &*client.key)
     }
 
-    /// Takes whatever can be read for true: after a partition that is one of several.
-    pub fn forgive(&mut self) {
-        self.trusting = false;
+    /// The keys for which that holds are not known any more.
+    pub fn forget(&mut self, is_lost: impl Fn(&str) -> bool) {
+        for client in self
+            .clients
+            .iter_mut()
+            .filter(|client| is_lost(&client.key))
+        {
+            client.truth = Truth::Unknown;
+        }
+    }
+
+    /// How many keys are known.
+    pub fn known(&self) -> usize {
+        let known = |client: &&Client| !matches!(client.truth, Truth::Unknown);
+        self.clients.iter().filter(known).count()
     }
 
     fn begin(&mut self, cluster: &mut Cluster) {
@@ -173,6 +199,7 @@ impl Clients {
             let value = format!("v{}", self.next);
             let choice = cluster.below(10);
             let words: Vec<&str> = match (at % 4, choice) {
+                _ if at >= self.busy => vec!["SET", &value],
                 (0, 0..5) => vec!["SET", &value],
                 (0, 5..7) => vec!["DEL"],
                 (1, 0..3) => vec!["SET", &value],
@@ -188,7 +215,10 @@ impl Clients {
     }
 
     fn submit(&mut self, cluster: &mut Cluster, at: usize, words: &[&str]) {
-        let nodes: Vec<usize> = cluster.running().filter(|it| !self.avoided.contains(it)).collect();
+        let nodes: Vec<usize> = cluster
+            .running()
+            .filter(|it| !self.avoided.contains(it))
+            .collect();
         if nodes.is_empty() {
             return;
         }
@@ -214,15 +244,16 @@ impl Clients {
             return;
         };
         let pause = 20 + cluster.below(300);
-        let trusting = self.trusting;
+        let is_still = at >= self.busy;
         let client = &mut self.clients[at];
         client.pending = None;
         client.next_at = cluster.now + pause;
         match ending {
             Ending::Done(reply) => {
                 self.done += 1;
-                if trusting {
-                    client.truth.learn(op, &reply, cluster.now);
+                client.truth.learn(op, &reply, cluster.now);
+                if is_still {
+                    client.next_at = u64::MAX;
                 }
             }
             Ending::Refused => self.refused += 1,
@@ -247,6 +278,13 @@ impl Clients {
 }
 
 impl Truth {
+    fn text() -> Truth {
+        Truth::Text {
+            possible: BTreeSet::from([None]),
+            dies: None,
+        }
+    }
+
     /// A command was executed, and its reply has come.
     fn learn(&mut self, op: &Op, reply: &Reply, now: u64) {
         let value = op.words.get(2).cloned();
@@ -276,12 +314,18 @@ impl Truth {
                     panic!("{op:?}: {reply:?}");
                 };
                 let expected = *least + 1..=*most + 1;
-                assert!(expected.contains(&number), "{op:?} gave {number}, not in {expected:?}");
+                assert!(
+                    expected.contains(&number),
+                    "{op:?} gave {number}, not in {expected:?}"
+                );
                 (*least, *most) = (number, number);
             }
             (Truth::Number(least, most), "GET") => {
                 let number = text(reply).map_or(0, |it| it.parse().expect("a number"));
-                assert!((*least..=*most).contains(&number), "{op:?} gave {number}, not {self:?}");
+                assert!(
+                    (*least..=*most).contains(&number),
+                    "{op:?} gave {number}, not {self:?}"
+                );
             }
             (Truth::List(sure, perhaps), "LPUSH") => {
                 sure.extend(value);
@@ -289,7 +333,10 @@ impl Truth {
                     panic!("{op:?}: {reply:?}");
                 };
                 let lengths = sure.len() as i64..=(sure.len() + perhaps.len()) as i64;
-                assert!(lengths.contains(&length), "{op:?} gave {length}, not in {lengths:?}");
+                assert!(
+                    lengths.contains(&length),
+                    "{op:?} gave {length}, not in {lengths:?}"
+                );
             }
             (Truth::List(sure, perhaps), "DEL") => {
                 sure.clear();
@@ -303,10 +350,14 @@ impl Truth {
                 let unique: BTreeSet<String> = found.iter().cloned().collect();
                 assert_eq!(unique.len(), found.len(), "{op:?}: twice in {found:?}");
                 let missing: Vec<_> = sure.difference(&unique).collect();
-                assert!(missing.is_empty(), "{op:?}: {missing:?} are not in {found:?}");
+                assert!(
+                    missing.is_empty(),
+                    "{op:?}: {missing:?} are not in {found:?}"
+                );
                 let known = |it: &String| sure.contains(it) || perhaps.contains(it);
                 assert!(found.iter().all(known), "{op:?}: {found:?}, not {self:?}");
             }
+            (Truth::Unknown, _) => {}
             (truth, _) => panic!("{op:?} of {truth:?}"),
         }
     }
@@ -343,7 +394,11 @@ fn text(reply: &Reply) -> Option<String> {
 pub fn state(cluster: &Cluster) -> String {
     let node = |node: usize| {
         let machine = cluster.machine(node);
-        format!("{node}: {:?} {:?}", machine.holding.progress(), machine.members.known())
+        format!(
+            "{node}: {:?} {:?}",
+            machine.holding.progress(),
+            machine.members.known()
+        )
     };
     cluster.running().map(node).collect::<Vec<_>>().join("\n")
 }

@@ -123,7 +123,10 @@ impl Cluster {
         };
         let holding = Holding::new(config, store.clone(), life);
         let mut members = Members::new(node, self.now);
-        let others: Vec<usize> = self.running().filter(|it| self.connected(node, *it)).collect();
+        let others: Vec<usize> = self
+            .running()
+            .filter(|it| self.connected(node, *it))
+            .collect();
         if !others.is_empty() {
             let seed = others[self.below(others.len() as u64) as usize];
             let known = self.machine(seed).members.known().clone();
@@ -150,6 +153,18 @@ impl Cluster {
     pub fn crash(&mut self, node: usize) {
         self.note(|| format!("{node} crashes"));
         self.nodes[node] = None;
+    }
+
+    /// Whether a node is the only one that has the newest copy of a key.
+    pub fn alone_has(&self, node: usize, key: &str) -> bool {
+        let version = |node: usize| {
+            let machine = self.machine(node);
+            let keeps = machine.holding.keeps(key.as_bytes());
+            let version = machine.store.version(WALL_MS + self.now, key.as_bytes());
+            version.filter(|_| keeps)
+        };
+        let others = self.running().filter(|it| *it != node);
+        version(node).is_some() && others.map(version).max().flatten() < version(node)
     }
 
     /// It leaves, and ends when it has handed over.
@@ -207,7 +222,9 @@ impl Cluster {
                 let believed = known.iter().filter(|(_, claim)| alive(claim.1));
                 believed.map(|(node, _)| *node).eq(self.running())
             })
-            && self.running().all(|node| self.machine(node).holding.is_quiet())
+            && self
+                .running()
+                .all(|node| self.machine(node).holding.is_quiet())
     }
 
     fn connected(&self, a: usize, b: usize) -> bool {
@@ -241,7 +258,9 @@ impl Cluster {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake(node) => {
-                let due = self.nodes[node].as_ref().is_some_and(|it| it.wake_at <= self.now);
+                let due = self.nodes[node]
+                    .as_ref()
+                    .is_some_and(|it| it.wake_at <= self.now);
                 if due {
                     self.machine_mut(node).wake_at = u64::MAX;
                     self.step(node, |holding, now, out| holding.wake(now, out));
@@ -292,7 +311,9 @@ impl Cluster {
         let other = others[self.below(others.len() as u64) as usize];
         let now = self.now;
         if self.nodes[other].is_none() || !self.connected(node, other) {
-            self.machine_mut(node).members.missed(other, now, PATIENCE_MS);
+            self.machine_mut(node)
+                .members
+                .missed(other, now, PATIENCE_MS);
             return self.turn(node);
         }
         self.machine_mut(node).members.heard(other);
@@ -317,8 +338,16 @@ impl Cluster {
     fn turn(&mut self, node: usize) {
         let view = self.machine(node).members.view();
         self.note(|| {
-            let alive: Vec<usize> = view.ring.members().iter().map(|m| number(m.address())).collect();
-            format!("{node} sees {alive:?}, {:?} leaving, {:?} gone", view.leaving, view.gone)
+            let alive: Vec<usize> = view
+                .ring
+                .members()
+                .iter()
+                .map(|m| number(m.address()))
+                .collect();
+            format!(
+                "{node} sees {alive:?}, {:?} leaving, {:?} gone",
+                view.leaving, view.gone
+            )
         });
         self.input(node, Input::View(view));
     }
@@ -362,7 +391,11 @@ impl Cluster {
                 Output::Standing => {}
                 Output::Written { write, kept } => {
                     if let Some((op, reply)) = self.machine_mut(node).writing.remove(&write) {
-                        let ending = if kept { Ending::Done(reply) } else { Ending::Doubtful };
+                        let ending = if kept {
+                            Ending::Done(reply)
+                        } else {
+                            Ending::Doubtful
+                        };
                         self.end(node, op, ending);
                     }
                 }
@@ -452,7 +485,10 @@ impl Cluster {
                 }
             }
             Admission::Execute => {
-                let reply = self.machine(node).store.execute(now.wall_ms, &command.as_command());
+                let reply = self
+                    .machine(node)
+                    .store
+                    .execute(now.wall_ms, &command.as_command());
                 self.note(|| format!("{node} executes {:?}: {reply:?}", op.words));
                 let mut out = Vec::new();
                 let keys = std::iter::once(key.as_bytes());

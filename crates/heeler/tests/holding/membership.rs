@@ -109,6 +109,9 @@ pub fn address(node: usize) -> Node {
 }
 
 pub fn number(address: &str) -> usize {
-    let host = address.strip_prefix("10.0.0.").and_then(|it| it.strip_suffix(":3000"));
-    host.and_then(|it| it.parse().ok()).expect("an address of a node")
+    let host = address
+        .strip_prefix("10.0.0.")
+        .and_then(|it| it.strip_suffix(":3000"));
+    host.and_then(|it| it.parse().ok())
+        .expect("an address of a node")
 }
