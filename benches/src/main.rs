@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 
 use contest::Contestant;
 use idle::Before;
-use load::{CLIENTS, Load, Wire, keys_of};
+use load::{CLIENTS, Load, Wire};
 use process::{Process, free_port};
 
 /// Measures Heeler beside nutcracker, redis-server or ringpop-node.
@@ -57,16 +57,15 @@ struct Options {
     /// many, one of N keys at a time or of large values fewer.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
-    /// Requests in flight on a connection.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16],
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pipeline: Vec<u32>,
+    /// Requests in flight on a connection. [store: 1,16,64, others: 1,16]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pipeline: Option<Vec<u32>>,
     /// Threads of heeler, a contestant for each number. [proxy: 1, store: 1,2]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<Vec<u32>>,
-    /// Size of a value, in bytes, where the test does not say another.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    value_size: u32,
+    /// Size of a value, in bytes, where the test does not say another. [store: 100, others: 64]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    value_size: Option<u32>,
     /// Only the tests whose line (`get P=1 c=50 64 B`) has this in it.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -245,58 +244,31 @@ fn memcached(port: u16) -> Result<Process> {
 
 /// The loads of a bench, those of one data set after the other.
 fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
+    let is_store = name == "store";
     let usual = Load {
         wire,
         test: "get",
         pipeline: 1,
         requests: 0,
         clients: CLIENTS,
-        value_size: options.value_size,
+        value_size: options
+            .value_size
+            .unwrap_or(if is_store { 100 } else { 64 }),
         wide: false,
     };
+    let groups = match is_store {
+        true => groups_of_store(&usual),
+        false => groups_of_proxy(&usual),
+    };
+    let in_flight: &[u32] = if is_store { &[1, 16, 64] } else { &[1, 16] };
     let mut loads = Vec::new();
-    let mut add = |tests: &[&'static str], like: &Load| {
-        for pipeline in &options.pipeline {
+    for (tests, like) in &groups {
+        for pipeline in options.pipeline.as_deref().unwrap_or(in_flight) {
             loads.extend(tests.iter().map(|test| Load {
                 test,
                 pipeline: *pipeline,
                 ..like.clone()
             }));
-        }
-    };
-    match (name, wire) {
-        ("store", _) => add(&["set", "get", "incr"], &usual),
-        (_, wire) => {
-            let many = match wire {
-                Wire::Redis => ["mget10", "mget100"],
-                Wire::Memcached => ["get10", "get100"],
-            };
-            add(&["set", "get"], &usual);
-            for value_size in [1 << 10, 16 << 10] {
-                add(
-                    &["set", "get"],
-                    &Load {
-                        value_size,
-                        ..usual.clone()
-                    },
-                );
-            }
-            add(
-                &many,
-                &Load {
-                    wide: true,
-                    ..usual.clone()
-                },
-            );
-            if wire == Wire::Redis {
-                add(
-                    &["get"],
-                    &Load {
-                        clients: 1000,
-                        ..usual
-                    },
-                );
-            }
         }
     }
     for load in &mut loads {
@@ -307,11 +279,58 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
     loads
 }
 
+/// Tests that are alike but for their names.
+type Group = (&'static [&'static str], Load);
+
+/// redis-benchmark's tests, and other sizes of values.
+fn groups_of_store(usual: &Load) -> Vec<Group> {
+    let mut groups = vec![(load::REDIS_BENCHMARK, usual.clone())];
+    for value_size in [16, 4 << 10, 100 << 10] {
+        let like = Load {
+            value_size,
+            ..usual.clone()
+        };
+        groups.push((&["set", "get"], like));
+    }
+    groups
+}
+
+/// Values of three sizes, many keys at a time over four servers, many clients.
+fn groups_of_proxy(usual: &Load) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for value_size in [usual.value_size, 1 << 10, 16 << 10] {
+        let like = Load {
+            value_size,
+            ..usual.clone()
+        };
+        groups.push((&["set", "get"], like));
+    }
+    let wide = Load {
+        wide: true,
+        ..usual.clone()
+    };
+    match usual.wire {
+        Wire::Memcached => groups.push((&["get10", "get100"], wide)),
+        Wire::Redis => {
+            groups.push((&["mget10", "mget100"], wide));
+            let clients = 1000;
+            groups.push((
+                &["get"],
+                Load {
+                    clients,
+                    ..usual.clone()
+                },
+            ));
+        }
+    }
+    groups
+}
+
 /// How many requests make a run of some seconds.
 fn requests(load: &Load, options: &Options) -> u64 {
     let few = if options.quick { 10 } else { 1 };
     let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).max(1);
-    let weight = keys_of(load.test).max(1) / 2 + u64::from(load.value_size) / 2048;
+    let weight = load::weight_of(load.test) + u64::from(load.value_size) / 2048;
     (whole / weight.max(1) / few).max(1)
 }
 

@@ -14,7 +14,7 @@ use crate::kernel::Machine;
 /// Medians, a line for each load and contestant, with the ratios to the load's first contestant.
 pub fn table(cells: &[Cell]) -> String {
     let mut text = format!(
-        "{:<8}{:>3}{:>6}{:>7}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>7}\n",
+        "{:<12}{:>3}{:>6}{:>7}  {:<20}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>7}\n",
         "test",
         "P",
         "c",
@@ -36,7 +36,7 @@ pub fn table(cells: &[Cell]) -> String {
         let (load, run, base) = (&cell.load, &cell.median, &first.median);
         let _ = write!(
             text,
-            "{:<8}{:>3}{:>6}{:>7}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
+            "{:<12}{:>3}{:>6}{:>7}  {:<20}{:>10.0}{:>10.3}{:>8.3}{:>8.3}{:>8.1}",
             load.test,
             load.pipeline,
             load.clients,

@@ -10,7 +10,7 @@ use heeler_ring::RingHash;
 use heeler_swim::{Config, ConfigError, LabelError, Swim};
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Limits};
 use crate::discovery::{Discovery, DiscoveryError};
 use crate::forward::Forwarding;
 use crate::gossip::{Gossip, SERVICE, Stage};
@@ -46,6 +46,7 @@ pub struct Builder {
     sink: Option<Sink>,
     prefix: Option<String>,
     tls: Option<(Arc<ServerConfig>, Arc<ClientConfig>)>,
+    limits: Limits,
 }
 
 impl Builder {
@@ -62,6 +63,7 @@ impl Builder {
             sink: None,
             prefix: None,
             tls: None,
+            limits: Limits::default(),
         }
     }
 
@@ -94,6 +96,13 @@ impl Builder {
     #[must_use]
     pub fn tls(mut self, server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Builder {
         self.tls = Some((server, client));
+        self
+    }
+
+    /// The bounds of each connection.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
         self
     }
 
@@ -248,7 +257,9 @@ impl Builder {
             return Ok(channel);
         }
         let listen = self.listen.take().unwrap_or_else(|| "127.0.0.1:0".into());
-        let mut builder = Channel::builder(&self.config.app).listen(&listen);
+        let mut builder = Channel::builder(&self.config.app)
+            .listen(&listen)
+            .limits(self.limits.clone());
         if let Some(advertise) = &self.advertise {
             builder = builder.advertise(advertise);
         }

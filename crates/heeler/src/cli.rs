@@ -11,6 +11,7 @@ use heeler::call;
 use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
+use heeler::route::{PARTITIONS, Terms};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
@@ -160,6 +161,15 @@ pub struct Serve {
     /// The name of the ring; nodes of another are turned away.
     #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
     app: String,
+    /// So many partitions between keys and the ring, the same number on all nodes: a key's is
+    /// FNV-1 of it modulo N, and the ring places partitions. Without it, it places the keys.
+    #[arg(long, value_name = "N", requires = "peer",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTITIONS)))]
+    num_partitions: Option<u32>,
+    /// Of a key with a tag, such as {user:1}:name, place the tag alone, so that the keys of one tag
+    /// are one node's; on all nodes or on none. ringpop-node knows no tags.
+    #[arg(long, requires = "peer")]
+    hash_tags: bool,
     /// How it behaves as a member of the ring.
     #[command(flatten)]
     member: Member,
@@ -188,6 +198,10 @@ impl Serve {
             redis: self.redis,
             admin: self.admin.admin,
             peer: self.peer.map(|listen| member.options(listen, app, seeds)),
+            terms: Terms {
+                partitions: self.num_partitions.unwrap_or(0),
+                hash_tags: self.hash_tags,
+            },
             threads: self.workers.threads(),
             slowlog: self.slowlog.settings(),
             debugging: self.enable_debug_command,

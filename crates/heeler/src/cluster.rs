@@ -3,6 +3,8 @@
 //! Failures of servers come in, a [`Placement`] is published; the data path reads it and never
 //! waits. Time is an argument.
 
+mod members;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +14,8 @@ use parking_lot::Mutex;
 
 use crate::config::pools;
 use crate::route::{Herd, Placement, scan};
+
+pub use members::Members;
 
 /// The servers of one pool and the placement over those that are live.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ mod blocked;
 mod debug;
 mod memcached;
 mod messages;
+mod ring;
 mod timer;
 mod tracking;
 
@@ -24,12 +25,16 @@ use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use blocked::Blocked;
 use messages::Listening;
+use ring::Errand;
+pub use ring::Ring;
 use timer::Timer;
 use tracking::Copies;
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
     behind: Behind,
+    /// The ring that the node is in.
+    ring: Option<Ring>,
     process: Arc<Process>,
     /// What this worker counts of the commands that come through it.
     counters: Arc<CommandCounters>,
@@ -60,6 +65,8 @@ pub struct Caller {
     copies: Option<Box<Copies>>,
     /// The command that waits.
     blocked: Option<Blocked>,
+    /// What is done for it elsewhere.
+    errand: Option<Errand>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -95,6 +102,7 @@ impl Caller {
             listening: None,
             copies: None,
             blocked: None,
+            errand: None,
             watched: Vec::new(),
             gathers: Vec::new(),
             origin,
@@ -128,6 +136,7 @@ impl Door {
         };
         Door {
             behind,
+            ring: None,
             process,
             counters,
             greeting,
@@ -152,6 +161,9 @@ impl Door {
     pub fn collect(&self, caller: &mut Caller) {
         let mailbox = caller.mailbox.clone();
         mailbox.empty(|letter, reply| {
+            if self.ring.is_some() && self.goes_on_elsewhere(&mailbox, letter, reply) {
+                return;
+            }
             if letter.failed.is_none() && caller.gathers.is_empty() {
                 let ticket = Ticket(letter.ticket);
                 caller.session.pipeline.complete(ticket, reply);
@@ -320,7 +332,10 @@ impl Door {
     fn go(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         let random = self.random();
         let route = match &self.behind {
-            Behind::Node(_) => Placement::Node.route(command, random),
+            Behind::Node(_) => match &self.ring {
+                None => Placement::Node.route(command, random),
+                Some(ring) => ring.route(command, random),
+            },
             Behind::Pool(cluster, _) => cluster.placement(now).route(command, random),
         };
         match route {
@@ -352,6 +367,10 @@ impl Door {
             Route::Parts(parts, gather) => {
                 let ticket = caller.session.wait(command);
                 self.send_parts(now, caller, &parts, gather, ticket);
+                if command.spec.group == Group::Pubsub {
+                    // Its own message comes before the reply.
+                    caller.take_all_messages();
+                }
             }
         }
     }
@@ -379,7 +398,9 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                self.execute_on(now, caller, store, command);
+                if !self.is_held(now, caller, command) {
+                    self.execute_on(now, caller, store, command);
+                }
             }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
@@ -397,15 +418,24 @@ impl Door {
         request: &[u8],
         (Ticket(ticket), part): (Ticket, u32),
     ) {
-        let (Destination::Server(server), Behind::Pool(_, pool)) = (to, &self.behind) else {
-            unreachable!("requests are sent to servers of pools only");
-        };
+        let (client, mailbox) = (caller.session.id, caller.mailbox.clone());
         let reply_to = ReplyTo {
-            mailbox: caller.mailbox.clone(),
+            mailbox,
             ticket,
             part,
         };
-        pool.send(now, server, caller.session.id, request, reply_to);
+        match (to, &self.behind, &self.ring) {
+            (Destination::Server(server), Behind::Pool(_, pool), _) => {
+                pool.send(now, server, client, request, reply_to);
+            }
+            (Destination::Server(node), Behind::Node(_), Some(ring)) => {
+                ring.send(now, node, client, request, reply_to);
+            }
+            (Destination::Store, Behind::Node(_), Some(ring)) => {
+                self.execute_part(now, ring, request, reply_to);
+            }
+            _ => unreachable!("requests are sent to servers and nodes only"),
+        }
     }
 
     /// What this connection or this process answers.

@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 listener,
                 &store,
                 &process,
+                None,
             ));
             expiring.push(tokio::spawn(serve::expire(store)));
         }

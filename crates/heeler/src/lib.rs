@@ -28,6 +28,7 @@ pub mod cluster;
 pub mod net;
 
 pub mod admin;
+pub mod admission;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -210,3 +210,18 @@ pub const CALL_BYTES: u64 = 16 * 1024 * 1024;
 pub const BENCH_IN_FLIGHT: u64 = 65_536;
 /// Most connections that it spreads them over.
 pub const BENCH_CONNECTIONS: u64 = 4096;
+/// How long a call between nodes may take before the connection that carries it is given up. Each
+/// request in it has a time of its own, which is shorter.
+pub const CALL_LIFE: std::time::Duration = std::time::Duration::from_secs(600);
+/// Largest buffer of calls to be written that an idle connection to another node keeps, in bytes.
+pub const KEPT_CALL_BYTES: usize = 64 * 1024;
+/// How long a forwarded request may wait for its reply, in milliseconds.
+pub const FORWARD_MS: u64 = 3_000;
+/// Pauses before a request is sent again whose keys the other node does not own, as it sees it:
+/// one of the two has not heard of a change of the ring yet. In milliseconds.
+pub const MOVED_PAUSES_MS: [u64; 8] = [5, 10, 25, 50, 100, 200, 400, 800];
+/// How long a node that leaves its ring still answers the others, so that they hear of it before
+/// their requests fail, in milliseconds.
+pub const LEAVE_MS: u64 = 300;
+/// How long clients that connect wait for the node to find its ring, in milliseconds.
+pub const JOIN_MS: u64 = 10_000;

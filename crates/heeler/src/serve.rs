@@ -1,20 +1,20 @@
 //! `heeler serve`: a store of its own.
 
-use std::net::{IpAddr, ToSocketAddrs};
+mod redis;
+
+pub use redis::{service, tuning};
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Debugging, Process, REDIS_VERSION};
+use crate::admin::{Debugging, Process};
 use crate::config::pools::Listen;
-use crate::deliver::{Behind, Door};
 use crate::http::{AdminPort, Pools, Subject};
-use crate::net::{Listener, MakeDoor, Server, Service, Tuning};
+use crate::net::{Listener, Server};
 use crate::peer::{self, Port};
-use crate::session::{Access, Greeting};
+use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::Store;
-use crate::wire::Wire;
-use crate::wire::resp::Protocol;
 use crate::{clock, limits, run};
 
 /// What `heeler serve` is asked for.
@@ -26,6 +26,8 @@ pub struct Options {
     pub admin: Option<String>,
     /// How it takes part in a ring, if it shall.
     pub peer: Option<peer::Options>,
+    /// What the owners of keys follow from there, beside the members.
+    pub terms: Terms,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
     /// Which commands are slow.
@@ -43,7 +45,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let stop = run::asked_to_stop()?;
         let listener = Listener::bind(&options.redis, tuning())?;
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
-        warn_if_open(&options.redis);
+        redis::warn_if_open(&options.redis);
         let threads = run::threads(options.threads);
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
         process.port = listener.port().unwrap_or(0);
@@ -52,9 +54,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         tracing::info!(redis = %listener.address(), threads, "serving");
-        let service = service("redis", listener, &store, &process);
-        let open = |options| Port::open(options, store.clone(), threads);
+        let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
+        let keyspace = port.as_ref().map(Port::keyspace).cloned();
+        let service = service("redis", listener, &store, &process, keyspace);
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(Subject {
                 process: process.clone(),
@@ -65,9 +68,21 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             }));
         }
         let mut server = Server::start(process)?;
-        server.open(service);
         let expiring = tokio::spawn(expire(store));
-        server.run(stop).await;
+        let mut stop = std::pin::pin!(stop);
+        let joined = async {
+            // Until then clients wait in the listener's queue.
+            if let Some(port) = &port {
+                port.joined().await;
+            }
+        };
+        tokio::select! {
+            () = joined => {
+                server.open(service);
+                server.run(stop).await;
+            }
+            () = &mut stop => server.stop().await,
+        }
         if let Some(port) = port {
             port.close().await;
         }
@@ -75,38 +90,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
-}
-
-/// The Redis door of a store.
-pub fn service(
-    name: &str,
-    listener: Listener,
-    store: &Arc<Store>,
-    process: &Arc<Process>,
-) -> Service {
-    let (store, process) = (store.clone(), process.clone());
-    let greeting = Greeting {
-        version: REDIS_VERSION,
-        newest: Protocol::Resp3,
-        access: Access::Open,
-        database: 0,
-    };
-    let door: MakeDoor = Arc::new(move |_: &_, _| {
-        Door::new(
-            Behind::Node(store.clone()),
-            process.clone(),
-            greeting.clone(),
-            run::seed(),
-        )
-    });
-    Service {
-        name: name.into(),
-        wire: Wire::Resp,
-        tls: None,
-        listener: Arc::new(listener),
-        most_clients: None,
-        door,
-    }
 }
 
 /// Removes keys whose time is up and which nobody asks for, as long as the process lives.
@@ -120,29 +103,5 @@ pub async fn expire(store: Arc<Store>) {
             1
         };
         tokio::time::sleep(Duration::from_millis(pause)).await;
-    }
-}
-
-/// How a store's listeners are set up.
-pub fn tuning() -> Tuning {
-    Tuning {
-        backlog: limits::BACKLOG,
-        keepalive: true,
-        reuseport: false,
-    }
-}
-
-/// Whoever reaches the port reads and writes everything.
-fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else {
-        return;
-    };
-    let found = (host.as_str(), *port).to_socket_addrs();
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
-        tracing::warn!(
-            "{host}:{port} can be reached from other machines, and no password protects the data; \
-             listen on 127.0.0.1 unless the network is trusted"
-        );
     }
 }

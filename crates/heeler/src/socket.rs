@@ -1,5 +1,7 @@
 //! The two kinds of sockets, as one, with or without TLS, and the buffer that they are read into.
 
+pub mod calls;
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -15,6 +17,7 @@ use tokio_rustls::TlsStream;
 
 use crate::config::pools::Address;
 use crate::limits;
+use calls::{Calls, Opening};
 
 /// The buffer into which all connections of a worker read, one after the other: an idle connection
 /// needs none of its own.
@@ -34,6 +37,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over one of them, after the handshake.
     Tls(Box<Tls>),
+    /// Requests and replies that travel in calls over one of those.
+    Calls(Box<Calls>),
 }
 
 /// TLS over a stream. Dropped, it says that it is over (`close_notify`), if that can be written at
@@ -73,6 +78,15 @@ impl Stream {
         }
     }
 
+    /// Has requests and replies travel in calls from now on.
+    ///
+    /// # Errors
+    /// As [`Calls::open`].
+    pub async fn in_calls(self, opening: &Opening) -> io::Result<Stream> {
+        let calls = Calls::open(self, opening).await?;
+        Ok(Stream::Calls(Box::new(calls)))
+    }
+
     /// A stream over which hands have been shaken.
     pub fn secured(stream: TlsStream<Stream>) -> Stream {
         Stream::Tls(Box::new(Tls(stream)))
@@ -84,6 +98,7 @@ impl Stream {
             Stream::Tls(tls) => tls.0.get_ref().0.peer(),
             Stream::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
             Stream::Unix(_) => None,
+            Stream::Calls(calls) => calls.below().peer(),
         }
     }
 }
@@ -97,6 +112,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Calls(calls) => calls.poll_read(cx, buffer),
             Stream::Tls(tls) => match Pin::new(&mut tls.0).poll_read(cx, buffer) {
                 // Many close without a `close_notify`. What is read here says itself where it ends,
                 // so that nothing can be cut short unnoticed.
@@ -119,6 +135,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(tls) => Pin::new(&mut tls.0).poll_write(cx, bytes),
+            Stream::Calls(calls) => calls.poll_write(cx, bytes),
         }
     }
 
@@ -132,6 +149,10 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Tls(tls) => Pin::new(&mut tls.0).poll_write_vectored(cx, slices),
+            Stream::Calls(calls) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                calls.poll_write(cx, first.map_or(&[], |slice| slice))
+            }
         }
     }
 
@@ -144,6 +165,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(&mut tls.0).poll_flush(cx),
+            Stream::Calls(calls) => calls.poll_send(cx),
         }
     }
 
@@ -152,6 +174,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(tls) => Pin::new(&mut tls.0).poll_shutdown(cx),
+            Stream::Calls(calls) => calls.poll_shutdown(cx),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //!   bare walk     door, decoder and store in this process, no socket: bytes at once, or one by one
 //!   node          heeler serve
+//!   ring          heeler serve, for keys of other nodes
 //!   proxy         heeler proxy over three heeler serve, and over three redis-server
 //!   oracle        redis-server
 //! ```
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use script::{Case, Script};
-use servers::{Heeler, RedisServer, free_port};
+use servers::{Cluster, Heeler, RedisServer, free_port};
 use target::{Bare, Served, Target};
 
 #[test]
@@ -50,6 +51,13 @@ fn node() {
 fn node_byte_by_byte() {
     let node = Heeler::serve(&["--threads", "1"]);
     holds_for(&Served::node("heeler serve, byte by byte", node.port).in_pieces(1));
+}
+
+#[test]
+fn ring() {
+    let ring = Cluster::start(3, &["--hash-tags"]);
+    let port = ring.node(0).port;
+    holds_for(&Served::proxy("a ring of heeler serve", port, vec![port]));
 }
 
 #[test]

@@ -215,6 +215,9 @@ pub(super) struct Work {
     batch: Vec<Order>,
     /// Calls of the peer whose handlers wait until it reads.
     deferred: VecDeque<InboundCall>,
+    /// The call that those after it wait for whose endpoint answers in order, and they.
+    turn: Option<u32>,
+    queued: VecDeque<InboundCall>,
     waiting: HashMap<u32, oneshot::Sender<Outcome>, RandomState>,
     running: HashMap<u32, AbortHandle, RandomState>,
     timer: Pin<Box<Sleep>>,
@@ -233,6 +236,8 @@ impl Work {
             read_bytes: limits::READ_BYTES,
             batch: Vec::new(),
             deferred: VecDeque::new(),
+            turn: None,
+            queued: VecDeque::new(),
             waiting: HashMap::default(),
             running: HashMap::default(),
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
@@ -314,6 +319,7 @@ impl Driver {
                     Order::Answer { id, answer } => {
                         self.work.running.remove(&id);
                         self.answer(id, answer);
+                        self.is_over(id);
                     }
                     Order::Sweep => sweep = true,
                     Order::Drain(reason) => self.connection.drain(&reason, &mut self.out),
@@ -468,8 +474,14 @@ impl Driver {
                 Event::Dropped { id, .. } => {
                     count(&self.link.tally.calls_dropped, 1);
                     match self.work.running.remove(&id) {
-                        Some(handler) => handler.abort(),
-                        None => self.work.deferred.retain(|call| call.id != id),
+                        Some(handler) => {
+                            handler.abort();
+                            self.is_over(id);
+                        }
+                        None => {
+                            self.work.deferred.retain(|call| call.id != id);
+                            self.work.queued.retain(|call| call.id != id);
+                        }
                     }
                 }
                 Event::Answer { id, result } => {
@@ -504,6 +516,10 @@ impl Driver {
     /// Runs a call's handler as far as it comes; if it has to wait, in a task of its own.
     fn called(&mut self, call: InboundCall) {
         count(&self.link.tally.calls_in, 1);
+        self.begin(call);
+    }
+
+    fn begin(&mut self, call: InboundCall) {
         let id = call.id;
         let Some(remote) = self.link.remote.get().cloned() else {
             return;
@@ -513,8 +529,11 @@ impl Driver {
             Ok(handler) => handler.clone(),
             Err(failure) => return self.answer(id, Err(failure)),
         };
+        if handler.in_order && self.work.turn.is_some() {
+            return self.work.queued.push_back(call);
+        }
         let call = Call::new(call, remote);
-        let Ok(running) = catch_unwind(AssertUnwindSafe(|| handler(call))) else {
+        let Ok(running) = catch_unwind(AssertUnwindSafe(|| (handler.run)(call))) else {
             return self.answer(id, Err(panicked()));
         };
         let mut running = Guarded(running);
@@ -530,6 +549,23 @@ impl Driver {
             let _ = orders.send(Order::Answer { id, answer });
         });
         self.work.running.insert(id, task.abort_handle());
+        if handler.in_order {
+            self.work.turn = Some(id);
+        }
+    }
+
+    /// A call has been answered, or is not wanted any more: those go on that waited for it.
+    fn is_over(&mut self, id: u32) {
+        if self.work.turn != Some(id) {
+            return;
+        }
+        self.work.turn = None;
+        while self.work.turn.is_none() {
+            let Some(call) = self.work.queued.pop_front() else {
+                break;
+            };
+            self.begin(call);
+        }
     }
 
     /// The connection has ended: says the last words, and tells everybody.

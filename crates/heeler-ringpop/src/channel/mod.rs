@@ -479,7 +479,20 @@ impl Service<'_> {
         F: Fn(Call) -> A + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        let (endpoint, handler) = (endpoint.into(), boxed(handler));
+        self.add(endpoint.into(), boxed(handler, false))
+    }
+
+    /// The same for calls that depend on each other: those of one connection are handled one after
+    /// the other, in the order in which they came.
+    pub fn endpoint_in_order<F, A>(&self, endpoint: impl Into<Bytes>, handler: F) -> &Self
+    where
+        F: Fn(Call) -> A + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        self.add(endpoint.into(), boxed(handler, true))
+    }
+
+    fn add(&self, endpoint: Bytes, handler: Handler) -> &Self {
         let services = &self.channel.inner.services;
         services.rcu(|s| s.with_endpoint(&self.name, endpoint.clone(), handler.clone()));
         self
@@ -491,7 +504,7 @@ impl Service<'_> {
         F: Fn(Call) -> A + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        let handler = boxed(handler);
+        let handler = boxed(handler, false);
         self.channel
             .inner
             .services
@@ -500,12 +513,15 @@ impl Service<'_> {
     }
 }
 
-fn boxed<F, A>(handler: F) -> Handler
+fn boxed<F, A>(handler: F, in_order: bool) -> Handler
 where
     F: Fn(Call) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
-    Arc::new(move |call| Box::pin(handler(call)))
+    Handler {
+        run: Arc::new(move |call| Box::pin(handler(call))),
+        in_order,
+    }
 }
 
 impl Inner {

@@ -18,8 +18,13 @@ pub type Answer = Result<Response, Failure>;
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// A boxed handler.
-pub(super) type Handler = Arc<dyn Fn(Call) -> Running + Send + Sync>;
+/// A handler of calls.
+#[derive(Clone)]
+pub(super) struct Handler {
+    pub(super) run: Arc<dyn Fn(Call) -> Running + Send + Sync>,
+    /// A call waits until the answer to the one before it on its connection is there.
+    pub(super) in_order: bool,
+}
 
 /// A call of a peer, for its handler.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::pubsub::Topic;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 8] = [
+const SECTIONS: [(&str, bool); 9] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
@@ -18,6 +18,7 @@ const SECTIONS: [(&str, bool); 8] = [
     ("cpu", true),
     ("commandstats", false),
     ("keyspace", true),
+    ("ring", true),
 ];
 
 /// INFO [section …].
@@ -35,7 +36,9 @@ pub(super) fn info(
     let all = asked("all") || asked("everything");
     let wanted = |(name, is_usual): &(&str, bool)| asked(name) || all || (usual && *is_usual);
     let mut text = String::new();
-    for (section, _) in SECTIONS.into_iter().filter(wanted) {
+    let in_ring = process.ring.get().is_some();
+    let known = |(name, _): &(&str, bool)| *name != "ring" || in_ring;
+    for (section, _) in SECTIONS.into_iter().filter(wanted).filter(known) {
         if !text.is_empty() {
             text.push_str("\r\n");
         }
@@ -70,6 +73,7 @@ fn lines(
         "stats" => stats(process, now, store),
         "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
         "cpu" => cpu(),
+        "ring" => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
         _ => keyspace(now, store),
     }
 }

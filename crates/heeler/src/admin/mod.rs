@@ -9,8 +9,8 @@ mod pause;
 mod slowlog;
 pub mod usage;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -72,6 +72,17 @@ pub struct Process {
     pub commands: CommandStats,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What INFO tells of the ring that it is in.
+    pub ring: OnceLock<RingLines>,
+}
+
+/// Tells lines of INFO: names and values.
+pub struct RingLines(pub Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>);
+
+impl std::fmt::Debug for RingLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingLines")
+    }
 }
 
 impl Process {
@@ -93,6 +104,7 @@ impl Process {
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
             slowlog: Arc::default(),
+            ring: OnceLock::new(),
         }
     }
 

@@ -99,7 +99,9 @@ impl Door {
                 self.stop(now, caller, command, began);
             }
             self.executed(command.spec, &reply);
-            caller.session.answer(&reply);
+            if !self.tells_later(now, caller, command, &reply) {
+                caller.session.answer(&reply);
+            }
             return;
         }
         match store.execute_or_wait(now, command, &caller.task) {
@@ -132,7 +134,8 @@ impl Door {
         caller.blocked = Some(Blocked::Waiting(waiter));
     }
 
-    fn stop_waiting(&self, caller: &Caller, waiter: &Waiter) {
+    fn stop_waiting(&self, caller: &mut Caller, waiter: &Waiter) {
+        caller.errand = None;
         self.process.clients.waits_no_more(caller.session.id);
         if let Behind::Node(store) = &self.behind {
             store.stop_waiting(waiter);

@@ -18,18 +18,17 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::clock;
+use super::Keyspace;
 use crate::command::{self, Arg, Command, Reply};
-use crate::store::Store;
 
 /// The service's name.
 const SERVICE: &str = "kv";
 
 /// Serves the keys of a store.
-pub fn serve(ringpop: &Ringpop, store: Arc<Store>) {
+pub fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
     let keys = Keys {
         ringpop: ringpop.clone(),
-        store,
+        keyspace: keyspace.clone(),
         how: Forwarding::default(),
     };
     let service = ringpop.channel().service(SERVICE);
@@ -42,7 +41,7 @@ pub fn serve(ringpop: &Ringpop, store: Arc<Store>) {
 #[derive(Clone)]
 struct Keys {
     ringpop: Ringpop,
-    store: Arc<Store>,
+    keyspace: Arc<Keyspace>,
     how: Forwarding,
 }
 
@@ -67,35 +66,37 @@ impl Keys {
         let body = read(&arg3)?;
         let key = text(body.key)?;
         let how = self.how.until(call.deadline);
+        let place = self.keyspace.members.nodes().ring_key(key.as_bytes());
         let handled = self
             .ringpop
-            .handle_or_forward_with(&*key, call.request, &how);
+            .handle_or_forward_with(&*place, call.request, &how);
         match handled.await {
             Ok(Handled::There { response, .. }) => Ok(response),
             Ok(Handled::Here(_)) => {
-                let answer = self.execute(endpoint, key.as_bytes(), body.value)?;
+                let answer = self.execute(endpoint, key.as_bytes(), body.value).await?;
                 Ok(respond(answer))
             }
             Err(error) => Err(error.to_failure()),
         }
     }
 
-    fn execute(
+    async fn execute(
         &self,
         endpoint: Endpoint,
         key: &[u8],
         value: Option<&RawValue>,
     ) -> Result<Reply, Failure> {
         match endpoint {
-            Endpoint::Get => Ok(self.run(command::Id::Get, &[b"GET", key])),
+            Endpoint::Get => Ok(self.run(command::Id::Get, &[b"GET", key]).await),
             Endpoint::Put => {
                 let value = text(value.ok_or_else(|| refused("it has no value"))?)?;
-                Ok(self.run(command::Id::Set, &[b"SET", key, value.as_bytes()]))
+                let words: [&[u8]; 3] = [b"SET", key, value.as_bytes()];
+                Ok(self.run(command::Id::Set, &words).await)
             }
         }
     }
 
-    fn run(&self, id: command::Id, parts: &[&[u8]]) -> Reply {
+    async fn run(&self, id: command::Id, parts: &[&[u8]]) -> Reply {
         let mut args = Vec::with_capacity(parts.len());
         let mut at = 0;
         for part in parts {
@@ -105,7 +106,7 @@ impl Keys {
         }
         let raw = parts.concat();
         let command = Command::new(id.spec(), &raw, &args);
-        self.store.execute(clock::now(), &command)
+        self.keyspace.execute_own(&command).await
     }
 }
 

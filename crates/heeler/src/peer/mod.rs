@@ -1,17 +1,29 @@
 //! The port on which nodes talk to each other: TChannel, with Ringpop's membership and the services
 //! of this node.
 
+mod commands;
+mod keyspace;
 mod kv;
+mod report;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use heeler_ringpop::{Builder, Discovery, RingHash, Ringpop, Sink};
+use bytes::Bytes;
+use heeler_ringpop::{Builder, Discovery, Event, Events, RingHash, Ringpop, Sink};
 
+pub use commands::execute;
+pub use keyspace::{Keyspace, Traffic, moved};
+
+use crate::admin::{Process, RingLines};
+use crate::cluster::Members;
 use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 use crate::limits;
+use crate::pool::Others;
+use crate::route::Terms;
+use crate::socket::calls::{self, Opening};
 use crate::store::Store;
 use crate::tls::{Acceptor, Connector, Problem};
 
@@ -134,13 +146,21 @@ impl Tls {
     /// # Errors
     /// A file is wrong.
     pub fn client(&self) -> Result<Arc<rustls::ClientConfig>, Problem> {
+        Ok(self.connector()?.parts().0)
+    }
+
+    /// The same, as pools take it.
+    ///
+    /// # Errors
+    /// A file is wrong.
+    pub fn connector(&self) -> Result<Connector, Problem> {
         let connect = Connect {
             ca: self.ca.clone(),
             name: None,
             identity: Some(self.identity()),
             min_version: Version::default(),
         };
-        Ok(Connector::load(&connect, None)?.parts().0)
+        Connector::load(&connect, None)
     }
 }
 
@@ -148,53 +168,135 @@ impl Tls {
 /// not wait for clients.
 pub struct Port {
     runtime: tokio::runtime::Runtime,
-    ringpop: Ringpop,
+    keyspace: Arc<Keyspace>,
 }
 
 impl Port {
-    /// Listens, serves the keys of the store, and joins the ring by and by.
+    /// Listens, serves the keys of the store, and joins the ring by and by. `process`: what this
+    /// node is to its own clients.
     ///
     /// # Errors
     /// The address cannot be listened on, or a file is wrong.
-    pub fn open(options: &Options, store: Arc<Store>, threads: usize) -> anyhow::Result<Port> {
+    pub fn open(
+        options: &Options,
+        terms: Terms,
+        store: Arc<Store>,
+        process: Arc<Process>,
+        threads: usize,
+    ) -> anyhow::Result<Port> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("peer")
             .enable_all()
             .build()?;
         // One seed that answers is enough, and whoever is first begins.
-        let member = member(options)?.configure(|config| {
-            config.bootstrap.join_size = 1;
-            config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
-            config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
-        });
+        let member = member(options)?
+            .limits(calls::bounds())
+            .configure(|config| {
+                config.bootstrap.join_size = 1;
+                config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
+                config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
+            });
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
         let started = std::thread::spawn(move || handle.block_on(member.start()));
         let ringpop = started
             .join()
             .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
-        kv::serve(&ringpop, store);
+        let opening = Opening {
+            process: options.app.clone(),
+            request: Arc::new(commands::request(terms, Bytes::new())),
+        };
+        let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
+        let events = ringpop.events();
+        let keyspace = Arc::new(Keyspace {
+            members: Arc::new(Members::new(ringpop.whoami(), terms, ringpop.ring())),
+            store,
+            others: Arc::new(Others::new(opening, tls, process.slowlog.clone())),
+            process,
+            traffic: Traffic::default(),
+            ringpop: ringpop.clone(),
+            runtime: runtime.handle().clone(),
+        });
+        let told = Arc::downgrade(&keyspace);
+        let ring = move || {
+            told.upgrade()
+                .map_or_else(Vec::new, |keyspace| keyspace.info())
+        };
+        // It is set once, for a process opens one such port.
+        let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
+        runtime.spawn(follow(keyspace.clone(), events));
+        commands::serve(&ringpop, &keyspace);
+        kv::serve(&ringpop, &keyspace);
         tracing::info!(
             peer = ringpop.whoami(),
             app = ringpop.app(),
             "joining the ring"
         );
-        Ok(Port { runtime, ringpop })
+        Ok(Port { runtime, keyspace })
     }
 
     /// The member.
     pub fn ringpop(&self) -> &Ringpop {
-        &self.ringpop
+        &self.keyspace.ringpop
+    }
+
+    /// The keys of all nodes.
+    pub fn keyspace(&self) -> &Arc<Keyspace> {
+        &self.keyspace
+    }
+
+    /// Waits until the node is in a ring, or has looked for one for long enough: what clients are
+    /// told then is an error.
+    pub async fn joined(&self) {
+        let ringpop = self.ringpop().clone();
+        let joined = self.runtime.spawn(async move {
+            let patience = Duration::from_millis(limits::JOIN_MS);
+            match tokio::time::timeout(patience, ringpop.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!("{error}"),
+                Err(_) => tracing::warn!("no ring has been found after {patience:?}"),
+            }
+        });
+        // A task that has panicked has said so.
+        let _ = joined.await;
     }
 
     /// Tells the others, answers what is in flight, and ends.
     pub async fn close(self) {
-        let ringpop = self.ringpop.clone();
-        let closing = self.runtime.spawn(async move { ringpop.shut_down().await });
+        let ringpop = self.ringpop().clone();
+        let closing = self.runtime.spawn(async move {
+            if let Err(fault) = ringpop.self_evict().await {
+                tracing::debug!("{fault}");
+            }
+            // Who has not heard of it yet is told here that the keys have moved.
+            tokio::time::sleep(Duration::from_millis(limits::LEAVE_MS)).await;
+            ringpop.shut_down().await;
+        });
         if closing.await.is_err() {
             tracing::warn!("the ring could not be left in good order");
         }
         self.runtime.shutdown_background();
+    }
+}
+
+/// Publishes who owns what, as long as the member lives.
+async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
+    let members = keyspace.members.clone();
+    let (others, ringpop) = (keyspace.others.clone(), keyspace.ringpop.clone());
+    drop(keyspace);
+    // It may have changed before anybody listened.
+    members.publish(ringpop.ring());
+    while let Some(event) = events.next().await {
+        if !matches!(event, Event::RingChecksumComputed { .. }) {
+            continue;
+        }
+        let (before, ring) = (members.picture(), ringpop.ring());
+        for member in ring.members() {
+            if !before.ring().contains(member.address()) {
+                others.came_back(member.address());
+            }
+        }
+        members.publish(ring);
     }
 }

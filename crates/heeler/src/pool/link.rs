@@ -21,6 +21,8 @@ use crate::wire::{Scanner, Wire, is_error};
 pub struct Link {
     /// What the server speaks, and so do our own errors.
     wire: Wire,
+    /// The other node, where the server is one: our errors name it.
+    node: Option<Box<str>>,
     /// How long a request may wait for its reply, in milliseconds.
     timeout: Option<u64>,
     /// Bytes to be written.
@@ -123,6 +125,7 @@ impl Link {
     pub fn new(wire: Wire, timeout: Option<u64>) -> Link {
         Link {
             wire,
+            node: None,
             timeout,
             out: Vec::new(),
             written: 0,
@@ -153,6 +156,19 @@ impl Link {
         self.parts = Some(VecDeque::new());
     }
 
+    /// The server is a node of a ring with this address, which errors name.
+    pub fn name_node(&mut self, address: &str) {
+        self.node = Some(address.into());
+    }
+
+    /// An error of our own as a reply.
+    fn error(&self, text: &str) -> String {
+        match &self.node {
+            None => self.wire.error(text),
+            Some(node) => format!("-CLUSTERDOWN the node {node}, which owns the key: {text}\r\n"),
+        }
+    }
+
     /// How long a request may wait for its reply, in milliseconds.
     pub fn timeout(&self) -> Option<u64> {
         self.timeout
@@ -169,8 +185,8 @@ impl Link {
         if self.awaited.len() >= limits::SERVER_QUEUE
             || (queued > 0 && queued + request.len() > limits::SERVER_QUEUE_BYTES)
         {
-            let text = "too many requests wait for this server";
-            reply_to.send(self.wire.error(text).as_bytes(), Some(ErrorKind::Limit));
+            let text = self.error("too many requests wait for this server");
+            reply_to.send(text.as_bytes(), Some(ErrorKind::Limit));
             return false;
         }
         if let Some(held) = &mut self.held {
@@ -360,7 +376,7 @@ impl Link {
 
     /// Keeps requests away from the server: they are answered with this error at once.
     pub fn shut(&mut self, text: &str) {
-        self.shut = Some(self.wire.error(text));
+        self.shut = Some(self.error(text));
         self.turned_away = 0;
     }
 
@@ -579,13 +595,13 @@ impl Link {
         if std::mem::take(&mut self.heard) || self.awaited.is_empty() {
             self.quiet_since = now;
         }
-        let mut count = 0;
-        for awaited in &mut self.awaited {
-            if awaited.since + timeout > now {
+        let (mut count, mut reply) = (0, None);
+        for i in 0..self.awaited.len() {
+            if self.awaited[i].since + timeout > now {
                 break;
             }
-            if let Some(reply_to) = awaited.reply_to.take() {
-                let reply = self.wire.error("Connection timed out");
+            if let Some(reply_to) = self.awaited[i].reply_to.take() {
+                let reply = reply.get_or_insert_with(|| self.error("Connection timed out"));
                 reply_to.send(reply.as_bytes(), Some(ErrorKind::Timeout));
                 count += 1;
             }
@@ -595,12 +611,14 @@ impl Link {
 
     /// The connection is gone: everybody who waits gets an error. Returns how many they were.
     pub fn fail(&mut self, why: ErrorKind, text: &str) -> usize {
-        let reply = self.wire.error(text);
+        let reply = self.error(text);
+        let node = self.node.take();
         let awaited = std::mem::take(&mut self.awaited);
         let (passed, errors) = (self.passed, self.errors);
         let keeps = self.sent.is_some();
         let parts = self.parts.take().map(|_| VecDeque::new());
         *self = Link {
+            node,
             parts,
             sent: keeps.then(Sent::default),
             errors,

@@ -5,6 +5,7 @@ mod backoff;
 mod directory;
 mod link;
 mod mailbox;
+mod peers;
 mod probe;
 mod sent;
 mod stopwatch;
@@ -29,6 +30,7 @@ pub use backoff::Backoff;
 pub use directory::{Addresses, Directory, has_left};
 pub use link::{Broken, Late, Link};
 pub use mailbox::{Letter, Mailbox, ReplyTo};
+pub use peers::{Others, Peers};
 pub use probe::{Question, ask, is_ready};
 pub use stopwatch::Stopwatch;
 
@@ -36,6 +38,7 @@ use crate::clock::Moment;
 use crate::cluster::Cluster;
 use crate::config::{Secret, pools};
 use crate::slowlog::{Pick, Slow, SlowLog};
+use crate::socket::calls::Opening;
 use crate::socket::{Scratch, Stream};
 use crate::stats::{ErrorKind, ONE_LESS, PoolCounters, PoolStat, PoolStats, ServerStat, Traffic};
 use crate::tls::{self, Connector};
@@ -63,6 +66,8 @@ pub struct Settings {
     pub database: u32,
     /// TLS, if they speak it.
     pub tls: Option<Connector>,
+    /// They are nodes of a ring, to which requests travel in calls.
+    pub calls: Option<Opening>,
     /// Where the servers are now.
     pub directory: Arc<Directory>,
     /// Where it is counted what passes.
@@ -89,6 +94,7 @@ impl Settings {
             password: pool.redis_auth.clone(),
             database: if pool.redis { pool.redis_db } else { 0 },
             tls,
+            calls: None,
             stats: Arc::new(new_stats(&pool.name, &pool.servers)),
             directory: Arc::default(),
             slowlog: slowlog.clone(),
@@ -101,6 +107,14 @@ impl Settings {
     /// # Errors
     /// As [`Stream::connect`] and [`Connector::connect`].
     pub async fn connect(&self, server: usize, counters: &PoolCounters) -> io::Result<Stream> {
+        let stream = self.connect_plainly(server, counters).await?;
+        match &self.calls {
+            None => Ok(stream),
+            Some(opening) => stream.in_calls(opening).await,
+        }
+    }
+
+    async fn connect_plainly(&self, server: usize, counters: &PoolCounters) -> io::Result<Stream> {
         let address = &self.servers[server].address;
         let stream = Stream::connect(address).await?;
         let Some(tls) = &self.tls else {
@@ -368,6 +382,9 @@ impl Connection {
         // One connection a server is opened ahead, as nutcracker does it.
         let connect_now = seat.settings.preconnect && number == 0;
         let mut link = Link::new(seat.settings.wire, seat.settings.timeout);
+        if seat.settings.calls.is_some() {
+            link.name_node(seat.names().1);
+        }
         if seat.settings.slowlog.threshold().is_some() {
             link.keep_sent();
         }
@@ -672,7 +689,10 @@ impl Connection {
     /// Answers everybody who waits. Returns with what to turn requests away for a while, unless
     /// this connection had worked: then the next one probably will, too.
     fn lost(&self, error: &io::Error, why: ErrorKind) -> Option<String> {
-        let text = told(error);
+        let text = match self.seat().settings.calls {
+            None => told(error),
+            Some(_) => of_node(error),
+        };
         self.give_up(clock::now(), why);
         if tls::reason(error).is_some() {
             // A handshake that failed later: a server checks our certificate after it is done.
@@ -897,6 +917,17 @@ fn in_words(error: &io::Error) -> String {
         Some(reason) => format!("TLS failed: {reason}"),
         None => error.to_string(),
     }
+}
+
+/// What a client is told of a lost connection to another node.
+fn of_node(error: &io::Error) -> String {
+    let text = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it closed the connection".into(),
+        io::ErrorKind::TimedOut => "no answer in time".into(),
+        _ => in_words(error),
+    };
+    let line = text.split(" (os error").next().unwrap_or_default();
+    line.replace(['\r', '\n'], " ")
 }
 
 /// What a client is told of a lost connection: nutcracker's words, where it knew such a loss.

@@ -2,9 +2,11 @@
 
 mod gather;
 pub mod memcached;
+mod ring;
 pub mod scan;
 
 pub use gather::{Gather, Merge};
+pub use ring::{Nodes, PARTITIONS, Terms};
 
 use crate::command::{Command, Flags, Reply, Room, Spec, Split};
 use crate::wire::resp;
@@ -37,8 +39,23 @@ pub struct Herd {
 pub enum Destination {
     /// This node's memory.
     Store,
-    /// A server of the pool, by its place there.
+    /// A server of the pool, or another node of the ring, by its place there.
     Server(usize),
+}
+
+/// Who shares the keys, whoever they are.
+struct Shares<'a> {
+    owners: Owners<'a>,
+    live: &'a [usize],
+    scan: &'a scan::Order,
+    by_first_key: bool,
+}
+
+/// How the owner of a key is found.
+#[derive(Clone, Copy)]
+enum Owners<'a> {
+    Pool(&'a heeler_ring::Placement),
+    Ring(&'a Nodes),
 }
 
 /// The way of one command.
@@ -65,6 +82,8 @@ pub struct Part {
 
 /// The error where a command's keys lie on different servers.
 pub const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't belong to the same server";
+/// The same in a ring.
+pub const CROSS_NODE: &str = "CROSSSLOT Keys in request don't belong to the same node";
 /// The error where all servers are ejected, in nutcracker's words.
 pub const NO_SERVER: &str = "ERR Connection refused";
 
@@ -97,6 +116,48 @@ impl Placement {
 
 impl Herd {
     fn route(&self, split: Split, command: &Command<'_>, random: u64) -> Route {
+        let shares = Shares {
+            owners: Owners::Pool(&self.owners),
+            live: &self.live,
+            scan: &self.scan,
+            by_first_key: self.by_first_key,
+        };
+        shares.route(split, command, random)
+    }
+}
+
+impl Owners<'_> {
+    fn pick(&self, key: &[u8], random: u64) -> Option<usize> {
+        match self {
+            Owners::Pool(placement) => placement.pick(key, random),
+            Owners::Ring(nodes) => nodes.owner(key),
+        }
+    }
+
+    fn to(&self, server: usize) -> Destination {
+        match self {
+            Owners::Ring(nodes) if nodes.me() == Some(server) => Destination::Store,
+            _ => Destination::Server(server),
+        }
+    }
+
+    fn cross_slot(&self) -> Route {
+        Route::Refused(Reply::error(match self {
+            Owners::Pool(_) => CROSS_SLOT,
+            Owners::Ring(_) => CROSS_NODE,
+        }))
+    }
+
+    fn nobody(&self) -> Route {
+        Route::Refused(Reply::error(match self {
+            Owners::Pool(_) => NO_SERVER,
+            Owners::Ring(_) => ring::JOINING,
+        }))
+    }
+}
+
+impl Shares<'_> {
+    fn route(&self, split: Split, command: &Command<'_>, random: u64) -> Route {
         match split {
             Split::Whole => self.whole(command, random),
             Split::Sum => self.by_key(command, random, 1, |_| Merge::Sum),
@@ -122,18 +183,16 @@ impl Herd {
         let mut owner = None;
         for key in keys.iter() {
             let Some(server) = self.owners.pick(command.arg(key), random) else {
-                return no_server();
+                return self.owners.nobody();
             };
             match *owner.get_or_insert(server) {
                 first if first == server => {}
                 _ if self.by_first_key => break,
-                _ => {
-                    return Route::Refused(Reply::error(CROSS_SLOT));
-                }
+                _ => return self.owners.cross_slot(),
             }
         }
         match owner {
-            Some(server) => Route::To(Destination::Server(server)),
+            Some(server) => Route::To(self.owners.to(server)),
             None => Route::Refused(Reply::error(format!(
                 "ERR '{}' names no key, so there is no server to send it to",
                 command.spec.name
@@ -159,7 +218,7 @@ impl Herd {
         for i in 0..keys {
             let random = random.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let Some(server) = self.owners.pick(command.arg(1 + i * step), random) else {
-                return no_server();
+                return self.owners.nobody();
             };
             let part = servers
                 .iter()
@@ -171,10 +230,10 @@ impl Herd {
             order.push(part as u32);
         }
         if let [only] = servers.as_slice() {
-            return Route::To(Destination::Server(*only));
+            return Route::To(self.owners.to(*only));
         }
         let part = |(part, &server): (usize, &usize)| Part {
-            to: Destination::Server(server),
+            to: self.owners.to(server),
             request: request_of_part(command, &order, part as u32, step),
         };
         let parts = servers.iter().enumerate().map(part).collect();
@@ -184,12 +243,12 @@ impl Herd {
     /// To every live server, as it is.
     fn every(&self, command: &Command<'_>, merge: Merge) -> Route {
         let part = |&server: &usize| Part {
-            to: Destination::Server(server),
+            to: self.owners.to(server),
             request: command.raw().to_vec(),
         };
-        match self.live.as_slice() {
-            [] => no_server(),
-            [only] => Route::To(Destination::Server(*only)),
+        match self.live {
+            [] => self.owners.nobody(),
+            [only] => Route::To(self.owners.to(*only)),
             live => Route::Parts(
                 live.iter().map(part).collect(),
                 Gather::new(merge, live.len()),
@@ -203,7 +262,7 @@ impl Herd {
             return Route::Refused(Reply::error("ERR invalid cursor"));
         };
         if self.live.is_empty() {
-            return no_server();
+            return self.owners.nobody();
         }
         let Some(turn) = self.scan.turn(cursor) else {
             let nothing = vec![Reply::bulk("0"), Reply::Array(Vec::new())];
@@ -214,7 +273,7 @@ impl Herd {
         args.extend(command.args(2));
         let mut request = Vec::new();
         resp::encode_command(args.into_iter(), &mut request);
-        let to = Destination::Server(turn.server);
+        let to = self.owners.to(turn.server);
         Route::Parts(
             vec![Part { to, request }],
             Gather::new(Merge::Scan(turn), 1),
@@ -235,10 +294,6 @@ fn request_of_part(command: &Command<'_>, order: &[u32], part: u32, step: usize)
     let mut request = Vec::new();
     resp::encode_command(args.into_iter(), &mut request);
     request
-}
-
-fn no_server() -> Route {
-    Route::Refused(Reply::error(NO_SERVER))
 }
 
 #[cfg(test)]

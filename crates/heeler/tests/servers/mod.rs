@@ -14,11 +14,13 @@
 
 mod benchmark;
 mod client;
+mod cluster;
 mod http;
 mod process;
 
 pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
+pub use cluster::Cluster;
 pub use http::ask;
 pub use process::{PATIENCE, Process, Stopped, free_port};
 

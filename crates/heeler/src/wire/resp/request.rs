@@ -49,6 +49,9 @@ impl Decoder {
     /// The bytes are not RESP, or past a limit.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         if self.state == State::Start {
+            if let Some(length) = self.whole(bytes) {
+                return Ok(Some(length));
+            }
             match bytes.first() {
                 None => return Ok(None),
                 Some(b'*') => self.begin(State::Count, 1),
@@ -91,6 +94,32 @@ impl Decoder {
             State::Argument(length) => self.at + length + 2,
             _ => self.at + 1,
         }
+    }
+
+    /// The request at the start of the bytes if all of it is there, in the form in which clients
+    /// write it: then it is read without a step from state to state. Its length.
+    #[inline]
+    fn whole(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.args.clear();
+        let (count, mut at) = short_number(bytes, b'*', 0)?;
+        if count == 0 || count > limits::ARGUMENTS {
+            return None;
+        }
+        for _ in 0..count {
+            let (length, start) = short_number(bytes, b'$', at)?;
+            let end = start + length;
+            if bytes.get(end..end + 2)? != b"\r\n" || end > limits::REQUEST_BYTES {
+                return None;
+            }
+            self.args.push(Arg {
+                start: start as u32,
+                end: end as u32,
+            });
+            at = end + 2;
+        }
+        self.rewritten.clear();
+        self.at = at;
+        Some(at)
     }
 
     fn begin(&mut self, state: State, at: usize) {
@@ -203,6 +232,30 @@ impl Decoder {
             Some(_) => Err(Fault::new("expected LF after CR")),
         }
     }
+}
+
+/// The number of up to six digits in a line at `at` which begins with `mark`, and where the next
+/// line begins. `None` if it is not there, not whole, or written in another way.
+#[inline]
+fn short_number(bytes: &[u8], mark: u8, at: usize) -> Option<(usize, usize)> {
+    const DIGITS: usize = 6;
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    let line = bytes.get(at..)?;
+    let (&[first, second], rest) = line.split_first_chunk()?;
+    let mut number = digit(second);
+    if first != mark || number > 9 {
+        return None;
+    }
+    for (i, &byte) in rest.iter().enumerate().take(DIGITS) {
+        if byte == b'\r' {
+            return (rest.get(i + 1) == Some(&b'\n')).then_some((number, at + i + 4));
+        }
+        if digit(byte) > 9 || number == 0 {
+            return None;
+        }
+        number = number * 10 + digit(byte);
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,0 +1,252 @@
+//! Commands for keys of other nodes of the ring.
+//!
+//! What can be sent and forgotten until the reply comes goes over the worker's own connections
+//! ([`Peers`]), with the requests of all other clients of the worker. What needs more than one
+//! request and its reply is an [`Errand`]: it runs on the threads of the peer port, and the
+//! connection waits for it as for any command that blocks.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::{Caller, Door};
+use crate::admission::{self, Admission, Pending};
+use crate::command::{Command, Reply, Shape};
+use crate::peer::{self, Keyspace};
+use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
+use crate::route::Route;
+use crate::session::Ticket;
+use crate::stats::ErrorKind;
+use crate::waiting::Waiter;
+use crate::wire::resp::{self, Decoder, Protocol, upgrade};
+
+/// The ring that a node is in, for the connections of one worker.
+pub struct Ring {
+    /// The keys of all nodes.
+    pub keyspace: Arc<Keyspace>,
+    /// This worker's connections to the others.
+    pub peers: Peers,
+}
+
+impl Ring {
+    pub(super) fn route(&self, command: &Command<'_>, random: u64) -> Route {
+        let nodes = self.keyspace.members.nodes();
+        self.peers.follow(nodes.version(), nodes.addresses());
+        nodes.route(command, random)
+    }
+
+    pub(super) fn send(&self, now: u64, node: usize, client: u64, raw: &[u8], reply_to: ReplyTo) {
+        self.peers.send(now, node, client, raw, reply_to);
+    }
+}
+
+impl Ring {
+    /// Executes this node's part of a command, if that can be done now: the reply, and what it has
+    /// to wait for.
+    fn part(&self, now: u64, command: &Command<'_>) -> Option<(Reply, Option<Pending>)> {
+        let nodes = self.keyspace.members.nodes();
+        match admission::admit(now, &nodes, command, true) {
+            Admission::Execute => {}
+            Admission::Wait(_) | Admission::Moved => return None,
+        }
+        let reply = peer::execute(&self.keyspace, now, command);
+        let pending = admission::written(now, &nodes, command, &reply);
+        Some((reply, pending))
+    }
+
+    /// Sends a reply once it may be told.
+    #[cold]
+    fn tell_later(&self, reply: &Reply, pending: Pending, reply_to: ReplyTo) {
+        let mut out = told(reply);
+        let acknowledged = self.keyspace.spawn(pending);
+        tokio::task::spawn_local(async move {
+            if let Err(failed) = acknowledged.await.unwrap_or(Ok(())) {
+                out = told(&failed);
+            }
+            reply_to.send(&out, failure_in(&out));
+        });
+    }
+}
+
+/// Something done elsewhere for a command that waits; not any more once this is dropped.
+#[derive(Debug)]
+pub(super) struct Errand(JoinHandle<()>);
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Door {
+    /// A door of a node in a ring.
+    #[must_use]
+    pub fn in_ring(self, ring: Ring) -> Door {
+        Door {
+            ring: Some(ring),
+            ..self
+        }
+    }
+
+    /// Whether a reply is none yet: the node that was asked does not own the keys, as it sees the
+    /// ring, and another is asked.
+    #[inline]
+    pub(super) fn goes_on_elsewhere(
+        &self,
+        mailbox: &Rc<Mailbox>,
+        letter: Letter,
+        reply: &[u8],
+    ) -> bool {
+        let Some(request) = peer::moved(reply) else {
+            return false;
+        };
+        let reply_to = ReplyTo {
+            mailbox: mailbox.clone(),
+            ticket: letter.ticket,
+            part: letter.part,
+        };
+        self.send_anew(Bytes::copy_from_slice(request), reply_to);
+        true
+    }
+
+    #[cold]
+    fn send_anew(&self, request: Bytes, reply_to: ReplyTo) {
+        let Some(ring) = &self.ring else { return };
+        let keyspace = ring.keyspace.clone();
+        let asked = ring
+            .keyspace
+            .spawn(async move { keyspace.execute_moved(request).await });
+        tokio::task::spawn_local(async move {
+            let reply = asked.await;
+            let reply = reply.unwrap_or_else(|_| b"-ERR the node stops\r\n".to_vec());
+            reply_to.send(&reply, failure_in(&reply));
+        });
+    }
+
+    /// Executes this node's own part of a command.
+    pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
+        let mut decoder = Decoder::default();
+        let command = match decoder.decode(raw) {
+            Ok(Some(_)) => {
+                let (raw, args) = decoder.request(raw);
+                Command::resolve(raw, args)
+            }
+            _ => Err(Reply::error("ERR a part of the request is cut")),
+        };
+        let (reply, pending) = match command.map(|command| ring.part(now, &command)) {
+            Ok(Some(done)) => done,
+            Ok(None) => return self.send_anew(Bytes::copy_from_slice(raw), reply_to),
+            Err(refused) => (refused, None),
+        };
+        match pending {
+            None => {
+                let out = told(&reply);
+                reply_to.send(&out, failure_in(&out));
+            }
+            Some(pending) => ring.tell_later(&reply, pending, reply_to),
+        }
+    }
+
+    /// Whether a command of this node's keys cannot be executed yet: then its connection waits.
+    #[inline]
+    pub(super) fn is_held(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> bool {
+        let Some(ring) = &self.ring else {
+            return false;
+        };
+        let nodes = ring.keyspace.members.nodes();
+        match admission::admit(now, &nodes, command, true) {
+            Admission::Execute => false,
+            held => {
+                self.hold(caller, ring, command, held);
+                true
+            }
+        }
+    }
+
+    #[cold]
+    fn hold(&self, caller: &mut Caller, ring: &Ring, command: &Command<'_>, held: Admission) {
+        let request = Bytes::copy_from_slice(command.raw());
+        let keyspace = ring.keyspace.clone();
+        self.run_errand(caller, ring, command, async move {
+            if let Admission::Wait(pending) = held
+                && let Err(refused) = pending.await
+            {
+                return told(&refused);
+            }
+            keyspace.execute(request).await
+        });
+    }
+
+    /// Has the connection wait until this is done, which returns the reply in RESP2.
+    pub(super) fn run_errand(
+        &self,
+        caller: &mut Caller,
+        ring: &Ring,
+        command: &Command<'_>,
+        work: impl Future<Output = Vec<u8>> + Send + 'static,
+    ) {
+        let (protocol, shape) = (caller.session.protocol, Shape::of(command));
+        // Nobody who waits in the store arrives that late.
+        let (arrival, command) = (u64::MAX, command.to_owned());
+        let stops = Reply::error("ERR the node stops");
+        let waiter = Waiter::for_element(arrival, command, None, stops, caller.task.clone());
+        let waiter = Arc::new(waiter);
+        let waits = waiter.clone();
+        let task = ring.keyspace.spawn(async move {
+            let reply = in_protocol(work.await, protocol, shape);
+            waits.serve(|| Some(reply));
+        });
+        self.start_waiting(caller, waiter);
+        caller.errand = Some(Errand(task));
+    }
+
+    /// Whether a reply has to wait until copies of what was written are elsewhere.
+    #[inline]
+    pub(super) fn tells_later(
+        &self,
+        now: u64,
+        caller: &mut Caller,
+        command: &Command<'_>,
+        reply: &Reply,
+    ) -> bool {
+        let Some(ring) = &self.ring else {
+            return false;
+        };
+        let nodes = ring.keyspace.members.nodes();
+        let Some(pending) = admission::written(now, &nodes, command, reply) else {
+            return false;
+        };
+        let Ticket(ticket) = caller.session.wait(command);
+        let mailbox = caller.mailbox.clone();
+        let reply_to = ReplyTo {
+            mailbox,
+            ticket,
+            part: 0,
+        };
+        ring.tell_later(reply, pending, reply_to);
+        true
+    }
+}
+
+fn told(reply: &Reply) -> Vec<u8> {
+    let mut out = Vec::new();
+    resp::encode(reply, Protocol::Resp2, &mut out);
+    out
+}
+
+fn failure_in(reply: &[u8]) -> Option<ErrorKind> {
+    (reply.first() == Some(&b'-')).then_some(ErrorKind::Reply)
+}
+
+fn in_protocol(reply: Vec<u8>, protocol: Protocol, shape: Shape) -> Reply {
+    match protocol {
+        Protocol::Resp2 => Reply::Raw(reply.into()),
+        Protocol::Resp3 => {
+            let mut upgraded = Vec::with_capacity(reply.len());
+            upgrade(&reply, shape, &mut upgraded);
+            Reply::Raw(upgraded.into())
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The keyspace of a ring, whichever node has the key: for those who have time to wait, on any
+//! thread. What clients of a node's doors send in streams goes over the workers' own connections
+//! instead (`pool`), and comes here only when it was not understood at once: when two nodes see the
+//! ring differently for a moment, or when a command waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use heeler_ringpop::Ringpop;
+use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
+
+use super::commands;
+use crate::admin::Process;
+use crate::admission::{self, Admission};
+use crate::clock;
+use crate::cluster::Members;
+use crate::command::{Command, Reply};
+use crate::limits;
+use crate::pool::Others;
+use crate::route::{Destination, Gather, Part, Route};
+use crate::store::Store;
+use crate::wire::resp::{self, Decoder, Protocol};
+
+/// TChannel's service of what the nodes of one program say to each other.
+pub(super) const SERVICE: &str = "heeler";
+
+/// The keyspace of a ring.
+pub struct Keyspace {
+    /// The ring, and who owns what.
+    pub members: Arc<Members>,
+    /// This node's share.
+    pub store: Arc<Store>,
+    /// The process that this node is.
+    pub process: Arc<Process>,
+    /// What the workers' connections to other nodes share.
+    pub others: Arc<Others>,
+    /// What has passed between the nodes.
+    pub traffic: Traffic,
+    pub(super) ringpop: Ringpop,
+    pub(super) runtime: tokio::runtime::Handle,
+}
+
+/// What has passed between this node and the others, beside what the workers' connections count.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Requests that other nodes have sent to this one.
+    pub received: AtomicU64,
+    /// Those among them whose keys this node does not own, as it sees the ring.
+    pub moved: AtomicU64,
+    /// Requests of this node's clients that were sent once more, after another node had said that.
+    pub retried: AtomicU64,
+}
+
+/// The reply between nodes to a request whose keys are not the receiver's: the request follows, so
+/// that the sender need not keep it.
+const MOVED: &[u8] = b">2\r\n$5\r\nmoved\r\n$";
+
+/// The error where they do not come to agree.
+const DISAGREE: &str = "TRYAGAIN the nodes of the ring do not agree yet about the owner of the key";
+
+/// Writes that reply.
+pub(super) fn say_moved(request: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(MOVED);
+    out.extend_from_slice(itoa::Buffer::new().format(request.len()).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(request);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The request in that reply, if it is one. No reply to a client starts with the same byte.
+#[inline]
+pub fn moved(reply: &[u8]) -> Option<&[u8]> {
+    if reply.first() != Some(&b'>') {
+        return None;
+    }
+    let rest = reply.strip_prefix(MOVED)?;
+    let start = memchr::memchr(b'\n', rest)? + 1;
+    rest[start..].strip_suffix(b"\r\n")
+}
+
+impl Keyspace {
+    /// Executes a request, wherever its keys are. The reply is in RESP2.
+    pub async fn execute(self: &Arc<Self>, request: Bytes) -> Vec<u8> {
+        match self.attempt(&request).await {
+            Some(reply) => reply,
+            None => self.execute_moved(request).await,
+        }
+    }
+
+    /// Executes a request of which another node has said that it does not own its keys.
+    pub async fn execute_moved(self: &Arc<Self>, request: Bytes) -> Vec<u8> {
+        for pause in limits::MOVED_PAUSES_MS {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.traffic.retried.fetch_add(1, Relaxed);
+            if let Some(reply) = self.attempt(&request).await {
+                return reply;
+            }
+        }
+        error(DISAGREE)
+    }
+
+    /// Runs something on the peer port's threads.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
+    /// `None`: another node says that the keys are not its own.
+    async fn attempt(self: &Arc<Self>, request: &Bytes) -> Option<Vec<u8>> {
+        let (nodes, random) = (self.members.picture(), clock::ticks());
+        let route = {
+            let mut decoder = Decoder::default();
+            match command(&mut decoder, request) {
+                Ok(command) => nodes.route(&command, random),
+                Err(refused) => Route::Refused(refused),
+            }
+        };
+        match route {
+            Route::Here => Some(error("ERR the command is about a connection")),
+            Route::Refused(reply) => Some(encoded(&reply)),
+            Route::To(Destination::Store) => Some(self.here(request).await),
+            Route::To(Destination::Server(node)) => {
+                self.there(nodes.address(node), request.clone()).await
+            }
+            Route::Parts(parts, gather) => Some(self.parts(parts, gather).await),
+        }
+    }
+
+    async fn parts(self: &Arc<Self>, parts: Vec<Part>, mut gather: Gather) -> Vec<u8> {
+        let nodes = self.members.picture();
+        let start = |part: Part| {
+            let (this, request) = (self.clone(), Bytes::from(part.request));
+            let address = match part.to {
+                Destination::Server(node) => Some(nodes.address(node).clone()),
+                Destination::Store => None,
+            };
+            self.spawn(async move {
+                let Some(address) = address else {
+                    return this.here(&request).await;
+                };
+                match this.there(&address, request.clone()).await {
+                    Some(reply) => reply,
+                    // It may have to be parted again.
+                    None => this.anew(request).await,
+                }
+            })
+        };
+        let started: Vec<_> = parts.into_iter().map(start).collect();
+        let mut merged = None;
+        for (i, part) in started.into_iter().enumerate() {
+            let reply = part.await.unwrap_or_else(|_| error("ERR the node stops"));
+            merged = gather.put(i, &reply);
+        }
+        merged.unwrap_or_else(|| error("ERR a reply is missing"))
+    }
+
+    fn anew(self: Arc<Self>, request: Bytes) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send>> {
+        Box::pin(async move { self.execute_moved(request).await })
+    }
+
+    /// Executes a request on this node's own share, whoever owns its keys.
+    async fn here(&self, request: &Bytes) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.execute_in_order(request, true, &mut out).await;
+        out
+    }
+
+    /// Asks another node. `None`: it does not own the keys.
+    async fn there(&self, address: &str, request: Bytes) -> Option<Vec<u8>> {
+        let call = commands::request(self.members.terms(), request);
+        let timeout = Duration::from_millis(limits::FORWARD_MS);
+        let answer = self.ringpop.channel().call(address, call, timeout).await;
+        match answer {
+            Ok(response) if response.is_ok() => match moved(&response.arg3) {
+                Some(_) => None,
+                None => Some(response.arg3.to_vec()),
+            },
+            Ok(response) => {
+                let text = String::from_utf8_lossy(&response.arg3).into_owned();
+                Some(unreachable_node(address, &text))
+            }
+            Err(failure) => Some(unreachable_node(address, &failure.to_string())),
+        }
+    }
+
+    /// Executes a command on this node's own share, for a door that knows that it is its owner.
+    pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
+        loop {
+            let (now, nodes) = (clock::now(), self.members.picture());
+            match admission::admit(now, &nodes, command, true) {
+                Admission::Moved => return Reply::error(DISAGREE),
+                Admission::Wait(pending) => match pending.await {
+                    Err(reply) => return reply,
+                    Ok(()) => continue,
+                },
+                Admission::Execute => {}
+            }
+            let reply = commands::execute(self, now, command);
+            return match admission::written(now, &nodes, command, &reply) {
+                None => reply,
+                Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
+            };
+        }
+    }
+
+    /// Executes requests one after the other and writes their replies. `routed`: see
+    /// [`admission::admit`].
+    pub(super) async fn execute_in_order(&self, requests: &Bytes, routed: bool, out: &mut Vec<u8>) {
+        let mut late: Vec<(usize, usize, admission::Pending)> = Vec::new();
+        let (mut decoder, mut at, mut nodes) = (Decoder::default(), 0, self.members.picture());
+        let (mut now, mut count) = (clock::now(), 0);
+        while at < requests.len() {
+            let length = match decoder.decode(&requests[at..]) {
+                Ok(Some(length)) => length,
+                Ok(None) => break,
+                Err(fault) => {
+                    out.extend_from_slice(&error(&format!("ERR {fault}")));
+                    break;
+                }
+            };
+            let (raw, args) = decoder.request(&requests[at..]);
+            at += length;
+            count += 1;
+            if args.is_empty() {
+                continue;
+            }
+            let command = match Command::resolve(raw, args) {
+                Ok(command) => command,
+                Err(refused) => {
+                    resp::encode(&refused, Protocol::Resp2, out);
+                    continue;
+                }
+            };
+            loop {
+                match admission::admit(now, &nodes, &command, routed) {
+                    Admission::Moved => {
+                        self.traffic.moved.fetch_add(1, Relaxed);
+                        say_moved(raw, out);
+                    }
+                    Admission::Execute => {
+                        let start = out.len();
+                        let reply = commands::execute(self, now, &command);
+                        resp::encode(&reply, Protocol::Resp2, out);
+                        if let Some(pending) = admission::written(now, &nodes, &command, &reply) {
+                            late.push((start, out.len(), pending));
+                        }
+                    }
+                    Admission::Wait(pending) => match pending.await {
+                        Err(reply) => resp::encode(&reply, Protocol::Resp2, out),
+                        Ok(()) => {
+                            (now, nodes) = (clock::now(), self.members.picture());
+                            continue;
+                        }
+                    },
+                }
+                break;
+            }
+        }
+        if !routed {
+            self.traffic.received.fetch_add(count, Relaxed);
+        }
+        settle(late, out).await;
+    }
+}
+
+/// Waits until all writes may be told of. Those of which they may not get an error.
+async fn settle(late: Vec<(usize, usize, admission::Pending)>, out: &mut Vec<u8>) {
+    let mut failed = Vec::new();
+    for (start, end, pending) in late {
+        if let Err(reply) = pending.await {
+            failed.push((start, end, encoded(&reply)));
+        }
+    }
+    for (start, end, reply) in failed.into_iter().rev() {
+        out.splice(start..end, reply);
+    }
+}
+
+/// The first command of the bytes.
+fn command<'a>(decoder: &'a mut Decoder, request: &'a [u8]) -> Result<Command<'a>, Reply> {
+    match decoder.decode(request) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(Reply::error("ERR the request is cut")),
+        Err(fault) => return Err(Reply::error(format!("ERR {fault}"))),
+    }
+    let (raw, args) = decoder.request(request);
+    match args.is_empty() {
+        true => Err(Reply::error("ERR the request is empty")),
+        false => Command::resolve(raw, args),
+    }
+}
+
+pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
+    let mut out = Vec::new();
+    resp::encode(reply, Protocol::Resp2, &mut out);
+    out
+}
+
+fn error(text: &str) -> Vec<u8> {
+    format!("-{text}\r\n").into_bytes()
+}
+
+fn unreachable_node(address: &str, text: &str) -> Vec<u8> {
+    let text = text.replace(['\r', '\n'], " ");
+    error(&format!(
+        "CLUSTERDOWN the node {address}, which owns the key: {text}"
+    ))
+}
+
+/// Transport headers of a call between nodes.
+pub(super) fn headers() -> Headers {
+    Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW)
+}
+
+/// A call that cannot be answered.
+pub(super) fn refused(text: String) -> Failure {
+    Failure::here(ErrorCode::BadRequest, text)
+}
+
+/// The answer to the requests in a call.
+pub(super) async fn answer(keyspace: &Keyspace, call: &Call) -> Vec<u8> {
+    let mut out = Vec::with_capacity(call.request.arg3.len());
+    keyspace
+        .execute_in_order(&call.request.arg3, false, &mut out)
+        .await;
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_has_moved_comes_back_whole() {
+        let mut reply = Vec::new();
+        say_moved(b"*1\r\n$4\r\nPING\r\n", &mut reply);
+        assert_eq!(moved(&reply), Some(&b"*1\r\n$4\r\nPING\r\n"[..]));
+        for other in [
+            "+OK\r\n",
+            "$5\r\nmoved\r\n",
+            ">2\r\n$5\r\nother\r\n$1\r\nx\r\n",
+        ] {
+            assert_eq!(moved(other.as_bytes()), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_not_be_told_of_is_an_error_in_its_place() {
+        let mut out = b"+A\r\n+B\r\n+C\r\n".to_vec();
+        let fails = |fails: bool| -> admission::Pending {
+            Box::pin(async move {
+                match fails {
+                    true => Err(Reply::error("ERR no copy")),
+                    false => Ok(()),
+                }
+            })
+        };
+        settle(
+            vec![
+                (0, 4, fails(true)),
+                (4, 8, fails(false)),
+                (8, 12, fails(true)),
+            ],
+            &mut out,
+        )
+        .await;
+        let expected = b"-ERR no copy\r\n+B\r\n-ERR no copy\r\n";
+        assert_eq!(out, expected);
+    }
+}

@@ -1,0 +1,428 @@
+//! The nodes of a ring, and which of them owns which key.
+//!
+//! ```text
+//!   without partitions    key ───────────────────────────────► ring ─► node
+//!   with N of them        key ─► FNV-1 mod N = "17" ─► ring ─► node
+//! ```
+//!
+//! With partitions the ring is asked once for each of them, when it changes, and a key costs a hash
+//! and a look into a table. memhashd hashes keys to partitions in the same way.
+
+use std::sync::Arc;
+
+use heeler_ring::{Hash, HashTag, Ring};
+
+use super::{Destination, Merge, Owners, Route, Shares, scan};
+use crate::command::{Command, Id, Reply, Room, Split};
+
+/// Most partitions.
+pub const PARTITIONS: u32 = 1024 * 1024;
+
+/// The error while a node has not found its ring, or has left it and knows no other member.
+pub(super) const JOINING: &str = "LOADING this node is not in a ring yet";
+
+/// What all nodes of a ring must have agreed on before they start, for the owners of keys follow
+/// from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How many partitions stand between keys and the ring; 0: none do.
+    pub partitions: u32,
+    /// Of a key with a hash tag, `{...}`, the tag decides alone.
+    pub hash_tags: bool,
+}
+
+impl Terms {
+    /// As nodes tell them to each other.
+    pub fn told(self) -> String {
+        let tags = if self.hash_tags { " hash-tags" } else { "" };
+        format!("partitions={}{tags}", self.partitions)
+    }
+}
+
+/// The nodes of a ring at one moment.
+#[derive(Clone, Debug)]
+pub struct Nodes {
+    ring: Arc<Ring>,
+    terms: Terms,
+    /// This node's place among the members; `None` while it is not one of them.
+    me: Option<usize>,
+    all: Vec<usize>,
+    /// The owner of each partition.
+    partitions: Vec<u32>,
+    scan: scan::Order,
+    version: u64,
+}
+
+impl Nodes {
+    /// The picture that the node with the address `me` has. `version`: another for each picture.
+    pub fn new(ring: Arc<Ring>, terms: Terms, me: &str, version: u64) -> Nodes {
+        let members = ring.members();
+        let owner = |partition: u32| {
+            let mut digits = itoa::Buffer::new();
+            ring.lookup_index(digits.format(partition).as_bytes())
+        };
+        let partitions = match ring.is_empty() {
+            true => Vec::new(),
+            false => (0..terms.partitions)
+                .map(|partition| owner(partition).unwrap_or_default() as u32)
+                .collect(),
+        };
+        let names = members.iter().map(|member| member.address());
+        Nodes {
+            me: members.iter().position(|member| member.address() == me),
+            all: (0..members.len()).collect(),
+            scan: scan::Order::new(names, |_| true),
+            partitions,
+            terms,
+            version,
+            ring,
+        }
+    }
+
+    /// Which picture this is.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// This node's place among the members; `None` while it is not one of them.
+    pub fn me(&self) -> Option<usize> {
+        self.me
+    }
+
+    /// What the owners follow from beside the members.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// The ring itself.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The addresses of the members, in the order of their places.
+    pub fn addresses(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        self.ring.members().iter().map(|m| m.shared_address())
+    }
+
+    /// The address of the member at a place.
+    pub fn address(&self, node: usize) -> &Arc<str> {
+        self.ring.members()[node].shared_address()
+    }
+
+    /// Whether this node is the only member.
+    pub fn is_alone(&self) -> bool {
+        self.me.is_some() && self.all.len() == 1
+    }
+
+    /// The place of the node that owns a key. `None` if there is no member.
+    #[inline]
+    pub fn owner(&self, key: &[u8]) -> Option<usize> {
+        let key = self.hashed(key);
+        match self.terms.partitions {
+            0 => self.ring.lookup_index(key),
+            count => {
+                let partition = Hash::Fnv1_32.hash(key) % count;
+                self.partition_owner(partition)
+            }
+        }
+    }
+
+    /// The partition of a key; `None` if there are none.
+    pub fn partition(&self, key: &[u8]) -> Option<u32> {
+        let (key, count) = (self.hashed(key), self.terms.partitions);
+        (count > 0).then(|| Hash::Fnv1_32.hash(key) % count)
+    }
+
+    /// What the ring is asked for to find the owner of a key.
+    pub fn ring_key(&self, key: &[u8]) -> Vec<u8> {
+        match self.partition(key) {
+            Some(partition) => partition.to_string().into_bytes(),
+            None => self.hashed(key).to_vec(),
+        }
+    }
+
+    /// The part of a key that decides.
+    #[inline]
+    fn hashed<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        match self.terms.hash_tags {
+            true => HashTag::BRACES.of(key),
+            false => key,
+        }
+    }
+
+    /// The place of the node that owns a partition.
+    pub fn partition_owner(&self, partition: u32) -> Option<usize> {
+        let owner = self.partitions.get(partition as usize)?;
+        Some(*owner as usize)
+    }
+
+    /// What of the keys this node owns, from 0 to 1: of the partitions, or of the circle of hashes.
+    pub fn share(&self) -> f64 {
+        let Some(me) = self.me else {
+            return 0.0;
+        };
+        if !self.partitions.is_empty() {
+            let owned = self.partitions.iter().filter(|&&p| p as usize == me);
+            return owned.count() as f64 / self.partitions.len() as f64;
+        }
+        let mut before = self.ring.points().last().map_or(0, |(hash, _)| hash);
+        let mut owned = 0u64;
+        for (hash, owner) in self.ring.points() {
+            let reach = hash.wrapping_sub(before);
+            if owner == me {
+                owned += u64::from(reach);
+            }
+            before = hash;
+        }
+        match self.all.len() {
+            1 => 1.0,
+            _ => owned as f64 / 2f64.powi(32),
+        }
+    }
+
+    /// Whether this node owns a key.
+    #[inline]
+    pub fn owns_key(&self, key: &[u8]) -> bool {
+        self.me.is_some() && self.owner(key) == self.me
+    }
+
+    /// Whether this node owns all keys of a command. One without keys is everybody's.
+    pub fn owns(&self, command: &Command<'_>) -> bool {
+        if publishes(command) {
+            return true;
+        }
+        match command.keys() {
+            Ok(keys) => keys.iter().all(|key| self.owns_key(command.arg(key))),
+            // The command's own check of its arguments words the error.
+            Err(_) => true,
+        }
+    }
+
+    /// Decides a command's way. `random` is any random number.
+    pub fn route(&self, command: &Command<'_>, random: u64) -> Route {
+        match command.spec.room {
+            Room::Store if self.is_alone() => Route::To(Destination::Store),
+            Room::Store => self.shared(command, random),
+            Room::Process if publishes(command) => self.shares().every(command, Merge::Sum),
+            Room::Session | Room::Process => Route::Here,
+            Room::Absent => Route::Refused(command.unknown(super::served_by_node)),
+        }
+    }
+
+    fn shared(&self, command: &Command<'_>, random: u64) -> Route {
+        let split = match command.spec.split {
+            // A proxy does not carry it, but another node may well execute it.
+            Split::Never | Split::Here | Split::Whole if no_keys(command) => {
+                return Route::To(Destination::Store);
+            }
+            Split::Never | Split::Here => Split::Whole,
+            split => split,
+        };
+        if let Some(refused) = looks_further(command) {
+            return Route::Refused(refused);
+        }
+        self.shares().route(split, command, random)
+    }
+
+    fn shares(&self) -> Shares<'_> {
+        Shares {
+            owners: Owners::Ring(self),
+            live: &self.all,
+            scan: &self.scan,
+            by_first_key: false,
+        }
+    }
+}
+
+/// Whether a command is for the subscribers of all nodes.
+fn publishes(command: &Command<'_>) -> bool {
+    matches!(command.spec.id, Id::Publish | Id::Spublish)
+}
+
+/// Its keys are wrong, or there are none: the store words the error.
+fn no_keys(command: &Command<'_>) -> bool {
+    let every = matches!(
+        command.spec.split,
+        Split::Whole | Split::Never | Split::Here
+    );
+    every && command.keys().map_or(true, |keys| keys.is_empty())
+}
+
+/// SORT that looks at keys which may be other nodes'. The texts are Redis Cluster's.
+fn looks_further(command: &Command<'_>) -> Option<Reply> {
+    if !matches!(command.spec.id, Id::Sort | Id::SortRo) {
+        return None;
+    }
+    let mut words = command.args(2);
+    while let Some(word) = words.next() {
+        match word.to_ascii_lowercase().as_slice() {
+            b"limit" => drop((words.next(), words.next())),
+            b"by" if words.next().is_some_and(|pattern| pattern.contains(&b'*')) => {
+                let text = "ERR BY option of SORT denied in cluster mode.";
+                return Some(Reply::error(text));
+            }
+            b"get" if words.next().is_some_and(|pattern| pattern != b"#") => {
+                let text = "ERR GET option of SORT denied in cluster mode.";
+                return Some(Reply::error(text));
+            }
+            b"store" => drop(words.next()),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use heeler_ring::{Member, RingHash};
+
+    use super::*;
+    use crate::route::Part;
+    use crate::wire::resp::Decoder;
+
+    const NODES: [&str; 3] = ["127.0.0.1:3100", "127.0.0.1:3101", "127.0.0.1:3102"];
+
+    fn nodes(terms: Terms, me: &str) -> Nodes {
+        let mut ring = Ring::new(RingHash::Fingerprint32);
+        ring.update(NODES.map(Member::new), &[]);
+        Nodes::new(Arc::new(ring), terms, me, 1)
+    }
+
+    fn way(nodes: &Nodes, line: &str) -> String {
+        let line = format!("{line}\r\n");
+        let mut decoder = Decoder::default();
+        decoder.decode(line.as_bytes()).unwrap();
+        let (raw, args) = decoder.request(line.as_bytes());
+        match nodes.route(&Command::resolve(raw, args).unwrap(), 0) {
+            Route::Here => "here".into(),
+            Route::To(to) => format!("{to:?}"),
+            Route::Refused(Reply::Error(text)) => text.into_owned(),
+            Route::Refused(other) => format!("{other:?}"),
+            Route::Parts(parts, _) => {
+                let part = |p: &Part| {
+                    let request = String::from_utf8_lossy(&p.request).replace("\r\n", " ");
+                    format!("{:?}: {}", p.to, request.trim_end())
+                };
+                parts.iter().map(part).collect::<Vec<_>>().join(" | ")
+            }
+        }
+    }
+
+    #[test]
+    fn the_owner_is_ringpops() {
+        let plain = nodes(Terms::default(), NODES[0]);
+        // The ring crate's example, of a real ringpop-node.
+        assert_eq!(plain.owner(b"foo"), Some(2));
+        assert!(!plain.owns_key(b"foo"));
+        assert!(nodes(Terms::default(), NODES[2]).owns_key(b"foo"));
+        assert_eq!(plain.partition(b"foo"), None);
+    }
+
+    #[test]
+    fn with_partitions_the_ring_is_asked_for_the_partition() {
+        let terms = Terms {
+            partitions: 16384,
+            hash_tags: false,
+        };
+        let nodes = nodes(terms, NODES[0]);
+        // FNV-1 of "foo" is 0x408f5e13 (the vectors of the function's authors).
+        let partition = 0x408f_5e13 % 16384;
+        assert_eq!(nodes.partition(b"foo"), Some(partition));
+        let owner = nodes.ring().lookup_index(partition.to_string().as_bytes());
+        assert_eq!(nodes.owner(b"foo"), owner);
+        assert_eq!(nodes.ring_key(b"foo"), partition.to_string().as_bytes());
+        assert_eq!(nodes.partition_owner(16384), None);
+        let shares: f64 = NODES.iter().map(|me| self::nodes(terms, me).share()).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    }
+
+    #[test]
+    fn shares_of_the_circle_make_a_whole() {
+        let of = |me: &str| nodes(Terms::default(), me).share();
+        let shares = NODES.map(of);
+        assert!(
+            (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9,
+            "{shares:?}"
+        );
+        assert!(shares.iter().all(|share| *share > 0.2), "{shares:?}");
+        assert_eq!(of("127.0.0.1:9"), 0.0);
+    }
+
+    #[test]
+    fn tags_decide_where_all_nodes_say_so() {
+        let tagged = Terms {
+            hash_tags: true,
+            ..Terms::default()
+        };
+        let (with, without) = (nodes(tagged, NODES[0]), nodes(Terms::default(), NODES[0]));
+        let keys: Vec<String> = (0..50).map(|n| format!("{{foo}}{n}")).collect();
+        let owner = |nodes: &Nodes, key: &String| nodes.owner(key.as_bytes());
+        assert!(keys.iter().all(|key| owner(&with, key) == Some(2)));
+        assert!(keys.iter().any(|key| owner(&without, key) != Some(2)));
+        assert_eq!(tagged.told(), "partitions=0 hash-tags");
+    }
+
+    #[test]
+    fn ways_of_commands() {
+        let nodes = nodes(Terms::default(), NODES[2]);
+        let key_of = |node| {
+            let mut keys = (0..).map(|n| format!("k{n}"));
+            keys.find(|key| nodes.owner(key.as_bytes()) == Some(node))
+                .unwrap()
+        };
+        let (a, c) = (key_of(0), key_of(2));
+        for (line, expected) in [
+            (format!("get {a}"), "Server(0)".to_owned()),
+            (format!("get {c}"), "Store".into()),
+            (format!("mget {c} {c}"), "Store".into()),
+            (
+                format!("mget {a} {c}"),
+                format!(
+                    "Server(0): *2 $4 mget ${} {a} | Store: *2 $4 mget ${} {c}",
+                    a.len(),
+                    c.len()
+                ),
+            ),
+            (format!("rename {a} {c}"), super::super::CROSS_NODE.into()),
+            (format!("blpop {a} 0"), "Server(0)".into()),
+            (format!("memory usage {a}"), "Server(0)".into()),
+            (
+                format!("sort {a} by w*"),
+                "ERR BY option of SORT denied in cluster mode.".into(),
+            ),
+            (format!("sort {a} get #"), "Server(0)".into()),
+            ("ping".into(), "here".into()),
+            ("info".into(), "here".into()),
+            ("object help".into(), "Store".into()),
+            (
+                "dbsize".into(),
+                "Server(0): *1 $6 dbsize | Server(1): *1 $6 dbsize | Store: *1 $6 dbsize".into(),
+            ),
+            (
+                "publish c m".into(),
+                "Server(0): *3 $7 publish $1 c $1 m | Server(1): *3 $7 publish $1 c $1 m \
+                 | Store: *3 $7 publish $1 c $1 m"
+                    .into(),
+            ),
+        ] {
+            assert_eq!(way(&nodes, &line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn without_members_nothing_goes_anywhere() {
+        let nodes = Nodes::new(
+            Arc::new(Ring::new(RingHash::Fingerprint32)),
+            Terms {
+                partitions: 7,
+                hash_tags: false,
+            },
+            NODES[0],
+            0,
+        );
+        for line in ["get a", "mget a b", "dbsize"] {
+            assert_eq!(way(&nodes, line), JOINING, "{line}");
+        }
+        assert_eq!(nodes.share(), 0.0);
+    }
+}
