@@ -40,6 +40,9 @@ pub const ASK_AGAIN_MS: u64 = 50;
 pub const NUDGE_MS: u64 = 500;
 /// A node that is no member, and does not answer for so many milliseconds, is not asked any more.
 pub const STRANGER_MS: u64 = 5_000;
+/// How long a node that leaves waits for one that joins, if all others leave, too, in
+/// milliseconds.
+pub const LAST_MS: u64 = 1_000;
 /// Members that are asked for the keys of one that died without having handed them over.
 pub const HEIRS: usize = 32;
 /// Bytes of keys that one answer to a survey has, about.

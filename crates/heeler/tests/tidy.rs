@@ -83,6 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    ("holding", &["route", "store", "limits"]),
     ("log", &["limits"]),
     ("signals", &["log"]),
     ("daemon", &[]),
@@ -255,11 +256,13 @@ const ALL_ROOMS: &[&str] = &[
     "pubsub",
     "waiting",
     "peer",
+    "holding",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
 const PURE: &[&str] = &[
     "crates/heeler/src/command",
+    "crates/heeler/src/holding",
     "crates/heeler/src/route",
     "crates/heeler/src/session",
     "crates/heeler/src/store",

@@ -27,6 +27,7 @@ mod part;
 mod pulls;
 mod ranges;
 mod turning;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use heeler_ring::Ring;
 
 use crate::limits;
+use crate::route::Terms;
 use crate::store::Store;
 pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered};
 use outbox::{Outbox, Writes};
@@ -41,12 +43,15 @@ pub use part::{Holders, Node};
 use part::{Part, Stage};
 use pulls::{Fetching, Pull};
 pub use ranges::{Range, RangeMap, Ranges};
+pub use wire::{decode_answer, decode_ask, encode_answer, encode_ask};
 
 /// How keys are held.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address of this node.
     pub me: Node,
+    /// How keys are placed on the ring.
+    pub terms: Terms,
     /// How many members hold a key, the owner included.
     pub replicas: usize,
     /// How many of them must have a write before it is acknowledged.
@@ -346,6 +351,10 @@ impl Holding {
         if self.keeps_tombstones {
             sooner(self.tombstones_at);
         }
+        let last = self.turned_at + limits::LAST_MS;
+        if last > now.ms && self.view.as_ref().is_some_and(|view| view.ring.is_empty()) {
+            sooner(last);
+        }
         for peer in self.peers.values() {
             let needs = &peer.needs;
             let pulls = peer.pulling.is_some() || !needs.pull.is_empty() || !needs.level.is_empty();
@@ -369,14 +378,9 @@ impl Holding {
         wake
     }
 
-    /// Whether a command on these keys may be executed here.
-    pub fn admit<'k>(
-        &mut self,
-        now: Now,
-        keys: impl Iterator<Item = &'k [u8]>,
-        writes: bool,
-        out: &mut Vec<Output>,
-    ) -> Admission {
+    /// Whether a command on these keys may be executed here. [`next_wake`](Holding::next_wake) may
+    /// be earlier then.
+    pub fn admit<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>, writes: bool) -> Admission {
         let mut admission = Admission::Execute;
         let needed = self.config.write_acks.of(self.config.replicas);
         for key in keys {
@@ -396,17 +400,17 @@ impl Holding {
                 Some(_) => {}
             }
         }
-        if admission == Admission::Wait {
-            self.work(now, out);
-        }
         admission
     }
 
     /// What may be done with each position without asking.
     pub fn standing(&self) -> RangeMap<Standing> {
+        let needed = self.config.write_acks.of(self.config.replicas);
         let parts = self.parts.iter().map(|(range, part)| {
             let standing = match part.owner() {
                 Some(owner) if *owner != self.config.me => Standing::Moved(owner.clone()),
+                // Writes are to be refused there.
+                Some(_) if part.holders.len() < needed => Standing::Ask,
                 Some(_) if part.claimed && part.is_settled() => Standing::Serve,
                 _ => Standing::Ask,
             };
@@ -417,7 +421,8 @@ impl Holding {
 
     /// The position of a key, if there is a ring.
     pub fn position(&self, key: &[u8]) -> Option<u32> {
-        Some(self.view.as_ref()?.ring.hash().hash(key))
+        let hash = self.view.as_ref()?.ring.hash();
+        Some(self.config.terms.position(hash, key))
     }
 
     /// How far it is.
@@ -450,10 +455,12 @@ impl Holding {
             && self.peers.values().all(|peer| peer.outbox.is_empty())
     }
 
-    /// Whether all that this node held is with others. If there are no others it is, too.
-    pub fn has_handed_over(&self) -> bool {
+    /// Whether all that this node held is with others. If there are none it waits a moment: one may
+    /// be about to join.
+    pub fn has_handed_over(&self, now: Now) -> bool {
         let alone = self.view.as_ref().is_none_or(|view| view.ring.is_empty());
-        alone || self.parts.iter().all(|(_, part)| part.past.is_none())
+        alone && now.ms >= self.turned_at + limits::LAST_MS
+            || self.parts.iter().all(|(_, part)| part.past.is_none())
     }
 
     /// Whether this node holds a key, or has held it and keeps it until others have it.
@@ -632,12 +639,13 @@ impl Holding {
         let Some(shard) = self.forgetting else {
             return;
         };
-        let (parts, view, me) = (&self.parts, &self.view, &self.config.me);
+        let (parts, view) = (&self.parts, &self.view);
+        let Config { me, terms, .. } = &self.config;
         let Some(view) = view else {
             return;
         };
         let is_foreign = |key: &[u8]| {
-            let part = parts.at(view.ring.hash().hash(key));
+            let part = parts.at(terms.position(view.ring.hash(), key));
             !part.holders.contains(me) && part.past.is_none() && !part.holders.is_empty()
         };
         let (_, next) = self.store.forget(now.wall_ms, shard, is_foreign);

@@ -121,13 +121,9 @@ impl Writes {
 
 impl Holding {
     /// A command has changed these keys, which were [admitted](Holding::admit). Returns a number if
-    /// its reply has to wait for [`Output::Written`].
-    pub fn wrote<'k>(
-        &mut self,
-        now: Now,
-        keys: impl Iterator<Item = &'k [u8]>,
-        out: &mut Vec<Output>,
-    ) -> Option<u64> {
+    /// its reply has to wait for [`Output::Written`]. [`next_wake`](Holding::next_wake) may be
+    /// earlier then.
+    pub fn wrote<'k>(&mut self, now: Now, keys: impl Iterator<Item = &'k [u8]>) -> Option<u64> {
         let needed = self.config.write_acks.of(self.config.replicas) - 1;
         let write = self.next();
         let mut missing = SmallVec::new();
@@ -146,7 +142,6 @@ impl Holding {
             let deadline = now.ms + self.config.write_timeout_ms;
             self.writes.0.insert(write, Pending { deadline, missing });
         }
-        self.work(now, out);
         waits.then_some(write)
     }
 

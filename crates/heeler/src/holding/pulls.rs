@@ -119,9 +119,10 @@ impl Holding {
             return Answer::Later;
         }
         let (hash, mut keys) = (view.ring.hash(), Vec::new());
+        let terms = self.config.terms;
         let budget = limits::SURVEY_BYTES;
         let next = self.store.survey(cursor, budget, |met| {
-            let wanted = ranges.contain(hash.hash(met.key));
+            let wanted = ranges.contain(terms.position(hash, met.key));
             if wanted {
                 keys.push(Known {
                     key: met.key.into(),

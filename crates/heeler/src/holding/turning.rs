@@ -21,8 +21,17 @@ impl Holding {
             view: &view,
             since: self.counter,
         };
-        self.parts = before.zip(&holders, |range, part, holders| {
+        let turned = before.zip(&holders, |range, part, holders| {
             turn.turned(range, part, holders)
+        });
+        // Who had it when it became this node's may have passed it on since.
+        let others = self.holders_without_me(&view);
+        self.parts = turned.zip(&others, |range, part, others| {
+            let mut part = part.clone();
+            if part.owner() == Some(turn.me) && !part.claimed {
+                turn.look_further(range, &mut part, others);
+            }
+            part
         });
         for (node, peer) in &mut self.peers {
             if turn.is_gone(node) {
@@ -40,13 +49,16 @@ impl Holding {
 
     /// Who held what before this node came, as far as it can know.
     fn before_it_came(&self, view: &View) -> RangeMap<Part> {
-        let mut ring = Ring::clone(&view.ring);
-        ring.remove(&self.config.me);
-        let before = holders(&ring, self.config.replicas);
-        RangeMap::new(()).zip(&before, |_, (), holders| Part {
+        RangeMap::new(()).zip(&self.holders_without_me(view), |_, (), holders| Part {
             holders: holders.clone(),
             ..Part::default()
         })
+    }
+
+    fn holders_without_me(&self, view: &View) -> RangeMap<Holders> {
+        let mut ring = Ring::clone(&view.ring);
+        ring.remove(&self.config.me);
+        holders(&ring, self.config.replicas)
     }
 
     /// Others have thought that this node was dead, and may have acted on it. What it holds may be
@@ -148,9 +160,7 @@ impl Turn<'_> {
         part.drop_sources(|node| self.is_gone(node));
         part.level.retain(|node| holders.contains(node));
         if holders.first() == Some(self.me) {
-            if owned {
-                part.advance();
-            } else {
+            if !owned {
                 self.gain(range, &mut part, &old);
             }
             return part;
@@ -196,6 +206,26 @@ impl Turn<'_> {
             for node in self.heirs(range) {
                 part.reserve(&node, self.since);
             }
+        }
+        part.advance();
+    }
+
+    /// This node is the owner still, and has not heard of all who were: others may be by now.
+    fn look_further(&self, range: Range, part: &mut Part, others: &Holders) {
+        let is_known = |node: &Node| *node != *self.me && !self.is_gone(node);
+        let owner = others.first();
+        for node in owner.into_iter().chain(&self.view.leaving) {
+            let known = part.sources.iter().find(|source| source.node == *node);
+            let unasked = known.is_none_or(|source| source.stage == Stage::Reserve);
+            if unasked && is_known(node) {
+                part.ask(node, self.since);
+            }
+        }
+        for node in others.iter().filter(|node| is_known(node)) {
+            part.reserve(node, self.since);
+        }
+        for node in self.heirs(range) {
+            part.reserve(&node, self.since);
         }
         part.advance();
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
 use heeler::holding::{
-    Admission, Answer, Ask, Config, Holding, Input, Letter, Now, Output, WriteAcks,
+    Admission, Answer, Ask, Config, Holding, Input, Letter, Now, Output, WriteAcks, decode_answer,
+    decode_ask, encode_answer, encode_ask,
 };
+use heeler::route::Terms;
 use heeler::store::Store;
 
 use crate::clients::{Ending, Op};
@@ -116,6 +118,7 @@ impl Cluster {
         store.salt_versions(node as u16 + 1);
         let config = Config {
             me: address(node),
+            terms: Terms::default(),
             replicas: self.replicas,
             write_acks: self.write_acks,
             pull_rate: 64 * 1024,
@@ -323,13 +326,17 @@ impl Cluster {
 
     /// `to` learns what `from` knows.
     fn exchange(&mut self, from: usize, to: usize) {
+        if self.nodes[from].is_none() || self.nodes[to].is_none() {
+            return;
+        }
         let known = self.machine(from).members.known().clone();
         let before = self.machine(to).members.known().clone();
         if self.machine_mut(to).members.merge(&known) {
             self.note(|| format!("{to} contradicts"));
             self.input(to, Input::Doubted);
         }
-        if self.machine(to).members.known() != &before {
+        let after = self.nodes[to].as_ref().map(|it| it.members.known());
+        if after.is_some_and(|after| *after != before) {
             self.turn(to);
         }
     }
@@ -374,6 +381,7 @@ impl Cluster {
                         self.push(TIMEOUT_MS, Event::Answer(node, life, id, None));
                     } else {
                         let delay = self.delay();
+                        let (_, ask) = decode_ask(&encode_ask("", &ask)).expect("a question");
                         self.push(delay, Event::Ask(to, node, life, id, ask));
                     }
                 }
@@ -384,6 +392,7 @@ impl Cluster {
                         self.push(TIMEOUT_MS, Event::Answer(to, life, id, None));
                     } else {
                         let delay = self.delay();
+                        let answer = decode_answer(&encode_answer(&answer)).expect("an answer");
                         self.push(delay, Event::Answer(to, life, id, Some(answer)));
                     }
                 }
@@ -401,6 +410,20 @@ impl Cluster {
                 }
             }
         }
+        self.plan_wake(node);
+        let now = self.clock(node);
+        let machine = self.machine_mut(node);
+        if machine.leaving && machine.holding.has_handed_over(now) && machine.writing.is_empty() {
+            return self.exit(node);
+        }
+        if woken {
+            for op in std::mem::take(&mut self.machine_mut(node).waiting) {
+                self.push(0, Event::Command(node, op));
+            }
+        }
+    }
+
+    fn plan_wake(&mut self, node: usize) {
         let now = self.clock(node);
         let machine = self.machine_mut(node);
         if let Some(at) = machine.holding.next_wake(now) {
@@ -408,15 +431,6 @@ impl Cluster {
             if at < machine.wake_at {
                 machine.wake_at = at;
                 self.push(at - now.ms, Event::Wake(node));
-            }
-        }
-        let machine = self.machine_mut(node);
-        if machine.leaving && machine.holding.has_handed_over() && machine.writing.is_empty() {
-            return self.exit(node);
-        }
-        if woken {
-            for op in std::mem::take(&mut self.machine_mut(node).waiting) {
-                self.push(0, Event::Command(node, op));
             }
         }
     }
@@ -432,8 +446,10 @@ impl Cluster {
         self.nodes[node] = None;
         let others: Vec<usize> = self.running().collect();
         for other in others.into_iter().take(2) {
-            self.machine_mut(other).members.merge(members.known());
-            self.turn(other);
+            if let Some(machine) = &mut self.nodes[other] {
+                machine.members.merge(members.known());
+                self.turn(other);
+            }
         }
     }
 
@@ -454,14 +470,9 @@ impl Cluster {
         let command = command(&op.words);
         let writes = command.as_command().spec.is_write();
         let key = op.key.clone();
-        let mut out = Vec::new();
         let holding = &mut self.machine_mut(node).holding;
-        let keys = std::iter::once(key.as_bytes());
-        let admission = holding.admit(now, keys, writes, &mut out);
-        self.carry_out(node, out);
-        if self.nodes[node].is_none() {
-            return;
-        }
+        let admission = holding.admit(std::iter::once(key.as_bytes()), writes);
+        self.plan_wake(node);
         match admission {
             Admission::Wait => self.machine_mut(node).waiting.push(op),
             Admission::NoReplicas => self.end(node, op, Ending::Refused),
@@ -490,16 +501,15 @@ impl Cluster {
                     .store
                     .execute(now.wall_ms, &command.as_command());
                 self.note(|| format!("{node} executes {:?}: {reply:?}", op.words));
-                let mut out = Vec::new();
                 let keys = std::iter::once(key.as_bytes());
                 let holding = &mut self.machine_mut(node).holding;
-                match writes.then(|| holding.wrote(now, keys, &mut out)).flatten() {
+                match writes.then(|| holding.wrote(now, keys)).flatten() {
                     None => self.end(node, op, Ending::Done(reply)),
                     Some(write) => {
                         self.machine_mut(node).writing.insert(write, (op, reply));
                     }
                 }
-                self.carry_out(node, out);
+                self.plan_wake(node);
             }
         }
     }
