@@ -6,6 +6,7 @@
 //! cargo run --release -p heeler-bench -- proxy
 //! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
+//! cargo run --release -p heeler-bench -- memory
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
@@ -14,6 +15,7 @@ mod idle;
 mod kernel;
 mod load;
 mod memcache;
+mod memory;
 mod process;
 mod report;
 mod ringpop;
@@ -44,6 +46,8 @@ enum What {
     Memcached(Options),
     /// redis-server and heeler serve.
     Store(Options),
+    /// What a key costs: redis-server, memcached and heeler serve.
+    Memory(memory::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -88,6 +92,10 @@ fn main() -> Result<()> {
         What::Proxy(options) => ("proxy", Wire::Redis, options),
         What::Memcached(options) => ("memcached", Wire::Memcached, options),
         What::Store(options) => ("store", Wire::Redis, options),
+        What::Memory(options) => {
+            process::stop_on_signals()?;
+            return memory::run(&options);
+        }
         What::Ringpop(options) => return ringpop::run(&options),
     };
     process::stop_on_signals()?;
@@ -142,7 +150,7 @@ fn proxies(
         behind.push(port);
         servers.push(match wire {
             Wire::Redis => redis_server(port)?,
-            Wire::Memcached => memcached(port)?,
+            Wire::Memcached => memcached(port, "1024")?,
         });
     }
     let contestant = |name: String, program: &str, args: &[&str]| {
@@ -224,8 +232,8 @@ fn redis_server(port: u16) -> Result<Process> {
     Process::start("redis-server", &args, port)
 }
 
-/// With room for all keys.
-fn memcached(port: u16) -> Result<Process> {
+/// With room for so many megabytes of keys.
+fn memcached(port: u16, megabytes: &str) -> Result<Process> {
     let at = port.to_string();
     let args = [
         "-l",
@@ -237,7 +245,7 @@ fn memcached(port: u16) -> Result<Process> {
         "-u",
         "nobody",
         "-m",
-        "1024",
+        megabytes,
     ];
     Process::start("memcached", &args, port)
 }

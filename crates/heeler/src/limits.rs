@@ -55,6 +55,23 @@ pub const COPIES: usize = 512;
 pub const FETCHED: usize = 256 * 1024;
 /// Keys that may wait to be sent to one replica; past that it compares all that it holds.
 pub const UNSENT: usize = 1024 * 1024;
+/// How long a node that stops waits for others to take over what it holds, unless told otherwise,
+/// in milliseconds.
+pub const LEAVE_TIMEOUT_MS: u64 = 60_000;
+/// Pause between two looks at whether they have, in milliseconds.
+pub const HANDED_OVER_MS: u64 = 10;
+/// How long a command waits at most before it is asked again whether it may be executed, in
+/// milliseconds.
+pub const ADMISSION_MS: u64 = 1_000;
+/// How long what holds keys rests at most if nothing happens, in milliseconds.
+pub const LONGEST_REST_MS: u64 = 10_000;
+/// How long a question about keys waits for its answer, in milliseconds.
+pub const HOLD_MS: u64 = 5_000;
+/// Pause between two looks at whether all commands are done that a picture has allowed, in
+/// microseconds.
+pub const PERMIT_US: u64 = 20;
+/// Most nodes that hold a key.
+pub const REPLICAS: u32 = 16;
 /// Bytes a second that a node takes of others when it becomes a holder, unless told otherwise.
 pub const PULL_RATE: u64 = 32 * 1024 * 1024;
 /// How long a write waits for replicas, in milliseconds.
@@ -149,6 +166,8 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const BACKLOG: u32 = 1024;
 /// Keys that the background removes in a row because their time is up.
 pub const EXPIRE_BUDGET: usize = 1000;
+/// Keys that one command evicts at most to make room.
+pub const EVICTIONS: usize = 64;
 /// Pause of the background when nothing more is due, in milliseconds.
 pub const EXPIRE_PAUSE_MS: u64 = 100;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.

@@ -51,7 +51,7 @@ async fn execute_all(keyspace: Arc<Keyspace>, call: Call) -> Answer {
 }
 
 /// Both nodes name the same owners.
-fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Failure> {
+pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Failure> {
     static TOLD: AtomicBool = AtomicBool::new(false);
 
     let (ours, theirs) = (terms.told(), &call.request.arg2);

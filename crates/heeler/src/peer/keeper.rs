@@ -6,6 +6,7 @@
 //! old one are back: then no command can be executed any more on what was given up.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::keyspace::{SERVICE, headers, refused};
-use crate::admission::{Admission, Pending, Permit};
+use crate::admission::{Admission, Pending, Permit, Tenure};
 use crate::clock;
 use crate::command::{Command, Reply};
 use crate::holding::{
@@ -59,20 +60,6 @@ impl Default for Keeping {
     }
 }
 
-/// What may be served without asking.
-#[derive(Debug)]
-pub struct Tenure {
-    standing: RangeMap<Standing>,
-    hash: RingHash,
-    terms: Terms,
-}
-
-impl Tenure {
-    fn at(&self, key: &[u8]) -> &Standing {
-        self.standing.at(self.terms.position(self.hash, key))
-    }
-}
-
 /// The machine at work.
 pub struct Keeper {
     keeping: Keeping,
@@ -95,14 +82,15 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Nothing held yet. `life`: a number that is another for each start.
+    /// Nothing held yet.
     pub fn new(
-        keeping: Keeping,
-        terms: Terms,
+        (terms, keeping): (Terms, Keeping),
         store: Arc<Store>,
         ringpop: &Ringpop,
-        life: u64,
+        runtime: &tokio::runtime::Handle,
     ) -> Arc<Keeper> {
+        // Another for each start.
+        let life = RandomState::new().hash_one(clock::now());
         let me: Node = ringpop.whoami().into();
         store.keep_versions();
         store.salt_versions(RingHash::Fingerprint32.hash(me.as_bytes()) as u16);
@@ -118,11 +106,11 @@ impl Keeper {
             keeping,
             terms,
             began: Instant::now(),
-            tenure: ArcSwap::from_pointee(Tenure {
-                standing: RangeMap::new(Standing::Ask),
-                hash: ringpop.ring().hash(),
+            tenure: ArcSwap::from_pointee(Tenure::new(
+                RangeMap::new(Standing::Ask),
+                ringpop.ring().hash(),
                 terms,
-            }),
+            )),
             core: Mutex::new(Holding::new(config, store, life)),
             turn: Mutex::new(()),
             due: Notify::new(),
@@ -131,7 +119,7 @@ impl Keeper {
             asked: Mutex::default(),
             tokens: AtomicU64::new(0),
             ringpop: ringpop.clone(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime: runtime.clone(),
         })
     }
 
@@ -152,21 +140,10 @@ impl Keeper {
     #[inline]
     pub fn admit(self: &Arc<Keeper>, command: &Command<'_>) -> Admission {
         let tenure = self.tenure.load();
-        let Ok(keys) = command.keys() else {
-            // The command's own check of its arguments words the error.
-            return Admission::Execute(Permit::new(tenure));
-        };
-        let mut asks = false;
-        for key in keys.iter() {
-            match tenure.at(command.arg(key)) {
-                Standing::Serve => {}
-                Standing::Ask => asks = true,
-                Standing::Moved(_) => return Admission::Moved,
-            }
-        }
-        match asks {
-            false => Admission::Execute(Permit::new(tenure)),
-            true => self.ask(tenure, command),
+        match tenure.of(command) {
+            Standing::Serve => Admission::Execute(Permit::new(tenure)),
+            Standing::Moved(_) => Admission::Moved,
+            Standing::Ask => self.ask(tenure, command),
         }
     }
 
@@ -341,11 +318,7 @@ impl Keeper {
     /// Publishes what may be served, and waits for all commands that are being executed by the
     /// picture before.
     fn publish(&self, standing: RangeMap<Standing>) {
-        let tenure = Tenure {
-            standing,
-            hash: self.ringpop.ring().hash(),
-            terms: self.terms,
-        };
+        let tenure = Tenure::new(standing, self.ringpop.ring().hash(), self.terms);
         let before = self.tenure.swap(Arc::new(tenure));
         while Arc::strong_count(&before) > 1 {
             std::thread::sleep(Duration::from_micros(limits::PERMIT_US));

@@ -13,8 +13,9 @@ use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
 
 use super::commands;
+use super::keeper::Keeper;
 use crate::admin::Process;
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, Pending, Permit};
 use crate::clock;
 use crate::cluster::Members;
 use crate::command::{Command, Reply};
@@ -39,6 +40,8 @@ pub struct Keyspace {
     pub others: Arc<Others>,
     /// What has passed between the nodes.
     pub traffic: Traffic,
+    /// What this node holds.
+    pub keeper: Arc<Keeper>,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }
@@ -123,7 +126,10 @@ impl Keyspace {
         match route {
             Route::Here => Some(error("ERR the command is about a connection")),
             Route::Refused(reply) => Some(encoded(&reply)),
-            Route::To(Destination::Store) => Some(self.here(request).await),
+            Route::To(Destination::Store) => {
+                let reply = self.here(request).await;
+                moved(&reply).is_none().then_some(reply)
+            }
             Route::To(Destination::Server(node)) => {
                 self.there(nodes.address(node), request.clone()).await
             }
@@ -140,10 +146,11 @@ impl Keyspace {
                 Destination::Store => None,
             };
             self.spawn(async move {
-                let Some(address) = address else {
-                    return this.here(&request).await;
+                let reply = match address {
+                    None => Some(this.here(&request).await).filter(|it| moved(it).is_none()),
+                    Some(address) => this.there(&address, request.clone()).await,
                 };
-                match this.there(&address, request.clone()).await {
+                match reply {
                     Some(reply) => reply,
                     // It may have to be parted again.
                     None => this.anew(request).await,
@@ -191,28 +198,40 @@ impl Keyspace {
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
         loop {
-            let (now, nodes) = (clock::now(), self.members.picture());
-            match admission::admit(now, &nodes, command, true) {
+            let now = clock::now();
+            let (reply, pending) = match self.keeper.admit(command) {
                 Admission::Moved => return Reply::error(DISAGREE),
                 Admission::Wait(pending) => match pending.await {
                     Err(reply) => return reply,
                     Ok(()) => continue,
                 },
-                Admission::Execute => {}
-            }
-            let reply = commands::execute(self, now, command);
-            return match admission::written(now, &nodes, command, &reply) {
+                Admission::Execute(permit) => self.execute_with(permit, now, command),
+            };
+            return match pending {
                 None => reply,
                 Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
             };
         }
     }
 
-    /// Executes requests one after the other and writes their replies. `routed`: see
-    /// [`admission::admit`].
+    /// Executes a command that is permitted: its reply, and what that has to wait for.
+    pub fn execute_with(
+        &self,
+        permit: Permit,
+        now: u64,
+        command: &Command<'_>,
+    ) -> (Reply, Option<Pending>) {
+        let reply = commands::execute(self, now, command);
+        drop(permit);
+        let pending = self.keeper.written(now, command, &reply);
+        (reply, pending)
+    }
+
+    /// Executes requests one after the other and writes their replies. `routed`: they have come
+    /// through a door of this node.
     pub(super) async fn execute_in_order(&self, requests: &Bytes, routed: bool, out: &mut Vec<u8>) {
         let mut late: Vec<(usize, usize, admission::Pending)> = Vec::new();
-        let (mut decoder, mut at, mut nodes) = (Decoder::default(), 0, self.members.picture());
+        let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
             let length = match decoder.decode(&requests[at..]) {
@@ -237,23 +256,23 @@ impl Keyspace {
                 }
             };
             loop {
-                match admission::admit(now, &nodes, &command, routed) {
+                match self.keeper.admit(&command) {
                     Admission::Moved => {
                         self.traffic.moved.fetch_add(1, Relaxed);
                         say_moved(raw, out);
                     }
-                    Admission::Execute => {
+                    Admission::Execute(permit) => {
                         let start = out.len();
-                        let reply = commands::execute(self, now, &command);
+                        let (reply, pending) = self.execute_with(permit, now, &command);
                         resp::encode(&reply, Protocol::Resp2, out);
-                        if let Some(pending) = admission::written(now, &nodes, &command, &reply) {
+                        if let Some(pending) = pending {
                             late.push((start, out.len(), pending));
                         }
                     }
                     Admission::Wait(pending) => match pending.await {
                         Err(reply) => resp::encode(&reply, Protocol::Resp2, out),
                         Ok(()) => {
-                            (now, nodes) = (clock::now(), self.members.picture());
+                            now = clock::now();
                             continue;
                         }
                     },

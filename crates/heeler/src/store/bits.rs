@@ -232,7 +232,7 @@ pub(super) fn change_bits(
     if old.is_none() {
         slot.set_text(Text::Raw(b""), None);
     }
-    if let Some(bytes) = slot.entry_mut().and_then(|entry| entry.grow(len)) {
+    if let Some(bytes) = slot.grow(len) {
         change(bytes);
     }
     Ok(old.is_none_or(|old| old < len))

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::allocation;
 use super::entry::{Entry, Object};
 use super::errors::{Error, WRONG_TYPE};
 use super::hashes::Hash;
@@ -16,6 +17,26 @@ use super::sorted_set::SortedSet;
 
 /// A member, field or value in a collection: a short one lies in the collection itself.
 pub(super) type Element = SmallVec<[u8; 24]>;
+
+/// Bytes that an element has allocated outside of the collection.
+#[inline]
+pub(super) fn outside(element: &Element) -> usize {
+    match element.spilled() {
+        true => allocation::size(element.capacity()),
+        false => 0,
+    }
+}
+
+/// Bytes that a table of the crate indexmap takes that has room for so many entries of this size.
+#[inline]
+pub(super) fn table_bytes(capacity: usize, entry: usize) -> usize {
+    if capacity == 0 {
+        return 0;
+    }
+    let buckets = (capacity * 8 / 7).next_power_of_two().max(4);
+    let index = buckets * (size_of::<usize>() + 1) + 16;
+    allocation::size(capacity * (entry + size_of::<usize>())) + allocation::size(index)
+}
 
 /// How elements are hashed: seeded by the process, so that nobody outside can choose elements that
 /// collide. No reply depends on it: the tables keep the order of insertion.
@@ -82,7 +103,7 @@ collections!(List, Set, Hash, SortedSet);
 ///
 /// # Errors
 /// `WRONGTYPE` if the entry holds another type.
-pub(super) fn of_entry<C: Collection>(entry: &Entry) -> Result<&C, Error> {
+pub(super) fn of_entry<C: Collection>(entry: Entry<'_>) -> Result<&C, Error> {
     entry
         .as_object()
         .and_then(C::of)
@@ -101,10 +122,10 @@ impl Slot<'_, '_> {
     /// The collection that is there, to change: then call
     /// [`collection_changed`](Slot::collection_changed).
     pub(super) fn collection<C: Collection>(&mut self) -> Result<Option<&mut C>, Error> {
-        let Some(entry) = self.entry_mut() else {
+        if !self.exists() {
             return Ok(None);
-        };
-        match entry.as_object_mut().and_then(C::of_mut) {
+        }
+        match self.object_mut().and_then(C::of_mut) {
             Some(collection) => Ok(Some(collection)),
             None => Err(WRONG_TYPE.into()),
         }
@@ -121,7 +142,7 @@ impl Slot<'_, '_> {
 
     /// Notes that the collection was changed; removes the key if no element is left.
     pub(super) fn collection_changed(&mut self) {
-        match self.peek().and_then(Entry::as_object) {
+        match self.peek().and_then(|entry| entry.as_object()) {
             Some(object) if object.is_empty_collection() => {
                 self.remove();
             }

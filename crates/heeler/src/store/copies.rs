@@ -177,9 +177,8 @@ impl Store {
         let mut locked = locked.lock();
         let keys: Vec<Box<[u8]>> = locked
             .iter()
-            .map(|entry| entry.key())
-            .filter(|key| is_foreign(key))
-            .map(Into::into)
+            .filter(|entry| is_foreign(entry.key()))
+            .map(|entry| entry.key().into())
             .collect();
         for key in &keys {
             let hash = self.hashing.hash(key);
@@ -194,6 +193,9 @@ impl Store {
             .map(|(key, _)| key.into())
             .collect();
         dead.iter().for_each(|key| locked.tombstones.lives(key));
+        let garbage = self.settle(&mut locked);
+        drop(locked);
+        drop(garbage);
         let next = (index + 1 < limits::SHARDS).then_some(shard + 1);
         (keys.len(), next)
     }

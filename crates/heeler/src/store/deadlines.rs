@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::allocation;
+
 /// Stale elements that are kept before the heap is rebuilt, whatever the number of live ones.
 const SLACK: usize = 64;
 
@@ -40,6 +42,28 @@ impl Deadlines {
         self.live
     }
 
+    /// Bytes that it has allocated.
+    pub(super) fn bytes(&self) -> usize {
+        allocation::size(self.heap.capacity() * size_of::<Reverse<(u64, u64)>>())
+    }
+
+    /// Number of deadlines that are noted, those included that are not true any more.
+    pub(super) fn noted(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// The hash of a key whose deadline was noted; which, by a number below
+    /// [`noted`](Deadlines::noted).
+    pub(super) fn hash_at(&self, index: usize) -> Option<u64> {
+        let noted = self.heap.as_slice().get(index);
+        noted.map(|Reverse((_, hash))| *hash)
+    }
+
+    /// The first deadline that is noted, with its key's hash.
+    pub(super) fn first(&self) -> Option<(u64, u64)> {
+        self.heap.peek().map(|Reverse(first)| *first)
+    }
+
     /// Sum of all deadlines, for their average.
     pub(super) fn sum(&self) -> u128 {
         self.sum
@@ -51,7 +75,11 @@ impl Deadlines {
         if deadline >= now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, hash))| hash)
+        let popped = self.heap.pop().map(|Reverse((_, hash))| hash);
+        if self.heap.capacity() > SLACK && self.heap.len() * 4 < self.heap.capacity() {
+            self.heap.shrink_to(self.heap.len() * 2);
+        }
+        popped
     }
 
     /// Puts back a key that was taken before its time.
@@ -69,6 +97,7 @@ impl Deadlines {
         let mut hashes: Vec<u64> = self.heap.drain().map(|Reverse((_, hash))| hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
+        self.heap.shrink_to(hashes.len());
         hashes
     }
 

@@ -20,11 +20,6 @@ pub(super) struct Extras {
 }
 
 impl Extras {
-    /// Whether nothing is known.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Extras::default()
-    }
-
     /// Those of another value under the same key.
     pub(super) fn renewed(self) -> Extras {
         Extras {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::collection::{Element, Hashing, LISTPACK_BYTES, room_to_shrink};
+use super::collection::{Element, Hashing, LISTPACK_BYTES, outside, room_to_shrink, table_bytes};
 use super::collection_scan::{Scan, no_elements};
 use super::errors::{Error, NOT_A_FLOAT, NOT_FINITE, OVERFLOW, Outcome, wrong_arguments};
 use super::long_double::LongDouble;
@@ -18,6 +18,8 @@ const LISTPACK_FIELDS: usize = 512;
 #[derive(Clone, Debug)]
 pub(super) struct Hash {
     fields: IndexMap<Element, Element, Hashing>,
+    /// Bytes that fields and values have allocated.
+    outside: usize,
     /// Whether Redis would still keep it in a listpack: once it does not, it never does again.
     is_listpack: bool,
 }
@@ -26,6 +28,7 @@ impl Default for Hash {
     fn default() -> Hash {
         Hash {
             fields: IndexMap::default(),
+            outside: 0,
             is_listpack: true,
         }
     }
@@ -64,11 +67,14 @@ impl Hash {
     pub(super) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         let new = match self.fields.get_mut(field) {
             Some(old) => {
-                *old = Element::from_slice(value);
+                let value = Element::from_slice(value);
+                self.outside = self.outside - outside(old) + outside(&value);
+                *old = value;
                 false
             }
             None => {
                 let (field, value) = (Element::from_slice(field), Element::from_slice(value));
+                self.outside += outside(&field) + outside(&value);
                 self.fields.insert(field, value);
                 true
             }
@@ -82,14 +88,23 @@ impl Hash {
     pub(super) fn remove(&mut self, field: &[u8]) -> bool {
         let removed = if self.is_listpack {
             // A listpack keeps the order of insertion, which clients get to see.
-            self.fields.shift_remove(field).is_some()
+            self.fields.shift_remove_entry(field)
         } else {
-            self.fields.swap_remove(field).is_some()
+            self.fields.swap_remove_entry(field)
         };
+        if let Some((field, value)) = &removed {
+            self.outside -= outside(field) + outside(value);
+        }
         if let Some(room) = room_to_shrink(self.fields.len(), self.fields.capacity()) {
             self.fields.shrink_to(room);
         }
-        removed
+        removed.is_some()
+    }
+
+    /// Bytes that it has allocated.
+    #[inline]
+    pub(super) fn allocated(&self) -> usize {
+        table_bytes(self.fields.capacity(), 2 * size_of::<Element>()) + self.outside
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commands about keys of any type.
 
+use super::aging::Aging;
 use super::entry::{Entry, Text};
 use super::errors::{NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
 use super::keyspace;
@@ -8,7 +9,7 @@ use crate::command::{Command, Reply, unknown_subcommand};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let keys = command.args(1);
-    let removed = keys.filter(|key| view.slot(key).remove().is_some());
+    let removed = keys.filter(|key| view.slot(key).remove());
     Ok(Reply::Int(removed.count() as i64))
 }
 
@@ -56,11 +57,10 @@ fn move_entry(
     if !replace && view.slot(to).exists() {
         return Ok(false);
     }
-    let Some(mut entry) = view.slot(from).remove() else {
+    let Some(entry) = view.slot(from).take() else {
         return Ok(false);
     };
-    entry.touch(view.now());
-    view.slot(to).set_entry(entry.renamed(to));
+    view.slot(to).set_entry(entry);
     Ok(true)
 }
 
@@ -80,15 +80,13 @@ pub(super) fn copy(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     if from == to {
         return Err(SAME_OBJECT.into());
     }
-    let now = view.now();
-    let Some(mut copied) = view.slot(from).read().map(|entry| entry.copied(to)) else {
+    let Some(copied) = view.slot(from).read().map(|entry| entry.to_owned()) else {
         return Ok(Reply::Int(0));
     };
     let mut slot = view.slot(to);
     if slot.exists() && !replace {
         return Ok(Reply::Int(0));
     }
-    copied.touch(now);
     slot.set_entry(copied);
     Ok(Reply::Int(1))
 }
@@ -100,25 +98,37 @@ pub(super) fn move_to_database(_: &mut View<'_>, command: &Command<'_>) -> Outco
 }
 
 pub(super) fn object_encoding(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    object(view, command, |entry, _| Ok(Reply::bulk(entry.encoding())))
+    object(view, command, |entry, _, _| {
+        Ok(Reply::bulk(entry.encoding()))
+    })
 }
 
 pub(super) fn object_freq(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     const NO_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequency not \
         tracked. Please note that when switching between policies at runtime LRU and LFU data \
         will take some time to adjust.";
-    object(view, command, |_, _| Err(NO_LFU.into()))
+    object(view, command, |entry, aging, now| match aging {
+        Aging::Time => Err(NO_LFU.into()),
+        Aging::Frequency(counting) => {
+            let count = counting.decayed(entry.access(), now);
+            Ok(Reply::Int(i64::from(count)))
+        }
+    })
 }
 
 pub(super) fn object_idletime(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    object(view, command, |entry, now| {
-        Ok(Reply::Int(i64::from(entry.idle_seconds(now))))
+    const LFU: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note \
+        that when switching between policies at runtime LRU and LFU data will take some time to \
+        adjust.";
+    object(view, command, |entry, aging, now| match aging {
+        Aging::Time => Ok(Reply::Int(i64::from(entry.idle_seconds(now)))),
+        Aging::Frequency(_) => Err(LFU.into()),
     })
 }
 
 /// Redis shares the objects of small numbers, and shows that as the greatest count.
 pub(super) fn object_refcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    object(view, command, |entry, _| {
+    object(view, command, |entry, _, _| {
         Ok(Reply::Int(match entry.as_text() {
             Some(Text::Int(0..10_000)) => i64::from(i32::MAX),
             _ => 1,
@@ -129,11 +139,12 @@ pub(super) fn object_refcount(view: &mut View<'_>, command: &Command<'_>) -> Out
 fn object(
     view: &mut View<'_>,
     command: &Command<'_>,
-    answer: impl FnOnce(&Entry, u64) -> Outcome,
+    answer: impl FnOnce(Entry<'_>, Aging, u64) -> Outcome,
 ) -> Outcome {
     let mut slot = view.slot(command.arg(2));
-    let now = slot.now();
-    slot.inspect().map_or(Ok(Reply::Null), |e| answer(e, now))
+    let (aging, now) = (slot.aging(), slot.now());
+    slot.inspect()
+        .map_or(Ok(Reply::Null), |e| answer(e, aging, now))
 }
 
 /// OBJECT with a subcommand that does not exist.

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::collection::{Element, NOT_POSITIVE, index_range, positive, room_to_shrink, symmetric};
+use super::allocation;
+use super::collection::{
+    Element, NOT_POSITIVE, index_range, outside, positive, room_to_shrink, symmetric,
+};
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SYNTAX, wrong_arguments};
 use super::multi_pop::MultiPop;
 use super::numbers;
@@ -12,7 +15,11 @@ use crate::command::{Command, Reply};
 
 /// A list of elements with fast ends.
 #[derive(Clone, Debug, Default)]
-pub(super) struct List(VecDeque<Element>);
+pub(super) struct List {
+    elements: VecDeque<Element>,
+    /// Bytes that the elements have allocated.
+    outside: usize,
+}
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +43,12 @@ impl End {
 impl List {
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.elements.len()
     }
 
     /// The elements from head to tail.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.0.iter().map(|element| element.as_slice())
+        self.elements.iter().map(|element| element.as_slice())
     }
 
     /// Redis's name for how it is kept.
@@ -53,9 +60,10 @@ impl List {
     #[inline]
     pub(super) fn push(&mut self, end: End, element: &[u8]) {
         let element = Element::from_slice(element);
+        self.outside += outside(&element);
         match end {
-            End::Left => self.0.push_front(element),
-            End::Right => self.0.push_back(element),
+            End::Left => self.elements.push_front(element),
+            End::Right => self.elements.push_back(element),
         }
     }
 
@@ -63,11 +71,46 @@ impl List {
     #[inline]
     pub(super) fn pop(&mut self, end: End) -> Option<Element> {
         let element = match end {
-            End::Left => self.0.pop_front(),
-            End::Right => self.0.pop_back(),
+            End::Left => self.elements.pop_front(),
+            End::Right => self.elements.pop_back(),
         };
+        self.outside -= element.as_ref().map_or(0, outside);
         self.shrink();
         element
+    }
+
+    /// Bytes that it has allocated.
+    #[inline]
+    pub(super) fn allocated(&self) -> usize {
+        allocation::size(self.elements.capacity() * size_of::<Element>()) + self.outside
+    }
+
+    /// Puts another element in the place of one.
+    fn replace(&mut self, place: usize, element: &[u8]) {
+        let new = Element::from_slice(element);
+        let old = &mut self.elements[place];
+        self.outside = self.outside - outside(old) + outside(&new);
+        *old = new;
+    }
+
+    /// Adds an element before the one at a place, or at the end.
+    fn insert(&mut self, place: usize, element: &[u8]) {
+        let new = Element::from_slice(element);
+        self.outside += outside(&new);
+        self.elements.insert(place, new);
+    }
+
+    /// Keeps these places alone.
+    fn trim(&mut self, range: std::ops::Range<usize>) {
+        let freed: usize = self.elements.range(range.end..).map(outside).sum();
+        self.elements.truncate(range.end);
+        let freed_first: usize = self
+            .elements
+            .drain(..range.start)
+            .map(|e| outside(&e))
+            .sum();
+        self.outside -= freed + freed_first;
+        self.shrink();
     }
 
     /// The place of an index, which counts from the end if negative.
@@ -85,7 +128,7 @@ impl List {
         let before = self.len();
         let equal = |(i, e): (usize, &Element)| (e.as_slice() == element).then_some(i);
         // The places from the first to the last that is removed.
-        let mut places = self.0.iter().enumerate().filter_map(equal);
+        let mut places = self.elements.iter().enumerate().filter_map(equal);
         let affected = match from {
             End::Left => {
                 let first = places.next();
@@ -101,20 +144,22 @@ impl List {
         let Some((first, last)) = affected else {
             return 0;
         };
-        let mut place = 0;
-        self.0.retain(|e| {
+        let (mut place, mut freed) = (0, 0);
+        self.elements.retain(|e| {
             let stays = place < first || place > last || e.as_slice() != element;
             place += 1;
+            freed += if stays { 0 } else { outside(e) };
             stays
         });
+        self.outside -= freed;
         self.shrink();
         before - self.len()
     }
 
     /// Gives back memory once most of it is not used.
     fn shrink(&mut self) {
-        if let Some(room) = room_to_shrink(self.0.len(), self.0.capacity()) {
-            self.0.shrink_to(room);
+        if let Some(room) = room_to_shrink(self.elements.len(), self.elements.capacity()) {
+            self.elements.shrink_to(room);
         }
     }
 }
@@ -239,7 +284,7 @@ pub(super) fn lrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let first = numbers::integer_argument(command.arg(2))?;
     let last = numbers::integer_argument(command.arg(3))?;
     let mut slot = view.slot(command.arg(1));
-    let Some(List(elements)) = slot.read_collection()? else {
+    let Some(List { elements, .. }) = slot.read_collection()? else {
         return Ok(Reply::Array(Vec::new()));
     };
     let range = index_range(first, last, elements.len());
@@ -254,7 +299,9 @@ pub(super) fn lindex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::Null);
     };
     let place = list.place(numbers::integer_argument(command.arg(2))?);
-    Ok(element_reply(place.and_then(|place| list.0.get(place))))
+    Ok(element_reply(
+        place.and_then(|place| list.elements.get(place)),
+    ))
 }
 
 pub(super) fn lset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -262,7 +309,7 @@ pub(super) fn lset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let list = slot.collection::<List>()?.ok_or(NO_SUCH_KEY)?;
     let place = list.place(numbers::integer_argument(command.arg(2))?);
     let place = place.ok_or("ERR index out of range")?;
-    list.0[place] = Element::from_slice(command.arg(3));
+    list.replace(place, command.arg(3));
     slot.collection_changed();
     Ok(Reply::OK)
 }
@@ -281,8 +328,7 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(place) = list.iter().position(|element| element == pivot) else {
         return Ok(Reply::Int(-1));
     };
-    list.0
-        .insert(place + after, Element::from_slice(command.arg(4)));
+    list.insert(place + after, command.arg(4));
     let len = list.len();
     slot.collection_changed();
     Ok(Reply::Int(len as i64))
@@ -314,9 +360,7 @@ pub(super) fn ltrim(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::OK);
     };
     let range = index_range(first, last, list.len());
-    list.0.truncate(range.end);
-    list.0.drain(..range.start);
-    list.shrink();
+    list.trim(range);
     slot.collection_changed();
     Ok(Reply::OK)
 }
@@ -378,7 +422,7 @@ impl Search {
         (0..list.len())
             .take(self.compared)
             .map(index)
-            .filter(|i| list.0[*i].as_slice() == element)
+            .filter(|i| list.elements[*i].as_slice() == element)
             .skip(self.skipped)
             .take(self.count.unwrap_or(1))
             .map(|i| Reply::Int(i as i64))
@@ -471,6 +515,6 @@ mod tests {
         while list.len() > 10 {
             list.pop(End::Right);
         }
-        assert!(list.0.capacity() < 1_000);
+        assert!(list.elements.capacity() < 1_000);
     }
 }

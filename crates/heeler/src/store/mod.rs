@@ -20,6 +20,8 @@
 //! has elements is also named in `collection`, which gives slots the methods that read and change
 //! it: `collection_changed` removes a collection that has become empty.
 
+mod aging;
+mod allocation;
 mod bitfield;
 mod bits;
 mod blocking;
@@ -29,12 +31,15 @@ mod copies;
 mod deadlines;
 mod dispatch;
 mod dump;
+mod entries;
 mod entry;
 mod errors;
+mod eviction;
 mod expiry;
 mod extras;
 mod hashes;
 mod hyperloglog;
+mod index;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -44,12 +49,17 @@ mod memory;
 mod multi_pop;
 mod notices;
 mod numbers;
+mod objects;
+mod packed;
+mod policy;
 mod random;
 mod ranking;
+mod s3fifo;
 mod scan;
 mod scores;
 mod sets;
 mod shard;
+mod slabs;
 mod slot;
 mod sort;
 mod sorted_set;
@@ -65,17 +75,18 @@ mod zset_operations;
 mod zsets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
-use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
-use entry::Entry;
+use entries::Entries;
+use entry::Object;
 pub use extras::Stamp;
+pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
 use view::View;
@@ -97,8 +108,15 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
-    /// Tables that FLUSHALL ASYNC left to be freed.
-    discarded: Mutex<Vec<HashTable<Entry>>>,
+    /// What FLUSHALL ASYNC left to be freed.
+    discarded: Mutex<Vec<Entries>>,
+    /// Bytes that are allocated for the keys of all shards.
+    memory: AtomicIsize,
+    /// How many they may be; 0 for any number. It is that of the settings.
+    most: AtomicU64,
+    settings: Mutex<MemoryLimit>,
+    /// Where [`evict`](Store::evict) goes on.
+    evicting: AtomicUsize,
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -113,6 +131,8 @@ pub struct Stats {
     pub average_ttl: u64,
     /// Keys removed since the start because their deadline had passed.
     pub expired: u64,
+    /// Keys removed since the start because memory was full.
+    pub evicted: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -136,6 +156,10 @@ impl Store {
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             discarded: Mutex::default(),
+            most: AtomicU64::new(0),
+            settings: Mutex::default(),
+            evicting: AtomicUsize::new(0),
+            memory: AtomicIsize::new((limits::SHARDS * size_of::<Mutex<Shard>>()) as isize),
             shards,
         }
     }
@@ -143,6 +167,9 @@ impl Store {
     /// Executes one command whose arity has been checked, at a time in milliseconds since 1970.
     #[inline]
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
+        if let Some(refusal) = self.refuses(now, command) {
+            return refusal;
+        }
         let mut view = self.view(now, command);
         let reply = dispatch::run(&mut view, command);
         view.tell(command);
@@ -152,6 +179,9 @@ impl Store {
 
     /// The same for a client that keeps copies of values.
     pub fn execute_for(&self, now: u64, command: &Command<'_>, reader: Reader<'_>) -> Reply {
+        if let Some(refusal) = self.refuses(now, command) {
+            return refusal;
+        }
         let mut view = self.view(now, command);
         view.set_actor(Some(reader));
         let reply = dispatch::run(&mut view, command);
@@ -282,11 +312,13 @@ impl Store {
         view.unwatch(&watched);
     }
 
-    /// Removes keys whose deadline has passed, and frees the memory of those that FLUSHALL ASYNC
-    /// removed: about `budget` keys in all. Returns how many they were; fewer than the budget
-    /// means that nothing is left to do. The cost grows with that, not with the number of keys.
+    /// Removes keys whose deadline has passed, keys that are too many for the memory they may take,
+    /// and frees the memory of those that FLUSHALL ASYNC removed: about `budget` keys in all.
+    /// Returns how many they were; fewer than the budget means that nothing is left to do. The cost
+    /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
         let mut done = self.free_discarded(budget);
+        done += self.evict_some(now, budget.saturating_sub(done));
         if !self.expires_actively.load(Ordering::Relaxed) {
             return done;
         }
@@ -300,7 +332,9 @@ impl Store {
             if let Some(log) = shard.log.as_mut().filter(|log| !log.is_empty()) {
                 self.tell(std::mem::take(log), None);
             }
+            let garbage = self.settle(&mut shard);
             drop(shard);
+            drop(garbage);
             if done < budget {
                 self.expiring.store(index + 1, Ordering::Relaxed);
             }
@@ -322,8 +356,9 @@ impl Store {
         // Neither its type nor the footer counts.
         let length = dump::payload(entry).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
+        let address = entry.key().as_ptr();
         Some(format!(
-            "Value at:{entry:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \
+            "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} \
              lru_seconds_idle:{idle}",
             (now / 1000).saturating_sub(u64::from(idle)) & 0xff_ffff,
         ))
@@ -341,6 +376,23 @@ impl Store {
         freed
     }
 
+    /// Tells of a shard's memory; returns what is to be dropped once it is unlocked.
+    fn settle(&self, shard: &mut Shard) -> Vec<Object> {
+        if !shard.is_unsettled() {
+            return Vec::new();
+        }
+        let (grown, garbage) = shard.settle();
+        if grown != 0 {
+            self.memory.fetch_add(grown, Ordering::Relaxed);
+        }
+        garbage
+    }
+
+    /// Bytes that are allocated for keys and their values.
+    pub fn memory(&self) -> usize {
+        usize::try_from(self.memory.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
     /// Counts, for INFO and the metrics.
     pub fn stats(&self, now: u64) -> Stats {
         let mut stats = Stats::default();
@@ -351,6 +403,7 @@ impl Store {
             stats.expiring_keys += shard.deadlines.live();
             deadlines += shard.deadlines.sum();
             stats.expired += shard.counters.expired;
+            stats.evicted += shard.counters.evicted;
             stats.hits += shard.counters.hits;
             stats.misses += shard.counters.misses;
         }

@@ -32,6 +32,8 @@ pub(super) enum Change {
     Removed,
     /// It was removed because its time was up.
     Expired,
+    /// It was removed because memory was full.
+    Evicted,
 }
 
 /// A change with its key, and its place in the order of changes.
@@ -95,6 +97,7 @@ impl Store {
             }
             let events = match command {
                 Some(command) => events(command, &key, change),
+                None if change == Change::Evicted => smallvec![(b'e', "evicted")],
                 None => smallvec![(b'x', "expired")],
             };
             for event in events {
@@ -144,6 +147,7 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
     let own = own(command, key, change);
     match (change, own) {
         (Change::Expired, _) => smallvec![(b'x', "expired")],
+        (Change::Evicted, _) => smallvec![(b'e', "evicted")],
         (Change::Deadline(true), _) => smallvec![(b'g', "expire")],
         (Change::Deadline(false), _) => smallvec![(b'g', "persist")],
         (Change::New | Change::Value, None) => smallvec![],

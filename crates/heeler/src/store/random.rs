@@ -19,6 +19,17 @@ pub(super) fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The next pseudo-random number of a generator with this state.
+pub(super) fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(STEP);
+    mix(*state)
+}
+
+/// The next below `bound`, which is not zero.
+pub(super) fn below(state: &mut u64, bound: usize) -> usize {
+    ((u128::from(draw(state)) * bound as u128) >> 64) as usize
+}
+
 /// Random choices among the elements of a collection.
 pub(super) struct Random(u64);
 
@@ -30,8 +41,7 @@ impl Random {
 
     /// A number below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(STEP);
-        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
+        below(&mut self.0, bound)
     }
 
     /// Indices of a collection of `len` elements, as the count of SRANDMEMBER and its kin asks for

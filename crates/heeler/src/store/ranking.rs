@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::allocation;
 use super::collection::Element;
 
 /// Most elements of a leaf.
@@ -65,6 +66,16 @@ impl Ranking {
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of its nodes, about: of leaves three quarters are full where there are many.
+    pub(super) fn allocated(&self) -> usize {
+        let leaves = match self.len {
+            0 => 0,
+            len @ 1..=LEAF => len.next_power_of_two().max(4),
+            len => len + len / 3,
+        };
+        allocation::size(leaves.min(LEAF) * size_of::<Scored>()) * leaves.div_ceil(LEAF)
     }
 
     /// Adds an element that is not there.

@@ -179,7 +179,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    fn accept(&self, entry: &Entry) -> bool {
+    fn accept(&self, entry: Entry<'_>) -> bool {
         let kind = |kind: &[u8]| kind.eq_ignore_ascii_case(entry.kind().name().as_bytes());
         let key = |wanted: &[u8]| pattern::matches(wanted, entry.key(), false);
         self.kind.is_none_or(kind) && self.pattern.is_none_or(key)

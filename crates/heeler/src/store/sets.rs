@@ -5,7 +5,8 @@ use std::ops::Range;
 use indexmap::IndexSet;
 
 use super::collection::{
-    Element, Hashing, NOT_POSITIVE, of_entry, positive, room_to_shrink, symmetric,
+    Element, Hashing, NOT_POSITIVE, of_entry, outside, positive, room_to_shrink, symmetric,
+    table_bytes,
 };
 use super::collection_scan::{Scan, no_elements};
 use super::errors::{Error, Outcome, SYNTAX};
@@ -21,6 +22,8 @@ const INTSET_MEMBERS: usize = 512;
 #[derive(Clone, Debug)]
 pub(super) struct Set {
     members: IndexSet<Element, Hashing>,
+    /// Bytes that members have allocated.
+    outside: usize,
     /// Whether Redis would still keep it in an intset: once it does not, it never does again.
     is_intset: bool,
 }
@@ -29,6 +32,7 @@ impl Default for Set {
     fn default() -> Set {
         Set {
             members: IndexSet::default(),
+            outside: 0,
             is_intset: true,
         }
     }
@@ -63,7 +67,10 @@ impl Set {
     /// Adds a member; whether it was none before.
     #[inline]
     pub(super) fn add(&mut self, member: &[u8]) -> bool {
-        let added = self.members.insert(Element::from_slice(member));
+        let element = Element::from_slice(member);
+        let bytes = outside(&element);
+        let added = self.members.insert(element);
+        self.outside += if added { bytes } else { 0 };
         if self.is_intset {
             let is_integer = numbers::integer(member).is_some();
             self.is_intset = is_integer && self.members.len() <= INTSET_MEMBERS;
@@ -73,9 +80,16 @@ impl Set {
 
     /// Removes a member; whether it was one.
     pub(super) fn remove(&mut self, member: &[u8]) -> bool {
-        let removed = self.members.swap_remove(member);
+        let removed = self.members.swap_take(member);
+        self.outside -= removed.as_ref().map_or(0, outside);
         self.shrink();
-        removed
+        removed.is_some()
+    }
+
+    /// Bytes that it has allocated.
+    #[inline]
+    pub(super) fn allocated(&self) -> usize {
+        table_bytes(self.members.capacity(), size_of::<Element>()) + self.outside
     }
 
     /// Takes a random member.
@@ -86,6 +100,7 @@ impl Set {
         let popped = self
             .members
             .swap_remove_index(random.below(self.members.len()));
+        self.outside -= popped.as_ref().map_or(0, outside);
         self.shrink();
         popped
     }

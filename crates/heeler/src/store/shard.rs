@@ -6,19 +6,25 @@ use std::sync::atomic::AtomicU64;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
-use hashbrown::HashTable;
 
+use super::aging::Aging;
 use super::deadlines::Deadlines;
-use super::entry::Entry;
+use super::entries::Entries;
+use super::entry::{Entry, New, Object, OwnedEntry, Text};
+use super::eviction::{Choice, Chooser};
 use super::extras::{Extras, VersionClock};
 use super::notices::{Change, Logged};
+use super::packed::{self, Header};
+use super::policy::Settings;
+use super::random;
+use super::slabs::Place;
 use super::tombstones::Tombstones;
 use super::tracking::Tracking;
 use super::waits::Waits;
 use super::watch::Watches;
 
-/// Buckets below which a table is never made smaller.
-const SMALL_TABLE: usize = 64;
+/// Groups of a growing index that the background moves in a row.
+const SETTLED_GROUPS: usize = 64;
 
 /// Width of [`Shard::layout`].
 pub(super) const LAYOUT_BITS: u32 = 22;
@@ -54,15 +60,26 @@ pub(super) struct Counters {
     pub(super) misses: u64,
     /// Keys removed because their deadline had passed.
     pub(super) expired: u64,
+    /// Keys removed because memory was full.
+    pub(super) evicted: u64,
 }
 
 /// A part of the keyspace that is locked as a whole. Aligned so that no two share a cache line.
 #[repr(align(64))]
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    table: HashTable<Entry>,
-    /// Raised whenever entries may move to other buckets: see [`Shard::layout`].
-    layout: u32,
+    entries: Entries,
+    /// Whether memory may have come or gone since [`settle`](Shard::settle).
+    unsettled: bool,
+    /// Bytes that the store has been told of.
+    told: usize,
+    /// Values that take long to free: to be taken out, and dropped once the shard is unlocked.
+    garbage: Vec<Object>,
+    /// How the use of keys is noted.
+    aging: Aging,
+    /// Who goes when memory is full.
+    chooser: Chooser,
+    random: u64,
     pub(super) deadlines: Deadlines,
     pub(super) watches: Watches,
     pub(super) waits: Waits,
@@ -91,37 +108,32 @@ impl Shard {
 
     /// Number of keys, those included that have expired and not been met since.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.entries.len()
     }
 
     /// Number of buckets; each holds one entry or none.
     pub(super) fn buckets(&self) -> usize {
-        self.table.num_buckets()
+        self.entries.buckets()
     }
 
     /// The entry in a bucket.
-    pub(super) fn bucket(&self, place: usize) -> Option<&Entry> {
-        self.table.get_bucket(place)
-    }
-
-    /// The entry in a bucket, to change. Its deadline is changed by
-    /// [`set_deadline`](Shard::set_deadline) alone.
-    pub(super) fn bucket_mut(&mut self, place: usize) -> Option<&mut Entry> {
-        self.table.get_bucket_mut(place)
+    pub(super) fn bucket(&self, bucket: usize) -> Option<Entry<'_>> {
+        let place = self.entries.bucket(bucket)?;
+        Some(self.entries.get(place))
     }
 
     /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
     /// to another bucket.
     pub(super) fn layout(&self) -> u32 {
-        self.layout & ((1 << LAYOUT_BITS) - 1)
+        self.entries.layout() & ((1 << LAYOUT_BITS) - 1)
     }
 
     /// All entries, those included that have expired.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.table.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter()
     }
 
-    /// The bucket of a key. An expired key is removed, and is absent.
+    /// The place of a key. An expired key is removed, and is absent.
     #[inline]
     pub(super) fn find(
         &mut self,
@@ -129,10 +141,11 @@ impl Shard {
         hash: u64,
         key: &[u8],
         now: u64,
-    ) -> Option<usize> {
+    ) -> Option<Place> {
         self.now = now;
-        let place = self.table.find_bucket_index(hash, |e| e.key() == key)?;
-        if self.table.get_bucket(place)?.is_expired(now) {
+        let place = self.entries.find(hash, key)?;
+        let deadline = packed::deadline(self.entries.slot(place));
+        if deadline.is_some_and(|deadline| now > deadline) {
             self.take_out(hashing, hash, place, Change::Expired);
             self.counters.expired += 1;
             return None;
@@ -140,78 +153,250 @@ impl Shard {
         Some(place)
     }
 
-    /// The entry of a key. It may have expired unless [`find`](Shard::find) was called before.
-    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
-        self.table.find(hash, |e| e.key() == key)
+    /// The place of a key, which may have expired unless [`find`](Shard::find) was called before.
+    pub(super) fn place(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        self.entries.find(hash, key)
+    }
+
+    /// The entry at a place.
+    #[inline]
+    pub(super) fn entry(&self, place: Place) -> Entry<'_> {
+        self.entries.get(place)
+    }
+
+    /// Notes that an entry is read or written now.
+    #[inline]
+    pub(super) fn touch(&mut self, place: Place) {
+        let (aging, now, state) = (self.aging, self.now, &mut self.random);
+        let slot = self.entries.slot_mut(place);
+        let access = aging.touched(packed::access(slot), now, || random::draw(state));
+        packed::set_access(slot, access);
+    }
+
+    /// Notes that an entry was used so many seconds ago, or so often.
+    pub(super) fn set_use(&mut self, place: Place, used: Used) {
+        let access = match used {
+            Used::SecondsAgo(idle) => self.aging.idle(self.now, idle),
+            Used::Often(count) => self.aging.counted(self.now, count),
+        };
+        packed::set_access(self.entries.slot_mut(place), access);
+    }
+
+    /// How the use of keys is noted from now on, and who goes when memory is full.
+    pub(super) fn set_policy(&mut self, hashing: &Hashing, settings: &Settings) {
+        self.aging = settings.aging();
+        self.chooser.set(settings, &self.entries, hashing);
+        self.unsettled = true;
+    }
+
+    /// Evicts a key, if one may go; whether one went.
+    pub(super) fn evict(&mut self, hashing: &Hashing, now: u64) -> bool {
+        self.now = now;
+        let chosen = self.chooser.choose(&mut Choice {
+            entries: &mut self.entries,
+            deadlines: &mut self.deadlines,
+            hashing,
+            now,
+            random: &mut self.random,
+        });
+        let Some(place) = chosen else {
+            return false;
+        };
+        let hash = hashing.hash(packed::key(self.entries.slot(place)));
+        self.take_out(hashing, hash, place, Change::Evicted);
+        self.counters.evicted += 1;
+        true
+    }
+
+    /// How the use of keys is noted.
+    pub(super) fn aging(&self) -> Aging {
+        self.aging
+    }
+
+    /// What an entry that is stored now says before its key.
+    fn fresh(&self, deadline: Option<u64>) -> Header {
+        Header {
+            deadline,
+            access: self.aging.fresh(self.now),
+            extras: Extras::default(),
+        }
     }
 
     /// Adds an entry whose key is absent.
-    pub(super) fn insert(&mut self, hashing: &Hashing, hash: u64, mut entry: Entry) -> usize {
-        self.renew(&mut entry);
-        self.tombstones.lives(entry.key());
-        if self.table.len() == self.table.capacity() {
-            self.layout = self.layout.wrapping_add(1);
-        }
-        self.deadlines.change(hash, None, entry.deadline());
-        if !self.waits.is_empty() {
-            self.waits.changed(entry.key());
-        }
-        if !self.tracking.is_empty() {
-            self.tracking.changed(entry.key());
-        }
-        if let Some(log) = &mut self.log {
-            log.push((self.waits.next_change(), entry.key().into(), Change::New));
-        }
-        self.watches.changed(entry.key());
-        let inserted = self
-            .table
-            .insert_unique(hash, entry, |e| hashing.hash(e.key()));
-        inserted.bucket_index()
+    pub(super) fn insert(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        deadline: Option<u64>,
+        new: New<'_>,
+    ) -> Place {
+        let header = self.fresh(deadline);
+        self.insert_with(hashing, hash, key, header, new)
     }
 
-    /// Notes that the value of the entry in a bucket has changed.
-    #[inline]
-    pub(super) fn changed(&mut self, place: usize) {
-        self.note(place, Change::Value);
+    fn insert_with(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        mut header: Header,
+        new: New<'_>,
+    ) -> Place {
         if self.keeps_versions {
-            self.give_version(place);
+            header.extras.version.get_or_insert(0);
         }
         let (now, versions) = (self.now, &mut self.versions);
-        if let Some(entry) = self.table.get_bucket_mut(place) {
-            entry.renew(now, || versions.next(now));
+        header.extras.renew(now, || versions.next(now));
+        self.unsettled = true;
+        self.deadlines.change(hash, None, header.deadline);
+        self.tombstones.lives(key);
+        let place = self.entries.insert(hashing, hash, key, header, new);
+        self.chooser.came(hash);
+        self.tell(key, Change::New);
+        place
+    }
+
+    /// Stores a string in place of the value of an entry, with this deadline or none; returns where
+    /// the entry is now. Of what is known beside the value, what belongs to the old value goes.
+    #[inline]
+    pub(super) fn set_text(&mut self, at: At<'_>, text: Text<'_>, deadline: Option<u64>) -> Place {
+        self.touch(at.place);
+        let slot = self.entries.slot_mut(at.place);
+        let old = packed::deadline(slot);
+        if !packed::has_marks(slot) && packed::overwrite(slot, text, deadline) {
+            self.deadline_changed(at.hashing, at.hash, old, deadline);
+            return self.changed(at);
+        }
+        let extras = packed::extras(slot).renewed();
+        self.replace(at, deadline, extras, text.to_store())
+    }
+
+    /// Stores what has become of a string: whatever is known of it beside stays.
+    #[inline]
+    pub(super) fn update_text(&mut self, at: At<'_>, text: Text<'_>) -> Place {
+        let slot = self.entries.slot_mut(at.place);
+        let deadline = packed::deadline(slot);
+        if packed::overwrite(slot, text, deadline) {
+            return self.changed(at);
+        }
+        let extras = packed::extras(slot);
+        self.replace(at, deadline, extras, text.to_store())
+    }
+
+    /// Stores an object in place of the value of an entry.
+    pub(super) fn set_object(
+        &mut self,
+        at: At<'_>,
+        object: Object,
+        deadline: Option<u64>,
+    ) -> Place {
+        self.touch(at.place);
+        let extras = packed::extras(self.entries.slot(at.place)).renewed();
+        self.replace(at, deadline, extras, New::Object(object))
+    }
+
+    /// Stores all but the key of an entry, whatever was there before.
+    pub(super) fn set_entry(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        place: Option<Place>,
+        entry: OwnedEntry,
+    ) -> Place {
+        let header = entry.header;
+        match place {
+            None => entry.with_value(|new| self.insert_with(hashing, hash, key, header, new)),
+            Some(place) => {
+                let at = At {
+                    hashing,
+                    hash,
+                    key,
+                    place,
+                };
+                packed::set_access(self.entries.slot_mut(place), header.access);
+                entry.with_value(|new| self.replace(at, header.deadline, header.extras, new))
+            }
         }
     }
 
-    /// Gives a new entry its version.
-    fn renew(&mut self, entry: &mut Entry) {
-        if self.keeps_versions && entry.extras().version.is_none() {
-            let version = Some(0);
-            let extras = entry.extras();
-            entry.set_extras(Extras { version, ..extras });
+    fn replace(
+        &mut self,
+        at: At<'_>,
+        deadline: Option<u64>,
+        extras: Extras,
+        new: New<'_>,
+    ) -> Place {
+        let old = packed::header(self.entries.slot(at.place));
+        let header = Header {
+            deadline,
+            extras,
+            ..old
+        };
+        self.unsettled = true;
+        let (place, object) = self
+            .entries
+            .replace(at.hashing, at.hash, at.place, at.key, header, new);
+        self.discard(object);
+        self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
+        self.changed(At { place, ..at })
+    }
+
+    /// The object of an entry, to change: then call [`changed`](Shard::changed).
+    #[inline]
+    pub(super) fn object_mut(&mut self, place: Place) -> Option<&mut Object> {
+        self.entries.object_mut(place)
+    }
+
+    /// The bytes of a string, to change: see [`Entries::grow`].
+    pub(super) fn grow(&mut self, at: At<'_>, len: usize) -> (Place, Option<&mut [u8]>) {
+        self.unsettled = true;
+        self.entries.grow(at.hashing, at.hash, at.place, len)
+    }
+
+    /// Notes that the value of an entry has changed; returns where the entry is now.
+    #[inline]
+    pub(super) fn changed(&mut self, at: At<'_>) -> Place {
+        self.tell(at.key, Change::Value);
+        self.unsettled |= self.entries.recount(at.place);
+        let mut place = at.place;
+        if self.keeps_versions && self.entry(place).extras().version.is_none() {
+            place = self.give_version(at).0;
         }
         let (now, versions) = (self.now, &mut self.versions);
-        entry.renew(now, || versions.next(now));
+        packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
+        place
     }
 
-    /// The version of the entry in a bucket; it is given one if it has none.
-    pub(super) fn give_version(&mut self, place: usize) -> Option<u64> {
-        let extras = self.table.get_bucket(place)?.extras();
-        if extras.version.is_some() {
-            return extras.version;
+    /// Where an entry is now, and its version; it is given one if it has none.
+    pub(super) fn give_version(&mut self, at: At<'_>) -> (Place, u64) {
+        let extras = self.entry(at.place).extras();
+        if let Some(version) = extras.version {
+            return (at.place, version);
         }
-        let version = Some(self.versions.next(self.now));
-        self.set_extras(place, Extras { version, ..extras });
-        version
+        let version = self.versions.next(self.now);
+        let extras = Extras {
+            version: Some(version),
+            ..extras
+        };
+        (self.set_extras(at, extras), version)
     }
 
-    /// Replaces what is known of the entry in a bucket beside its value. This is no change of it.
-    pub(super) fn set_extras(&mut self, place: usize, extras: Extras) {
+    /// Replaces what is known of an entry beside its value; returns where it is now. This is no
+    /// change of it.
+    pub(super) fn set_extras(&mut self, at: At<'_>, extras: Extras) -> Place {
         if let Some(version) = extras.version {
             self.versions.saw(version);
         }
-        if let Some(entry) = self.table.get_bucket_mut(place) {
-            entry.set_extras(extras);
+        let header = packed::header(self.entries.slot(at.place));
+        if header.extras == extras {
+            return at.place;
         }
+        self.unsettled = true;
+        let header = Header { extras, ..header };
+        self.entries
+            .set_header(at.hashing, at.hash, at.place, header)
     }
 
     /// From now on each key that is written has a version, asked for or not.
@@ -219,22 +404,27 @@ impl Shard {
         self.keeps_versions = true;
     }
 
-    fn note(&mut self, place: usize, change: Change) {
-        if let (Some(log), Some(entry)) = (&mut self.log, self.table.get_bucket(place)) {
-            log.push((self.waits.next_change(), entry.key().into(), change));
+    /// Tells all who want to know of a change.
+    #[inline]
+    fn tell(&mut self, key: &[u8], change: Change) {
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), key.into(), change));
         }
         if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
-        if let Some(entry) = self.table.get_bucket(place) {
-            self.watches.changed(entry.key());
-            self.waits.changed(entry.key());
-            self.tracking.changed(entry.key());
+        self.watches.changed(key);
+        if matches!(change, Change::New | Change::Value) {
+            self.waits.changed(key);
+        }
+        if !self.tracking.is_empty() {
+            self.tracking.changed(key);
         }
     }
 
     /// Notes that the entry with this hash had its deadline changed from `old` to `new`.
-    pub(super) fn deadline_changed(
+    #[inline]
+    fn deadline_changed(
         &mut self,
         hashing: &Hashing,
         hash: u64,
@@ -244,71 +434,87 @@ impl Shard {
         if old.is_none() && new.is_none() {
             return;
         }
+        self.unsettled = true;
         self.deadlines.change(hash, old, new);
         if self.deadlines.is_stale() {
             self.rebuild_deadlines(hashing);
         }
     }
 
-    /// Sets or clears the deadline of the entry in a bucket.
-    pub(super) fn set_deadline(
-        &mut self,
-        hashing: &Hashing,
-        hash: u64,
-        place: usize,
-        deadline: Option<u64>,
-    ) {
-        let Some(entry) = self.table.get_bucket_mut(place) else {
-            return;
+    /// Sets or clears the deadline of an entry; returns where it is now.
+    pub(super) fn set_deadline(&mut self, at: At<'_>, deadline: Option<u64>) -> Place {
+        let slot = self.entries.slot_mut(at.place);
+        let old = packed::header(slot);
+        let place = match packed::set_deadline(slot, deadline) {
+            true => at.place,
+            false => {
+                let header = Header { deadline, ..old };
+                self.entries
+                    .set_header(at.hashing, at.hash, at.place, header)
+            }
         };
-        let old = entry.deadline();
-        entry.set_deadline(deadline);
         if self.keeps_versions {
             // What memcached's clients call cas stays as it is where nobody else needs it.
             let (now, versions) = (self.now, &mut self.versions);
-            entry.renew(now, || versions.next(now));
+            packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
         }
-        self.deadline_changed(hashing, hash, old, deadline);
-        self.note(place, Change::Deadline(deadline.is_some()));
+        self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
+        self.tell(at.key, Change::Deadline(deadline.is_some()));
+        place
     }
 
-    /// Takes the entry out of a bucket.
-    pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: usize) -> Option<Entry> {
-        self.take_out(hashing, hash, place, Change::Removed)
+    /// Removes the entry at a place.
+    pub(super) fn remove(&mut self, hashing: &Hashing, hash: u64, place: Place) {
+        self.take_out(hashing, hash, place, Change::Removed);
     }
 
-    fn take_out(
+    /// Takes the entry at a place out.
+    pub(super) fn take(&mut self, at: At<'_>) -> OwnedEntry {
+        let slot: smallvec::SmallVec<[u8; 256]> = self.entries.slot(at.place).into();
+        let object = self.lift(at.hashing, at.hash, at.place, Change::Removed);
+        OwnedEntry::new(&slot, object)
+    }
+
+    fn take_out(&mut self, hashing: &Hashing, hash: u64, place: Place, change: Change) {
+        let object = self.lift(hashing, hash, place, change);
+        self.discard(object);
+    }
+
+    fn lift(
         &mut self,
         hashing: &Hashing,
         hash: u64,
-        place: usize,
+        place: Place,
         change: Change,
-    ) -> Option<Entry> {
-        let occupied = self.table.get_bucket_entry(place).ok()?;
-        let (entry, _) = occupied.remove();
-        if self.tombstones.are_kept() {
-            self.bury(&entry, change);
+    ) -> Option<Object> {
+        let deadline = packed::deadline(self.entries.slot(place));
+        if self.tombstones.are_kept() && change != Change::Evicted {
+            self.bury(place, change);
         }
-        if !self.tracking.is_empty() {
-            self.tracking.changed(entry.key());
+        let wanted = self.log.is_some() || !self.watches.is_empty() || !self.tracking.is_empty();
+        if wanted {
+            let key: smallvec::SmallVec<[u8; 64]> = packed::key(self.entries.slot(place)).into();
+            self.tell(&key, change);
         }
-        if let Some(log) = &mut self.log {
-            log.push((self.waits.next_change(), entry.key().into(), change));
+        self.unsettled = true;
+        let object = self.entries.remove(hashing, hash, place);
+        self.chooser.went(&self.entries, hashing);
+        self.deadline_changed(hashing, hash, deadline, None);
+        object
+    }
+
+    /// Frees a value, or leaves that for later if it takes long.
+    fn discard(&mut self, object: Option<Object>) {
+        if let Some(object) = object.filter(Object::is_heavy) {
+            self.garbage.push(object);
         }
-        self.watches.changed(entry.key());
-        self.deadline_changed(hashing, hash, entry.deadline(), None);
-        if self.buckets() > SMALL_TABLE && self.len() * 8 < self.buckets() {
-            self.layout = self.layout.wrapping_add(1);
-            let room = self.len() * 2;
-            self.table.shrink_to(room, |e| hashing.hash(e.key()));
-        }
-        Some(entry)
     }
 
     /// Remembers that a key is gone. One whose time is up went with the version that it had: nodes
     /// whose clocks differ find that at different times, and none of them has changed anything.
     #[cold]
-    fn bury(&mut self, entry: &Entry, change: Change) {
+    fn bury(&mut self, place: Place, change: Change) {
+        let entry = self.entries.get(place);
         let version = match (change, entry.extras().version) {
             (Change::Expired, Some(version)) => version,
             _ => self.versions.next(self.now),
@@ -318,7 +524,7 @@ impl Shard {
 
     /// Removes the entry in a bucket of which others take care: nothing is remembered or told of it
     /// but to clients that keep copies.
-    pub(super) fn forget(&mut self, hashing: &Hashing, hash: u64, place: usize) {
+    pub(super) fn forget(&mut self, hashing: &Hashing, hash: u64, place: Place) {
         let log = self.log.take();
         let kept = self.tombstones.pause(false);
         self.take_out(hashing, hash, place, Change::Removed);
@@ -328,8 +534,8 @@ impl Shard {
 
     /// Removes keys whose deadline has passed, `budget` at most; returns how many.
     pub(super) fn expire_due(&mut self, hashing: &Hashing, now: u64, budget: usize) -> usize {
-        self.now = now;
         let mut removed = 0;
+        self.now = now;
         while removed < budget {
             let Some(hash) = self.deadlines.pop_due(now) else {
                 break;
@@ -337,14 +543,15 @@ impl Shard {
             removed += self.expire_hash(hashing, hash, now);
         }
         self.counters.expired += removed as u64;
+        self.unsettled |= self.entries.settle(hashing, SETTLED_GROUPS);
         removed
     }
 
     /// Removes the keys with this hash that are due, and puts those back that are not.
     fn expire_hash(&mut self, hashing: &Hashing, hash: u64, now: u64) -> usize {
         let mut removed = 0;
-        let is_due = |e: &Entry| e.is_expired(now) && hashing.hash(e.key()) == hash;
-        while let Some(place) = self.table.find_bucket_index(hash, is_due) {
+        let is_due = |e: Entry<'_>| e.is_expired(now) && hashing.hash(e.key()) == hash;
+        while let Some(place) = self.entries.find_if(hash, is_due) {
             self.take_out(hashing, hash, place, Change::Expired);
             removed += 1;
         }
@@ -356,12 +563,14 @@ impl Shard {
 
     /// The first deadline of the keys with this hash: one key, but for a collision of all 64 bits.
     fn soonest(&self, hashing: &Hashing, hash: u64) -> Option<u64> {
-        let alike = self.table.iter_hash(hash);
-        alike
-            .filter_map(|e| e.deadline().map(|deadline| (e, deadline)))
-            .filter(|(e, _)| hashing.hash(e.key()) == hash)
-            .map(|(_, deadline)| deadline)
-            .min()
+        let mut soonest: Option<u64> = None;
+        self.entries.find_if(hash, |e| {
+            if let Some(deadline) = e.deadline().filter(|_| hashing.hash(e.key()) == hash) {
+                soonest = Some(soonest.map_or(deadline, |other| other.min(deadline)));
+            }
+            false
+        });
+        soonest
     }
 
     /// Replaces all elements of the deadlines' heap by what the entries say.
@@ -373,17 +582,57 @@ impl Shard {
         }
     }
 
-    /// Forgets all keys and returns their table, to be dropped when the shard is unlocked.
-    pub(super) fn clear(&mut self, now: u64) -> HashTable<Entry> {
+    /// Forgets all keys and returns their entries, to be dropped when the shard is unlocked.
+    pub(super) fn clear(&mut self, now: u64) -> Entries {
         self.tombstones.clear(self.versions.next(now));
         if !self.watches.is_empty() {
-            for entry in &self.table {
+            for entry in self.entries.iter() {
                 self.watches.changed(entry.key());
             }
         }
         self.tracking.cleared();
-        self.layout = self.layout.wrapping_add(1);
         self.deadlines.clear();
-        std::mem::take(&mut self.table)
+        self.chooser.cleared();
+        self.unsettled = true;
+        self.entries.clear()
     }
+
+    /// Bytes that are allocated for its keys.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.bytes() + self.deadlines.bytes() + self.chooser.bytes()
+    }
+
+    /// Whether [`settle`](Shard::settle) has something to do.
+    #[inline]
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// By how many bytes it has grown since this was last asked, and what is to be dropped once it
+    /// is unlocked.
+    pub(super) fn settle(&mut self) -> (isize, Vec<Object>) {
+        self.unsettled = false;
+        let bytes = self.bytes();
+        let grown = bytes as isize - self.told as isize;
+        self.told = bytes;
+        (grown, std::mem::take(&mut self.garbage))
+    }
+}
+
+/// An entry of a shard, with all that it takes to change it.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) hashing: &'a Hashing,
+    pub(super) hash: u64,
+    pub(super) key: &'a [u8],
+    pub(super) place: Place,
+}
+
+/// How a key was used, as RESTORE tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Used {
+    /// So many seconds before.
+    SecondsAgo(u64),
+    /// As often as this counter says.
+    Often(u8),
 }

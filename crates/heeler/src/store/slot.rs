@@ -1,22 +1,25 @@
 //! The place of one key in its locked shard: how commands read, write and remove what is there.
 
-use super::entry::{Entry, Object, Text};
+use super::aging::Aging;
+use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::errors::{Error, WRONG_TYPE};
 use super::extras::{Extras, Stamp};
-use super::shard::{Hashing, Shard};
+use super::shard::{At, Hashing, Shard, Used};
+use super::slabs::Place;
 use super::watch::Watched;
 
 /// One key, looked up. It is absent if it has expired.
 ///
 /// Every change goes through a method that keeps deadlines and watches right: after a change made
-/// through [`entry_mut`](Slot::entry_mut), call [`changed`](Slot::changed).
+/// through [`object_mut`](Slot::object_mut) or [`grow`](Slot::grow), call
+/// [`changed`](Slot::changed).
 pub(super) struct Slot<'s, 'k> {
     shard: &'s mut Shard,
     hashing: &'s Hashing,
     key: &'k [u8],
     hash: u64,
     now: u64,
-    place: Option<usize>,
+    place: Option<Place>,
 }
 
 impl<'s, 'k> Slot<'s, 'k> {
@@ -46,18 +49,18 @@ impl<'s, 'k> Slot<'s, 'k> {
     }
 
     /// What is there, without a trace of having been looked at.
-    pub(super) fn peek(&self) -> Option<&Entry> {
-        self.shard.bucket(self.place?)
+    pub(super) fn peek(&self) -> Option<Entry<'_>> {
+        Some(self.shard.entry(self.place?))
     }
 
     /// What is there, counted as a hit or miss but not as an access: TTL, TYPE, EXISTS.
-    pub(super) fn inspect(&mut self) -> Option<&Entry> {
+    pub(super) fn inspect(&mut self) -> Option<Entry<'_>> {
         self.count();
         self.peek()
     }
 
     /// What is there, for a command that reads it.
-    pub(super) fn read(&mut self) -> Option<&Entry> {
+    pub(super) fn read(&mut self) -> Option<Entry<'_>> {
         self.count();
         self.touch();
         self.peek()
@@ -82,102 +85,115 @@ impl<'s, 'k> Slot<'s, 'k> {
         let Some(place) = self.place else {
             return Ok(None);
         };
-        let Some(entry) = self.shard.bucket_mut(place) else {
-            return Ok(None);
-        };
-        entry.touch(self.now);
-        match entry.as_text() {
+        self.shard.touch(place);
+        match self.shard.entry(place).as_text() {
             Some(text) => Ok(Some(text)),
             None => Err(WRONG_TYPE.into()),
         }
     }
 
-    /// What is there, to change: then call [`changed`](Slot::changed).
-    pub(super) fn entry_mut(&mut self) -> Option<&mut Entry> {
+    /// The object that is there, to change: then call [`changed`](Slot::changed).
+    pub(super) fn object_mut(&mut self) -> Option<&mut Object> {
         self.touch();
-        self.shard.bucket_mut(self.place?)
+        self.shard.object_mut(self.place?)
     }
 
-    /// Notes that the value was changed through [`entry_mut`](Slot::entry_mut).
+    /// The bytes of the string that is there, `len` or more of them, to change: then call
+    /// [`changed`](Slot::changed). New ones are zero. From now on the value is one that was built
+    /// piece by piece.
+    pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
+        let at = self.at()?;
+        self.touch();
+        let (place, bytes) = self.shard.grow(at, len);
+        self.place = Some(place);
+        bytes
+    }
+
+    /// Notes that the value was changed.
     pub(super) fn changed(&mut self) {
-        if let Some(place) = self.place {
-            self.shard.changed(place);
+        if let Some(at) = self.at() {
+            self.place = Some(self.shard.changed(at));
         }
+    }
+
+    /// Notes that the key was used so.
+    pub(super) fn set_use(&mut self, used: Used) {
+        if let Some(place) = self.place {
+            self.shard.set_use(place, used);
+        }
+    }
+
+    /// How the use of keys is noted.
+    pub(super) fn aging(&self) -> Aging {
+        self.shard.aging()
     }
 
     /// Stores a string, whatever was there before, with this deadline or none.
     #[inline]
     pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>) {
-        let Some(place) = self.place else {
-            let entry = Entry::text(self.key, text, deadline, self.now);
-            self.place = Some(self.shard.insert(self.hashing, self.hash, entry));
-            return;
-        };
-        let now = self.now;
-        self.replace(place, deadline, |entry| {
-            entry.set_text(text, deadline, now);
+        self.place = Some(match self.at() {
+            Some(at) => self.shard.set_text(at, text, deadline),
+            None => self.insert(deadline, text.to_store()),
         });
     }
 
     /// Stores a string in place of the one that is there, and keeps the deadline.
+    #[inline]
     pub(super) fn update_text(&mut self, text: Text<'_>) {
-        let Some(place) = self.place else {
-            return self.set_text(text, None);
-        };
-        let (now, deadline) = (self.now, self.deadline());
-        self.replace(place, deadline, |entry| entry.update_text(text, now));
+        self.place = Some(match self.at() {
+            Some(at) => self.shard.update_text(at, text),
+            None => self.insert(None, text.to_store()),
+        });
     }
 
     /// Stores an object, whatever was there before, with this deadline or none.
     pub(super) fn set_object(&mut self, object: Object, deadline: Option<u64>) {
-        let Some(place) = self.place else {
-            let entry = Entry::object(self.key, object, deadline, self.now);
-            self.place = Some(self.shard.insert(self.hashing, self.hash, entry));
-            return;
-        };
-        let now = self.now;
-        self.replace(place, deadline, |entry| {
-            entry.set_object(object, deadline, now);
+        self.place = Some(match self.at() {
+            Some(at) => self.shard.set_object(at, object, deadline),
+            None => self.insert(deadline, New::Object(object)),
         });
     }
 
-    /// Stores an entry of this key, whatever was there before.
-    pub(super) fn set_entry(&mut self, new: Entry) {
-        debug_assert_eq!(new.key(), self.key);
-        match self.place {
-            Some(place) => self.replace(place, new.deadline(), |entry| *entry = new),
-            None => self.place = Some(self.shard.insert(self.hashing, self.hash, new)),
-        }
+    fn insert(&mut self, deadline: Option<u64>, new: New<'_>) -> Place {
+        self.shard
+            .insert(self.hashing, self.hash, self.key, deadline, new)
     }
 
-    fn replace(&mut self, place: usize, deadline: Option<u64>, change: impl FnOnce(&mut Entry)) {
-        let Some(entry) = self.shard.bucket_mut(place) else {
-            return;
-        };
-        let old = entry.deadline();
-        change(entry);
-        self.shard
-            .deadline_changed(self.hashing, self.hash, old, deadline);
-        self.shard.changed(place);
+    /// Stores an entry under this key, whatever was there before.
+    pub(super) fn set_entry(&mut self, new: OwnedEntry) {
+        let place = self
+            .shard
+            .set_entry(self.hashing, self.hash, self.key, self.place, new);
+        self.place = Some(place);
+        self.touch();
     }
 
     /// When the key expires, in milliseconds since 1970.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.peek().and_then(Entry::deadline)
+        self.peek().and_then(|entry| entry.deadline())
     }
 
     /// Sets or clears the deadline of a key that is there.
     pub(super) fn set_deadline(&mut self, deadline: Option<u64>) {
-        if let Some(place) = self.place {
-            self.shard
-                .set_deadline(self.hashing, self.hash, place, deadline);
+        if let Some(at) = self.at() {
+            self.place = Some(self.shard.set_deadline(at, deadline));
         }
     }
 
+    /// Removes the key; whether it was there.
+    pub(super) fn remove(&mut self) -> bool {
+        let Some(place) = self.place.take() else {
+            return false;
+        };
+        self.shard.remove(self.hashing, self.hash, place);
+        true
+    }
+
     /// Removes the key; returns what was there.
-    pub(super) fn remove(&mut self) -> Option<Entry> {
-        let place = self.place.take()?;
-        self.shard.remove(self.hashing, self.hash, place)
+    pub(super) fn take(&mut self) -> Option<OwnedEntry> {
+        let at = self.at()?;
+        self.place = None;
+        Some(self.shard.take(at))
     }
 
     /// Watches the key for changes.
@@ -194,6 +210,19 @@ impl<'s, 'k> Slot<'s, 'k> {
         self.now
     }
 
+    fn at<'a>(&self) -> Option<At<'a>>
+    where
+        's: 'a,
+        'k: 'a,
+    {
+        Some(At {
+            hashing: self.hashing,
+            hash: self.hash,
+            key: self.key,
+            place: self.place?,
+        })
+    }
+
     fn count(&mut self) {
         match self.place {
             Some(_) => self.shard.counters.hits += 1,
@@ -202,8 +231,8 @@ impl<'s, 'k> Slot<'s, 'k> {
     }
 
     fn touch(&mut self) {
-        if let Some(entry) = self.place.and_then(|place| self.shard.bucket_mut(place)) {
-            entry.touch(self.now);
+        if let Some(place) = self.place {
+            self.shard.touch(place);
         }
     }
 }
@@ -213,12 +242,14 @@ impl Slot<'_, '_> {
     /// Which state of the key this is: see [`Extras`]. The key is given a version if it has none.
     /// `None` if it is absent.
     pub(super) fn ensure_version(&mut self) -> Option<u64> {
-        self.shard.give_version(self.place?)
+        let (place, version) = self.shard.give_version(self.at()?);
+        self.place = Some(place);
+        Some(version)
     }
 
     /// What is known of the key beside its value and deadline: nothing if it is absent.
     pub(super) fn extras(&self) -> Extras {
-        self.peek().map(Entry::extras).unwrap_or_default()
+        self.peek().map(|entry| entry.extras()).unwrap_or_default()
     }
 
     /// Sets memcached's flags of a key that is there; this is no change of it.
@@ -236,8 +267,8 @@ impl Slot<'_, '_> {
     /// Sets all that is known of a key that is there, its version too: for a copy of another
     /// node's.
     pub(super) fn set_extras(&mut self, extras: Extras) {
-        if let Some(place) = self.place {
-            self.shard.set_extras(place, extras);
+        if let Some(at) = self.at() {
+            self.place = Some(self.shard.set_extras(at, extras));
         }
     }
 }

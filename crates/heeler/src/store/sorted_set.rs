@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
-use super::collection::{Element, Hashing, LISTPACK_BYTES, room_to_shrink};
+use super::collection::{Element, Hashing, LISTPACK_BYTES, outside, room_to_shrink, table_bytes};
 use super::ranking::{Ranking, Scored};
 
 /// Most members of a sorted set that Redis keeps in a listpack.
@@ -15,6 +15,8 @@ const LISTPACK_MEMBERS: usize = 128;
 pub(super) struct SortedSet {
     scores: IndexMap<Element, f64, Hashing>,
     ranking: Ranking,
+    /// Bytes that members have allocated, once for the table.
+    outside: usize,
     /// Whether Redis would still keep it in a listpack: once it does not, it never does again.
     is_listpack: bool,
 }
@@ -24,6 +26,7 @@ impl Default for SortedSet {
         SortedSet {
             scores: IndexMap::default(),
             ranking: Ranking::default(),
+            outside: 0,
             is_listpack: true,
         }
     }
@@ -95,7 +98,9 @@ impl SortedSet {
                 }
             }
             None => {
-                self.scores.insert(Element::from_slice(member), score);
+                let member = Element::from_slice(member);
+                self.outside += outside(&member);
+                self.scores.insert(member, score);
             }
         }
         self.ranking.insert(Scored {
@@ -107,9 +112,10 @@ impl SortedSet {
 
     /// Removes a member; whether it was there.
     pub(super) fn remove(&mut self, member: &[u8]) -> bool {
-        let Some(score) = self.scores.swap_remove(member) else {
+        let Some((element, score)) = self.scores.swap_remove_entry(member) else {
             return false;
         };
+        self.outside -= outside(&element);
         self.ranking.remove(score, member);
         self.shrink();
         true
@@ -118,7 +124,9 @@ impl SortedSet {
     /// Takes the element of a rank.
     pub(super) fn remove_at(&mut self, rank: usize) -> Option<Scored> {
         let removed = self.ranking.remove_at(rank)?;
-        self.scores.swap_remove(removed.member.as_slice());
+        if let Some((element, _)) = self.scores.swap_remove_entry(removed.member.as_slice()) {
+            self.outside -= outside(&element);
+        }
         self.shrink();
         Some(removed)
     }
@@ -128,6 +136,13 @@ impl SortedSet {
         for _ in ranks.clone() {
             self.remove_at(ranks.start);
         }
+    }
+
+    /// Bytes that it has allocated.
+    #[inline]
+    pub(super) fn allocated(&self) -> usize {
+        let table = table_bytes(self.scores.capacity(), size_of::<(Element, f64)>());
+        table + self.ranking.allocated() + 2 * self.outside
     }
 
     fn shrink(&mut self) {

@@ -255,7 +255,7 @@ pub(super) fn setrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 /// Writes bytes into the string that is there, made longer with zeros as needed.
 fn write_at(slot: &mut Slot<'_, '_>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
-    if let Some(value) = slot.entry_mut().and_then(|entry| entry.grow(end)) {
+    if let Some(value) = slot.grow(end) {
         value[offset..end].copy_from_slice(bytes);
     }
     slot.changed();

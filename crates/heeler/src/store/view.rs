@@ -1,11 +1,11 @@
 //! The locked part of the keyspace that a command, or a whole transaction, works on.
 
-use hashbrown::HashTable;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
-use super::entry::Entry;
+use super::entries::Entries;
+use super::entry::{Entry, Object};
 use super::shard::{Hashing, Shard};
 use super::slot::Slot;
 use super::waits::Waits;
@@ -18,8 +18,9 @@ pub(super) struct View<'s> {
     store: &'s Store,
     now: u64,
     held: Held<'s>,
-    /// Tables to be freed after the locks: fields are dropped in this order.
-    cleared: Vec<HashTable<Entry>>,
+    /// What is to be freed after the locks: fields are dropped in this order.
+    cleared: Vec<Entries>,
+    garbage: Vec<Object>,
 }
 
 /// Which shards are locked.
@@ -41,6 +42,7 @@ impl<'s> View<'s> {
             now,
             held,
             cleared: Vec::new(),
+            garbage: Vec::new(),
         }
     }
 
@@ -120,7 +122,7 @@ impl<'s> View<'s> {
 
     /// What is under one of the command's keys that has been looked up with [`slot`](View::slot)
     /// before: several keys can be held at once.
-    pub(super) fn peek(&self, key: &[u8]) -> Option<&Entry> {
+    pub(super) fn peek(&self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hashing().hash(key);
         let index = shard_of(hash);
         let shard: &Shard = match &self.held {
@@ -132,7 +134,7 @@ impl<'s> View<'s> {
             }
             Held::All(shards) => &shards[index],
         };
-        shard.get(hash, key)
+        Some(shard.entry(shard.place(hash, key)?))
     }
 
     /// Watches a key of this view.
@@ -278,7 +280,12 @@ impl<'s> View<'s> {
     pub(super) fn with_shard<T>(&mut self, index: usize, f: impl FnOnce(&mut Shard) -> T) -> T {
         match self.held_shard(index) {
             Some(shard) => f(shard),
-            None => f(&mut self.store.shards[index].lock()),
+            None => {
+                let mut shard = self.store.shards[index].lock();
+                let result = f(&mut shard);
+                self.garbage.append(&mut self.store.settle(&mut shard));
+                result
+            }
         }
     }
 
@@ -314,6 +321,23 @@ impl<'s> View<'s> {
             }
             Held::All(shards) => Some(&mut shards[index]),
         }
+    }
+}
+
+impl Drop for View<'_> {
+    /// Before the locks are given back, what the command has done to the memory is told; what takes
+    /// long to free is freed after that.
+    #[inline]
+    fn drop(&mut self) {
+        if let Held::One(_, shard) = &mut self.held {
+            if shard.is_unsettled() {
+                self.garbage.append(&mut self.store.settle(shard));
+            }
+            return;
+        }
+        let (store, mut garbage) = (self.store, std::mem::take(&mut self.garbage));
+        self.each_held(|shard| garbage.append(&mut store.settle(shard)));
+        self.garbage = garbage;
     }
 }
 

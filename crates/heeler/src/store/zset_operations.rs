@@ -209,7 +209,7 @@ enum Operand<'v> {
 }
 
 impl<'v> Operand<'v> {
-    fn of_entry(entry: &'v Entry) -> Result<Operand<'v>, Error> {
+    fn of_entry(entry: Entry<'v>) -> Result<Operand<'v>, Error> {
         match entry.as_object() {
             Some(Object::Set(set)) => Ok(Operand::Set(set)),
             Some(Object::SortedSet(set)) => Ok(Operand::Sorted(set)),

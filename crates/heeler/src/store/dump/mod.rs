@@ -17,6 +17,7 @@ mod ziplist;
 use super::entry::{Entry, Object, Text};
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
+use super::shard::Used;
 use super::view::View;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -57,7 +58,7 @@ pub(super) fn dump(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 /// A value with its type and footer.
-pub(super) fn payload(entry: &Entry) -> Vec<u8> {
+pub(super) fn payload(entry: Entry<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     writer::value(entry, &mut bytes);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -84,10 +85,8 @@ pub(super) fn restore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Value::Text(bytes) => slot.set_text(Text::from_value(&bytes), deadline),
         Value::Object(object) => slot.set_object(object, deadline),
     }
-    if let Some(idle) = options.idle
-        && let Some(entry) = slot.entry_mut()
-    {
-        entry.touch(now.saturating_sub(idle.saturating_mul(1000)));
+    if let Some(used) = options.used {
+        slot.set_use(used);
     }
     Ok(Reply::OK)
 }
@@ -117,14 +116,13 @@ fn checked(payload: &[u8]) -> Option<&[u8]> {
 struct Options {
     replace: bool,
     absolute: bool,
-    /// Seconds since the value was used.
-    idle: Option<u64>,
+    /// When or how often the value was used.
+    used: Option<Used>,
 }
 
 impl Options {
     fn parse(command: &Command<'_>) -> Result<Options, Error> {
         let mut found = Options::default();
-        let mut frequency = None;
         let mut words = command.args(4);
         while let Some(word) = words.next() {
             let is = |option: &[u8]| word.eq_ignore_ascii_case(option);
@@ -132,20 +130,29 @@ impl Options {
                 found.replace = true;
             } else if is(b"absttl") {
                 found.absolute = true;
-            } else if is(b"idletime") && words.len() >= 1 && frequency.is_none() {
+            } else if is(b"idletime") && words.len() >= 1 && !found.is_often() {
                 let idle = numbers::integer_argument(words.next().unwrap_or_default())?;
                 let idle = u64::try_from(idle);
-                found.idle = Some(idle.map_err(|_| "ERR Invalid IDLETIME value, must be >= 0")?);
-            } else if is(b"freq") && words.len() >= 1 && found.idle.is_none() {
+                let idle = idle.map_err(|_| "ERR Invalid IDLETIME value, must be >= 0")?;
+                found.used = Some(Used::SecondsAgo(idle));
+            } else if is(b"freq") && words.len() >= 1 && !found.is_idle() {
                 let given = numbers::integer_argument(words.next().unwrap_or_default())?;
                 let given = u8::try_from(given);
                 let error = "ERR Invalid FREQ value, must be >= 0 and <= 255";
-                frequency = Some(given.map_err(|_| error)?);
+                found.used = Some(Used::Often(given.map_err(|_| error)?));
             } else {
                 return Err(SYNTAX.into());
             }
         }
         Ok(found)
+    }
+
+    fn is_often(&self) -> bool {
+        matches!(self.used, Some(Used::Often(_)))
+    }
+
+    fn is_idle(&self) -> bool {
+        matches!(self.used, Some(Used::SecondsAgo(_)))
     }
 
     /// When the key expires; zero stands for never.

@@ -21,7 +21,7 @@ const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
 /// Writes a value with its type.
-pub(super) fn value(entry: &Entry, out: &mut Vec<u8>) {
+pub(super) fn value(entry: Entry<'_>, out: &mut Vec<u8>) {
     match entry.as_object() {
         Some(Object::List(list)) => self::list(list, out),
         Some(Object::Set(set)) => self::set(set, out),
