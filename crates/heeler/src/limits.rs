@@ -60,9 +60,8 @@ pub const UNSENT: usize = 1024 * 1024;
 pub const LEAVE_TIMEOUT_MS: u64 = 60_000;
 /// Pause between two looks at whether they have, in milliseconds.
 pub const HANDED_OVER_MS: u64 = 10;
-/// How long a command waits at most before it is asked again whether it may be executed, in
-/// milliseconds.
-pub const ADMISSION_MS: u64 = 1_000;
+/// How long a command waits for other nodes to give up its keys, in milliseconds.
+pub const ADMISSION_MS: u64 = 5_000;
 /// How long what holds keys rests at most if nothing happens, in milliseconds.
 pub const LONGEST_REST_MS: u64 = 10_000;
 /// How long a question about keys waits for its answer, in milliseconds.

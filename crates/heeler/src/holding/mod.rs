@@ -74,6 +74,15 @@ pub enum WriteAcks {
 }
 
 impl WriteAcks {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            WriteAcks::One => "1",
+            WriteAcks::Quorum => "quorum",
+            WriteAcks::All => "all",
+        }
+    }
+
     /// How many, the owner included.
     pub fn of(self, replicas: usize) -> usize {
         match self {
@@ -204,6 +213,8 @@ pub struct Progress {
     pub bytes_out: u64,
     /// Copies that wait to be sent to replicas.
     pub unsent: usize,
+    /// Whether nothing is left to do: see [`Holding::is_quiet`].
+    pub quiet: bool,
 }
 
 /// What this node holds.
@@ -435,6 +446,7 @@ impl Holding {
             progress.unlevel += usize::from(!owns && lacks);
             progress.owed += usize::from(part.past.is_some());
         }
+        progress.quiet = self.view.is_some() && self.is_quiet();
         progress.unsent = self.peers.values().map(|peer| peer.outbox.len()).sum();
         progress
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
-use heeler_ringpop::channel::{self, Call, Request};
+use heeler_ringpop::channel::{self, Call, ErrorCode, Request};
 use heeler_ringpop::{Response, RingHash, Ringpop, Status};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
@@ -35,6 +35,10 @@ const ENDPOINT: &str = "hold";
 
 /// The error where a write cannot be kept by as many nodes as must have it.
 const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+/// The error where those that had the keys do not answer, and are not known to be dead.
+const NOT_GIVEN_UP: &str = "CLUSTERDOWN the nodes that had the key before do not answer; it is \
+    served as soon as they do, or are taken for dead";
 
 /// How keys are kept in a ring.
 #[derive(Clone, Copy, Debug)]
@@ -166,11 +170,29 @@ impl Keeper {
             holding::Admission::Wait => {
                 drop(tenure);
                 self.due.notify_one();
-                Admission::Wait(Box::pin(async move {
-                    let patience = Duration::from_millis(limits::ADMISSION_MS);
-                    let _ = tokio::time::timeout(patience, woken.changed()).await;
-                    Ok(())
-                }))
+                let keys = command.keys().into_iter();
+                let keys = keys.flat_map(|keys| keys.iter().map(|key| command.arg(key).into()));
+                let wish = (keys.collect(), command.spec.is_write());
+                Admission::Wait(Box::pin(self.clone().until_admitted(wish, woken)))
+            }
+        }
+    }
+
+    /// Until a command on these keys need not wait any more, but not for ever.
+    async fn until_admitted(
+        self: Arc<Keeper>,
+        (keys, writes): (Vec<Box<[u8]>>, bool),
+        mut woken: watch::Receiver<u64>,
+    ) -> Result<(), Reply> {
+        let end = tokio::time::Instant::now() + Duration::from_millis(limits::ADMISSION_MS);
+        loop {
+            if tokio::time::timeout_at(end, woken.changed()).await.is_err() {
+                return Err(Reply::error(NOT_GIVEN_UP));
+            }
+            let asked = keys.iter().map(|key| &**key);
+            match self.core.lock().admit(asked, writes) {
+                holding::Admission::Wait => self.due.notify_one(),
+                _ => return Ok(()),
             }
         }
     }
@@ -241,6 +263,11 @@ impl Keeper {
     /// Others have taken this node for dead.
     pub(super) fn doubted(self: &Arc<Keeper>) {
         self.step(|core, now, out| core.handle(now, Input::Doubted, out));
+    }
+
+    /// How keys are kept.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     /// How far it is.
@@ -361,9 +388,12 @@ impl Keeper {
             ..Request::default()
         };
         let timeout = Duration::from_millis(limits::HOLD_MS);
-        let answer = self.ringpop.channel().call(to, request, timeout).await;
-        let response = answer.ok().filter(Response::is_ok)?;
-        holding::decode_answer(&response.arg3)
+        match self.ringpop.channel().call(to, request, timeout).await {
+            Ok(response) if response.is_ok() => holding::decode_answer(&response.arg3),
+            // It was started with other settings, and has nothing for this node.
+            Err(failure) if failure.code == ErrorCode::BadRequest => nothing(ask),
+            _ => None,
+        }
     }
 
     async fn answer(self: &Arc<Keeper>, call: Call) -> channel::Answer {
@@ -381,4 +411,19 @@ impl Keeper {
         let answer = answer.map_err(|_| refused("there is no answer".into()))?;
         Ok(Response::raw(holding::encode_answer(&answer)))
     }
+}
+
+/// The answer of a node that has nothing, to a claim.
+fn nothing(ask: &Letter<Ask>) -> Option<Letter<Answer>> {
+    let Ask::Claim { ranges, .. } = &ask.body else {
+        return None;
+    };
+    let grant = |range: &holding::Range| holding::Grant {
+        range: *range,
+        whole: false,
+        has_keys: false,
+        also: Vec::new(),
+    };
+    let body = Answer::Granted(ranges.iter().map(grant).collect());
+    Some(Letter { life: 0, body })
 }

@@ -41,8 +41,14 @@ enum Event {
     Gossip(usize, u64),
     /// A question arrives: to, from, the sender's life, its number, what.
     Ask(usize, usize, u64, u64, Letter<Ask>),
-    /// An answer arrives, or will not.
-    Answer(usize, u64, u64, Option<Letter<Answer>>),
+    /// An answer arrives, or will not: to, its life, the question's number, what, from, its life.
+    Answer(
+        usize,
+        u64,
+        u64,
+        Option<Letter<Answer>>,
+        Option<(usize, u64)>,
+    ),
     /// A command arrives at a node, from a client or from the node that got it first.
     Command(usize, Op),
     /// A command comes back to be tried again, or with its end.
@@ -62,6 +68,8 @@ pub struct Cluster {
     /// Commands that have come to an end.
     pub ended: Vec<(Op, Ending)>,
     pub trace: bool,
+    /// Whether what a node has said, and nobody has heard, is lost when it dies.
+    pub cuts_at_crash: bool,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     tokens: BTreeMap<u64, (usize, u64, u64)>,
@@ -80,6 +88,7 @@ impl Cluster {
             delay_ms: (1, 15),
             sides: BTreeMap::new(),
             ended: Vec::new(),
+            cuts_at_crash: false,
             trace: std::env::var("HEELER_TRACE").is_ok(),
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -272,7 +281,7 @@ impl Cluster {
             Event::Gossip(node, life) => self.gossip(node, life),
             Event::Ask(node, from, life, id, ask) => {
                 if self.nodes[node].is_none() {
-                    self.push(1, Event::Answer(from, life, id, None));
+                    self.push(1, Event::Answer(from, life, id, None, None));
                     return;
                 }
                 self.number += 1;
@@ -281,7 +290,12 @@ impl Cluster {
                 let from = address(from);
                 self.input(node, Input::Asked { token, from, ask });
             }
-            Event::Answer(node, life, id, answer) => {
+            Event::Answer(node, life, id, answer, from) => {
+                let lives = |(from, life): (usize, u64)| {
+                    self.nodes[from].as_ref().is_some_and(|it| it.life == life)
+                };
+                let cut = self.cuts_at_crash && !from.is_none_or(lives);
+                let answer = answer.filter(|_| !cut);
                 if self.nodes[node].as_ref().is_some_and(|it| it.life == life) {
                     self.input(node, Input::Answered { id, answer });
                 }
@@ -378,7 +392,7 @@ impl Cluster {
                     let (to, life) = (number(&to), self.machine(node).life);
                     self.note(|| format!("{node} asks {to} #{id}: {}", short(&ask.body)));
                     if self.is_lost(node, to) || self.nodes.len() <= to {
-                        self.push(TIMEOUT_MS, Event::Answer(node, life, id, None));
+                        self.push(TIMEOUT_MS, Event::Answer(node, life, id, None, None));
                     } else {
                         let delay = self.delay();
                         let (_, ask) = decode_ask(&encode_ask("", &ask)).expect("a question");
@@ -389,11 +403,12 @@ impl Cluster {
                     let (to, life, id) = self.tokens.remove(&token).expect("a question");
                     self.note(|| format!("{node} answers {to} #{id}: {}", short(&answer.body)));
                     if self.is_lost(node, to) {
-                        self.push(TIMEOUT_MS, Event::Answer(to, life, id, None));
+                        self.push(TIMEOUT_MS, Event::Answer(to, life, id, None, None));
                     } else {
                         let delay = self.delay();
                         let answer = decode_answer(&encode_answer(&answer)).expect("an answer");
-                        self.push(delay, Event::Answer(to, life, id, Some(answer)));
+                        let from = (node, self.machine(node).life);
+                        self.push(delay, Event::Answer(to, life, id, Some(answer), Some(from)));
                     }
                 }
                 Output::Woken => woken = true,
