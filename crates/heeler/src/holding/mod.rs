@@ -213,8 +213,8 @@ pub struct Progress {
     pub bytes_out: u64,
     /// Copies that wait to be sent to replicas.
     pub unsent: usize,
-    /// Whether nothing is left to do: see [`Holding::is_quiet`].
-    pub quiet: bool,
+    /// Whether all is as the ring wants it: see [`Holding::is_settled`].
+    pub settled: bool,
 }
 
 /// What this node holds.
@@ -446,14 +446,14 @@ impl Holding {
             progress.unlevel += usize::from(!owns && lacks);
             progress.owed += usize::from(part.past.is_some());
         }
-        progress.quiet = self.view.is_some() && self.is_quiet();
+        progress.settled = self.is_settled();
         progress.unsent = self.peers.values().map(|peer| peer.outbox.len()).sum();
         progress
     }
 
     /// Whether this node has all that it holds, owes nothing to anybody, and all replicas of what it
     /// owns are level.
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let quiet = |part: &Part| {
             let owns = part.owner() == Some(&self.config.me);
             let level = |node: &&Node| part.level.contains(node);
@@ -462,8 +462,13 @@ impl Holding {
                 && (!owns || part.claimed && part.holders.iter().skip(1).all(|n| level(&n)))
                 && (owns || !self.holds(part) || part.reported)
         };
-        self.forgetting.is_none()
-            && self.parts.iter().all(|(_, part)| quiet(part))
+        self.view.is_some() && self.parts.iter().all(|(_, part)| quiet(part))
+    }
+
+    /// Whether it is [settled](Holding::is_settled), and nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.is_settled()
+            && self.forgetting.is_none()
             && self.peers.values().all(|peer| peer.outbox.is_empty())
     }
 

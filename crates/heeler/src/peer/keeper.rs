@@ -71,6 +71,8 @@ pub struct Keeper {
     began: Instant,
     tenure: ArcSwap<Tenure>,
     core: Mutex<Holding>,
+    /// Held from a look at the membership until the machine knows of it.
+    following: Mutex<()>,
     /// Held from an input until all that follows is done.
     turn: Mutex<()>,
     /// The machine may be due earlier than before.
@@ -116,6 +118,7 @@ impl Keeper {
                 terms,
             )),
             core: Mutex::new(Holding::new(config, store, life)),
+            following: Mutex::new(()),
             turn: Mutex::new(()),
             due: Notify::new(),
             woken: watch::Sender::new(0),
@@ -154,7 +157,7 @@ impl Keeper {
     #[cold]
     fn ask(self: &Arc<Keeper>, tenure: Guard<Arc<Tenure>>, command: &Command<'_>) -> Admission {
         // From before the question on, so that no news is missed.
-        let mut woken = self.woken.subscribe();
+        let woken = self.woken.subscribe();
         let Ok(keys) = command.keys() else {
             return Admission::Execute(Permit::new(tenure));
         };
@@ -240,6 +243,8 @@ impl Keeper {
 
     /// The membership has changed, perhaps.
     pub(super) fn follow(self: &Arc<Keeper>) {
+        // What is read first is told first.
+        let _order = self.following.lock();
         if !self.ringpop.is_ready() && self.ringpop.ring().is_empty() {
             return;
         }
@@ -276,7 +281,9 @@ impl Keeper {
     }
 
     /// Waits until all that this node held is with others, but not for ever.
-    pub(super) async fn hand_over(&self) {
+    pub(super) async fn hand_over(self: &Arc<Keeper>) {
+        // That it leaves may not have come here yet.
+        self.follow();
         let end = Instant::now() + self.keeping.leave_timeout;
         let mut told = Instant::now();
         while !self.core.lock().has_handed_over(self.now()) {

@@ -273,7 +273,13 @@ impl Port {
         let (ringpop, keeper) = (self.ringpop().clone(), self.keyspace.keeper.clone());
         let closing = self.runtime.spawn(async move {
             match ringpop.leave().await {
-                Ok(()) => keeper.hand_over().await,
+                Ok(()) => {
+                    // It has to know who its successors are until they have everything.
+                    if let Err(fault) = ringpop.start_gossip().await {
+                        tracing::debug!("{fault}");
+                    }
+                    keeper.hand_over().await;
+                }
                 Err(fault) => tracing::debug!("{fault}"),
             }
             if let Err(fault) = ringpop.self_evict().await {

@@ -63,7 +63,7 @@ impl Keyspace {
         [
             ("ring_replicas", keeping.replicas.to_string()),
             ("ring_write_acks", keeping.write_acks.name().to_owned()),
-            ("ring_settled", u8::from(progress.quiet).to_string()),
+            ("ring_settled", u8::from(progress.settled).to_string()),
             ("ring_ranges_incoming", progress.unsettled.to_string()),
             ("ring_ranges_incoming_copies", progress.unlevel.to_string()),
             ("ring_ranges_outgoing", progress.owed.to_string()),
