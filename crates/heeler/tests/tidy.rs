@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["pubsub", "waiting", "command", "limits"]),
-    ("admission", &["route", "command"]),
+    ("admission", &["holding", "route", "command"]),
     (
         "pool",
         &[
@@ -99,6 +99,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "admin",
             "admission",
+            "holding",
             "store",
             "route",
             "wire",
@@ -133,6 +134,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "holding",
             "member",
             "serve",
             "ring",

@@ -18,7 +18,8 @@
 //! 5. A replica surveys its owner once that has everything, and is **level** then.
 //! 6. After a write the owner sends copies to the replicas, and says when enough of them have it.
 //!
-//! Nothing here knows a socket or a clock: inputs and the time go in, questions and answers come out.
+//! Nothing here knows a socket or a clock: inputs and the time go in, questions and answers come
+//! out.
 
 mod claims;
 mod message;
@@ -451,8 +452,8 @@ impl Holding {
         progress
     }
 
-    /// Whether this node has all that it holds, owes nothing to anybody, and all replicas of what it
-    /// owns are level.
+    /// Whether this node has all that it holds, owes nothing to anybody, and all replicas of what
+    /// it owns are level.
     pub fn is_settled(&self) -> bool {
         let quiet = |part: &Part| {
             let owns = part.owner() == Some(&self.config.me);

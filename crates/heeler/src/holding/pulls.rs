@@ -272,14 +272,12 @@ impl Holding {
             }
         };
         let missing = keys.split_off(covered);
-        let waits = |fetches: &std::collections::HashMap<_, Fetching>, key: &Box<[u8]>| {
-            fetches
-                .get(key)
-                .is_some_and(|it: &Fetching| it.waits.contains(from))
-        };
         for key in missing {
-            if waits(&self.fetches, &key) && !self.peer(from).wanted.contains(&key) {
-                self.peer(from).wanted.push(key);
+            let fetching = self.fetches.get(&key);
+            let waits = fetching.is_some_and(|it| it.waits.contains(from));
+            let wanted = &mut self.peer(from).wanted;
+            if waits && !wanted.contains(&key) {
+                wanted.push(key);
             }
         }
         if let Some(Answer::Fetched { copies, .. }) = answer {

@@ -327,36 +327,7 @@ impl Truth {
                     "{op:?} gave {number}, not {self:?}"
                 );
             }
-            (Truth::List(sure, perhaps), "LPUSH") => {
-                sure.extend(value);
-                let Reply::Int(length) = *reply else {
-                    panic!("{op:?}: {reply:?}");
-                };
-                let lengths = sure.len() as i64..=(sure.len() + perhaps.len()) as i64;
-                assert!(
-                    lengths.contains(&length),
-                    "{op:?} gave {length}, not in {lengths:?}"
-                );
-            }
-            (Truth::List(sure, perhaps), "DEL") => {
-                sure.clear();
-                perhaps.clear();
-            }
-            (Truth::List(sure, perhaps), "LRANGE") => {
-                let Reply::Array(all) = reply else {
-                    panic!("{op:?}: {reply:?}");
-                };
-                let found: Vec<String> = all.iter().filter_map(text).collect();
-                let unique: BTreeSet<String> = found.iter().cloned().collect();
-                assert_eq!(unique.len(), found.len(), "{op:?}: twice in {found:?}");
-                let missing: Vec<_> = sure.difference(&unique).collect();
-                assert!(
-                    missing.is_empty(),
-                    "{op:?}: {missing:?} are not in {found:?}"
-                );
-                let known = |it: &String| sure.contains(it) || perhaps.contains(it);
-                assert!(found.iter().all(known), "{op:?}: {found:?}, not {self:?}");
-            }
+            (Truth::List(sure, perhaps), _) => learn_list(sure, perhaps, op, reply),
             (Truth::Unknown, _) => {}
             (truth, _) => panic!("{op:?} of {truth:?}"),
         }
@@ -380,6 +351,40 @@ impl Truth {
             (Truth::List(sure, perhaps), "DEL") => perhaps.append(sure),
             _ => {}
         }
+    }
+}
+
+/// The same of a list.
+fn learn_list(sure: &mut BTreeSet<String>, perhaps: &mut BTreeSet<String>, op: &Op, reply: &Reply) {
+    match (&*op.words[0], reply) {
+        ("LPUSH", Reply::Int(length)) => {
+            sure.extend(op.words.get(2).cloned());
+            let lengths = sure.len() as i64..=(sure.len() + perhaps.len()) as i64;
+            assert!(
+                lengths.contains(length),
+                "{op:?} gave {length}, not in {lengths:?}"
+            );
+        }
+        ("DEL", Reply::Int(_)) => {
+            sure.clear();
+            perhaps.clear();
+        }
+        ("LRANGE", Reply::Array(all)) => {
+            let found: Vec<String> = all.iter().filter_map(text).collect();
+            let unique: BTreeSet<String> = found.iter().cloned().collect();
+            assert_eq!(unique.len(), found.len(), "{op:?}: twice in {found:?}");
+            let missing: Vec<_> = sure.difference(&unique).collect();
+            assert!(
+                missing.is_empty(),
+                "{op:?}: {missing:?} are not in {found:?}"
+            );
+            let known = |it: &String| sure.contains(it) || perhaps.contains(it);
+            assert!(
+                found.iter().all(known),
+                "{op:?}: {found:?}, {sure:?}, {perhaps:?}"
+            );
+        }
+        _ => panic!("{op:?}: {reply:?}"),
     }
 }
 
