@@ -1,9 +1,11 @@
 //! memcached's text protocol: however the bytes of any client or server are cut, the same requests
-//! and replies are found, or the same fault; and what is sent on to a server is there the request
-//! that it was here.
+//! and replies are found, or the same fault; what is sent on to a server is there the request
+//! that it was here; and what a node executes for it is the same, with its data as the last word.
 #![no_main]
 
-use heeler::wire::memcache::{Decoder, Fault, Items, Quiet, Scanner};
+use heeler::command::Reply;
+use heeler::command::meta::Flags;
+use heeler::wire::memcache::{self, Decoder, Fault, Items, Quiet, Scanner};
 use libfuzzer_sys::fuzz_target;
 
 // The first byte cuts the others in pieces.
@@ -20,6 +22,9 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(again, (vec![(None, true, sent)], None));
         }
     }
+    let executed = commands(bytes, usize::MAX);
+    assert_eq!(commands(bytes, usize::from(piece).max(1)), executed);
+    assert_eq!(commands(bytes, 1), executed);
     let whole = replies(bytes, usize::MAX);
     assert_eq!(replies(bytes, usize::from(piece).max(1)), whole);
     assert_eq!(replies(bytes, 1), whole);
@@ -61,6 +66,35 @@ fn requests(bytes: &[u8], piece: usize) -> (Vec<Seen>, Option<Fault>) {
         }
     }
     (requests, None)
+}
+
+/// What a node executes, word by word, and a reply to it.
+type Executed = (Vec<Vec<u8>>, Vec<u8>);
+
+/// What a node executes, and the fault that ends it.
+fn commands(bytes: &[u8], piece: usize) -> (Vec<Executed>, Option<Fault>) {
+    let (mut decoder, mut buffer, mut found) = (Decoder::of_node(), Vec::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match decoder.decode(&buffer) {
+                Err(fault) => return (found, Some(fault)),
+                Ok(None) => break,
+                Ok(Some(length)) => {
+                    let request = decoder.request(&buffer).filter(|r| r.refused.is_none());
+                    let both = request.and_then(|request| Some((request, request.command()?)));
+                    if let Some((request, command)) = both {
+                        let mut reply = Vec::new();
+                        memcache::write(&command, request.quiet, &Reply::Null, &mut reply);
+                        let _ = Flags::parse(&command, 2, command.len(), 0);
+                        found.push((command.args(0).map(<[u8]>::to_vec).collect(), reply));
+                    }
+                    buffer.drain(..length);
+                }
+            }
+        }
+    }
+    (found, None)
 }
 
 /// The replies and what ends them: a fault, or the bytes that are left over.

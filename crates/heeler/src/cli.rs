@@ -12,6 +12,7 @@ use heeler::config::pools::Listen;
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
+use heeler::store::{MemoryLimit, Policy, memory_bytes};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
@@ -82,8 +83,10 @@ Example of a file:
     /// Run a store: an in-memory server for Redis clients.
     #[command(after_help = "\
 Examples:
-  heeler serve                             on 127.0.0.1:6380, a worker on each core
+  heeler serve                             on 127.0.0.1:6380 and, for HTTP, 8001; a worker on
+                                           each core
   heeler serve --redis 10.0.0.1:6379       for other machines
+  heeler serve --memcached 127.0.0.1:11211 for memcached's clients, too, on the same keys
   redis-cli -p 6380 set greeting hello     from another terminal")]
     Serve(Serve),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
@@ -133,6 +136,9 @@ impl Arguments {
                 ExitCode::from(call::FAULT)
             })?;
         }
+        if command(&args).is_some_and(|command| command == "serve") {
+            args = serve::fold(args);
+        }
         Arguments::try_parse_from(args).map_err(|error| {
             // Nobody is told if it cannot be written.
             let _ = error.print();
@@ -147,17 +153,32 @@ impl Arguments {
 
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380",
-          value_parser = listen)]
-    redis: Listen,
+    /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket. Where no door
+    /// is named it is 127.0.0.1:6380.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    redis: Option<Listen>,
+    /// Where to speak memcached's text and meta protocol, on the same keys: HOST:PORT, or the path
+    /// of a Unix socket. Without it there is no such port.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    memcached: Option<Listen>,
+    /// Where to speak HTTP, memhashd's API and more: HOST:PORT, or the path of a Unix socket. Where
+    /// no door is named it is 127.0.0.1:8001. With --tls-cert it is HTTPS.
+    #[arg(long, visible_alias = "client-addr", value_name = "ADDRESS", value_parser = listen)]
+    http: Option<Listen>,
     /// Where to talk to other nodes, over TChannel: HOST:PORT. Without it this node is alone.
-    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    #[arg(long, visible_alias = "server-addr", value_name = "HOST:PORT",
+          value_parser = host_and_port)]
     peer: Option<String>,
-    /// A node of the ring to join, HOST:PORT; more than one by commas or by more flags.
+    /// A node of the ring to join, HOST:PORT; more than one by commas or by more flags. One that
+    /// is up is enough; its own address does no harm.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', requires = "peer",
           value_parser = host_and_port)]
     join: Vec<String>,
+    /// How often more to try the nodes to join, after 1, 2, 4 ... seconds, before this node begins
+    /// a ring of its own, into which the others come [default: for 3 seconds].
+    #[arg(long, value_name = "N", requires = "join",
+          value_parser = clap::value_parser!(u32).range(..=20))]
+    join_retries: Option<u32>,
     /// The name of the ring; nodes of another are turned away.
     #[arg(long, value_name = "NAME", default_value = "kv", requires = "peer")]
     app: String,
@@ -182,6 +203,9 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// How much memory keys may take.
+    #[command(flatten)]
+    memory: Memory,
     /// Which commands are slow.
     #[command(flatten)]
     slowlog: SlowLog,
@@ -277,20 +301,91 @@ impl Serve {
             app, member, join, ..
         } = self;
         let seeds = (!join.is_empty()).then(|| Discovery::list(join));
-        serve::Options {
+        let doors = serve::Doors {
             redis: self.redis,
+            memcached: self.memcached,
+            http: self.http,
+            http_tls: None,
+        };
+        let doors = serve::Doors {
+            http_tls: member.tls.clone().options(),
+            ..if doors.are_named() {
+                doors
+            } else {
+                serve::Doors::local()
+            }
+        };
+        // Pauses of 1, 2, 4 ... seconds.
+        let patience = |retries: u32| Duration::from_secs((1 << retries) - 1);
+        let patience = self.join_retries.map(patience);
+        let peer = self.peer.map(|listen| peer::Options {
+            patience,
+            ..member.options(listen, app, seeds)
+        });
+        serve::Options {
+            doors,
             admin: self.admin.admin,
-            peer: self.peer.map(|listen| member.options(listen, app, seeds)),
+            peer,
             terms: Terms {
                 partitions: self.num_partitions.unwrap_or(0),
                 hash_tags: self.hash_tags,
             },
             keeping: self.keeping.options(),
             threads: self.workers.threads(),
+            memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),
             debugging: self.enable_debug_command,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub struct Memory {
+    /// How many bytes keys and values may take, as redis.conf has it: 100mb, 2gb, 1g (k, m and g
+    /// are powers of 1000; kb, mb and gb of 1024). 0 for no limit.
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    maxmemory: u64,
+    /// Which keys go when that is reached: noeviction (none: commands that need memory are
+    /// refused), allkeys-lru, volatile-lru, allkeys-lfu, volatile-lfu, allkeys-random,
+    /// volatile-random, volatile-ttl, or allkeys-s3fifo.
+    #[arg(long, value_name = "POLICY", default_value = "noeviction", value_parser = policy)]
+    maxmemory_policy: Policy,
+    /// How many keys LRU and LFU look at to find the one that goes.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().samples,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::EVICTION_SAMPLES)))]
+    maxmemory_samples: u32,
+    /// How slowly the counters of LFU grow.
+    #[arg(long, value_name = "N", default_value_t = MemoryLimit::default().lfu_log_factor,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_log_factor: u32,
+    /// Minutes after which a counter of LFU loses one; 0 for never.
+    #[arg(long, value_name = "MINUTES",
+          default_value_t = MemoryLimit::default().lfu_decay_minutes,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    lfu_decay_time: u32,
+}
+
+impl Memory {
+    fn settings(&self) -> MemoryLimit {
+        MemoryLimit {
+            most: self.maxmemory,
+            policy: self.maxmemory_policy,
+            samples: self.maxmemory_samples,
+            lfu_log_factor: self.lfu_log_factor,
+            lfu_decay_minutes: self.lfu_decay_time,
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    memory_bytes(text).ok_or_else(|| {
+        "it is a number of bytes, with k, kb, m, mb, g or gb behind it or nothing".into()
+    })
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let names = || Policy::ALL.map(|(name, _)| name).join(", ");
+    Policy::named(text).ok_or_else(|| format!("there are {}", names()))
 }
 
 #[derive(Args, Debug)]
@@ -412,6 +507,7 @@ impl Member {
             advertise: self.advertise,
             app,
             seeds,
+            patience: None,
             identity: self.identity,
             hash: self.hash,
             periods: periods.map(Duration::from_millis),
@@ -421,8 +517,8 @@ impl Member {
     }
 }
 
-#[derive(Args, Debug)]
-#[command(next_help_heading = "TLS between nodes")]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "TLS between nodes, and for HTTP")]
 pub struct PeerTls {
     /// The file of this node's certificate (PEM), for the host that it advertises.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -559,7 +655,11 @@ fn command(args: &[OsString]) -> Option<&OsString> {
 
 /// Reads an address that cannot be a Unix socket.
 fn host_and_port(text: &str) -> Result<String, String> {
-    tcp(text, "write HOST:PORT, such as 127.0.0.1:3000").map(|_| text.into())
+    let read = tcp(text, "write HOST:PORT, such as 127.0.0.1:3000")?;
+    Ok(match text.starts_with(':') {
+        true => read.to_string(),
+        false => text.into(),
+    })
 }
 
 /// Reads the name of a hash function.
@@ -589,11 +689,13 @@ fn tcp(text: &str, form: &str) -> Result<Listen, String> {
     let port = port
         .parse()
         .map_err(|_| format!("'{port}' is no port; {form}"))?;
-    match host.is_empty() {
-        true => Err(form.into()),
-        false => Ok(Listen::Tcp {
-            host: host.into(),
-            port,
-        }),
-    }
+    let host = match host {
+        // As Go's programs are told to listen on all addresses.
+        "" => "0.0.0.0",
+        host => host,
+    };
+    Ok(Listen::Tcp {
+        host: host.into(),
+        port,
+    })
 }

@@ -2,11 +2,13 @@
 
 mod blocked;
 mod debug;
+mod items;
 mod memcached;
 mod messages;
 mod ring;
 mod timer;
 mod tracking;
+mod transactions;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,19 +18,23 @@ use std::task::Waker;
 use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::command::{Arg, Command, Family, Group, Id, OwnedCommand, Reply, Room, Spec, resolve};
+use crate::command::{
+    Arg, Command, Family, Flags, Group, Id, OwnedCommand, Reply, Room, Spec, resolve,
+};
 use crate::pool::{Letter, Mailbox, Pool, ReplyTo};
 use crate::route::{self, Destination, Gather, Part, Placement, Route};
 use crate::session::{self, Admission, Greeting, Session, Ticket};
 use crate::slowlog::{Origin, SlowLog};
-use crate::stats::{Call, CommandCounters, ErrorKind, ONE_LESS, PoolStat};
+use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
+use crate::wire::{Wire, resp};
 use blocked::Blocked;
 use messages::Listening;
 use ring::Errand;
 pub use ring::Ring;
 use timer::Timer;
 use tracking::Copies;
+use transactions::{Guards, Sent};
 
 /// What stands behind one listener, for the connections of one worker.
 pub struct Door {
@@ -38,6 +44,8 @@ pub struct Door {
     process: Arc<Process>,
     /// What this worker counts of the commands that come through it.
     counters: Arc<CommandCounters>,
+    /// What it counts of memcached's requests.
+    items: Arc<ItemCounters>,
     greeting: Greeting,
     random: Cell<u64>,
 }
@@ -69,6 +77,10 @@ pub struct Caller {
     errand: Option<Errand>,
     /// Keys under WATCH.
     watched: Vec<Watched>,
+    /// Those of other nodes among them.
+    guarded: Guards,
+    /// The transaction that another node executes.
+    sent: Option<Box<Sent>>,
     /// Commands of which some parts have no reply yet, in the order they came.
     gathers: Vec<Gathered>,
     /// Who it is, for the slow log.
@@ -104,6 +116,8 @@ impl Caller {
             blocked: None,
             errand: None,
             watched: Vec::new(),
+            guarded: Guards::default(),
+            sent: None,
             gathers: Vec::new(),
             origin,
             timer: Timer::default(),
@@ -137,6 +151,7 @@ impl Door {
         Door {
             behind,
             ring: None,
+            items: process.items.join(),
             process,
             counters,
             greeting,
@@ -220,6 +235,32 @@ impl Door {
                 }
             }
             Err(refused) => self.answer_refused(caller, &refused),
+        }
+    }
+
+    /// Answers a command that has been executed.
+    #[inline]
+    fn answer(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
+        match caller.session.wire {
+            Wire::Memcache => self.answer_item(caller, command, reply),
+            Wire::Resp => caller.session.answer(reply),
+        }
+    }
+
+    /// Takes a command that another protocol's request stands for: a hidden one, too.
+    pub fn command(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        caller.session.begin();
+        let refused = self
+            .greeting
+            .access
+            .refuses(&caller.session, command.spec.id);
+        if let Some(reply) = refused {
+            let (spec, why) = (Some(command.spec), ErrorKind::Auth);
+            return self.answer_refused(caller, &Refused { spec, why, reply });
+        }
+        self.took(caller, command.spec.family());
+        if !(self.is_paused() && self.pauses(now, caller, command)) {
+            self.run(now, caller, command);
         }
     }
 
@@ -340,6 +381,7 @@ impl Door {
         };
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
+            Route::Here if self.goes_round(command) => self.go_round(now, caller, command),
             Route::Here if command.spec.id == Id::Debug => {
                 if let Some(reply) = self.of_node(now, caller, command) {
                     self.executed(command.spec, &reply);
@@ -361,7 +403,7 @@ impl Door {
                     self.count(PoolStat::ForwardError, 1);
                     self.rejected(Some(command.spec), why_refused(&reply));
                 }
-                caller.session.answer(&reply);
+                self.answer(caller, command, &reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
             Route::Parts(parts, gather) => {
@@ -402,9 +444,12 @@ impl Door {
                     self.execute_on(now, caller, store, command);
                 }
             }
+            (Destination::Server(_), _) if command.spec.flags.has(Flags::BLOCKING) => {
+                self.wait_there(caller, command);
+            }
             (Destination::Server(_), _) => {
                 let ticket = caller.session.wait(command);
-                self.send(now, caller, to, command.raw(), (ticket, 0));
+                self.send(now, caller, to, &resp::request_of(command), (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
         }
@@ -538,20 +583,29 @@ impl Door {
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
-            false => others.next().map(|other| {
-                let other = other.as_command();
-                let reply = match other.spec.id {
-                    // A shard's channels may move to another node at any time.
-                    Id::Ssubscribe => {
-                        Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
-                    }
-                    _ => self.here(now, caller, &other),
-                };
-                self.executed(other.spec, &reply);
-                reply
-            }),
+            false => others
+                .next()
+                .map(|other| self.here_in_transaction(now, caller, &other.as_command())),
         };
         Reply::Array(order.into_iter().filter_map(reply).collect())
+    }
+
+    /// What this process answers to a command of a transaction.
+    fn here_in_transaction(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Reply {
+        let reply = match command.spec.id {
+            // A shard's channels may move to another node at any time.
+            Id::Ssubscribe => {
+                Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+            }
+            _ => self.here(now, caller, command),
+        };
+        self.executed(command.spec, &reply);
+        reply
+    }
+
+    /// A new connection is in, unless it has to say a password first.
+    pub fn greet(&self, caller: &mut Caller) {
+        caller.session.authenticated = self.greeting.access.lets_in();
     }
 
     /// A connection was opened.
@@ -639,6 +693,7 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
 }
 
 fn unwatch(caller: &mut Caller, store: &Store) {
+    caller.guarded.forget();
     for watched in caller.watched.drain(..) {
         store.unwatch(watched);
     }

@@ -9,6 +9,7 @@ use crate::config::pools::{self, Listen};
 use crate::live::{self, Tls};
 use crate::net::{Listener, Server};
 use crate::store::Store;
+use crate::wire::Wire;
 use crate::{run, serve};
 
 /// What `heeler demo` is asked for.
@@ -38,12 +39,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let store = Arc::new(Store::new(run::seed()));
             services.push(serve::service(
                 &format!("store{number}"),
+                Wire::Resp,
                 listener,
                 &store,
                 &process,
                 None,
             ));
-            expiring.push(tokio::spawn(serve::expire(store)));
+            expiring.push(tokio::spawn(serve::expire(store, process.clone())));
         }
         let file = file(&ports);
         let pools = pools::parse("demo.yml", &file)

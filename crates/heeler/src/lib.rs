@@ -29,12 +29,14 @@ pub mod net;
 
 pub mod admin;
 pub mod admission;
+pub mod allocator;
 pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod health;
 pub mod holding;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod log;
 pub mod nutcracker;
@@ -46,6 +48,7 @@ pub mod socket;
 pub mod stats;
 pub mod tls;
 pub mod waiting;
+pub mod web;
 
 pub mod call;
 pub mod demo;

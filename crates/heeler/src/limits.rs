@@ -165,6 +165,8 @@ pub const CONFIG_PROBLEMS: usize = 100;
 pub const BACKLOG: u32 = 1024;
 /// Keys that the background removes in a row because their time is up.
 pub const EXPIRE_BUDGET: usize = 1000;
+/// Most keys that are looked at to find one to evict.
+pub const EVICTION_SAMPLES: u32 = 1000;
 /// Keys that one command evicts at most to make room.
 pub const EVICTIONS: usize = 64;
 /// Pause of the background when nothing more is due, in milliseconds.
@@ -231,6 +233,39 @@ pub const CALL_BYTES: u64 = 16 * 1024 * 1024;
 pub const BENCH_IN_FLIGHT: u64 = 65_536;
 /// Most connections that it spreads them over.
 pub const BENCH_CONNECTIONS: u64 = 4096;
+/// Deepest nesting of JSON that the HTTP door takes.
+pub const JSON_DEPTH: usize = 256;
+/// Keys that one look at a page of them visits.
+pub const KEYS_VISITED: usize = 100_000;
+/// Longest body of a request over HTTP, in bytes.
+pub const HTTP_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Longest head of such a request, in bytes: its first line and its headers.
+pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
+/// Longest key in a path, in bytes.
+pub const HTTP_KEY_BYTES: usize = 32 * 1024;
+/// How long a client may take to send the head of a request, in milliseconds; in as much time, part
+/// of a body has to come, and part of an answer has to be taken.
+pub const HTTP_PATIENCE_MS: u64 = 30_000;
+/// How many bytes of a body have to come in that time.
+pub const HTTP_PART_BYTES: u64 = 4 * 1024;
+/// How long a connection over HTTP may stay without a request, in milliseconds.
+pub const HTTP_IDLE_MS: u64 = 600_000;
+/// Requests that one connection of HTTP/2 may have under way.
+pub const HTTP_STREAMS: u32 = 128;
+/// Versions that a condition may name.
+pub const TAGS: usize = 64;
+/// Keys that one bulk request may name.
+pub const BULK_KEYS: usize = 1000;
+/// Keys in a page of them, where the request does not say.
+pub const PAGE_KEYS: usize = 1000;
+/// Most keys in a page of them.
+pub const PAGE_MOST_KEYS: usize = 100_000;
+/// From how many bytes on a list of keys is sent as it is made.
+pub const KEYS_BYTES: usize = 1024 * 1024;
+/// How often a watcher hears that its connection lives, in milliseconds.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// Pieces of an answer that wait for a client to take them.
+pub const PIECES: usize = 4;
 /// How long a call between nodes may take before the connection that carries it is given up. Each
 /// request in it has a time of its own, which is shorter.
 pub const CALL_LIFE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -246,3 +281,8 @@ pub const MOVED_PAUSES_MS: [u64; 8] = [5, 10, 25, 50, 100, 200, 400, 800];
 pub const LEAVE_MS: u64 = 300;
 /// How long clients that connect wait for the node to find its ring, in milliseconds.
 pub const JOIN_MS: u64 = 10_000;
+/// How long a forwarded command may wait for an element that waits for ever: the connection between
+/// the nodes ends sooner, if it is broken.
+pub const WAITING_CALL: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+/// How often a random key is drawn where those of other nodes may be among them.
+pub const RANDOM_KEYS: usize = 100;

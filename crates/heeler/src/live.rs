@@ -15,7 +15,7 @@ use crate::config::Watch;
 use crate::config::pools::{self, Pool};
 use crate::deliver::{Behind, Door};
 use crate::http::{Asked, Pools, Shown, Subject};
-use crate::net::{Listener, MakeDoor, Number, Server, Service, Tuning};
+use crate::net::{Listener, MakeDoor, Number, Server, Service, Speaks, Tuning};
 use crate::session::{Access, Greeting};
 use crate::slowlog::{self, SlowLog};
 use crate::wire::resp::Protocol;
@@ -205,6 +205,7 @@ impl Live {
             pools: self.shown.clone(),
             store: None,
             ring: None,
+            keyspace: None,
             reload: Some(reload),
         }
     }
@@ -311,7 +312,7 @@ pub fn service(
     });
     let service = Service {
         name: pool.name.clone(),
-        wire,
+        speaks: Speaks::Wire(wire),
         tls: tls.clients.clone(),
         listener,
         most_clients: pool.client_connections.map(|most| most as usize),

@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 pools: Pools::default(),
                 store: None,
                 ring: Some(ringpop.clone()),
+                keyspace: None,
                 reload: None,
             }));
         }

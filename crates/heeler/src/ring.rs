@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use heeler_ringpop::channel::{Channel, Request};
+use heeler_ringpop::channel::{Channel, ErrorCode, Request};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::peer::Tls;
+use crate::peer::{self, Question, Shares, Tls};
 use crate::run;
 
 /// What is asked for.
@@ -74,6 +74,9 @@ struct Picture {
     ring_checksum: u32,
     members: Vec<Member>,
     owners: BTreeMap<String, String>,
+    /// What the nodes own, if the one that is asked keeps keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shares: Option<Shares>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -130,22 +133,42 @@ async fn look(channel: &Channel, options: &Options) -> anyhow::Result<Picture> {
         }
     }
     let said: BTreeMap<String, Option<Stats>> = asked.join_all().await.into_iter().collect();
-    let mut owners = BTreeMap::new();
-    for key in &options.keys {
-        let body = serde_json::json!({ "key": key }).to_string();
-        let answer = ask(
-            channel,
-            &options.peer,
-            "/admin/lookup",
-            body,
-            options.timeout,
-        )
-        .await?;
-        let answer: BTreeMap<String, String> = serde_json::from_slice(&answer)?;
-        let owner = answer.get("dest").context("the answer names no owner")?;
-        owners.insert(key.clone(), owner.clone());
+    let (peer, timeout) = (&options.peer, options.timeout);
+    let mut picture = picture(peer, &stats, &said, BTreeMap::new());
+    match shares(channel, options).await? {
+        Some(shares) => {
+            let owners = shares.keys.iter();
+            picture.owners = owners
+                .map(|(key, place)| (key.clone(), place.owner.clone()))
+                .collect();
+            picture.shares = Some(shares);
+        }
+        // A member that keeps no keys knows the ring alone.
+        None => {
+            for key in &options.keys {
+                let body = serde_json::json!({ "key": key }).to_string();
+                let answer = ask(channel, peer, "/admin/lookup", body, timeout).await?;
+                let answer: BTreeMap<String, String> = serde_json::from_slice(&answer)?;
+                let owner = answer.get("dest").context("the answer names no owner")?;
+                picture.owners.insert(key.clone(), owner.clone());
+            }
+        }
     }
-    Ok(picture(&options.peer, &stats, &said, owners))
+    Ok(picture)
+}
+
+/// What the nodes own, if the member that is asked keeps keys.
+async fn shares(channel: &Channel, options: &Options) -> anyhow::Result<Option<Shares>> {
+    let keys = options.keys.clone();
+    let body = serde_json::to_vec(&Question { keys })?;
+    let request = Request::raw(peer::SERVICE, CALLER, peer::SHARES, body);
+    match channel.call(&options.peer, request, options.timeout).await {
+        Ok(answer) if answer.is_ok() => Ok(Some(serde_json::from_slice(&answer.arg3)?)),
+        // It has no such service.
+        Ok(_) => Ok(None),
+        Err(failure) if failure.code == ErrorCode::BadRequest => Ok(None),
+        Err(failure) => Err(failure).with_context(|| format!("{} does not answer", options.peer)),
+    }
 }
 
 fn picture(
@@ -175,6 +198,7 @@ fn picture(
         ring_checksum: first.1.unwrap_or_default(),
         members: members.collect(),
         owners,
+        shares: None,
     }
 }
 
@@ -247,13 +271,43 @@ fn show(picture: &Picture, json: bool) -> anyhow::Result<String> {
             number(member.ring_checksum),
         );
     }
+    if let Some(shares) = &picture.shares {
+        show_shares(shares, &mut text);
+    }
     if !picture.owners.is_empty() {
         text.push('\n');
     }
     for (key, owner) in &picture.owners {
-        let _ = writeln!(text, "{key} is owned by {owner}");
+        let place = picture
+            .shares
+            .as_ref()
+            .and_then(|shares| shares.keys.get(key));
+        let _ = match place.and_then(|place| place.partition) {
+            Some(partition) => {
+                writeln!(text, "{key} is in partition {partition}, owned by {owner}")
+            }
+            None => writeln!(text, "{key} is owned by {owner}"),
+        };
     }
     Ok(text)
+}
+
+fn show_shares(shares: &Shares, text: &mut String) {
+    let tags = if shares.hash_tags {
+        ", keys placed by their tags"
+    } else {
+        ""
+    };
+    let _ = match shares.partitions {
+        0 => writeln!(text, "\nno partitions{tags}"),
+        count => writeln!(text, "\n{count} partitions{tags}"),
+    };
+    for (address, share) in &shares.nodes {
+        let _ = match share.partitions {
+            Some(count) => writeln!(text, "{address} owns {count}, {:.2} %", share.percent),
+            None => writeln!(text, "{address} owns {:.2} % of the keys", share.percent),
+        };
+    }
 }
 
 #[cfg(test)]

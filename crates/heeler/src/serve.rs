@@ -1,27 +1,31 @@
 //! `heeler serve`: a store of its own.
 
+mod doors;
+mod flags;
 mod redis;
 
+pub use doors::Doors;
+pub use flags::fold;
 pub use redis::{service, tuning};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Debugging, Process};
-use crate::config::pools::Listen;
+use crate::allocator::Watermark;
 use crate::http::{AdminPort, Pools, Subject};
-use crate::net::{Listener, Server};
+use crate::net::Server;
 use crate::peer::{self, Port};
 use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
-use crate::store::Store;
+use crate::store::{MemoryLimit, Store};
 use crate::{clock, limits, run};
 
 /// What `heeler serve` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the Redis protocol is spoken.
-    pub redis: Listen,
+    /// Where clients come in.
+    pub doors: Doors,
     /// `host:port` of the admin port, if there shall be one.
     pub admin: Option<String>,
     /// How it takes part in a ring, if it shall.
@@ -32,6 +36,8 @@ pub struct Options {
     pub keeping: peer::Keeping,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// How much memory keys may take, and what happens then.
+    pub memory: MemoryLimit,
     /// Which commands are slow.
     pub slowlog: slowlog::Settings,
     /// Who may use DEBUG.
@@ -45,33 +51,33 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
-        let listener = Listener::bind(&options.redis, tuning())?;
+        let doors = options.doors.bind()?;
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
-        redis::warn_if_open(&options.redis);
         let threads = run::threads(options.threads);
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
-        process.port = listener.port().unwrap_or(0);
-        process.bind = listener.address();
+        (process.port, process.bind) = doors.first();
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
-        tracing::info!(redis = %listener.address(), threads, "serving");
+        store.limit_memory(options.memory);
         let how = (options.terms, options.keeping);
         let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
-        let service = service("redis", listener, &store, &process, keyspace);
+        let subject = Subject {
+            process: process.clone(),
+            pools: Pools::default(),
+            store: Some(store.clone()),
+            ring: port.as_ref().map(|port| port.ringpop().clone()),
+            keyspace: keyspace.clone(),
+            reload: None,
+        };
+        let services = doors.services(&subject, &store, keyspace.as_ref());
         if let Some(admin) = admin {
-            tokio::spawn(admin.serve(Subject {
-                process: process.clone(),
-                pools: Pools::default(),
-                store: Some(store.clone()),
-                ring: port.as_ref().map(|port| port.ringpop().clone()),
-                reload: None,
-            }));
+            tokio::spawn(admin.serve(subject));
         }
-        let mut server = Server::start(process)?;
-        let expiring = tokio::spawn(expire(store));
+        let mut server = Server::start(process.clone())?;
+        let expiring = tokio::spawn(expire(store, process));
         let mut stop = std::pin::pin!(stop);
         let joined = async {
             // Until then clients wait in the listener's queue.
@@ -81,7 +87,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         };
         tokio::select! {
             () = joined => {
-                server.open(service);
+                for service in services {
+                    server.open(service);
+                }
                 server.run(stop).await;
             }
             () = &mut stop => server.stop().await,
@@ -95,16 +103,22 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// Removes keys whose time is up and which nobody asks for, as long as the process lives.
-pub async fn expire(store: Arc<Store>) {
+/// Removes keys whose time is up and which nobody asks for, and gives memory back, as long as the
+/// process lives.
+pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
+    let giving = process.clone();
+    let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
+    let mut mark = Watermark::default();
     loop {
         let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
-        // More may be due: others get their turn in between, then it goes on.
-        let pause = if removed < limits::EXPIRE_BUDGET {
-            limits::EXPIRE_PAUSE_MS
-        } else {
-            1
-        };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        if removed >= limits::EXPIRE_BUDGET {
+            // More may be due: others get their turn in between, then it goes on.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        if mark.has_fallen(store.memory()) {
+            process.allocator.ask();
+        }
+        tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;
     }
 }

@@ -92,6 +92,14 @@ impl Stream {
         Stream::Tls(Box::new(Tls(stream)))
     }
 
+    /// The application's protocol that was agreed on when hands were shaken (ALPN, RFC 7301).
+    pub fn protocol(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Tls(tls) => tls.0.get_ref().1.alpn_protocol(),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Calls(_) => None,
+        }
+    }
+
     /// The address at the other end of a TCP connection.
     pub fn peer(&self) -> Option<IpAddr> {
         match self {

@@ -1,9 +1,11 @@
 //! What is counted while requests pass by.
 
 mod commands;
+mod items;
 mod pools;
 
 pub use commands::{Call, CommandCounters, CommandStats, CommandTotals, ErrorKind};
+pub use items::{ITEM_STATS, ItemCounters, ItemStat, ItemStats};
 pub use pools::{
     Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
     ServerStat, Traffic, WAITS_US,

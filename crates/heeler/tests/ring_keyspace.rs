@@ -1,11 +1,15 @@
 //! The keyspace of a ring: real nodes, each with a Redis door, through which all keys are reached.
 
+#[expect(dead_code, reason = "the tests of TLS use more of it")]
+#[path = "tls/authority.rs"]
+mod authority;
 mod servers;
 
 use std::time::Duration;
 
+use authority::Authority;
 use rustix::process::Signal;
-use servers::{Client, Cluster, RedisServer, Value, request, wait_until};
+use servers::{Client, Cluster, RedisServer, Value, free_port, request, wait_until};
 
 fn keys(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("key:{n}")).collect()
@@ -293,4 +297,336 @@ fn tagged_keys_are_one_nodes_where_that_was_asked_for() {
             Value::ok()
         );
     }
+}
+
+#[test]
+fn a_transaction_is_the_owners() {
+    let cluster = Cluster::start(3, &["--hash-tags"]);
+    let [here, there] = [0, 1].map(|node| key_of(&cluster, node));
+    let mut client = cluster.client(0);
+    for key in [&here, &there] {
+        // What another way would overtake: the requests before it are forwarded.
+        let mut bytes = Vec::new();
+        for line in [
+            "SET {k}a 1",
+            "MULTI",
+            "INCR {k}a",
+            "PING",
+            "HSET {k}h f 1.5",
+            "EXEC",
+        ] {
+            let line = line.replace("{k}", &format!("{{{key}}}"));
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            bytes.extend(request(&words));
+        }
+        client.send(&bytes);
+        let replies: Vec<Value> = (0..6).map(|_| client.read_reply()).collect();
+        let queued = Value::Status("QUEUED".into());
+        let done = Value::Array(vec![
+            Value::Int(2),
+            Value::Status("PONG".into()),
+            Value::Int(1),
+        ]);
+        let expected = [
+            Value::ok(),
+            Value::ok(),
+            queued.clone(),
+            queued.clone(),
+            queued,
+            done,
+        ];
+        assert_eq!(replies, expected);
+    }
+    // In RESP3 each reply has its own type.
+    client.run("HELLO 3");
+    client.run("MULTI");
+    client.run(&format!("HGETALL {{{there}}}h"));
+    client.run(&format!("GET {{{there}}}absent"));
+    let map = Value::Map(vec![(Value::bulk("f"), Value::bulk("1.5"))]);
+    assert_eq!(client.run("EXEC"), Value::Array(vec![map, Value::Null]));
+    // Keys of two nodes, and commands for all nodes.
+    let cross = Value::Error("CROSSSLOT Keys in request don't belong to the same node".into());
+    client.run("MULTI");
+    client.run(&format!("SET {here} 1"));
+    client.run(&format!("SET {there} 1"));
+    assert_eq!(client.run("EXEC"), cross);
+    client.run("MULTI");
+    client.run("DBSIZE");
+    assert!(matches!(client.run("EXEC"), Value::Error(text) if text.contains("all nodes")));
+    assert_eq!(client.run(&format!("EXISTS {here} {there}")), Value::Int(0));
+}
+
+#[test]
+fn a_watched_key_of_another_node_is_watched() {
+    let cluster = Cluster::start(3, &[]);
+    let there = key_of(&cluster, 1);
+    let (mut client, mut other) = (cluster.client(0), cluster.client(2));
+    let mut attempt = |between: &str| {
+        assert_eq!(client.run(&format!("WATCH {there}")), Value::ok());
+        if !between.is_empty() {
+            other.run(between);
+        }
+        client.run("MULTI");
+        client.run(&format!("INCR {there}"));
+        client.run("EXEC")
+    };
+    let done = |n| Value::Array(vec![Value::Int(n)]);
+    assert_eq!(attempt(""), done(1));
+    assert_eq!(attempt(&format!("SET {there} 7")), Value::Null);
+    assert_eq!(attempt(&format!("EXPIRE {there} 100")), Value::Null);
+    assert_eq!(attempt(""), done(8));
+    assert_eq!(attempt(&format!("DEL {there}")), Value::Null);
+    assert_eq!(attempt(&format!("SET {there} 1")), Value::Null);
+    // UNWATCH and DISCARD forget it.
+    for forget in ["UNWATCH", "DISCARD"] {
+        client.run(&format!("WATCH {there}"));
+        if forget == "DISCARD" {
+            client.run("MULTI");
+        }
+        assert_eq!(client.run(forget), Value::ok());
+        other.run(&format!("SET {there} 5"));
+        client.run("MULTI");
+        client.run(&format!("GET {there}"));
+        assert_eq!(client.run("EXEC"), Value::Array(vec![Value::bulk("5")]));
+    }
+}
+
+#[test]
+fn clients_that_wait_for_another_nodes_key_are_served_in_their_order() {
+    let cluster = Cluster::start(3, &[]);
+    let there = key_of(&cluster, 1);
+    let mut clients: Vec<Client> = (0..3).map(|node| cluster.client(node)).collect();
+    let blocked = |count| {
+        wait_until("they wait", || {
+            (0..3).all(|node| {
+                let info = cluster.client(node).run("INFO clients").text();
+                info.contains(&format!("blocked_clients:{count}"))
+            })
+        });
+    };
+    for client in &mut clients {
+        client.send(&request(&[b"BLPOP", there.as_bytes(), b"0"]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    blocked(1);
+    let mut pusher = cluster.client(2);
+    pusher.run(&format!("RPUSH {there} a b c"));
+    for (client, element) in clients.iter_mut().zip(["a", "b", "c"]) {
+        let popped = Value::Array(vec![Value::bulk(&there), Value::bulk(element)]);
+        assert_eq!(client.read_reply(), popped);
+    }
+    blocked(0);
+    // A time that runs out, others meanwhile, and a client that goes.
+    let began = std::time::Instant::now();
+    clients[0].send(&request(&[b"BZPOPMIN", there.as_bytes(), b"0.3"]));
+    assert_eq!(clients[1].run("PING"), Value::Status("PONG".into()));
+    assert_eq!(clients[0].read_reply(), Value::Null);
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    let mut gone = cluster.client(0);
+    gone.send(&request(&[b"BLPOP", there.as_bytes(), b"0"]));
+    blocked_at(&cluster, 0, 1);
+    drop(gone);
+    blocked_at(&cluster, 0, 0);
+    std::thread::sleep(Duration::from_millis(200));
+    pusher.run(&format!("RPUSH {there} left"));
+    assert_eq!(
+        pusher.run(&format!("LRANGE {there} 0 -1")),
+        Value::Array(vec![Value::bulk("left")])
+    );
+    // CLIENT UNBLOCK, and what it waits behind.
+    let id = clients[0].run("CLIENT ID");
+    let Value::Int(id) = id else { panic!("{id:?}") };
+    let pipeline = [
+        request(&[b"DEL", there.as_bytes()]),
+        request(&[b"BLPOP", there.as_bytes(), b"0"]),
+        request(&[b"PING"]),
+    ];
+    clients[0].send(&pipeline.concat());
+    blocked_at(&cluster, 0, 1);
+    wait_until("it is unblocked", || {
+        cluster.client(0).run(&format!("CLIENT UNBLOCK {id}")) == Value::Int(1)
+    });
+    assert_eq!(clients[0].read_reply(), Value::Int(1));
+    assert_eq!(clients[0].read_reply(), Value::Null);
+    assert_eq!(clients[0].read_reply(), Value::Status("PONG".into()));
+}
+
+fn blocked_at(cluster: &Cluster, node: usize, count: usize) {
+    let line = format!("blocked_clients:{count}");
+    wait_until(&line, || {
+        cluster
+            .client(node)
+            .run("INFO clients")
+            .text()
+            .contains(&line)
+    });
+}
+
+#[test]
+fn a_message_reaches_the_subscribers_of_all_nodes() {
+    let cluster = Cluster::start(3, &[]);
+    let mut listeners: Vec<Client> = (0..3).map(|node| cluster.client(node)).collect();
+    for listener in &mut listeners {
+        listener.run("SUBSCRIBE news");
+    }
+    let mut sharded = cluster.client(2);
+    sharded.run("SSUBSCRIBE s");
+    let mut client = cluster.client(1);
+    assert_eq!(client.run("PUBLISH news hello"), Value::Int(3));
+    assert_eq!(client.run("SPUBLISH s shard"), Value::Int(1));
+    // Of a transaction, too; it counts this node's alone.
+    client.run("MULTI");
+    client.run("PUBLISH news again");
+    assert_eq!(client.run("EXEC"), Value::Array(vec![Value::Int(1)]));
+    for listener in &mut listeners {
+        for text in ["hello", "again"] {
+            let message = ["message", "news", text].map(Value::bulk).to_vec();
+            assert_eq!(listener.read_reply(), Value::Array(message));
+        }
+    }
+    let message = ["smessage", "s", "shard"].map(Value::bulk).to_vec();
+    assert_eq!(sharded.read_reply(), Value::Array(message));
+    // Its own message comes before the reply.
+    client.run("HELLO 3");
+    client.run("SUBSCRIBE own");
+    client.send(&request(&[b"PUBLISH", b"own", b"x"]));
+    assert!(matches!(client.read_reply(), Value::Push(_)));
+    assert_eq!(client.read_reply(), Value::Int(1));
+}
+
+#[test]
+fn the_service_kv_and_the_redis_door_share_keys() {
+    for args in [&[][..], &["--num-partitions", "271"]] {
+        let cluster = Cluster::start(3, args);
+        let call = |node: usize, endpoint: &str, body: &str| {
+            let peer = cluster.peer(node);
+            let called = servers::Heeler::spawn(&["call", "-p", &peer, "kv", endpoint, "-3", body]);
+            let ended = called.wait();
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            ended.stdout
+        };
+        for n in 0..6 {
+            let (key, node) = (format!("kv{n}"), n % 3);
+            let value = format!("v{n}");
+            assert_eq!(
+                cluster.client(node).run(&format!("SET {key} {value}")),
+                Value::ok()
+            );
+            for reader in 0..3 {
+                let told = call(reader, "get", &format!("{{\"key\":\"{key}\"}}"));
+                assert!(told.contains(&value), "{told}");
+            }
+            call(
+                node,
+                "put",
+                &format!("{{\"key\":\"{key}\",\"value\":\"new{n}\"}}"),
+            );
+            for reader in 0..3 {
+                let got = cluster.client(reader).run(&format!("GET {key}"));
+                assert_eq!(got, Value::bulk(format!("new{n}")));
+            }
+        }
+        assert_eq!(cluster.client(0).run("DBSIZE"), Value::Int(6));
+    }
+}
+
+#[test]
+fn tracking_is_refused_and_says_why() {
+    let cluster = Cluster::start(1, &[]);
+    let refused = cluster.client(0).run("CLIENT TRACKING ON");
+    assert!(
+        matches!(&refused, Value::Error(text) if text.contains("nodes of a ring")),
+        "{refused:?}"
+    );
+    assert_eq!(cluster.client(0).run("CLIENT TRACKING OFF"), Value::ok());
+}
+
+#[test]
+fn over_mutual_tls_a_stranger_gets_nothing() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let pair = ours.sign("node", &["127.0.0.1"]);
+    let ([cert, key], ca) = (pair.paths(), ours.ca());
+    let args = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    let cluster = Cluster::start(3, &args);
+    let mut client = cluster.client(0);
+    let value = vec![b'x'; 300_000];
+    for key in keys(30) {
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), &value]), Value::ok());
+        assert!(cluster.client(1).call(&[b"GET", key.as_bytes()]) == Value::bulk(&value));
+    }
+    assert!(info(&mut client, "ring_forwarded_total") > 0);
+    let stranger = theirs.sign("stranger", &["127.0.0.1"]);
+    let [cert, key] = stranger.paths();
+    let peer = cluster.peer(1);
+    let ask = |tls: &[&str]| {
+        let call = ["call", "-p", &peer, "heeler", "commands"];
+        let args = ["-2", "partitions=0", "-3", "PING\r\n", "--raw"];
+        servers::Heeler::spawn(&[&call[..], &args, tls].concat()).wait()
+    };
+    let [own_cert, own_key] = pair.paths();
+    let own = ask(&[
+        "--tls-ca",
+        &ca,
+        "--tls-cert",
+        own_cert,
+        "--tls-key",
+        own_key,
+    ]);
+    assert!(own.stdout.contains("PONG"), "{own:?}");
+    for tls in [
+        &[][..],
+        &["--tls-ca", &ca],
+        &["--tls-ca", &ca, "--tls-cert", cert, "--tls-key", key],
+    ] {
+        let refused = ask(tls);
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+        assert!(!refused.stdout.contains("PONG"), "{refused:?}");
+    }
+}
+
+#[test]
+fn the_ring_is_shown_with_its_partitions_and_numbers() {
+    let admin = free_port();
+    let address = format!("127.0.0.1:{admin}");
+    let mut cluster = Cluster::planned(2, &["--num-partitions", "100"]);
+    let with_admin = ["--num-partitions", "100", "--admin", &address];
+    cluster.nodes[0] = Some(cluster.spawn_with(0, &with_admin));
+    cluster.up(1);
+    cluster.agrees(2);
+    let mut client = cluster.client(0);
+    for key in keys(50) {
+        client.call(&[b"INCR", key.as_bytes()]);
+    }
+    let peer = cluster.peer(1);
+    let shown = servers::Heeler::spawn(&["ring", "--peer", &peer, "foo"])
+        .wait()
+        .stdout;
+    assert!(shown.contains("\n100 partitions\n"), "{shown}");
+    // FNV-1 of "foo" modulo 100.
+    let owner = cluster.peer(cluster.owner("foo"));
+    let line = format!(
+        "foo is in partition {}, owned by {owner}",
+        0x408f_5e13_u32 % 100
+    );
+    assert!(shown.contains(&line), "{shown}");
+    let owned: Vec<u32> = shown
+        .lines()
+        .filter_map(|line| line.split_once(" owns ")?.1.split_once(',')?.0.parse().ok())
+        .collect();
+    assert_eq!(
+        (owned.len(), owned.iter().sum::<u32>()),
+        (2, 100),
+        "{shown}"
+    );
+    let metrics = servers::ask(admin, "GET", "/metrics").1;
+    for line in ["heeler_ring_members 2\n", "heeler_ring_received_total 0\n"] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let sent = info(&mut client, "ring_forwarded_total");
+    let line = format!("heeler_ring_forwarded_total{{node=\"{peer}\"}} {sent}\n");
+    assert!(sent > 0 && metrics.contains(&line), "{line} {metrics}");
+    assert!(
+        metrics.contains("heeler_ring_forward_latency_seconds_bucket"),
+        "{metrics}"
+    );
 }

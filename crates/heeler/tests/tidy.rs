@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["command", "limits"]),
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
-    ("store", &["pubsub", "waiting", "command", "limits"]),
+    ("store", &["pubsub", "waiting", "json", "command", "limits"]),
     ("admission", &["holding", "route", "command"]),
     (
         "pool",
@@ -49,10 +49,18 @@ const ARROWS: &[(&str, &[&str])] = &[
         "net",
         &[
             "wire", "command", "deliver", "admin", "config", "socket", "tls", "clock", "stats",
-            "limits",
+            "web", "limits",
+        ],
+    ),
+    (
+        "web",
+        &[
+            "deliver", "session", "store", "pubsub", "json", "wire", "command", "admin", "http",
+            "cluster", "socket", "slowlog", "clock", "limits",
         ],
     ),
     // Off the path.
+    ("json", &["limits"]),
     ("waiting", &["command"]),
     ("pubsub", &["wire", "command", "limits"]),
     ("limits", &[]),
@@ -72,15 +80,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "session", "store", "wire", "command", "config", "clock", "stats", "slowlog", "pubsub",
-            "waiting", "limits",
+            "session",
+            "store",
+            "wire",
+            "command",
+            "config",
+            "clock",
+            "stats",
+            "slowlog",
+            "pubsub",
+            "waiting",
+            "allocator",
+            "limits",
         ],
     ),
+    ("allocator", &[]),
     (
         "http",
         &[
-            "admin", "cluster", "config", "command", "store", "tls", "stats", "slowlog", "clock",
-            "limits",
+            "admin", "cluster", "config", "command", "store", "peer", "tls", "stats", "slowlog",
+            "clock", "limits",
         ],
     ),
     ("holding", &["route", "store", "limits"]),
@@ -111,6 +130,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tls",
             "stats",
             "clock",
+            "waiting",
             "limits",
         ],
     ),
@@ -145,6 +165,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "main",
         &[
+            "allocator",
             "cli",
             "call",
             "log",
@@ -248,6 +269,8 @@ const ALL_ROOMS: &[&str] = &[
     "health",
     "run",
     "http",
+    "json",
+    "web",
     "live",
     "serve",
     "proxy",
@@ -265,6 +288,7 @@ const ALL_ROOMS: &[&str] = &[
 const PURE: &[&str] = &[
     "crates/heeler/src/command",
     "crates/heeler/src/holding",
+    "crates/heeler/src/json",
     "crates/heeler/src/route",
     "crates/heeler/src/session",
     "crates/heeler/src/store",

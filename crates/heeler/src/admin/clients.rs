@@ -225,6 +225,22 @@ impl Clients {
         client
     }
 
+    /// The connections as memcached's `stats conns` tells of them.
+    pub(super) fn as_items(&self, now: u64) -> Vec<(String, String)> {
+        let all: Vec<Arc<Client>> = self.all.lock().values().cloned().collect();
+        let lines = all.iter().flat_map(|client| {
+            let idle = now.saturating_sub(client.seen.load(Relaxed)) / 1000;
+            [
+                ("addr", format!("tcp:{}", client.origin.address())),
+                ("listen_addr", format!("tcp:{}", client.local)),
+                ("state", "conn_read".into()),
+                ("secs_since_last_cmd", idle.to_string()),
+            ]
+            .map(|(name, value)| (format!("{}:{name}", client.id), value))
+        });
+        lines.collect()
+    }
+
     /// Whether this connection is open.
     pub fn has(&self, id: u64) -> bool {
         self.all.lock().contains_key(&id)

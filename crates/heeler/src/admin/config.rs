@@ -1,9 +1,10 @@
 //! CONFIG GET and SET.
 
-use super::Process;
+use super::{Process, encodings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
+use crate::config::Secret;
 use crate::limits;
 use crate::store::Store;
 
@@ -22,14 +23,12 @@ pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_
 
 fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let text = String::from;
-    vec![
+    let mut found = vec![
         ("appendonly", text("no")),
         ("bind", process.bind.clone()),
         ("databases", text("1")),
-        ("hash-max-listpack-entries", text("512")),
-        ("hash-max-listpack-value", text("64")),
         ("io-threads", process.counters.len().to_string()),
-        ("list-max-listpack-size", text("-2")),
+        ("list-compress-depth", text("0")),
         ("maxclients", process.clients.most().to_string()),
         ("maxmemory", text("0")),
         ("maxmemory-policy", text("noeviction")),
@@ -39,18 +38,24 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ),
         ("port", process.port.to_string()),
         ("proto-max-bulk-len", limits::BULK_BYTES.to_string()),
-        ("requirepass", String::new()),
+        (
+            "requirepass",
+            process
+                .password
+                .secret()
+                .map_or_else(String::new, |secret| secret.expose().to_owned()),
+        ),
         ("save", String::new()),
-        ("set-max-intset-entries", text("512")),
         ("slowlog-log-slower-than", slower_than(process).to_string()),
         (
             "slowlog-max-len",
             process.slowlog.settings().length.to_string(),
         ),
         ("timeout", text("0")),
-        ("zset-max-listpack-entries", text("128")),
-        ("zset-max-listpack-value", text("64")),
-    ]
+    ];
+    found.extend(encodings::parameters(store));
+    found.sort_unstable();
+    found
 }
 
 /// Parameters that Redis cannot change while it runs either.
@@ -73,7 +78,7 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
         };
         let fault = match () {
             () if IMMUTABLE.contains(name) => Some("can't set immutable config".to_owned()),
-            () if changes.iter().any(|(other, _)| other == name) => {
+            () if changes.iter().any(|(other, _)| is_same(other, name)) => {
                 Some("duplicate parameter".into())
             }
             () => refuses(name, old, value),
@@ -91,8 +96,17 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
     Reply::OK
 }
 
+/// Whether these are two names of one parameter.
+fn is_same(name: &str, other: &str) -> bool {
+    let limit = encodings::named(name);
+    name == other || limit.is_some() && limit == encodings::named(other)
+}
+
 /// What is wrong with a value for a parameter, if something is.
 fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
+    if let Some(limit) = encodings::named(name) {
+        return encodings::value(limit, value).err();
+    }
     match name {
         "maxclients" => match integer(value) {
             Some(1..=0xffff_ffff) => None,
@@ -104,18 +118,34 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
             let text = "Invalid event class character. Use 'Ag$lshzxetdnKE'.";
             (!value.iter().all(is_known)).then(|| text.into())
         }
+        // Others than UTF-8 no file and no variable could hold either.
+        "requirepass" => match std::str::from_utf8(value) {
+            Ok(_) => None,
+            Err(_) => Some("argument must be UTF-8".into()),
+        },
         _ if old.as_bytes().eq_ignore_ascii_case(value) => None,
         _ => Some(format!("it is always '{old}' here")),
     }
 }
 
 fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
+    if let (Some(store), Some(limit)) = (store, encodings::named(name)) {
+        if let Ok(value) = encodings::value(limit, value) {
+            store.set_encoding_limit(limit, value);
+        }
+        return;
+    }
     match (name, store) {
         ("maxclients", _) => {
             let most = integer(value).and_then(|most| usize::try_from(most).ok());
             process
                 .clients
                 .set_most(most.unwrap_or(limits::CLIENTS).min(limits::CLIENTS));
+        }
+        ("requirepass", _) => {
+            let text = String::from_utf8_lossy(value);
+            let secret = (!text.is_empty()).then(|| Secret::new(text));
+            process.password.set(secret);
         }
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}

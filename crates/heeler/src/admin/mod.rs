@@ -2,7 +2,9 @@
 
 mod clients;
 mod config;
+mod encodings;
 mod info;
+mod items;
 mod latency;
 mod memory;
 mod pause;
@@ -15,13 +17,15 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
+pub use items::MEMCACHED_VERSION;
 pub use pause::Pause;
 
+use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::Exchange;
-use crate::session::Session;
+use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
-use crate::stats::{CommandStats, Counters, PoolStats};
+use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -70,8 +74,14 @@ pub struct Process {
     pub pools: Mutex<Vec<Arc<PoolStats>>>,
     /// What is counted of the commands to its own store, if it has one.
     pub commands: CommandStats,
+    /// What is counted of memcached's requests to its own store.
+    pub items: ItemStats,
+    /// The password that its store asks for.
+    pub password: Arc<Password>,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What is asked to give memory back.
+    pub allocator: Allocator,
     /// What INFO tells of the ring that it is in.
     pub ring: OnceLock<RingLines>,
 }
@@ -103,7 +113,10 @@ impl Process {
             refused: AtomicU64::new(0),
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
+            items: ItemStats::default(),
+            password: Arc::default(),
             slowlog: Arc::default(),
+            allocator: Allocator::default(),
             ring: OnceLock::new(),
         }
     }
@@ -139,7 +152,10 @@ impl Process {
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
             Id::MemoryDoctor => memory::doctor(),
-            Id::MemoryPurge => Reply::OK,
+            Id::MemoryPurge => {
+                self.allocator.ask();
+                Reply::OK
+            }
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
@@ -176,6 +192,11 @@ impl Process {
         }
     }
 
+    /// The reply to memcached's `stats`, given the words behind it.
+    pub fn memcached_stats(&self, now: u64, store: &Store, words: &[&[u8]]) -> String {
+        items::stats(self, now, store, words)
+    }
+
     /// A counter of all workers together.
     fn sum(&self, counter: impl Fn(&Counters) -> &AtomicU64) -> u64 {
         self.counters.iter().map(|c| counter(c).load(Relaxed)).sum()
@@ -186,6 +207,7 @@ impl Process {
             counters.reset();
         }
         self.commands.reset();
+        self.items.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
     }

@@ -28,7 +28,7 @@ struct Door<'a>(&'a dyn Fn(&Spec) -> bool);
 
 impl Door<'_> {
     fn shows(&self, spec: &Spec) -> bool {
-        spec.is_shown(self.0)
+        !spec.flags.has(Flags::HIDDEN) && spec.is_shown(self.0)
     }
 
     /// All commands, without their subcommands.

@@ -1,6 +1,6 @@
 //! What kind of command it is: how numbers of commands are put together, so that there are few.
 
-use super::Group;
+use super::{Group, Id};
 
 /// A family of commands. The first are Redis's [groups](Group), the others memcached's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +102,24 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The family of a hidden command: that of the request which it stands for.
+    pub(super) fn of_hidden(id: Id) -> Option<Family> {
+        Some(match id {
+            Id::ItemGet | Id::ItemGetMany | Id::ItemGets => Family::Retrieval,
+            Id::ItemGat | Id::ItemGats | Id::ItemTouch => Family::Touch,
+            Id::ItemSet | Id::ItemAdd | Id::ItemReplace | Id::ItemCas => Family::Storage,
+            Id::ItemAppend | Id::ItemPrepend => Family::Storage,
+            Id::ItemDelete => Family::Delete,
+            Id::ItemIncr | Id::ItemDecr => Family::Arithmetic,
+            Id::ItemMetaGet | Id::ItemMetaTouch | Id::ItemMetaSet => Family::Meta,
+            Id::ItemMetaDelete | Id::ItemMetaArithmetic | Id::ItemMetaDebug => Family::Meta,
+            Id::ItemFlush => Family::Admin,
+            _ => return None,
+        })
+    }
+}
+
 impl From<Group> for Family {
     fn from(group: Group) -> Family {
         // Both lists begin alike.
@@ -117,6 +135,13 @@ mod tests {
     #[test]
     fn a_group_is_the_family_of_its_name() {
         for spec in TABLE {
+            let is_item = spec.name.starts_with("memcached.");
+            assert_eq!(
+                Family::of_hidden(spec.id).is_some(),
+                is_item,
+                "{}",
+                spec.name
+            );
             assert_eq!(Family::from(spec.group).name(), spec.group.name());
         }
         for (i, family) in Family::ALL.into_iter().enumerate() {

@@ -9,8 +9,10 @@ mod categories;
 mod describe;
 mod docs;
 mod family;
+pub mod item;
 mod key_spec;
 mod keys;
+pub mod meta;
 pub mod number;
 pub mod pattern;
 mod reply;
@@ -100,6 +102,23 @@ impl<'a> Command<'a> {
     /// The command that stands in this one's arguments from `from` on.
     fn tail(&self, from: usize, spec: &'static Spec) -> Command<'a> {
         Command::new(spec, self.raw, &self.args[from..])
+    }
+
+    /// A copy that owns its bytes, those of the last argument left out.
+    pub fn to_owned_but_last(&self) -> OwnedCommand {
+        let mut args: Box<[Arg]> = self.args.into();
+        let mut end = self.raw.len();
+        if let Some(last) = args.last_mut() {
+            last.end = last.start;
+            end = last.end as usize;
+        }
+        // Only what lies behind all others can be cut off.
+        let is_behind = args.iter().all(|arg| arg.end as usize <= end);
+        OwnedCommand {
+            spec: self.spec,
+            raw: self.raw[..if is_behind { end } else { self.raw.len() }].into(),
+            args,
+        }
     }
 
     /// A copy that owns its bytes, for a queue (MULTI) or a log.

@@ -23,6 +23,8 @@ pub enum Shape {
     ScoredPairs,
     /// Elements become pairs.
     Pairs,
+    /// A key, a member, and its score.
+    KeyMemberScore,
     /// A key, and pairs of members and scores.
     KeyAndScored,
     /// Elements that are arrays hold floating-point numbers.
@@ -59,7 +61,8 @@ impl Shape {
             | Id::Zinter
             | Id::Zdiff => either(has("withscores"), Shape::ScoredPairs),
             Id::Hrandfield => either(has("withvalues"), Shape::Pairs),
-            Id::Zmpop => Shape::KeyAndScored,
+            Id::Zmpop | Id::Bzmpop => Shape::KeyAndScored,
+            Id::Bzpopmin | Id::Bzpopmax => Shape::KeyMemberScore,
             Id::Geopos => Shape::Positions,
             Id::Georadius
             | Id::Georadiusbymember

@@ -44,7 +44,9 @@ impl Spec {
 
     /// The family that it is counted in.
     pub fn family(&self) -> Family {
-        self.group.into()
+        let hidden = self.flags.has(Flags::HIDDEN);
+        let family = hidden.then(|| Family::of_hidden(self.id)).flatten();
+        family.unwrap_or_else(|| self.group.into())
     }
 
     /// Whether it takes about the same short time whatever it finds: what Redis flags as fast, and

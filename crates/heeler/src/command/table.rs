@@ -1,4 +1,5 @@
-//! One line for every command of Redis 7.0, subcommands included: what it is called, how many
+//! One line for every command of Redis 7.0, subcommands included, and for the hidden ones, which only
+//! other doors and other nodes use: what it is called, how many
 //! arguments it takes, which of them are keys and what it does with them, which room of a node
 //! answers it, and how a proxy spreads it over its servers.
 //!
@@ -432,6 +433,39 @@ table! {
     ClusterSlots,              "cluster|slots",               2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
     Readonly,                  "readonly",                    1,   Keyless,        [],                          Absent,  Never,       Cluster,      FAST | LOADING | STALE;
     Readwrite,                 "readwrite",                   1,   Keyless,        [],                          Absent,  Never,       Cluster,      FAST | LOADING | STALE;
+
+    // memcached: what that door's requests become
+    ItemGet,                   "memcached.get",               2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       String,       FAST | HIDDEN | READONLY;
+    ItemGetMany,               "memcached.get-many",          -2,  Range(1,-1,1),  [RO_ACCESS],                 Store,   Gather,      String,       FAST | HIDDEN | READONLY;
+    ItemGets,                  "memcached.gets",              -2,  Range(1,-1,1),  [RO_ACCESS],                 Store,   Gather,      String,       FAST | HIDDEN | READONLY;
+    ItemGat,                   "memcached.gat",               -3,  Range(2,-1,1),  [RW_ACCESS_UPDATE],          Store,   Gather,      String,       FAST | HIDDEN | WRITE;
+    ItemGats,                  "memcached.gats",              -3,  Range(2,-1,1),  [RW_ACCESS_UPDATE],          Store,   Gather,      String,       FAST | HIDDEN | WRITE;
+    ItemSet,                   "memcached.set",               -6,  Range(1,1,1),   [OW_UPDATE],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemAdd,                   "memcached.add",               -6,  Range(1,1,1),   [OW_INSERT],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemReplace,               "memcached.replace",           -6,  Range(1,1,1),   [OW_UPDATE],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemAppend,                "memcached.append",            -6,  Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemPrepend,               "memcached.prepend",           -6,  Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemCas,                   "memcached.cas",               -7,  Range(1,1,1),   [OW_UPDATE],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemDelete,                "memcached.delete",            -2,  Range(1,1,1),   [RM_DELETE],                 Store,   Whole,       String,       FAST | HIDDEN | WRITE;
+    ItemIncr,                  "memcached.incr",              -3,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemDecr,                  "memcached.decr",              -3,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemTouch,                 "memcached.touch",             -3,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       String,       FAST | HIDDEN | WRITE;
+    ItemMetaGet,               "memcached.mg",                -2,  Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       String,       FAST | HIDDEN | READONLY;
+    ItemMetaTouch,             "memcached.mg-write",          -2,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemMetaSet,               "memcached.ms",                -4,  Range(1,1,1),   [RW_UPDATE],                 Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemMetaDelete,            "memcached.md",                -2,  Range(1,1,1),   [RM_DELETE],                 Store,   Whole,       String,       FAST | HIDDEN | WRITE;
+    ItemMetaArithmetic,        "memcached.ma",                -2,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       String,       DENYOOM | FAST | HIDDEN | WRITE;
+    ItemMetaDebug,             "memcached.me",                -2,  Range(1,1,1),   [RO],                        Store,   Whole,       String,       FAST | HIDDEN | READONLY;
+    ItemFlush,                 "memcached.flush_all",         -1,  Keyless,        [],                          Store,   EveryOk,     String,       HIDDEN | WRITE;
+
+    // hidden: documents, for the HTTP door
+    DocumentChange,            "document.change",             8,   Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       Generic,      DENYOOM | HIDDEN | WRITE;
+    DocumentDelete,            "document.delete",             4,   Range(1,1,1),   [RM_DELETE],                 Store,   Whole,       Generic,      FAST | HIDDEN | WRITE;
+    DocumentIndex,             "document.index",              3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      HIDDEN | READONLY;
+    DocumentItem,              "document.item",               3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      HIDDEN | READONLY;
+    DocumentKeys,              "document.keys",               4,   Keyless,        [],                          Store,   Here,        Generic,      HIDDEN | READONLY;
+    DocumentLoad,              "document.load",               3,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       Generic,      FAST | HIDDEN | READONLY;
+    DocumentStore,             "document.store",              -7,  Range(1,1,1),   [RW_ACCESS_UPDATE],          Store,   Whole,       Generic,      DENYOOM | FAST | HIDDEN | WRITE;
 }
 
 impl Id {

@@ -2,6 +2,7 @@
 //! command is answered its connection hands in no other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::{Behind, Caller, Door};
 use crate::command::number::integer;
@@ -16,6 +17,10 @@ pub(super) enum Blocked {
     Waiting(Arc<Waiter>),
     /// For the end of a pause, at this time, to run this command.
     Paused(OwnedCommand, u64),
+    /// Until all requests before it have their replies, to run this command.
+    Behind(OwnedCommand),
+    /// Until this is set, to run this command.
+    Held(OwnedCommand, Arc<AtomicBool>),
 }
 
 impl Caller {
@@ -29,6 +34,7 @@ impl Caller {
         match self.blocked.as_ref()? {
             Blocked::Waiting(waiter) => waiter.until,
             Blocked::Paused(_, until) => Some(*until),
+            Blocked::Behind(_) | Blocked::Held(..) => None,
         }
     }
 }
@@ -44,14 +50,26 @@ impl Door {
                     self.run(now, caller, &command);
                 }
             }
+            Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
+                0 => self.run(now, caller, &command.as_command()),
+                _ => caller.blocked = Some(Blocked::Behind(command)),
+            },
+            Some(Blocked::Held(command, done)) => match done.load(Relaxed) {
+                true => self.run(now, caller, &command.as_command()),
+                false => caller.blocked = Some(Blocked::Held(command, done)),
+            },
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
                 None => caller.blocked = Some(Blocked::Waiting(waiter)),
                 Some(reply) => {
                     self.stop_waiting(caller, &waiter);
                     let command = waiter.command().map(OwnedCommand::as_command);
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
+                    let reply = self.finished(now, caller, reply);
                     self.executed(spec, &reply);
-                    caller.session.answer(&reply);
+                    match command {
+                        Some(command) => self.answer(caller, &command, &reply),
+                        None => caller.session.answer(&reply),
+                    }
                 }
             },
         }
@@ -100,7 +118,7 @@ impl Door {
             }
             self.executed(command.spec, &reply);
             if !self.tells_later(now, caller, command, &reply) {
-                caller.session.answer(&reply);
+                self.answer(caller, command, &reply);
             }
             return;
         }
@@ -149,5 +167,6 @@ impl Door {
         if let Some(Blocked::Waiting(waiter)) = caller.blocked.take() {
             self.stop_waiting(caller, &waiter);
         }
+        caller.errand = None;
     }
 }

@@ -15,6 +15,9 @@ impl Door {
         let muted = request.quiet == Quiet::All;
         let family = request.spec.map_or(Family::Unknown, |spec| spec.family);
         self.took(caller, family);
+        if self.is_strange(caller) {
+            return self.log_in_item(caller, request);
+        }
         let mut answer = |reply: &str, failed: Option<ErrorKind>| {
             match muted {
                 true => caller.session.pipeline.answer_nothing(),
@@ -28,6 +31,9 @@ impl Door {
             (Some(refused), _) => {
                 self.count(PoolStat::ForwardError, 1);
                 return answer(refused, Some(why_refused(request, refused)));
+            }
+            _ if matches!(self.behind, Behind::Node(_)) => {
+                return self.item_request(now, caller, request);
             }
             (None, Some(Way::Here(reply))) => {
                 let failed = is_error(reply.as_bytes()).then_some(ErrorKind::Usage);

@@ -7,10 +7,12 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use super::blocked::Blocked;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
 use crate::command::{Command, Reply, Shape};
@@ -167,7 +169,7 @@ impl Door {
 
     #[cold]
     fn hold(&self, caller: &mut Caller, ring: &Ring, command: &Command<'_>, held: Admission) {
-        let request = Bytes::copy_from_slice(command.raw());
+        let request = Bytes::copy_from_slice(&resp::request_of(command));
         let keyspace = ring.keyspace.clone();
         self.run_errand(caller, ring, command, async move {
             if let Admission::Wait(pending) = held
@@ -188,18 +190,79 @@ impl Door {
         work: impl Future<Output = Vec<u8>> + Send + 'static,
     ) {
         let (protocol, shape) = (caller.session.protocol, Shape::of(command));
+        let reply = async move { in_protocol(work.await, protocol, shape) };
+        self.run_errand_to(caller, ring, command, reply);
+    }
+
+    /// The same where the reply is as the client shall get it.
+    pub(super) fn run_errand_to(
+        &self,
+        caller: &mut Caller,
+        ring: &Ring,
+        command: &Command<'_>,
+        work: impl Future<Output = Reply> + Send + 'static,
+    ) {
         // Nobody who waits in the store arrives that late.
         let (arrival, command) = (u64::MAX, command.to_owned());
-        let stops = Reply::error("ERR the node stops");
+        let stops = Reply::NullArray;
         let waiter = Waiter::for_element(arrival, command, None, stops, caller.task.clone());
         let waiter = Arc::new(waiter);
         let waits = waiter.clone();
         let task = ring.keyspace.spawn(async move {
-            let reply = in_protocol(work.await, protocol, shape);
+            let reply = work.await;
             waits.serve(|| Some(reply));
         });
         self.start_waiting(caller, waiter);
         caller.errand = Some(Errand(task));
+    }
+
+    /// Whether a command has to wait until the client has got all replies before: it goes another
+    /// way, and must not overtake them.
+    pub(super) fn waits_its_turn(&self, caller: &mut Caller, command: &Command<'_>) -> bool {
+        let waits = caller.session.pipeline.waiting() > 0;
+        if waits {
+            caller.blocked = Some(Blocked::Behind(command.to_owned()));
+        }
+        waits
+    }
+
+    /// Has the connection hand in this command once more when it may run.
+    #[cold]
+    pub(super) fn run_again(
+        &self,
+        caller: &mut Caller,
+        ring: &Ring,
+        command: &Command<'_>,
+        pending: Pending,
+    ) {
+        let (done, task) = (Arc::new(AtomicBool::new(false)), caller.task.clone());
+        let tells = done.clone();
+        let errand = ring.keyspace.spawn(async move {
+            // Whether it may run is asked anew.
+            let _ = pending.await;
+            tells.store(true, Relaxed);
+            task.wake();
+        });
+        caller.blocked = Some(Blocked::Held(command.to_owned(), done));
+        caller.errand = Some(Errand(errand));
+    }
+
+    /// Tells the subscribers of other nodes what a transaction publishes.
+    pub(super) fn publish_elsewhere(&self, command: &Command<'_>) {
+        let Some(ring) = &self.ring else { return };
+        let (keyspace, raw) = (ring.keyspace.clone(), Bytes::copy_from_slice(command.raw()));
+        ring.keyspace
+            .spawn(async move { keyspace.publish_elsewhere(raw).await });
+    }
+
+    /// A command that waits for an element of another node's key.
+    pub(super) fn wait_there(&self, caller: &mut Caller, command: &Command<'_>) {
+        let Some(ring) = &self.ring else { return };
+        if self.waits_its_turn(caller, command) {
+            return;
+        }
+        let request = Bytes::copy_from_slice(command.raw());
+        self.run_errand(caller, ring, command, ring.keyspace.clone().wait(request));
     }
 
     /// Whether a reply has to wait until copies of what was written are elsewhere.

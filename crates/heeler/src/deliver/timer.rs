@@ -15,6 +15,7 @@ use crate::command::{Arg, Command};
 use crate::limits;
 use crate::slowlog::{Origin, Slow, shown};
 use crate::wire::resp::Decoder;
+use crate::wire::{Wire, memcache};
 
 /// The run of requests of one connection that is under way.
 #[derive(Debug, Default)]
@@ -53,7 +54,10 @@ impl Door {
             .threshold()
             .is_some_and(|least| took >= least)
         {
-            let slow = self.first_quick(bytes, took, caller);
+            let slow = match caller.session.wire {
+                Wire::Resp => self.first_quick(bytes, took, caller),
+                Wire::Memcache => self.first_quick_item(bytes, took, caller),
+            };
             slow.into_iter()
                 .for_each(|s| self.slowlog().add(now, s, None, None));
         }
@@ -102,14 +106,32 @@ impl Door {
             let (raw, args) = decoder.request(bytes);
             let command = some(args).and_then(|args| Command::resolve(raw, args).ok());
             if let Some(command) = command.filter(|c| self.is_quick(c)) {
-                let mut slow = slow(shown(command.args(0)), took, &caller.origin);
-                slow.together = caller.timer.quick;
-                return Some(slow);
+                return Some(first_of_run(&command, took, caller));
             }
             bytes = &bytes[length..];
         }
         None
     }
+
+    /// The same of memcached's requests.
+    fn first_quick_item(&self, mut bytes: &[u8], took: u64, caller: &Caller) -> Option<Slow> {
+        let mut decoder = memcache::Decoder::of_node();
+        while let Ok(Some(length)) = decoder.decode(bytes) {
+            let request = decoder.request(bytes).filter(|r| r.refused.is_none());
+            let command = request.and_then(|request| request.command());
+            if let Some(command) = command.filter(|c| self.is_quick(c)) {
+                return Some(first_of_run(&command, took, caller));
+            }
+            bytes = &bytes[length..];
+        }
+        None
+    }
+}
+
+fn first_of_run(command: &Command<'_>, took: u64, caller: &Caller) -> Slow {
+    let mut slow = slow(shown(command.args(0)), took, &caller.origin);
+    slow.together = caller.timer.quick;
+    slow
 }
 
 /// A line without words is no command.

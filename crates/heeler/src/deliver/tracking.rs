@@ -75,6 +75,10 @@ impl Door {
             Id::ClientGetredir => Reply::Int(redirection(caller)),
             Id::ClientTrackinginfo => told(caller),
             _ => match Request::parse(self, command) {
+                Ok(request) if request.is_on && self.ring.is_some() => Reply::error(
+                    "ERR CLIENT TRACKING is not for nodes of a ring: changes of keys that other \
+                     nodes own could not be told",
+                ),
                 Ok(request) if request.is_on => self.start_tracking(caller, store, request),
                 Ok(_) => {
                     stop(caller, store);

@@ -89,7 +89,7 @@ fn bytes(encoder: &mut DescriptorEncoder<'_>, all: &[Commands<'_>]) -> fmt::Resu
     counters(encoder, about, &of(1))
 }
 
-fn counters(
+pub(super) fn counters(
     encoder: &mut DescriptorEncoder<'_>,
     about: About<'_>,
     each: &[(Labels<'_>, u64)],

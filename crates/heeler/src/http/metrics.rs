@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::families::{Commands, of_commands};
+use super::ring::of_ring;
 use super::{Shown, Subject};
 use crate::admin::usage;
 use crate::clock;
@@ -47,6 +48,9 @@ impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.process(&mut encoder)?;
         self.store(&mut encoder)?;
+        if let Some(keyspace) = &self.0.keyspace {
+            of_ring(&mut encoder, keyspace)?;
+        }
         let slow = "Commands that went to the slow log";
         let ever = ConstCounter::new(self.0.process.slowlog.ever());
         alone(&mut encoder, ("slow_commands", slow, None), ever)?;
@@ -476,7 +480,7 @@ pub(super) fn family<'l, M: EncodeMetric>(
 }
 
 /// A name with one value, without labels.
-fn alone(
+pub(super) fn alone(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help, unit): About<'_>,
     metric: impl EncodeMetric,

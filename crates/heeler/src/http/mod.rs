@@ -13,6 +13,7 @@
 mod families;
 mod metrics;
 mod port;
+mod ring;
 mod slowlog;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::admin::Process;
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::pools::Pool;
+use crate::peer::Keyspace;
 use crate::stats::{PoolStat, PoolStats, ServerStat};
 use crate::store::Store;
 use crate::tls::Certificate;
@@ -67,6 +69,8 @@ pub struct Subject {
     pub store: Option<Arc<Store>>,
     /// The ring that it is a member of, if it is.
     pub ring: Option<Ringpop>,
+    /// The keys of that ring, if it keeps any.
+    pub keyspace: Option<Arc<Keyspace>>,
     /// Takes the file anew, where there is one.
     pub reload: Option<mpsc::Sender<Asked>>,
 }
@@ -91,20 +95,39 @@ async fn unknown() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
 }
 
-async fn readyz(State(subject): State<Subject>) -> Response {
-    let now = clock::now();
-    let mut reasons = Vec::new();
-    if subject.process.clients.is_stopping() {
-        reasons.push("the process stops".to_owned());
-    }
-    if subject.ring.is_some_and(|ring| !ring.is_ready()) {
-        reasons.push("this node is not in its ring".to_owned());
-    }
-    for Shown { pool, cluster, .. } in &**subject.pools.load() {
-        if !cluster.has_live(now) {
-            reasons.push(format!("pool '{}' has no live server", pool.name));
+impl Subject {
+    /// Why clients cannot be served; nothing if they can.
+    pub fn hindrances(&self) -> Vec<String> {
+        let now = clock::now();
+        let mut reasons = Vec::new();
+        if self.process.clients.is_stopping() {
+            reasons.push("the process stops".to_owned());
         }
+        if self.ring.as_ref().is_some_and(|ring| !ring.is_ready()) {
+            reasons.push("this node is not in its ring".to_owned());
+        }
+        for Shown { pool, cluster, .. } in &**self.pools.load() {
+            if !cluster.has_live(now) {
+                reasons.push(format!("pool '{}' has no live server", pool.name));
+            }
+        }
+        reasons
     }
+
+    /// Numbers for Prometheus, as [`METRICS_TYPE`] says.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        metrics::text(self)
+    }
+}
+
+/// The `Content-Type` of the metrics.
+pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn readyz(State(subject): State<Subject>) -> Response {
+    let reasons = subject.hindrances();
     match reasons.is_empty() {
         true => "ready\n".into_response(),
         false => {
@@ -199,9 +222,8 @@ async fn reload(State(subject): State<Subject>) -> Response {
 }
 
 async fn numbers(State(subject): State<Subject>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match metrics::text(&subject) {
-        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+    match subject.metrics() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
             let told = Json(json!({ "error": error.to_string() }));
             (StatusCode::INTERNAL_SERVER_ERROR, told).into_response()

@@ -24,9 +24,10 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn new(wire: Wire) -> Decoder {
+    fn new(wire: Wire, is_node: bool) -> Decoder {
         match wire {
             Wire::Resp => Decoder::Resp(resp::Decoder::default()),
+            Wire::Memcache if is_node => Decoder::Memcache(memcache::Decoder::of_node()),
             Wire::Memcache => Decoder::Memcache(memcache::Decoder::default()),
         }
     }
@@ -71,13 +72,17 @@ impl Connection {
         wire: Wire,
     ) -> Connection {
         entrance.door().enter();
+        let is_node = entrance.door().pool().is_none();
+        let mut caller = Caller::new(client.id, client.origin.clone());
+        caller.session.wire = wire;
+        entrance.door().greet(&mut caller);
         Connection {
             stream,
             entrance,
             scratch,
-            caller: Caller::new(client.id, client.origin.clone()),
+            caller,
             client,
-            decoder: Decoder::new(wire),
+            decoder: Decoder::new(wire, is_node),
             input: Vec::new(),
             ended: false,
             alarm: None,

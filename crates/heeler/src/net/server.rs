@@ -17,6 +17,7 @@ use crate::limits;
 use crate::socket::Scratch;
 use crate::stats::Counters;
 use crate::tls::Acceptor;
+use crate::web::{self, Site};
 use crate::wire::Wire;
 
 /// What is offered on a listener.
@@ -24,7 +25,7 @@ pub struct Service {
     /// Its name in the log.
     pub name: String,
     /// The protocol that is spoken there.
-    pub wire: Wire,
+    pub speaks: Speaks,
     /// TLS, if it is spoken there.
     pub tls: Option<Acceptor>,
     /// Where it is offered.
@@ -33,6 +34,25 @@ pub struct Service {
     pub most_clients: Option<usize>,
     /// Makes what stands behind it, once on each worker.
     pub door: MakeDoor,
+}
+
+/// A protocol that clients speak.
+#[derive(Clone)]
+pub enum Speaks {
+    /// One in which commands come as such.
+    Wire(Wire),
+    /// HTTP, with what it tells of.
+    Http(Arc<Site>),
+}
+
+impl Speaks {
+    /// An error of our own, before a request has come.
+    fn error(&self, text: &str) -> String {
+        match self {
+            Speaks::Wire(wire) => wire.error(text),
+            Speaks::Http(_) => web::unavailable(text),
+        }
+    }
 }
 
 /// Makes a door on a worker. Gets the door that stands there already when the service changes.
@@ -166,8 +186,8 @@ impl Server {
         self.tell(|| {
             let tls = service.tls.clone();
             let tls = tls.map(|acceptor| (acceptor, service.name.clone()));
-            let (door, wire) = (service.door.clone(), service.wire);
-            Message::Open(number, door, wire, load.clone(), tls)
+            let (door, speaks) = (service.door.clone(), service.speaks.clone());
+            Message::Open(number, door, speaks, load.clone(), tls)
         });
         let accepting = Accepting {
             number,
@@ -208,7 +228,7 @@ impl Accepting {
                     Counters::add(&self.process.refused, 1);
                     // Before the handshake nothing can be said in words.
                     if self.service.tls.is_none() {
-                        let text = self.service.wire.error("max number of clients reached");
+                        let text = self.service.speaks.error("max number of clients reached");
                         accepted.refuse(&text);
                     }
                     tracing::warn!(service = %name, "too many connections: one was closed");

@@ -15,13 +15,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::Accepted;
 use super::connection::Connection;
 use super::handshake::Handshake;
-use super::server::{Load, MakeDoor, Number};
-use crate::admin::Process;
+use super::server::{Load, MakeDoor, Number, Speaks};
+use crate::admin::{Client, Process};
 use crate::deliver::Door;
 use crate::socket::{Scratch, Stream, scratch};
 use crate::stats::Counters;
 use crate::tls::Acceptor;
-use crate::wire::Wire;
+use crate::web;
 
 /// What a worker's thread is made of.
 pub(super) struct Worker {
@@ -40,7 +40,7 @@ pub(super) enum Message {
     Open(
         Number,
         MakeDoor,
-        Wire,
+        Speaks,
         Arc<Load>,
         Option<(Acceptor, String)>,
     ),
@@ -65,7 +65,7 @@ impl Entrance {
 /// A service, as a worker knows it.
 struct Offer {
     entrance: Entrance,
-    wire: Wire,
+    speaks: Speaks,
     load: Arc<Load>,
     tls: Option<Handshake>,
 }
@@ -87,9 +87,11 @@ impl Worker {
         let scratch = scratch();
         let mut offers: HashMap<Number, Offer> = HashMap::new();
         let open = Rc::new(Open::default());
+        let process = self.process.clone();
+        tokio::task::spawn_local(async move { process.allocator.look().await });
         while let Some(message) = self.inbox.recv().await {
             match message {
-                Message::Open(number, make, wire, load, tls) => {
+                Message::Open(number, make, speaks, load, tls) => {
                     let tls = tls.map(|(acceptor, name)| Handshake::new(acceptor, name));
                     let old = offers.get(&number).map(|offer| offer.entrance.clone());
                     let door = Rc::new(make(&scratch, old.as_ref().map(Entrance::door).as_deref()));
@@ -102,7 +104,7 @@ impl Worker {
                     };
                     let offer = Offer {
                         entrance,
-                        wire,
+                        speaks,
                         load,
                         tls,
                     };
@@ -154,24 +156,54 @@ impl Worker {
             .clients
             .join(number.0, address, local, self.counters.clone());
         let (entrance, scratch) = (offer.entrance.clone(), scratch.clone());
-        let wire = offer.wire;
-        let Some(handshake) = offer.tls.clone() else {
+        let handshake = offer.tls.clone();
+        let wire = match &offer.speaks {
+            Speaks::Wire(wire) => *wire,
+            Speaks::Http(site) => {
+                let site = site.clone();
+                tokio::task::spawn_local(async move {
+                    let _place = place;
+                    if let Some(stream) = shake(handshake, stream, &client, &entrance).await {
+                        let door = Rc::new(move || entrance.door());
+                        web::serve(stream, client, door, site).await;
+                    }
+                });
+                return Ok(());
+            }
+        };
+        if handshake.is_none() {
             let connection = Connection::new(stream, entrance, scratch, client, wire);
             tokio::task::spawn_local(async move {
                 let _place = place;
                 connection.await;
             });
             return Ok(());
-        };
+        }
         tokio::task::spawn_local(async move {
             let _place = place;
-            match handshake.shake(stream, &client, &entrance).await {
-                Some(stream) => Connection::new(stream, entrance, scratch, client, wire).await,
-                None => client.left(),
+            if let Some(stream) = shake(handshake, stream, &client, &entrance).await {
+                Connection::new(stream, entrance, scratch, client, wire).await;
             }
         });
         Ok(())
     }
+}
+
+/// Shakes hands where that is asked for. `None`: the client is gone.
+async fn shake(
+    handshake: Option<Handshake>,
+    stream: Stream,
+    client: &Client,
+    entrance: &Entrance,
+) -> Option<Stream> {
+    let Some(handshake) = handshake else {
+        return Some(stream);
+    };
+    let shaken = handshake.shake(stream, client, entrance).await;
+    if shaken.is_none() {
+        client.left();
+    }
+    shaken
 }
 
 /// How many connections a worker has.

@@ -19,19 +19,21 @@ use heeler_ringpop::channel::{Answer, Call, Request};
 use heeler_ringpop::{Response, Ringpop};
 
 use super::keyspace::{Keyspace, SERVICE, answer, headers, refused};
+use crate::admission;
 use crate::command::{Command, Id, Reply, Room};
-use crate::route::Terms;
+use crate::limits;
+use crate::route::{Nodes, Terms};
 use crate::stats::{Call as Counted, CommandCounters};
 
 /// The endpoint.
-const ENDPOINT: &str = "commands";
+pub const ENDPOINT: &str = "commands";
 
-/// A call for other nodes with these requests.
-pub fn request(terms: Terms, requests: Bytes) -> Request {
+/// A call of an endpoint of other nodes with these requests.
+pub fn request(terms: Terms, endpoint: &'static str, requests: Bytes) -> Request {
     Request {
         service: Bytes::from_static(SERVICE.as_bytes()),
         headers: headers(),
-        arg1: Bytes::from_static(ENDPOINT.as_bytes()),
+        arg1: Bytes::from_static(endpoint.as_bytes()),
         arg2: Bytes::from(terms.told()),
         arg3: requests,
         ..Request::default()
@@ -75,7 +77,7 @@ pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Fa
 }
 
 /// Executes one command of another node, or a part of one of this node's clients.
-pub fn execute(keyspace: &Keyspace, now: u64, command: &Command<'_>) -> Reply {
+pub fn execute(keyspace: &Keyspace, now: u64, nodes: &Nodes, command: &Command<'_>) -> Reply {
     let exchange = &keyspace.process.exchange;
     let reply = match command.spec.id {
         Id::Ping => Reply::Status("PONG"),
@@ -83,6 +85,8 @@ pub fn execute(keyspace: &Keyspace, now: u64, command: &Command<'_>) -> Reply {
         Id::Spublish => {
             Reply::Int(exchange.publish_to_shard(command.arg(1), command.arg(2)) as i64)
         }
+        Id::Keys | Id::Scan => shown(nodes, keyspace.store.execute(now, command)),
+        Id::Randomkey => random_key(keyspace, now, nodes, command),
         _ if command.spec.room == Room::Store => keyspace.store.execute(now, command),
         _ => Reply::error(format!(
             "ERR '{}' is not for other nodes",
@@ -93,8 +97,36 @@ pub fn execute(keyspace: &Keyspace, now: u64, command: &Command<'_>) -> Reply {
     reply
 }
 
+/// Of a list of keys those that this node shows; the list may be the last of two elements.
+fn shown(nodes: &Nodes, mut reply: Reply) -> Reply {
+    let mut list = &mut reply;
+    while let Reply::Array(elements) = list {
+        if !matches!(elements.last(), Some(Reply::Array(_))) {
+            elements.retain(|key| match key {
+                Reply::Bulk(key) => admission::shows(nodes, key),
+                _ => true,
+            });
+            break;
+        }
+        let last = elements.len() - 1;
+        list = &mut elements[last];
+    }
+    reply
+}
+
+/// A random key of those that this node shows: null where chance finds none among others.
+fn random_key(keyspace: &Keyspace, now: u64, nodes: &Nodes, command: &Command<'_>) -> Reply {
+    for _ in 0..limits::RANDOM_KEYS {
+        match keyspace.store.execute(now, command) {
+            Reply::Bulk(key) if !admission::shows(nodes, &key) => {}
+            found => return found,
+        }
+    }
+    Reply::Null
+}
+
 /// Counts a command as those of this node's own doors are counted.
-fn count(keyspace: &Keyspace, command: &Command<'_>, reply: &Reply) {
+pub(super) fn count(keyspace: &Keyspace, command: &Command<'_>, reply: &Reply) {
     thread_local! {
         /// Each thread of the peer port writes into counters of its own.
         static COUNTERS: OnceCell<Arc<CommandCounters>> = const { OnceCell::new() };
@@ -106,4 +138,31 @@ fn count(keyspace: &Keyspace, command: &Command<'_>, reply: &Reply) {
             counters.called(command.spec.id as usize, Counted::Failed);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use heeler_ring::{Member, Ring, RingHash};
+
+    use super::*;
+
+    #[test]
+    fn keys_of_others_are_not_shown() {
+        let mut ring = Ring::new(RingHash::Fingerprint32);
+        ring.update(["127.0.0.1:1", "127.0.0.1:2"].map(Member::new), &[]);
+        let nodes = Nodes::new(Arc::new(ring), Terms::default(), "127.0.0.1:1", 1);
+        let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
+        let list = |keys: &[&String]| Reply::Array(keys.iter().copied().map(Reply::bulk).collect());
+        let all: Vec<&String> = keys.iter().collect();
+        let own: Vec<&String> = keys
+            .iter()
+            .filter(|key| nodes.owns_key(key.as_bytes()))
+            .collect();
+        assert!(!own.is_empty() && own.len() < all.len());
+        assert_eq!(shown(&nodes, list(&all)), list(&own));
+        let scan = |keys| Reply::Array(vec![Reply::bulk("7"), list(keys)]);
+        assert_eq!(shown(&nodes, scan(&all)), scan(&own));
+        assert_eq!(shown(&nodes, scan(&[])), scan(&[]));
+        assert_eq!(shown(&nodes, list(&[])), list(&[]));
+    }
 }

@@ -15,7 +15,7 @@ use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
 use super::commands;
 use super::keeper::Keeper;
 use crate::admin::Process;
-use crate::admission::{self, Admission, Pending, Permit};
+use crate::admission::{Admission, Pending, Permit};
 use crate::clock;
 use crate::cluster::Members;
 use crate::command::{Command, Reply};
@@ -26,7 +26,7 @@ use crate::store::Store;
 use crate::wire::resp::{self, Decoder, Protocol};
 
 /// TChannel's service of what the nodes of one program say to each other.
-pub(super) const SERVICE: &str = "heeler";
+pub const SERVICE: &str = "heeler";
 
 /// The keyspace of a ring.
 pub struct Keyspace {
@@ -62,7 +62,8 @@ pub struct Traffic {
 const MOVED: &[u8] = b">2\r\n$5\r\nmoved\r\n$";
 
 /// The error where they do not come to agree.
-const DISAGREE: &str = "TRYAGAIN the nodes of the ring do not agree yet about the owner of the key";
+pub(super) const DISAGREE: &str =
+    "TRYAGAIN the nodes of the ring do not agree yet about the owner of the key";
 
 /// Writes that reply.
 pub(super) fn say_moved(request: &[u8], out: &mut Vec<u8>) {
@@ -103,6 +104,16 @@ impl Keyspace {
             }
         }
         error(DISAGREE)
+    }
+
+    /// Has the other nodes tell their subscribers of a message. Whoever cannot be reached does not.
+    pub async fn publish_elsewhere(&self, publish: Bytes) {
+        let nodes = self.members.picture();
+        for (node, address) in nodes.addresses().enumerate() {
+            if Some(node) != nodes.me() && self.there(address, publish.clone()).await.is_none() {
+                tracing::debug!(%address, "a message was not published");
+            }
+        }
     }
 
     /// Runs something on the peer port's threads.
@@ -179,20 +190,31 @@ impl Keyspace {
 
     /// Asks another node. `None`: it does not own the keys.
     async fn there(&self, address: &str, request: Bytes) -> Option<Vec<u8>> {
-        let call = commands::request(self.members.terms(), request);
         let timeout = Duration::from_millis(limits::FORWARD_MS);
+        let asked = self.ask(address, commands::ENDPOINT, request, timeout);
+        let reply = asked.await.unwrap_or_else(|error| error);
+        moved(&reply).is_none().then(|| reply.to_vec())
+    }
+
+    /// Calls an endpoint of another node.
+    ///
+    /// # Errors
+    /// It cannot be reached, or refuses: the error to tell a client.
+    pub(super) async fn ask(
+        &self,
+        address: &str,
+        endpoint: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, Bytes> {
+        let call = commands::request(self.members.terms(), endpoint, body);
         let answer = self.ringpop.channel().call(address, call, timeout).await;
-        match answer {
-            Ok(response) if response.is_ok() => match moved(&response.arg3) {
-                Some(_) => None,
-                None => Some(response.arg3.to_vec()),
-            },
-            Ok(response) => {
-                let text = String::from_utf8_lossy(&response.arg3).into_owned();
-                Some(unreachable_node(address, &text))
-            }
-            Err(failure) => Some(unreachable_node(address, &failure.to_string())),
-        }
+        let text = match answer {
+            Ok(response) if response.is_ok() => return Ok(response.arg3),
+            Ok(response) => String::from_utf8_lossy(&response.arg3).into_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        Err(unreachable_node(address, &text).into())
     }
 
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
@@ -221,7 +243,7 @@ impl Keyspace {
         now: u64,
         command: &Command<'_>,
     ) -> (Reply, Option<Pending>) {
-        let reply = commands::execute(self, now, command);
+        let reply = commands::execute(self, now, &self.members.nodes(), command);
         drop(permit);
         let pending = self.keeper.written(now, command, &reply);
         (reply, pending)
@@ -230,7 +252,7 @@ impl Keyspace {
     /// Executes requests one after the other and writes their replies. `routed`: they have come
     /// through a door of this node.
     pub(super) async fn execute_in_order(&self, requests: &Bytes, routed: bool, out: &mut Vec<u8>) {
-        let mut late: Vec<(usize, usize, admission::Pending)> = Vec::new();
+        let mut late: Vec<(usize, usize, Pending)> = Vec::new();
         let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
@@ -288,7 +310,7 @@ impl Keyspace {
 }
 
 /// Waits until all writes may be told of. Those of which they may not get an error.
-async fn settle(late: Vec<(usize, usize, admission::Pending)>, out: &mut Vec<u8>) {
+async fn settle(late: Vec<(usize, usize, Pending)>, out: &mut Vec<u8>) {
     let mut failed = Vec::new();
     for (start, end, pending) in late {
         if let Err(reply) = pending.await {
@@ -301,7 +323,10 @@ async fn settle(late: Vec<(usize, usize, admission::Pending)>, out: &mut Vec<u8>
 }
 
 /// The first command of the bytes.
-fn command<'a>(decoder: &'a mut Decoder, request: &'a [u8]) -> Result<Command<'a>, Reply> {
+pub(super) fn command<'a>(
+    decoder: &'a mut Decoder,
+    request: &'a [u8],
+) -> Result<Command<'a>, Reply> {
     match decoder.decode(request) {
         Ok(Some(_)) => {}
         Ok(None) => return Err(Reply::error("ERR the request is cut")),
@@ -320,7 +345,7 @@ pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
     out
 }
 
-fn error(text: &str) -> Vec<u8> {
+pub(super) fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
 }
 
@@ -371,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_may_not_be_told_of_is_an_error_in_its_place() {
         let mut out = b"+A\r\n+B\r\n+C\r\n".to_vec();
-        let fails = |fails: bool| -> admission::Pending {
+        let fails = |fails: bool| -> Pending {
             Box::pin(async move {
                 match fails {
                     true => Err(Reply::error("ERR no copy")),

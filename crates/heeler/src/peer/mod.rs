@@ -6,6 +6,8 @@ mod keeper;
 mod keyspace;
 mod kv;
 mod report;
+mod transactions;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use heeler_ringpop::{Builder, Discovery, Event, Events, MembershipEvent, RingHas
 
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
-pub use keyspace::{Keyspace, Traffic, moved};
+pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
+pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -40,6 +43,8 @@ pub struct Options {
     pub app: String,
     /// Where the first members are found; alone, if nowhere.
     pub seeds: Option<Discovery>,
+    /// How long they are tried before this node begins a ring of its own.
+    pub patience: Option<Duration>,
     /// A name for the ring in the place of the address.
     pub identity: Option<String>,
     /// The hash function; that of the others, if it is not said.
@@ -119,7 +124,8 @@ fn sink(to: &Statistics) -> anyhow::Result<Sink> {
 }
 
 impl Tls {
-    fn identity(&self) -> Identity {
+    /// What this node shows.
+    pub fn identity(&self) -> Identity {
         Identity {
             certificate: self.certificate.clone(),
             key: Some(self.key.clone()),
@@ -192,12 +198,13 @@ impl Port {
             .enable_all()
             .build()?;
         // One seed that answers is enough, and whoever is first begins.
+        let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
             .limits(calls::bounds())
             .configure(|config| {
                 config.bootstrap.join_size = 1;
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
-                config.bootstrap.alone_after_ms = Some(limits::ALONE_AFTER_MS);
+                config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
             });
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
@@ -207,7 +214,7 @@ impl Port {
             .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
         let opening = Opening {
             process: options.app.clone(),
-            request: Arc::new(commands::request(terms, Bytes::new())),
+            request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
         };
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         let events = ringpop.events();
@@ -233,6 +240,9 @@ impl Port {
         runtime.spawn(follow(keyspace.clone(), events));
         commands::serve(&ringpop, &keyspace);
         keyspace.keeper.serve();
+        waiting::serve(&ringpop, &keyspace);
+        transactions::serve(&ringpop, &keyspace);
+        report::serve(&ringpop, &keyspace);
         kv::serve(&ringpop, &keyspace);
         tracing::info!(
             peer = ringpop.whoami(),

@@ -1,12 +1,112 @@
 //! What is told of the ring and of what passes between its nodes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use heeler_ringpop::channel::{Answer, Call};
+use heeler_ringpop::{Response, Ringpop};
+use serde::{Deserialize, Serialize};
+
 use super::Keyspace;
+use super::keyspace::{SERVICE, refused};
 use crate::stats::ServerStat;
 
+/// The endpoint of the service `heeler` that tells it: a JSON [`Question`] in, [`Shares`] out.
+pub const ENDPOINT: &str = "nodes";
+
+/// What is asked.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Question {
+    /// Whose owners are told.
+    pub keys: Vec<String>,
+}
+
+/// The nodes of a ring as one of them sees them, and what they own.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shares {
+    /// Who tells it.
+    pub me: String,
+    /// How many partitions there are; 0: keys are placed by themselves.
+    pub partitions: u32,
+    /// Whether tags of keys are placed in their stead.
+    pub hash_tags: bool,
+    /// The nodes, by their addresses.
+    pub nodes: BTreeMap<String, Share>,
+    /// The owners of the keys that were asked for; nobody's are not there.
+    pub keys: BTreeMap<String, Place>,
+}
+
+/// What a node owns.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Of all keys, in percent.
+    pub percent: f64,
+    /// How many partitions, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partitions: Option<usize>,
+}
+
+/// Where a key is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Place {
+    /// The partition that it is in, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub partition: Option<u32>,
+    /// The owner's address.
+    pub owner: String,
+}
+
+/// Answers whoever asks.
+pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
+    let keyspace = keyspace.clone();
+    let service = ringpop.channel().service(SERVICE);
+    service.endpoint(ENDPOINT, move |call| answer(keyspace.clone(), call));
+}
+
+async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
+    let question = match call.request.arg3.is_empty() {
+        true => Question::default(),
+        false => serde_json::from_slice(&call.request.arg3)
+            .map_err(|error| refused(format!("the body is {{\"keys\":[…]}}: {error}")))?,
+    };
+    let shares = serde_json::to_vec(&keyspace.shares(&question));
+    Ok(Response::json(shares.unwrap_or_default()))
+}
+
 impl Keyspace {
+    /// The nodes, and what they own: for `heeler ring`, and for doors that show it.
+    pub fn shares(&self, question: &Question) -> Shares {
+        let nodes = self.members.picture();
+        let terms = nodes.terms();
+        let share = |(node, address): (usize, &Arc<str>)| {
+            let share = Share {
+                percent: (nodes.share_of(node) * 10_000.0).round() / 100.0,
+                partitions: (terms.partitions > 0).then(|| nodes.partitions_of(node)),
+            };
+            (address.to_string(), share)
+        };
+        let place = |key: &String| {
+            let owner = nodes.owner(key.as_bytes())?;
+            let place = Place {
+                partition: nodes.partition(key.as_bytes()),
+                owner: nodes.address(owner).to_string(),
+            };
+            Some((key.clone(), place))
+        };
+        Shares {
+            me: self.members.me().to_owned(),
+            partitions: terms.partitions,
+            hash_tags: terms.hash_tags,
+            nodes: nodes.addresses().enumerate().map(share).collect(),
+            keys: question.keys.iter().filter_map(place).collect(),
+        }
+    }
+
     /// INFO's section `ring`: names and values.
     pub fn info(&self) -> Vec<(&'static str, String)> {
         let (nodes, traffic) = (self.members.picture(), &self.traffic);

@@ -22,7 +22,7 @@ impl Placement {
             Way::Any => Some(whole(request, to(ANY_KEY)?)),
             Way::Keys(first) => by_key(owners, request, first, random),
             Way::Every => every(live, request),
-            Way::Here(_) | Way::Quit => None,
+            Way::Here(_) | Way::Quit | Way::Unknown => None,
         }
     }
 }

@@ -8,7 +8,7 @@ pub mod scan;
 pub use gather::{Gather, Merge};
 pub use ring::{Nodes, PARTITIONS, Terms};
 
-use crate::command::{Command, Flags, Reply, Room, Spec, Split};
+use crate::command::{Command, Flags, Keys, Reply, Room, Spec, Split};
 use crate::wire::resp;
 
 /// Who answers for which key.
@@ -209,15 +209,19 @@ impl Shares<'_> {
         step: usize,
         merge: impl Fn(Vec<u32>) -> Merge,
     ) -> Route {
-        if !(command.len() - 1).is_multiple_of(step) {
+        let first = match command.spec.keys {
+            Keys::Range(first, ..) => usize::from(first),
+            _ => 1,
+        };
+        if !(command.len() - first).is_multiple_of(step) {
             return Route::Refused(crate::command::wrong_arity(command.spec));
         }
-        let keys = (command.len() - 1) / step;
+        let keys = (command.len() - first) / step;
         let mut servers: Vec<usize> = Vec::new();
         let mut order: Vec<u32> = Vec::with_capacity(keys);
         for i in 0..keys {
             let random = random.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let Some(server) = self.owners.pick(command.arg(1 + i * step), random) else {
+            let Some(server) = self.owners.pick(command.arg(first + i * step), random) else {
                 return self.owners.nobody();
             };
             let part = servers
@@ -234,7 +238,7 @@ impl Shares<'_> {
         }
         let part = |(part, &server): (usize, &usize)| Part {
             to: self.owners.to(server),
-            request: request_of_part(command, &order, part as u32, step),
+            request: request_of_part(command, &order, part as u32, (first, step)),
         };
         let parts = servers.iter().enumerate().map(part).collect();
         Route::Parts(parts, Gather::new(merge(order), servers.len()))
@@ -244,7 +248,7 @@ impl Shares<'_> {
     fn every(&self, command: &Command<'_>, merge: Merge) -> Route {
         let part = |&server: &usize| Part {
             to: self.owners.to(server),
-            request: command.raw().to_vec(),
+            request: resp::request_of(command).into_owned(),
         };
         match self.live {
             [] => self.owners.nobody(),
@@ -282,14 +286,24 @@ impl Shares<'_> {
 }
 
 /// The command again, with the keys of one part only.
-fn request_of_part(command: &Command<'_>, order: &[u32], part: u32, step: usize) -> Vec<u8> {
-    let mut args = vec![command.arg(0)];
+fn request_of_part(
+    command: &Command<'_>,
+    order: &[u32],
+    part: u32,
+    (first, step): (usize, usize),
+) -> Vec<u8> {
+    let name = match command.spec.flags.has(Flags::HIDDEN) {
+        true => command.spec.name.as_bytes(),
+        false => command.arg(0),
+    };
+    let mut args = vec![name];
+    args.extend(command.args(1).take(first - 1));
     for (i, _) in order
         .iter()
         .enumerate()
         .filter(|(_, owner)| **owner == part)
     {
-        args.extend(command.args(1 + i * step).take(step));
+        args.extend(command.args(first + i * step).take(step));
     }
     let mut request = Vec::new();
     resp::encode_command(args.into_iter(), &mut request);

@@ -173,26 +173,35 @@ impl Nodes {
 
     /// What of the keys this node owns, from 0 to 1: of the partitions, or of the circle of hashes.
     pub fn share(&self) -> f64 {
-        let Some(me) = self.me else {
-            return 0.0;
-        };
+        self.me.map_or(0.0, |me| self.share_of(me))
+    }
+
+    /// The same of the node at a place.
+    pub fn share_of(&self, node: usize) -> f64 {
         if !self.partitions.is_empty() {
-            let owned = self.partitions.iter().filter(|&&p| p as usize == me);
-            return owned.count() as f64 / self.partitions.len() as f64;
+            return self.partitions_of(node) as f64 / self.partitions.len() as f64;
+        }
+        if self.all.len() == 1 {
+            return 1.0;
         }
         let mut before = self.ring.points().last().map_or(0, |(hash, _)| hash);
         let mut owned = 0u64;
         for (hash, owner) in self.ring.points() {
-            let reach = hash.wrapping_sub(before);
-            if owner == me {
-                owned += u64::from(reach);
+            if owner == node {
+                owned += u64::from(hash.wrapping_sub(before));
             }
             before = hash;
         }
-        match self.all.len() {
-            1 => 1.0,
-            _ => owned as f64 / 2f64.powi(32),
-        }
+        owned as f64 / 2f64.powi(32)
+    }
+
+    /// How many partitions the node at a place owns.
+    pub fn partitions_of(&self, node: usize) -> usize {
+        let owned = self
+            .partitions
+            .iter()
+            .filter(|&&owner| owner as usize == node);
+        owned.count()
     }
 
     /// Whether this node owns a key.

@@ -1,12 +1,10 @@
-//! The Redis door of a store.
+//! The doors of a store in which commands come as such: Redis's and memcached's.
 
-use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use crate::admin::{Process, REDIS_VERSION};
-use crate::config::pools::Listen;
 use crate::deliver::{Behind, Door, Ring};
-use crate::net::{Listener, MakeDoor, Service, Tuning};
+use crate::net::{Listener, MakeDoor, Service, Speaks, Tuning};
 use crate::peer::Keyspace;
 use crate::pool::Peers;
 use crate::session::{Access, Greeting};
@@ -16,9 +14,10 @@ use crate::wire::Wire;
 use crate::wire::resp::Protocol;
 use crate::{limits, run};
 
-/// The door: over the keys of all nodes where there is a `keyspace` of more than this one.
+/// A door: over the keys of all nodes where there is a `keyspace` of more than this one.
 pub fn service(
     name: &str,
+    wire: Wire,
     listener: Listener,
     store: &Arc<Store>,
     process: &Arc<Process>,
@@ -28,7 +27,7 @@ pub fn service(
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
-        access: Access::Open,
+        access: Access::Store(process.password.clone()),
         database: 0,
     };
     let door: MakeDoor = Arc::new(move |scratch: &_, _| {
@@ -48,7 +47,7 @@ pub fn service(
     });
     Service {
         name: name.into(),
-        wire: Wire::Resp,
+        speaks: Speaks::Wire(wire),
         tls: None,
         listener: Arc::new(listener),
         most_clients: None,
@@ -62,20 +61,5 @@ pub fn tuning() -> Tuning {
         backlog: limits::BACKLOG,
         keepalive: true,
         reuseport: false,
-    }
-}
-
-/// Whoever reaches the port reads and writes everything.
-pub(super) fn warn_if_open(listen: &Listen) {
-    let Listen::Tcp { host, port } = listen else {
-        return;
-    };
-    let found = (host.as_str(), *port).to_socket_addrs();
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
-        tracing::warn!(
-            "{host}:{port} can be reached from other machines, and no password protects the data; \
-             listen on 127.0.0.1 unless the network is trusted"
-        );
     }
 }

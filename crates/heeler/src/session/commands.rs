@@ -27,7 +27,7 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Hello => hello(session, command, greeting),
         Id::Auth => greeting.access.auth(session, command),
         Id::Select => select(command, greeting.database),
-        Id::Reset => reset(session),
+        Id::Reset => reset(session, greeting),
         Id::Multi => session.begin_transaction(),
         Id::Discard => session.discard_transaction(),
         Id::ClientId => Reply::Int(session.id as i64),
@@ -118,13 +118,13 @@ fn select(command: &Command<'_>, database: u32) -> Reply {
     }
 }
 
-fn reset(session: &mut Session) -> Reply {
+fn reset(session: &mut Session, greeting: &Greeting) -> Reply {
     session.transaction = None;
     session.protocol = Protocol::Resp2;
     session.replies = Replies::On;
     session.name.clear();
     session.renamed = true;
-    session.authenticated = false;
+    session.authenticated = greeting.access.lets_in();
     session.stays = false;
     Reply::Status("RESET")
 }

@@ -4,16 +4,20 @@
 mod access;
 mod commands;
 mod laps;
+mod password;
 mod pipeline;
 mod transaction;
 
 pub use access::Access;
 pub use commands::{Greeting, answer};
 pub use laps::Laps;
+pub use password::Password;
 pub use pipeline::{Form, Pipeline, Ticket};
 pub use transaction::{Admission, Transaction};
 
 use crate::command::{Command, Id, Reply, Shape};
+use crate::wire::Wire;
+use crate::wire::memcache::{Awaited, Quiet};
 use crate::wire::resp::Protocol;
 
 /// What a connection has said of itself, and what it still has to be told.
@@ -21,6 +25,8 @@ use crate::wire::resp::Protocol;
 pub struct Session {
     /// Number of the connection: `CLIENT ID`.
     pub id: u64,
+    /// The protocol that is spoken, also with a node.
+    pub wire: Wire,
     /// The protocol's version, by HELLO.
     pub protocol: Protocol,
     /// The order of replies.
@@ -39,6 +45,8 @@ pub struct Session {
     pub authenticated: bool,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
+    /// Which replies to the request at hand a client of memcached does not want.
+    pub quiet: Quiet,
     /// Close once the replies so far are written.
     pub closing: bool,
 }
@@ -95,6 +103,9 @@ impl Session {
     /// Keeps a place for a server's reply, in RESP2, to the request at hand.
     pub fn wait(&mut self, command: &Command<'_>) -> Ticket {
         self.pipeline.wait(match self.protocol {
+            _ if self.wire == Wire::Memcache => {
+                Form::Item(Box::new(Awaited::new(command, self.quiet)))
+            }
             _ if !self.is_heard() => Form::Dropped,
             Protocol::Resp2 => Form::AsItIs,
             Protocol::Resp3 => Form::Resp3(Shape::of(command)),

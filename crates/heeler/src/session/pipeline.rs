@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use super::Laps;
 use crate::command::{Family, Reply, Shape};
 use crate::limits;
+use crate::wire::memcache::Awaited;
 use crate::wire::resp::{Protocol, encode, upgrade};
 
 /// The place of a request in its connection's order.
@@ -36,7 +37,7 @@ pub struct Pipeline {
 }
 
 /// What becomes of a server's reply on its way to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Form {
     /// It is passed on as it is.
     AsItIs,
@@ -44,6 +45,8 @@ pub enum Form {
     Dropped,
     /// It becomes RESP3, in this shape.
     Resp3(Shape),
+    /// It becomes what memcached says.
+    Item(Box<Awaited>),
 }
 
 #[derive(Debug)]
@@ -106,6 +109,19 @@ impl Pipeline {
         self.waiting.push_back(Place::Answered(bytes));
     }
 
+    /// Answers the latest request at once with what is written.
+    #[inline]
+    pub fn answer_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.waiting.is_empty() {
+            write(&mut self.out);
+            self.first += 1;
+            return;
+        }
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        self.waiting.push_back(Place::Answered(bytes));
+    }
+
     /// The latest request gets no reply.
     pub fn answer_nothing(&mut self) {
         match self.waiting.is_empty() {
@@ -128,7 +144,7 @@ impl Pipeline {
         let Some(place) = self.waiting.get_mut(index as usize) else {
             return;
         };
-        let Place::Open(form) = *place else {
+        let Place::Open(form) = place else {
             return;
         };
         let mut upgraded = Vec::new();
@@ -136,7 +152,11 @@ impl Pipeline {
             Form::AsItIs => reply,
             Form::Dropped => &[],
             Form::Resp3(shape) => {
-                upgrade(reply, shape, &mut upgraded);
+                upgrade(reply, *shape, &mut upgraded);
+                &upgraded
+            }
+            Form::Item(awaited) => {
+                awaited.write(reply, &mut upgraded);
                 &upgraded
             }
         };

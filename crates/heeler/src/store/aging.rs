@@ -106,6 +106,15 @@ impl Counting {
     }
 }
 
+/// Whether a key was used since it was stored, as far as that is noted.
+#[inline]
+pub(super) fn was_used(aging: Aging, access: u32) -> bool {
+    match aging {
+        Aging::Time => uses(access) > 0,
+        Aging::Frequency(_) => access & 0xff > NEW,
+    }
+}
+
 /// Seconds since a key was used, four years at most, if that is noted by time.
 #[inline]
 pub(super) fn idle_seconds(access: u32, now: u64) -> u32 {

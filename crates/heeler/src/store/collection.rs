@@ -5,48 +5,22 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::allocation;
 use super::entry::{Entry, Object};
 use super::errors::{Error, WRONG_TYPE};
 use super::hashes::Hash;
-use super::lists::List;
 use super::numbers;
+use super::quicklist::List;
 use super::sets::Set;
 use super::slot::Slot;
 use super::sorted_set::SortedSet;
 
-/// A member, field or value in a collection: a short one lies in the collection itself.
+/// An element that is read out of a collection, or that a ranking has: a short one needs no
+/// allocation.
 pub(super) type Element = SmallVec<[u8; 24]>;
-
-/// Bytes that an element has allocated outside of the collection.
-#[inline]
-pub(super) fn outside(element: &Element) -> usize {
-    match element.spilled() {
-        true => allocation::size(element.capacity()),
-        false => 0,
-    }
-}
-
-/// Bytes that a table of the crate indexmap takes that has room for so many entries of this size.
-#[inline]
-pub(super) fn table_bytes(capacity: usize, entry: usize) -> usize {
-    if capacity == 0 {
-        return 0;
-    }
-    let buckets = (capacity * 8 / 7).next_power_of_two().max(4);
-    let index = buckets * (size_of::<usize>() + 1) + 16;
-    allocation::size(capacity * (entry + size_of::<usize>())) + allocation::size(index)
-}
 
 /// How elements are hashed: seeded by the process, so that nobody outside can choose elements that
 /// collide. No reply depends on it: the tables keep the order of insertion.
 pub(super) type Hashing = foldhash::fast::RandomState;
-
-/// Longest element of a collection that Redis keeps in a listpack.
-pub(super) const LISTPACK_BYTES: usize = 64;
-
-/// Room for elements below which a table is never made smaller.
-const SMALL_TABLE: usize = 64;
 
 /// A type of value that has elements.
 pub(super) trait Collection: Default {
@@ -173,11 +147,6 @@ pub(super) fn index_range(first: i64, last: i64, len: usize) -> Range<usize> {
     } else {
         0..0
     }
-}
-
-/// Room to which a table that has `capacity` for `len` elements is better shrunk, if it is.
-pub(super) fn room_to_shrink(len: usize, capacity: usize) -> Option<usize> {
-    (capacity > SMALL_TABLE && len < capacity / 8).then_some(len * 2)
 }
 
 /// An argument that must be a number from 0 on.

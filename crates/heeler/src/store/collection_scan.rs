@@ -1,20 +1,16 @@
-//! SSCAN, HSCAN, ZSCAN: walks through one collection, in parts.
-//!
-//! The cursor is the number of elements, by their places in the collection's table, that are still
-//! to be visited: the walk goes from the last place down to the first. A removed element's place is
-//! taken by the last one, so that an element that stays only ever moves down, and none is missed;
-//! one that was visited may come again.
+//! SSCAN, HSCAN, ZSCAN: walks through one collection, in parts. What is kept in one run is visited
+//! all at once, as Redis does with what is small.
 
-use std::ops::Range;
-
+use super::compact::element::Piece;
+use super::compact::pages::Pages;
 use super::errors::{Error, Outcome};
 use super::scan::{self, Options};
-use crate::command::{Command, Reply, pattern};
+use crate::command::{Blob, Command, Reply, pattern};
 
 /// One call of SSCAN, HSCAN or ZSCAN.
 pub(super) struct Scan<'a> {
     pattern: Option<&'a [u8]>,
-    places: Range<usize>,
+    count: usize,
     found: Vec<Reply>,
 }
 
@@ -24,52 +20,52 @@ impl<'a> Scan<'a> {
         scan::cursor_number(command.arg(2))
     }
 
-    /// Reads the options of a walk through `len` elements; through all of them at once if they are
-    /// few, as Redis does.
-    pub(super) fn parse(
-        command: &Command<'a>,
-        cursor: u64,
-        len: usize,
-        are_few: bool,
-    ) -> Result<Scan<'a>, Error> {
+    /// Reads the options.
+    pub(super) fn parse(command: &Command<'a>) -> Result<Scan<'a>, Error> {
         let options = Options::parse(command, 3, false)?;
-        let end = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let end = if are_few || end == 0 {
-            len
-        } else {
-            end.min(len)
-        };
-        let start = if are_few {
-            0
-        } else {
-            end.saturating_sub(options.count)
-        };
         Ok(Scan {
             pattern: options.pattern,
-            places: start..end,
+            count: options.count,
             found: Vec::new(),
         })
     }
 
-    /// The places to visit.
-    pub(super) fn places(&self) -> Range<usize> {
-        self.places.clone()
-    }
-
-    /// Notes the element of a place, with its value or score.
-    pub(super) fn visit(&mut self, element: &[u8], value: Option<&[u8]>) {
+    /// Notes an element, with its value or score.
+    pub(super) fn visit(&mut self, element: Piece<'_>, value: Option<&[u8]>) {
+        let element = element.blob();
         if self
             .pattern
-            .is_none_or(|wanted| pattern::matches(wanted, element, false))
+            .is_none_or(|wanted| pattern::matches(wanted, &element, false))
         {
-            self.found.push(Reply::bulk(element));
+            self.found.push(Reply::Bulk(element));
             self.found.extend(value.map(Reply::bulk));
         }
     }
 
+    /// Visits about as many records of a table as were asked for, from a cursor on; returns the one
+    /// to go on with. `value` makes the text of a value from its bytes.
+    pub(super) fn visit_table<const W: usize>(
+        &mut self,
+        mut cursor: u64,
+        table: &Pages<W>,
+        value: impl Fn(&[u8]) -> Blob,
+    ) -> u64 {
+        let mut visited = 0;
+        loop {
+            cursor = table.scan(cursor, |(element, bytes)| {
+                visited += 1;
+                let text = (!bytes.is_empty()).then(|| value(bytes));
+                self.visit(element, text.as_deref());
+            });
+            if cursor == 0 || visited >= self.count {
+                return cursor;
+            }
+        }
+    }
+
     /// The reply, with the cursor to go on with.
-    pub(super) fn reply(self) -> Outcome {
-        let next = Reply::bulk(itoa::Buffer::new().format(self.places.start));
+    pub(super) fn reply(self, next: u64) -> Outcome {
+        let next = Reply::bulk(itoa::Buffer::new().format(next));
         Ok(Reply::Array(vec![next, Reply::Array(self.found)]))
     }
 }

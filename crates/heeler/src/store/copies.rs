@@ -6,8 +6,9 @@
 use super::Store;
 use super::blocking;
 use super::dump::{self, Value};
+use super::encodings::Limits;
 use super::entry::Text;
-use super::extras::{self, Extras, Stamp};
+use super::extras::{self, Extras, Recache, Stamp};
 use super::shard::Shard;
 use super::view::View;
 use crate::limits;
@@ -98,6 +99,7 @@ impl Store {
     /// A copy of a key; of its tombstone if it is gone. `None` if nothing is known of it.
     pub fn export(&self, now: u64, key: &[u8]) -> Option<Copy> {
         let mut view = View::of_key(self, now, key);
+        let limits = Limits::of(&view);
         let mut slot = view.slot(key);
         let Some(version) = slot.ensure_version() else {
             let version = view.shard_of_key(key, |shard| shard.tombstones.version(key))?;
@@ -116,7 +118,7 @@ impl Store {
                 deadline: entry.deadline(),
                 marks: extras.marks,
                 stamp: extras.stamp,
-                payload: dump::payload(entry).into(),
+                payload: dump::payload(entry, limits).into(),
             }),
         })
     }
@@ -224,7 +226,7 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
         });
         return Imported::Taken;
     };
-    let Some(read) = dump::read(&value.payload) else {
+    let Some(read) = dump::read(&value.payload, Limits::of(view)) else {
         return Imported::Broken;
     };
     let mut slot = view.slot(key);
@@ -235,6 +237,8 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     slot.set_extras(Extras {
         version: Some(copy.version),
         marks: value.marks,
+        // Who was to store another value asks anew.
+        recache: Recache::default(),
         stamp: value.stamp,
     });
     Imported::Taken

@@ -3,8 +3,8 @@
 use super::errors::Outcome;
 use super::view::View;
 use super::{
-    bitfield, bits, blocking, dump, expiry, hashes, hyperloglog, keys, keyspace, lcs, lists,
-    memory, scan, sets, sort, strings, zset_operations, zsets,
+    bitfield, bits, blocking, documents, dump, expiry, hashes, hyperloglog, items, keys, keyspace,
+    lcs, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -17,7 +17,7 @@ pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Reply {
 /// Whether a command locks all shards even when it stands alone.
 pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
     match command.spec.id {
-        Id::Flushall | Id::Flushdb => true,
+        Id::Flushall | Id::Flushdb | Id::ItemFlush => true,
         Id::Sort | Id::SortRo => sort::reads_other_keys(command),
         _ => false,
     }
@@ -68,7 +68,7 @@ fn string(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::Setnx => strings::setnx(view, command),
         Id::Setrange => strings::setrange(view, command),
         Id::Strlen => strings::strlen(view, command),
-        _ => unknown(command),
+        _ => items::run(view, command),
     }
 }
 
@@ -89,6 +89,13 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
         Id::Copy => keys::copy(view, command),
         Id::Del | Id::Unlink => keys::del(view, command),
+        Id::DocumentChange => documents::change(view, command),
+        Id::DocumentDelete => documents::delete(view, command),
+        Id::DocumentIndex => documents::index(view, command),
+        Id::DocumentItem => documents::item(view, command),
+        Id::DocumentKeys => documents::keys(view, command),
+        Id::DocumentLoad => documents::load(view, command),
+        Id::DocumentStore => documents::store(view, command),
         Id::Dump => dump::dump(view, command),
         Id::Exists => keys::exists(view, command),
         Id::Expire => expiry::expire(view, command),

@@ -15,15 +15,24 @@ pub(super) struct Extras {
     pub(super) version: Option<u64>,
     /// memcached's flags.
     pub(super) marks: u32,
+    /// Whether memcached's clients are to store another value.
+    pub(super) recache: Recache,
     /// When and how often it was stored.
     pub(super) stamp: Option<Stamp>,
 }
 
 impl Extras {
+    /// Whether something is known that memcached's clients have said.
+    #[inline]
+    pub(super) fn is_marked(&self) -> bool {
+        self.marks != 0 || self.recache != Recache::default()
+    }
+
     /// Those of another value under the same key.
     pub(super) fn renewed(self) -> Extras {
         Extras {
             marks: 0,
+            recache: Recache::default(),
             stamp: self.stamp.map(Stamp::renewed),
             ..self
         }
@@ -36,6 +45,30 @@ impl Extras {
         }
         if let Some(stamp) = &mut self.stamp {
             stamp.raise(now);
+        }
+    }
+}
+
+/// What memcached's meta commands note of an item that is to be stored anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recache {
+    /// Its value is stale.
+    pub(super) stale: bool,
+    /// A client has been told that it is the one to store another.
+    pub(super) awaited: bool,
+}
+
+impl Recache {
+    /// As a byte.
+    pub(super) fn to_byte(self) -> u8 {
+        u8::from(self.stale) | u8::from(self.awaited) << 1
+    }
+
+    /// From such a byte.
+    pub(super) fn from_byte(byte: u8) -> Recache {
+        Recache {
+            stale: byte & 1 != 0,
+            awaited: byte & 2 != 0,
         }
     }
 }

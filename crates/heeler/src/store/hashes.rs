@@ -1,9 +1,10 @@
 //! Commands about hashes.
 
-use indexmap::IndexMap;
-
-use super::collection::{Element, Hashing, LISTPACK_BYTES, outside, room_to_shrink, table_bytes};
 use super::collection_scan::{Scan, no_elements};
+use super::compact::element::{self, Code, Piece};
+use super::compact::pages::Pages;
+use super::compact::run::Run;
+use super::encodings::Limits;
 use super::errors::{Error, NOT_A_FLOAT, NOT_FINITE, OVERFLOW, Outcome, wrong_arguments};
 use super::long_double::LongDouble;
 use super::numbers;
@@ -11,100 +12,154 @@ use super::random::{Chosen, Random};
 use super::view::View;
 use crate::command::{Command, Reply};
 
-/// Most fields of a hash that Redis keeps in a listpack.
-const LISTPACK_FIELDS: usize = 512;
+/// Fields beyond which a hash is kept in a table, if it is none that Redis keeps in a listpack.
+const LOOSE_FIELDS: usize = 32;
+/// Bytes beyond which it is.
+const LOOSE_BYTES: usize = 2048;
 
 /// Fields with their values.
 #[derive(Clone, Debug)]
-pub(super) struct Hash {
-    fields: IndexMap<Element, Element, Hashing>,
-    /// Bytes that fields and values have allocated.
-    outside: usize,
-    /// Whether Redis would still keep it in a listpack: once it does not, it never does again.
-    is_listpack: bool,
+pub(super) enum Hash {
+    /// What Redis keeps in a listpack: in the order of insertion, which clients get to see.
+    Listpack(Run<2>),
+    /// What Redis does not keep in one, because it was once too big, while there is little of it.
+    Loose(Run<2>),
+    Table(Box<Pages<2>>),
 }
 
 impl Default for Hash {
     fn default() -> Hash {
-        Hash {
-            fields: IndexMap::default(),
-            outside: 0,
-            is_listpack: true,
-        }
+        Hash::Listpack(Run::default())
     }
 }
 
 impl Hash {
     /// Number of fields.
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.fields.len()
+        match self {
+            Hash::Listpack(run) | Hash::Loose(run) => run.len(),
+            Hash::Table(table) => table.len(),
+        }
+    }
+
+    /// Bytes allocated.
+    pub(super) fn allocated(&self) -> usize {
+        match self {
+            Hash::Listpack(run) | Hash::Loose(run) => run.allocated(),
+            Hash::Table(table) => table.allocated(),
+        }
+    }
+
+    /// The run, or else the table.
+    fn parts(&self) -> (Option<&Run<2>>, Option<&Pages<2>>) {
+        match self {
+            Hash::Listpack(run) | Hash::Loose(run) => (Some(run), None),
+            Hash::Table(table) => (None, Some(table)),
+        }
     }
 
     /// The fields with their values.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|(field, value)| (field.as_slice(), value.as_slice()))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Piece<'_>, Piece<'_>)> {
+        let (run, table) = self.parts();
+        let run = run.into_iter().flat_map(Run::records);
+        let records = run.chain(table.into_iter().flat_map(Pages::records));
+        records.map(|(field, value)| (field, element::read(value)))
     }
 
     /// The value of a field.
     #[inline]
-    pub(super) fn get(&self, field: &[u8]) -> Option<&[u8]> {
-        self.fields.get(field).map(|value| value.as_slice())
+    pub(super) fn get(&self, field: &[u8]) -> Option<Piece<'_>> {
+        let field = Piece::of(field);
+        let value = match self {
+            Hash::Listpack(run) | Hash::Loose(run) => run.at(run.find(&Code::of(field))?).1,
+            Hash::Table(table) => table.get(field)?,
+        };
+        Some(element::read(value))
     }
 
     /// Redis's name for how it is kept.
     pub(super) fn encoding(&self) -> &'static str {
-        if self.is_listpack {
-            "listpack"
-        } else {
-            "hashtable"
+        match self {
+            Hash::Listpack(_) => "listpack",
+            Hash::Loose(_) | Hash::Table(_) => "hashtable",
         }
     }
 
     /// Sets a field; whether it is new.
     #[inline]
-    pub(super) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
-        let new = match self.fields.get_mut(field) {
-            Some(old) => {
-                let value = Element::from_slice(value);
-                self.outside = self.outside - outside(old) + outside(&value);
-                *old = value;
-                false
-            }
-            None => {
-                let (field, value) = (Element::from_slice(field), Element::from_slice(value));
-                self.outside += outside(&field) + outside(&value);
-                self.fields.insert(field, value);
-                true
-            }
+    pub(super) fn set(&mut self, field: &[u8], value: &[u8], limits: Limits<'_>) -> bool {
+        self.admit(field.len().max(value.len()), limits);
+        let (field, value) = (Piece::of(field), Code::of(Piece::of(value)));
+        let run = match self {
+            Hash::Listpack(run) | Hash::Loose(run) => run,
+            Hash::Table(table) => return table.set(field, Some(&value)),
         };
-        self.is_listpack &=
-            field.len().max(value.len()) <= LISTPACK_BYTES && self.fields.len() <= LISTPACK_FIELDS;
+        let new = set_in_run(run, field, &value);
+        let (len, allocated) = (run.len(), run.allocated());
+        match self {
+            Hash::Listpack(_) if len > limits.hash_entries() => self.loosen(limits),
+            Hash::Loose(_) if len > LOOSE_FIELDS || allocated > LOOSE_BYTES => {
+                self.loosen(limits);
+            }
+            _ => {}
+        }
         new
+    }
+
+    /// Redis keeps no hash in a listpack that has so long a word.
+    pub(super) fn admit(&mut self, longest: usize, limits: Limits<'_>) {
+        if longest > limits.hash_value() && matches!(self, Hash::Listpack(_)) {
+            self.loosen(limits);
+        }
+    }
+
+    /// Keeps it in another way than in a listpack.
+    #[cold]
+    fn loosen(&mut self, limits: Limits<'_>) {
+        let (Hash::Listpack(run) | Hash::Loose(run)) = self else {
+            return;
+        };
+        let run = std::mem::take(run);
+        if run.len() <= LOOSE_FIELDS && run.allocated() <= LOOSE_BYTES {
+            *self = Hash::Loose(run);
+            return;
+        }
+        let mut table = Pages::new(limits.seed());
+        for (field, value) in run.records() {
+            table.set_raw(field, value);
+        }
+        *self = Hash::Table(Box::new(table));
     }
 
     /// Removes a field; whether it was there.
     pub(super) fn remove(&mut self, field: &[u8]) -> bool {
-        let removed = if self.is_listpack {
-            // A listpack keeps the order of insertion, which clients get to see.
-            self.fields.shift_remove_entry(field)
-        } else {
-            self.fields.swap_remove_entry(field)
-        };
-        if let Some((field, value)) = &removed {
-            self.outside -= outside(field) + outside(value);
+        let field = Piece::of(field);
+        match self {
+            Hash::Listpack(run) | Hash::Loose(run) => {
+                let place = run.find(&Code::of(field));
+                place.map(|place| run.remove(place)).is_some()
+            }
+            Hash::Table(table) => table.remove(field),
         }
-        if let Some(room) = room_to_shrink(self.fields.len(), self.fields.capacity()) {
-            self.fields.shrink_to(room);
-        }
-        removed.is_some()
     }
+}
 
-    /// Bytes that it has allocated.
-    #[inline]
-    pub(super) fn allocated(&self) -> usize {
-        table_bytes(self.fields.capacity(), 2 * size_of::<Element>()) + self.outside
+/// Sets a field in a run; whether it is new.
+#[inline]
+fn set_in_run(run: &mut Run<2>, field: Piece<'_>, value: &Code<'_>) -> bool {
+    let code = Code::of(field);
+    let ([head, body], [value_head, value_body]) = (code.parts(), value.parts());
+    let parts = [head, body, value_head, value_body];
+    match run.find(&code) {
+        Some(place) => {
+            run.replace(place, &parts);
+            false
+        }
+        None => {
+            run.insert(run.end(), &parts);
+            true
+        }
     }
 }
 
@@ -122,12 +177,15 @@ fn set_fields(view: &mut View<'_>, command: &Command<'_>) -> Result<i64, Error> 
     if !command.len().is_multiple_of(2) {
         return Err(wrong_arguments(command));
     }
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let hash: &mut Hash = slot.collection_or_new()?;
+    let longest = command.args(2).map(<[u8]>::len).max();
+    hash.admit(longest.unwrap_or(0), limits);
     let mut new = 0;
     let mut words = command.args(2);
     while let (Some(field), Some(value)) = (words.next(), words.next()) {
-        new += i64::from(hash.set(field, value));
+        new += i64::from(hash.set(field, value, limits));
     }
     slot.collection_changed();
     Ok(new)
@@ -135,12 +193,13 @@ fn set_fields(view: &mut View<'_>, command: &Command<'_>) -> Result<i64, Error> 
 
 pub(super) fn hsetnx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let (field, value) = (command.arg(2), command.arg(3));
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let hash: &mut Hash = slot.collection_or_new()?;
     if hash.get(field).is_some() {
         return Ok(Reply::Int(0));
     }
-    hash.set(field, value);
+    hash.set(field, value, limits);
     slot.collection_changed();
     Ok(Reply::Int(1))
 }
@@ -150,7 +209,7 @@ pub(super) fn hget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let hash: Option<&Hash> = slot.read_collection()?;
     Ok(hash
         .and_then(|hash| hash.get(command.arg(2)))
-        .map_or(Reply::Null, Reply::bulk))
+        .map_or(Reply::Null, Piece::reply))
 }
 
 pub(super) fn hmget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -158,7 +217,7 @@ pub(super) fn hmget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let hash: Option<&Hash> = slot.read_collection()?;
     let value = |field| {
         hash.and_then(|hash| hash.get(field))
-            .map_or(Reply::Null, Reply::bulk)
+            .map_or(Reply::Null, Piece::reply)
     };
     Ok(Reply::Array(command.args(2).map(value).collect()))
 }
@@ -168,9 +227,7 @@ pub(super) fn hgetall(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
     Ok(Reply::Map(
-        fields
-            .map(|(f, v)| (Reply::bulk(f), Reply::bulk(v)))
-            .collect(),
+        fields.map(|(f, v)| (f.reply(), v.reply())).collect(),
     ))
 }
 
@@ -179,7 +236,7 @@ pub(super) fn hkeys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
     Ok(Reply::Array(
-        fields.map(|(field, _)| Reply::bulk(field)).collect(),
+        fields.map(|(field, _)| field.reply()).collect(),
     ))
 }
 
@@ -188,7 +245,7 @@ pub(super) fn hvals(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
     Ok(Reply::Array(
-        fields.map(|(_, value)| Reply::bulk(value)).collect(),
+        fields.map(|(_, value)| value.reply()).collect(),
     ))
 }
 
@@ -214,7 +271,7 @@ pub(super) fn hstrlen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let value = hash.and_then(|hash| hash.get(command.arg(2)));
-    Ok(Reply::Int(value.map_or(0, <[u8]>::len) as i64))
+    Ok(Reply::Int(value.map_or(0, Piece::len) as i64))
 }
 
 pub(super) fn hexists(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -227,16 +284,18 @@ pub(super) fn hexists(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn hincrby(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let field = command.arg(2);
     let by = numbers::integer_argument(command.arg(3))?;
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let hash = slot.collection::<Hash>()?;
     let old = match hash.and_then(|hash| hash.get(field)) {
-        Some(old) => numbers::integer(old).ok_or("ERR hash value is not an integer")?,
+        Some(Piece::Int(old)) => old,
+        Some(Piece::Bytes(_)) => return Err("ERR hash value is not an integer".into()),
         None => 0,
     };
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     let mut digits = itoa::Buffer::new();
     slot.collection_or_new::<Hash>()?
-        .set(field, digits.format(new).as_bytes());
+        .set(field, digits.format(new).as_bytes(), limits);
     slot.collection_changed();
     Ok(Reply::Int(new))
 }
@@ -245,15 +304,20 @@ pub(super) fn hincrbyfloat(view: &mut View<'_>, command: &Command<'_>) -> Outcom
     let field = command.arg(2);
     let by = LongDouble::parse(command.arg(3)).ok_or(NOT_A_FLOAT)?;
     let by = by.finite().ok_or("ERR value is NaN or Infinity")?;
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let hash = slot.collection::<Hash>()?;
     let old = match hash.and_then(|hash| hash.get(field)) {
-        Some(old) => LongDouble::parse(old).ok_or("ERR hash value is not a float")?,
+        Some(old) => {
+            let mut digits = itoa::Buffer::new();
+            LongDouble::parse(old.bytes(&mut digits)).ok_or("ERR hash value is not a float")?
+        }
         None => LongDouble::ZERO,
     };
     let new = old.add(by).and_then(LongDouble::finite).ok_or(NOT_FINITE)?;
     let new = new.to_string();
-    slot.collection_or_new::<Hash>()?.set(field, new.as_bytes());
+    slot.collection_or_new::<Hash>()?
+        .set(field, new.as_bytes(), limits);
     slot.collection_changed();
     Ok(Reply::bulk(new))
 }
@@ -265,12 +329,18 @@ pub(super) fn hrandfield(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
     let Some(hash) = slot.read_collection::<Hash>()? else {
         return Ok(chosen.none());
     };
-    chosen.reply(&mut random, hash.len(), |i| {
-        match hash.fields.get_index(i) {
-            Some((field, value)) => (Reply::bulk(field), Reply::bulk(value)),
-            None => (Reply::Null, Reply::Null),
+    match hash.parts() {
+        (_, Some(table)) => chosen.reply_of_table(&mut random, table, |(field, value)| {
+            (field.reply(), element::read(value).reply())
+        }),
+        _ => {
+            let pairs: Vec<(Piece<'_>, Piece<'_>)> = hash.iter().collect();
+            chosen.reply(&mut random, pairs.len(), |i| {
+                let (field, value) = pairs[i];
+                (field.reply(), value.reply())
+            })
         }
-    })
+    }
 }
 
 pub(super) fn hscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -279,36 +349,104 @@ pub(super) fn hscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(hash) = slot.read_collection::<Hash>()? else {
         return Ok(no_elements());
     };
-    let mut scan = Scan::parse(command, cursor, hash.len(), hash.is_listpack)?;
-    for i in scan.places() {
-        if let Some((field, value)) = hash.fields.get_index(i) {
-            scan.visit(field, Some(value));
+    let mut scan = Scan::parse(command)?;
+    let next = match hash.parts() {
+        (_, Some(table)) => scan.visit_table(cursor, table, |value| element::read(value).blob()),
+        _ => {
+            hash.iter()
+                .for_each(|(field, value)| scan.visit(field, Some(&value.blob())));
+            0
         }
-    }
-    scan.reply()
+    };
+    scan.reply(next)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::store::allocation;
 
     #[test]
     fn a_hash_is_a_listpack_until_it_has_too_long_a_word_or_too_many_fields() {
-        let (short, long) = ([b's'; LISTPACK_BYTES], [b'l'; LISTPACK_BYTES + 1]);
+        let limits = Limits::default();
+        let (short, long) = ([b's'; 64], [b'l'; 65]);
         let mut hash = Hash::default();
-        assert!(hash.set(&short, &short) && !hash.set(&short, b"v"));
+        assert!(hash.set(&short, &short, limits) && !hash.set(&short, b"v", limits));
         assert_eq!(hash.encoding(), "listpack");
         for (field, value) in [(&short[..], &long[..]), (&long, b"v")] {
             let mut hash = hash.clone();
-            hash.set(field, value);
-            assert_eq!(hash.get(field), Some(value));
+            hash.set(field, value, limits);
+            assert_eq!(hash.get(field), Some(Piece::of(value)));
             assert!(hash.remove(field));
             assert_eq!(hash.encoding(), "hashtable");
         }
-        for i in 1..=LISTPACK_FIELDS {
+        for i in 1..=512 {
             assert_eq!(hash.encoding(), "listpack");
-            hash.set(i.to_string().as_bytes(), b"v");
+            hash.set(i.to_string().as_bytes(), b"v", limits);
         }
         assert_eq!(hash.encoding(), "hashtable");
+    }
+
+    #[test]
+    fn a_small_hash_is_one_allocation_of_little_more_than_its_bytes() {
+        let limits = Limits::default();
+        let mut hash = Hash::default();
+        for (field, value) in [("name", "Anna"), ("age", "33"), ("city", "Bern")] {
+            hash.set(field.as_bytes(), value.as_bytes(), limits);
+        }
+        // A byte for the length of each word, one for the number, two for the number of fields.
+        let bytes = "nameAnnaagecityBern".len() + 5 + 1 + 2;
+        assert_eq!(hash.allocated(), allocation::size(bytes));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u32, usize),
+        Remove(u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let length = prop_oneof![20 => 0..30usize, 1 => 60..70usize, 1 => 500..600usize];
+        prop_oneof![
+            4 => (0..700u32, length).prop_map(|(k, l)| Step::Set(k, l)),
+            1 => (0..700u32).prop_map(Step::Remove),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn it_is_a_map_of_any_size(steps in prop::collection::vec(step(), 0..1_000)) {
+            let (mut hash, mut model) = (Hash::default(), HashMap::new());
+            let (mut was_long, mut was_large) = (false, false);
+            for step in steps {
+                match step {
+                    Step::Set(k, length) => {
+                        let (field, value) = (k.to_string(), "v".repeat(length));
+                        let new = hash.set(field.as_bytes(), value.as_bytes(), Limits::default());
+                        assert_eq!(new, model.insert(field, value).is_none());
+                        was_long |= length > 64;
+                        was_large |= model.len() > 512;
+                    }
+                    Step::Remove(k) => {
+                        let removed = hash.remove(k.to_string().as_bytes());
+                        assert_eq!(removed, model.remove(&k.to_string()).is_some());
+                    }
+                }
+                assert_eq!(hash.len(), model.len());
+            }
+            assert_eq!(hash.encoding() == "listpack", !was_long && !was_large);
+            let text = |piece: Piece<'_>| String::from_utf8(piece.blob().to_vec()).unwrap();
+            let found: HashMap<_, _> = hash.iter().map(|(f, v)| (text(f), text(v))).collect();
+            assert_eq!(found, model);
+            for (field, value) in &model {
+                assert_eq!(hash.get(field.as_bytes()).map(text).as_ref(), Some(value));
+            }
+        }
     }
 }

@@ -1,118 +1,17 @@
 //! Commands about lists.
 
-use std::collections::VecDeque;
-
-use super::allocation;
-use super::collection::{
-    Element, NOT_POSITIVE, index_range, outside, positive, room_to_shrink, symmetric,
-};
+use super::collection::{NOT_POSITIVE, index_range, positive, symmetric};
+use super::compact::element::Piece;
+use super::encodings::Limits;
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SYNTAX, wrong_arguments};
 use super::multi_pop::MultiPop;
 use super::numbers;
+pub(super) use super::quicklist::{End, List};
 use super::slot::Slot;
 use super::view::View;
-use crate::command::{Command, Reply};
-
-/// A list of elements with fast ends.
-#[derive(Clone, Debug, Default)]
-pub(super) struct List {
-    elements: VecDeque<Element>,
-    /// Bytes that the elements have allocated.
-    outside: usize,
-}
-
-/// An end of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The head: index 0.
-    Left,
-    /// The tail.
-    Right,
-}
-
-impl End {
-    pub(super) fn parse(word: &[u8]) -> Result<End, Error> {
-        match word {
-            w if w.eq_ignore_ascii_case(b"left") => Ok(End::Left),
-            w if w.eq_ignore_ascii_case(b"right") => Ok(End::Right),
-            _ => Err(SYNTAX.into()),
-        }
-    }
-}
+use crate::command::{Blob, Command, Reply};
 
 impl List {
-    /// Number of elements.
-    pub(super) fn len(&self) -> usize {
-        self.elements.len()
-    }
-
-    /// The elements from head to tail.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.elements.iter().map(|element| element.as_slice())
-    }
-
-    /// Redis's name for how it is kept.
-    pub(super) fn encoding(&self) -> &'static str {
-        "quicklist"
-    }
-
-    /// Adds an element at an end.
-    #[inline]
-    pub(super) fn push(&mut self, end: End, element: &[u8]) {
-        let element = Element::from_slice(element);
-        self.outside += outside(&element);
-        match end {
-            End::Left => self.elements.push_front(element),
-            End::Right => self.elements.push_back(element),
-        }
-    }
-
-    /// Takes the element at an end.
-    #[inline]
-    pub(super) fn pop(&mut self, end: End) -> Option<Element> {
-        let element = match end {
-            End::Left => self.elements.pop_front(),
-            End::Right => self.elements.pop_back(),
-        };
-        self.outside -= element.as_ref().map_or(0, outside);
-        self.shrink();
-        element
-    }
-
-    /// Bytes that it has allocated.
-    #[inline]
-    pub(super) fn allocated(&self) -> usize {
-        allocation::size(self.elements.capacity() * size_of::<Element>()) + self.outside
-    }
-
-    /// Puts another element in the place of one.
-    fn replace(&mut self, place: usize, element: &[u8]) {
-        let new = Element::from_slice(element);
-        let old = &mut self.elements[place];
-        self.outside = self.outside - outside(old) + outside(&new);
-        *old = new;
-    }
-
-    /// Adds an element before the one at a place, or at the end.
-    fn insert(&mut self, place: usize, element: &[u8]) {
-        let new = Element::from_slice(element);
-        self.outside += outside(&new);
-        self.elements.insert(place, new);
-    }
-
-    /// Keeps these places alone.
-    fn trim(&mut self, range: std::ops::Range<usize>) {
-        let freed: usize = self.elements.range(range.end..).map(outside).sum();
-        self.elements.truncate(range.end);
-        let freed_first: usize = self
-            .elements
-            .drain(..range.start)
-            .map(|e| outside(&e))
-            .sum();
-        self.outside -= freed + freed_first;
-        self.shrink();
-    }
-
     /// The place of an index, which counts from the end if negative.
     fn place(&self, index: i64) -> Option<usize> {
         let index = if index < 0 {
@@ -121,46 +20,6 @@ impl List {
             index
         };
         usize::try_from(index).ok().filter(|i| *i < self.len())
-    }
-
-    /// Removes elements that equal this one: so many from that end on.
-    fn remove(&mut self, element: &[u8], from: End, most: usize) -> usize {
-        let before = self.len();
-        let equal = |(i, e): (usize, &Element)| (e.as_slice() == element).then_some(i);
-        // The places from the first to the last that is removed.
-        let mut places = self.elements.iter().enumerate().filter_map(equal);
-        let affected = match from {
-            End::Left => {
-                let first = places.next();
-                let last = first.into_iter().chain(places).take(most).last();
-                first.zip(last)
-            }
-            End::Right => {
-                let last = places.next_back();
-                let first = last.into_iter().chain(places.rev()).take(most).last();
-                first.zip(last)
-            }
-        };
-        let Some((first, last)) = affected else {
-            return 0;
-        };
-        let (mut place, mut freed) = (0, 0);
-        self.elements.retain(|e| {
-            let stays = place < first || place > last || e.as_slice() != element;
-            place += 1;
-            freed += if stays { 0 } else { outside(e) };
-            stays
-        });
-        self.outside -= freed;
-        self.shrink();
-        before - self.len()
-    }
-
-    /// Gives back memory once most of it is not used.
-    fn shrink(&mut self) {
-        if let Some(room) = room_to_shrink(self.elements.len(), self.elements.capacity()) {
-            self.elements.shrink_to(room);
-        }
     }
 }
 
@@ -188,10 +47,11 @@ fn push_to_existing(view: &mut View<'_>, command: &Command<'_>, end: End) -> Out
 }
 
 fn push(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let list: &mut List = slot.collection_or_new()?;
     for element in command.args(2) {
-        list.push(end, element);
+        list.push(end, element, limits);
     }
     let len = list.len();
     slot.collection_changed();
@@ -223,12 +83,12 @@ fn pop(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
     let Some(count) = count else {
         let popped = list.pop(end);
         slot.collection_changed();
-        return Ok(element_reply(popped.as_ref()));
+        return Ok(element_reply(popped));
     };
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(list.len());
     let popped: Vec<Reply> = (0..count)
         .filter_map(|_| list.pop(end))
-        .map(Reply::bulk)
+        .map(Reply::Bulk)
         .collect();
     if count > 0 {
         slot.collection_changed();
@@ -267,7 +127,7 @@ impl Slot<'_, '_> {
             return Ok(None);
         };
         let count = count.min(list.len());
-        let popped = (0..count).filter_map(|_| list.pop(end)).map(Reply::bulk);
+        let popped = (0..count).filter_map(|_| list.pop(end)).map(Reply::Bulk);
         let popped = popped.collect();
         self.collection_changed();
         Ok(Some(popped))
@@ -284,13 +144,13 @@ pub(super) fn lrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let first = numbers::integer_argument(command.arg(2))?;
     let last = numbers::integer_argument(command.arg(3))?;
     let mut slot = view.slot(command.arg(1));
-    let Some(List { elements, .. }) = slot.read_collection()? else {
+    let Some(list) = slot.read_collection::<List>()? else {
         return Ok(Reply::Array(Vec::new()));
     };
-    let range = index_range(first, last, elements.len());
-    Ok(Reply::Array(
-        elements.range(range).map(Reply::bulk).collect(),
-    ))
+    let range = index_range(first, last, list.len());
+    let mut elements = Vec::with_capacity(range.len());
+    list.visit(range, |element| elements.push(element.reply()));
+    Ok(Reply::Array(elements))
 }
 
 pub(super) fn lindex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -299,17 +159,17 @@ pub(super) fn lindex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::Null);
     };
     let place = list.place(numbers::integer_argument(command.arg(2))?);
-    Ok(element_reply(
-        place.and_then(|place| list.elements.get(place)),
-    ))
+    let element = place.and_then(|place| list.get(place));
+    Ok(element.map_or(Reply::Null, Piece::reply))
 }
 
 pub(super) fn lset(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let list = slot.collection::<List>()?.ok_or(NO_SUCH_KEY)?;
     let place = list.place(numbers::integer_argument(command.arg(2))?);
     let place = place.ok_or("ERR index out of range")?;
-    list.replace(place, command.arg(3));
+    list.set(place, command.arg(3), limits);
     slot.collection_changed();
     Ok(Reply::OK)
 }
@@ -320,7 +180,8 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         w if w.eq_ignore_ascii_case(b"after") => 1,
         _ => return Err(SYNTAX.into()),
     };
-    let pivot = command.arg(3);
+    let pivot = Piece::of(command.arg(3));
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let Some(list) = slot.collection::<List>()? else {
         return Ok(Reply::Int(0));
@@ -328,7 +189,7 @@ pub(super) fn linsert(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(place) = list.iter().position(|element| element == pivot) else {
         return Ok(Reply::Int(-1));
     };
-    list.insert(place + after, command.arg(4));
+    list.insert(place + after, command.arg(4), limits);
     let len = list.len();
     slot.collection_changed();
     Ok(Reply::Int(len as i64))
@@ -360,7 +221,7 @@ pub(super) fn ltrim(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::OK);
     };
     let range = index_range(first, last, list.len());
-    list.trim(range);
+    list.keep(range);
     slot.collection_changed();
     Ok(Reply::OK)
 }
@@ -418,14 +279,25 @@ impl Search {
     /// The indices of the elements found.
     fn run(&self, list: &List, element: &[u8]) -> Vec<Reply> {
         let last = list.len().saturating_sub(1);
-        let index = |i: usize| if self.from == End::Left { i } else { last - i };
-        (0..list.len())
-            .take(self.compared)
-            .map(index)
-            .filter(|i| list.elements[*i].as_slice() == element)
+        match self.from {
+            End::Left => self.matches(list.iter(), element, |i| i),
+            End::Right => self.matches(list.iter().rev(), element, |i| last - i),
+        }
+    }
+
+    fn matches<'l>(
+        &self,
+        elements: impl Iterator<Item = Piece<'l>>,
+        element: &[u8],
+        index: impl Fn(usize) -> usize,
+    ) -> Vec<Reply> {
+        let wanted = Piece::of(element);
+        let elements = elements.take(self.compared).enumerate();
+        elements
+            .filter(|(_, found)| *found == wanted)
             .skip(self.skipped)
             .take(self.count.unwrap_or(1))
-            .map(|i| Reply::Int(i as i64))
+            .map(|(i, _)| Reply::Int(index(i) as i64))
             .collect()
     }
 }
@@ -463,15 +335,16 @@ pub(super) fn move_element(
     let Some(element) = take(&mut view.slot(source), from, source == destination)? else {
         return Ok(Reply::Null);
     };
+    let limits = Limits::of(view);
     let mut slot = view.slot(destination);
-    slot.collection_or_new::<List>()?.push(to, &element);
+    slot.collection_or_new::<List>()?.push(to, &element, limits);
     slot.collection_changed();
-    Ok(Reply::bulk(element))
+    Ok(Reply::Bulk(element))
 }
 
 /// Takes an element. A list that gets it back at once is left to itself meanwhile, so that it is
 /// not removed and keeps its deadline.
-fn take(slot: &mut Slot<'_, '_>, end: End, comes_back: bool) -> Result<Option<Element>, Error> {
+fn take(slot: &mut Slot<'_, '_>, end: End, comes_back: bool) -> Result<Option<Blob>, Error> {
     let element = slot.collection::<List>()?.and_then(|list| list.pop(end));
     if !comes_back {
         slot.collection_changed();
@@ -479,42 +352,6 @@ fn take(slot: &mut Slot<'_, '_>, end: End, comes_back: bool) -> Result<Option<El
     Ok(element)
 }
 
-fn element_reply(element: Option<&Element>) -> Reply {
-    element.map_or(Reply::Null, Reply::bulk)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elements_are_removed_from_the_end_asked_for() {
-        for (from, most, left, removed) in [
-            (End::Left, 1, "bacada", 1),
-            (End::Left, 2, "bcada", 2),
-            (End::Left, 9, "bcd", 4),
-            (End::Right, 1, "abacad", 1),
-            (End::Right, 2, "abacd", 2),
-            (End::Right, 9, "bcd", 4),
-        ] {
-            let mut list = List::default();
-            "abacada".bytes().for_each(|b| list.push(End::Right, &[b]));
-            assert_eq!(list.remove(b"a", from, most), removed);
-            assert_eq!(
-                list.iter().flatten().copied().collect::<Vec<u8>>(),
-                left.as_bytes()
-            );
-            assert_eq!(list.remove(b"x", from, most), 0);
-        }
-    }
-
-    #[test]
-    fn an_emptied_list_gives_its_memory_back() {
-        let mut list = List::default();
-        (0..100_000).for_each(|_| list.push(End::Left, b"x"));
-        while list.len() > 10 {
-            list.pop(End::Right);
-        }
-        assert!(list.elements.capacity() < 1_000);
-    }
+fn element_reply(element: Option<Blob>) -> Reply {
+    element.map_or(Reply::Null, Reply::Bulk)
 }

@@ -1,5 +1,6 @@
 //! MEMORY USAGE: about how many bytes a key and its value take.
 
+use super::entry::Entry;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
 use super::view::View;
@@ -11,8 +12,13 @@ const INDEXED: usize = 7;
 pub(super) fn usage(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     check_options(command)?;
     let slot = view.slot(command.arg(2));
-    let bytes = slot.peek().map(|entry| INDEXED + entry.bytes());
+    let bytes = slot.peek().map(|entry| footprint(&entry));
     Ok(bytes.map_or(Reply::Null, |bytes| Reply::Int(bytes as i64)))
+}
+
+/// Bytes that a key and its value take.
+pub(super) fn footprint(entry: &Entry<'_>) -> usize {
+    INDEXED + entry.bytes()
 }
 
 /// How many elements are to be looked at says nothing here: all are always counted.

@@ -27,10 +27,13 @@ mod bits;
 mod blocking;
 mod collection;
 mod collection_scan;
+mod compact;
 mod copies;
 mod deadlines;
 mod dispatch;
+pub mod documents;
 mod dump;
+mod encodings;
 mod entries;
 mod entry;
 mod errors;
@@ -40,6 +43,7 @@ mod extras;
 mod hashes;
 mod hyperloglog;
 mod index;
+mod items;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -52,6 +56,7 @@ mod numbers;
 mod objects;
 mod packed;
 mod policy;
+mod quicklist;
 mod random;
 mod ranking;
 mod s3fifo;
@@ -68,6 +73,7 @@ mod strings;
 mod tests;
 mod tombstones;
 mod tracking;
+mod versions;
 mod view;
 mod waits;
 mod watch;
@@ -83,12 +89,15 @@ use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
+pub use encodings::Limit;
+use encodings::{Encodings, Limits};
 use entries::Entries;
 use entry::Object;
 pub use extras::Stamp;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
+pub use versions::Guarded;
 use view::View;
 pub use watch::Watched;
 
@@ -96,6 +105,8 @@ pub use watch::Watched;
 pub struct Store {
     hashing: Hashing,
     random: AtomicU64,
+    /// How small collections are kept.
+    encodings: Encodings,
     /// What is told of changes.
     notices: notices::Notices,
     /// Whether keys are removed in the background once their time is up.
@@ -108,6 +119,8 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
+    /// When all keys are to be removed, in milliseconds since 1970; zero for never.
+    flush_at: AtomicU64,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
     /// Bytes that are allocated for the keys of all shards.
@@ -149,12 +162,14 @@ impl Store {
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
+            encodings: Encodings::new(seed.rotate_left(17)),
             notices: notices::Notices::default(),
             expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
             prefixes: Arc::default(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
+            flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
             most: AtomicU64::new(0),
             settings: Mutex::default(),
@@ -247,9 +262,20 @@ impl Store {
         watched: &[Watched],
         commands: &[OwnedCommand],
         reader: Option<Reader<'_>>,
+        done: impl FnMut(&Command<'_>, &Reply),
+    ) -> Option<Vec<Reply>> {
+        let view = self.transaction_view(now, watched, std::iter::empty(), commands);
+        self.transaction_in(view, watched, commands, reader, done)
+    }
+
+    fn transaction_in(
+        &self,
+        mut view: View<'_>,
+        watched: &[Watched],
+        commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
         mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
-        let mut view = self.transaction_view(now, watched, commands);
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
         }
@@ -278,9 +304,11 @@ impl Store {
         &self,
         now: u64,
         watched: &[Watched],
+        others: impl Iterator<Item = u64>,
         commands: &[OwnedCommand],
     ) -> View<'_> {
-        let mut hashes: Vec<u64> = watched.iter().map(|watched| watched.hash).collect();
+        let watched = watched.iter().map(|watched| watched.hash);
+        let mut hashes: Vec<u64> = watched.chain(others).collect();
         for command in commands {
             let command = command.as_command();
             match command.keys() {
@@ -317,6 +345,7 @@ impl Store {
     /// Returns how many they were; fewer than the budget means that nothing is left to do. The cost
     /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
+        self.flush_due(now);
         let mut done = self.free_discarded(budget);
         done += self.evict_some(now, budget.saturating_sub(done));
         if !self.expires_actively.load(Ordering::Relaxed) {
@@ -342,6 +371,26 @@ impl Store {
         done
     }
 
+    /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.
+    fn flush_at(&self, time: Option<u64>) {
+        self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Removes all keys if the time for that has come.
+    fn flush_due(&self, now: u64) {
+        let time = self.flush_at.load(Ordering::Relaxed);
+        if time == 0 || time > now {
+            return;
+        }
+        // Unless another time has been said meanwhile.
+        let taken = self
+            .flush_at
+            .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() {
+            View::of_all(self, now).clear(true);
+        }
+    }
+
     /// Whether keys are removed in the background once their time is up: they are unless it was
     /// said otherwise. Who asks for such a key never finds it.
     pub fn expire_actively(&self, active: bool) {
@@ -351,10 +400,11 @@ impl Store {
     /// How the value of a key is kept, in Redis's words.
     pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
         let mut view = View::of_key(self, now, key);
+        let limits = Limits::of(&view);
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry).len() - 11;
+        let length = dump::payload(entry, limits).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         let address = entry.key().as_ptr();
         Some(format!(

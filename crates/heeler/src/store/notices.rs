@@ -155,6 +155,9 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
             Id::Set | Id::Setex | Id::Psetex if sets_deadline(command) => {
                 smallvec![own, (b'g', "expire")]
             }
+            Id::ItemSet | Id::ItemAdd | Id::ItemReplace | Id::ItemCas if command.arg(3) != b"0" => {
+                smallvec![own, (b'g', "expire")]
+            }
             id if is_move(id) && command.arg(1) == command.arg(2) => {
                 smallvec![moves(command).1, own]
             }
@@ -229,7 +232,10 @@ fn own(command: &Command<'_>, key: &[u8], change: Change) -> Option<Event> {
             _ => command.spec.name,
         },
         Id::Set | Id::Mset | Id::Msetnx | Id::Setnx | Id::Setex | Id::Psetex | Id::Getset => "set",
-        Id::Bitop => "set",
+        Id::Bitop | Id::ItemSet | Id::ItemAdd | Id::ItemReplace | Id::ItemCas => "set",
+        Id::ItemMetaSet | Id::ItemMetaDelete | Id::ItemMetaTouch => "set",
+        Id::ItemAppend | Id::ItemPrepend => "append",
+        Id::ItemIncr | Id::ItemDecr | Id::ItemMetaArithmetic => "incrby",
         Id::Incr | Id::Decr | Id::Incrby | Id::Decrby => "incrby",
         Id::Setbit | Id::Bitfield => "setbit",
         Id::Pfadd | Id::Pfmerge => "pfadd",

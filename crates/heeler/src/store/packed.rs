@@ -1,7 +1,7 @@
 //! The bytes of an entry in its slot.
 //!
 //! ```text
-//! flags 1 │ access 4 │ key length 1 or 4 │ deadline 8 │ extras 8, 4, 21 │ key │ value │ slack
+//! flags 1 │ access 4 │ key length 1 or 4 │ deadline 8 │ extras 8, 5, 21 │ key │ value │ slack
 //! ```
 //!
 //! Deadline and [`Extras`] are there as far as there are some; the flags tell. The value is 8 bytes
@@ -9,7 +9,7 @@
 //! entry is shorter than its slot, the slot's last byte says by how much.
 
 use super::entry::Text;
-use super::extras::{Extras, Stamp};
+use super::extras::{Extras, Recache, Stamp};
 use super::slabs::Slabs;
 
 const EXPIRES: u8 = 1;
@@ -94,7 +94,7 @@ impl Packing<'_> {
             | flag(self.key.len() > usize::from(u8::MAX), LONG_KEY)
             | flag(self.header.deadline.is_some(), EXPIRES)
             | flag(extras.version.is_some(), VERSIONED)
-            | flag(extras.marks != 0, MARKED)
+            | flag(extras.is_marked(), MARKED)
             | flag(extras.stamp.is_some(), STAMPED)
     }
 
@@ -140,8 +140,9 @@ fn put_extras(rest: &mut &mut [u8], extras: &Extras) {
     if let Some(version) = extras.version {
         put(rest, &version.to_le_bytes());
     }
-    if extras.marks != 0 {
+    if extras.is_marked() {
         put(rest, &extras.marks.to_le_bytes());
+        put(rest, &[extras.recache.to_byte()]);
     }
     if let Some(stamp) = extras.stamp {
         let mut bytes = [0; Stamp::BYTES];
@@ -188,7 +189,7 @@ fn deadline_place(slot: &[u8]) -> usize {
 
 fn extras_len(flags: u8) -> usize {
     let part = |flag: u8, len: usize| if flags & flag == 0 { 0 } else { len };
-    part(VERSIONED, 8) + part(MARKED, 4) + part(STAMPED, Stamp::BYTES)
+    part(VERSIONED, 8) + part(MARKED, 5) + part(STAMPED, Stamp::BYTES)
 }
 
 fn extras_place(slot: &[u8]) -> usize {
@@ -295,6 +296,7 @@ pub(super) fn extras(slot: &[u8]) -> Extras {
     }
     if flags & MARKED != 0 {
         extras.marks = u32::from_le_bytes(four(&slot[at..at + 4]));
+        extras.recache = Recache::from_byte(slot[at + 4]);
     }
     extras.stamp = stamp_place(slot).map(|at| Stamp::read(&slot[at..]));
     extras
@@ -405,6 +407,10 @@ mod tests {
                             extras: Extras {
                                 version,
                                 marks,
+                                recache: Recache {
+                                    stale: marks == 0,
+                                    awaited: version.is_some(),
+                                },
                                 stamp,
                             },
                         });

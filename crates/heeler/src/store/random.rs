@@ -1,8 +1,10 @@
 //! Random numbers, and random members of a collection: SPOP, SRANDMEMBER, HRANDFIELD, ZRANDMEMBER.
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::collection::{Hashing, symmetric};
+use super::compact::pages::Pages;
+use super::compact::run::Record;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::view::View;
 use crate::command::{Command, Reply};
@@ -39,6 +41,11 @@ impl Random {
         Random(view.random())
     }
 
+    #[cfg(test)]
+    pub(super) fn of_seed(seed: u64) -> Random {
+        Random(seed)
+    }
+
     /// A number below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         below(&mut self.0, bound)
@@ -50,18 +57,37 @@ impl Random {
     /// # Errors
     /// More than a reply may have.
     pub(super) fn indices(&mut self, count: i64, len: usize) -> Result<Vec<usize>, Error> {
-        let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        let wanted = wanted(count)?;
         if len == 0 || wanted == 0 {
             return Ok(Vec::new());
         }
         if count > 0 {
             return Ok(self.different(wanted, len));
         }
-        if wanted > limits::RANDOM_ELEMENTS {
-            let most = limits::RANDOM_ELEMENTS;
-            return Err(format!("ERR value is out of range, -{most} is the lowest count").into());
-        }
         Ok((0..wanted).map(|_| self.below(len)).collect())
+    }
+
+    /// Records of a table, as [`indices`](Random::indices) has it.
+    pub(super) fn records<'t, const W: usize>(
+        &mut self,
+        count: i64,
+        table: &'t Pages<W>,
+    ) -> Result<Vec<Record<'t>>, Error> {
+        let wanted = wanted(count)?;
+        let mut draw = || table.random(|bound| self.below(bound));
+        if count < 0 {
+            return Ok((0..wanted).filter_map(|_| draw()).collect());
+        }
+        if wanted <= table.len() / 3 {
+            let mut chosen: IndexMap<_, _, Hashing> = IndexMap::default();
+            while chosen.len() < wanted {
+                chosen.extend(draw());
+            }
+            return Ok(chosen.into_iter().collect());
+        }
+        let all: Vec<Record<'t>> = table.records().collect();
+        let indices = self.different(wanted, all.len()).into_iter();
+        Ok(indices.map(|index| all[index]).collect())
     }
 
     /// `wanted` of the numbers below `len`, each once (Floyd's algorithm), or all of them.
@@ -78,6 +104,16 @@ impl Random {
         }
         chosen.into_iter().collect()
     }
+}
+
+/// How many elements a count asks for, if a reply may have so many.
+fn wanted(count: i64) -> Result<usize, Error> {
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    if count < 0 && wanted > limits::RANDOM_ELEMENTS {
+        let most = limits::RANDOM_ELEMENTS;
+        return Err(format!("ERR value is out of range, -{most} is the lowest count").into());
+    }
+    Ok(wanted)
 }
 
 /// What HRANDFIELD and ZRANDMEMBER are asked for.
@@ -131,11 +167,30 @@ impl Chosen {
             return Ok(pair(random.below(len)).0);
         };
         let indices = random.indices(count, len)?.into_iter();
-        Ok(if self.with_values {
-            Reply::Pairs(indices.map(pair).collect())
+        Ok(self.pairs(indices.map(pair)))
+    }
+
+    /// The reply for a table, which is not empty.
+    pub(super) fn reply_of_table<'t, const W: usize>(
+        self,
+        random: &mut Random,
+        table: &'t Pages<W>,
+        pair: impl Fn(Record<'t>) -> (Reply, Reply),
+    ) -> Outcome {
+        let Some(count) = self.count else {
+            let record = table.random(|bound| random.below(bound));
+            return Ok(record.map_or(Reply::Null, |record| pair(record).0));
+        };
+        let records = random.records(count, table)?.into_iter();
+        Ok(self.pairs(records.map(pair)))
+    }
+
+    fn pairs(self, pairs: impl Iterator<Item = (Reply, Reply)>) -> Reply {
+        if self.with_values {
+            Reply::Pairs(pairs.collect())
         } else {
-            Reply::Array(indices.map(|i| pair(i).0).collect())
-        })
+            Reply::Array(pairs.map(|(element, _)| element).collect())
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::compact::element::Piece;
 use super::errors::{Error, NOT_A_FLOAT};
-use super::ranking::{Ranking, Scored};
+use super::sorted_set::SortedSet;
 
 const NOT_A_SCORE_RANGE: &str = "ERR min or max is not a float";
 const NOT_A_MEMBER_RANGE: &str = "ERR min or max not valid string range item";
@@ -42,12 +43,12 @@ impl ScoreRange {
     }
 
     /// The ranks of the elements inside.
-    pub(super) fn ranks(&self, ranking: &Ranking) -> Range<usize> {
+    pub(super) fn ranks(&self, set: &SortedSet) -> Range<usize> {
         let ScoreRange { min, max } = *self;
         between(
-            ranking,
-            |e| e.score < min.score || min.is_excluded && e.score == min.score,
-            |e| e.score < max.score || !max.is_excluded && e.score == max.score,
+            set,
+            |_, score| score < min.score || min.is_excluded && score == min.score,
+            |_, score| score < max.score || !max.is_excluded && score == max.score,
         )
     }
 }
@@ -116,20 +117,27 @@ impl<'a> MemberRange<'a> {
     }
 
     /// The ranks of the elements inside.
-    pub(super) fn ranks(&self, ranking: &Ranking) -> Range<usize> {
-        let starts_after = |e: &Scored| match self.min {
+    pub(super) fn ranks(&self, set: &SortedSet) -> Range<usize> {
+        between(
+            set,
+            |member, _| self.min.is_after(member, false),
+            |member, _| self.max.is_after(member, true),
+        )
+    }
+}
+
+impl MemberBound<'_> {
+    /// Whether it comes after a member. The bound that is a member itself does if `itself` says so,
+    /// and the other way round if it is excluded.
+    fn is_after(&self, member: Piece<'_>, itself: bool) -> bool {
+        let mut digits = itoa::Buffer::new();
+        let member = member.bytes(&mut digits);
+        match self {
             MemberBound::BeforeAll => false,
             MemberBound::AfterAll => true,
-            MemberBound::Included(min) => e.member.as_slice() < min,
-            MemberBound::Excluded(min) => e.member.as_slice() <= min,
-        };
-        let ends_after = |e: &Scored| match self.max {
-            MemberBound::BeforeAll => false,
-            MemberBound::AfterAll => true,
-            MemberBound::Included(max) => e.member.as_slice() <= max,
-            MemberBound::Excluded(max) => e.member.as_slice() < max,
-        };
-        between(ranking, starts_after, ends_after)
+            MemberBound::Included(bound) => member < *bound || itself && member == *bound,
+            MemberBound::Excluded(bound) => member < *bound || !itself && member == *bound,
+        }
     }
 }
 
@@ -146,12 +154,12 @@ impl<'a> MemberBound<'a> {
 }
 
 fn between(
-    ranking: &Ranking,
-    starts_after: impl Fn(&Scored) -> bool,
-    ends_after: impl Fn(&Scored) -> bool,
+    set: &SortedSet,
+    starts_after: impl Fn(Piece<'_>, f64) -> bool,
+    ends_after: impl Fn(Piece<'_>, f64) -> bool,
 ) -> Range<usize> {
-    let start = ranking.count_while(starts_after);
-    let end = ranking.count_while(ends_after);
+    let start = set.count_while(starts_after);
+    let end = set.count_while(ends_after);
     start..end.max(start)
 }
 

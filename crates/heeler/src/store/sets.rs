@@ -4,127 +4,214 @@ use std::ops::Range;
 
 use indexmap::IndexSet;
 
-use super::collection::{
-    Element, Hashing, NOT_POSITIVE, of_entry, outside, positive, room_to_shrink, symmetric,
-    table_bytes,
-};
+use super::collection::{Hashing, NOT_POSITIVE, of_entry, positive, symmetric};
 use super::collection_scan::{Scan, no_elements};
+use super::compact::element::{Code, Piece};
+use super::compact::ints::Ints;
+use super::compact::pages::Pages;
+use super::compact::run::Run;
+use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
-use super::numbers;
 use super::random::Random;
 use super::view::View;
-use crate::command::{Command, Reply};
+use crate::command::{Blob, Command, Reply};
 
-/// Most members of a set of integers that Redis keeps in an intset.
-const INTSET_MEMBERS: usize = 512;
+/// Members beyond which a set that is not one of integers is kept in a table.
+const LOOSE_MEMBERS: usize = 32;
+/// Bytes beyond which it is.
+const LOOSE_BYTES: usize = 1024;
 
 /// A set of members.
 #[derive(Clone, Debug)]
-pub(super) struct Set {
-    members: IndexSet<Element, Hashing>,
-    /// Bytes that members have allocated.
-    outside: usize,
-    /// Whether Redis would still keep it in an intset: once it does not, it never does again.
-    is_intset: bool,
+pub(super) enum Set {
+    /// Integers, as long as Redis keeps them in an intset: once it does not, it never does again.
+    Ints(Ints),
+    /// Any members, while there are few.
+    Few(Run<1>),
+    Table(Box<Pages<1>>),
 }
 
 impl Default for Set {
     fn default() -> Set {
-        Set {
-            members: IndexSet::default(),
-            outside: 0,
-            is_intset: true,
-        }
+        Set::Ints(Ints::default())
     }
 }
 
 impl Set {
     /// Number of members.
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        match self {
+            Set::Ints(ints) => ints.len(),
+            Set::Few(run) => run.len(),
+            Set::Table(table) => table.len(),
+        }
+    }
+
+    /// Bytes allocated.
+    pub(super) fn allocated(&self) -> usize {
+        match self {
+            Set::Ints(ints) => ints.allocated(),
+            Set::Few(run) => run.allocated(),
+            Set::Table(table) => table.allocated(),
+        }
     }
 
     /// The members, each once.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.members.iter().map(|member| member.as_slice())
+    pub(super) fn iter(&self) -> impl Iterator<Item = Piece<'_>> {
+        let (ints, run, table) = match self {
+            Set::Ints(ints) => (Some(ints), None, None),
+            Set::Few(run) => (None, Some(run), None),
+            Set::Table(table) => (None, None, Some(table)),
+        };
+        let ints = ints.into_iter().flat_map(Ints::iter).map(Piece::Int);
+        let run = run.into_iter().flat_map(Run::records);
+        let records = run.chain(table.into_iter().flat_map(|table| table.records()));
+        ints.chain(records.map(|(member, _)| member))
+    }
+
+    /// The integers, if they are kept as such.
+    pub(super) fn ints(&self) -> Option<&Ints> {
+        match self {
+            Set::Ints(ints) => Some(ints),
+            _ => None,
+        }
     }
 
     /// Whether this is a member.
     #[inline]
-    pub(super) fn contains(&self, member: &[u8]) -> bool {
-        self.members.contains(member)
+    pub(super) fn contains(&self, member: Piece<'_>) -> bool {
+        match (self, member) {
+            (Set::Ints(ints), Piece::Int(number)) => ints.contains(number),
+            (Set::Ints(_), Piece::Bytes(_)) => false,
+            (Set::Few(run), _) => run.find(&Code::of(member)).is_some(),
+            (Set::Table(table), _) => table.get(member).is_some(),
+        }
     }
 
     /// Redis's name for how it is kept.
     pub(super) fn encoding(&self) -> &'static str {
-        if self.is_intset {
-            "intset"
-        } else {
-            "hashtable"
+        match self {
+            Set::Ints(_) => "intset",
+            Set::Few(_) | Set::Table(_) => "hashtable",
         }
     }
 
     /// Adds a member; whether it was none before.
     #[inline]
-    pub(super) fn add(&mut self, member: &[u8]) -> bool {
-        let element = Element::from_slice(member);
-        let bytes = outside(&element);
-        let added = self.members.insert(element);
-        self.outside += if added { bytes } else { 0 };
-        if self.is_intset {
-            let is_integer = numbers::integer(member).is_some();
-            self.is_intset = is_integer && self.members.len() <= INTSET_MEMBERS;
+    pub(super) fn add(&mut self, member: Piece<'_>, limits: Limits<'_>) -> bool {
+        match (&mut *self, member) {
+            (Set::Ints(ints), Piece::Int(number)) => {
+                let added = ints.insert(number);
+                if added && ints.len() > limits.intset() {
+                    self.leave_ints(limits);
+                }
+                added
+            }
+            (Set::Ints(_), Piece::Bytes(_)) => {
+                self.leave_ints(limits);
+                self.add(member, limits)
+            }
+            (Set::Few(run), _) => {
+                let code = Code::of(member);
+                if run.find(&code).is_some() {
+                    return false;
+                }
+                run.insert(run.end(), &code.parts());
+                if run.len() > LOOSE_MEMBERS || run.allocated() > LOOSE_BYTES {
+                    let members = std::mem::take(run);
+                    *self = Set::table(members.records().map(|(member, _)| member), limits);
+                }
+                true
+            }
+            (Set::Table(table), _) => table.set(member, None),
         }
-        added
+    }
+
+    fn table<'m>(members: impl Iterator<Item = Piece<'m>>, limits: Limits<'_>) -> Set {
+        let mut table = Pages::new(limits.seed());
+        for member in members {
+            table.set(member, None);
+        }
+        Set::Table(Box::new(table))
+    }
+
+    #[cold]
+    fn leave_ints(&mut self, limits: Limits<'_>) {
+        let Set::Ints(ints) = &*self else {
+            return;
+        };
+        *self = if ints.len() > LOOSE_MEMBERS {
+            Set::table(ints.iter().map(Piece::Int), limits)
+        } else {
+            let mut run = Run::default();
+            for number in ints.iter() {
+                run.insert(run.end(), &Code::of(Piece::Int(number)).parts());
+            }
+            Set::Few(run)
+        };
     }
 
     /// Removes a member; whether it was one.
-    pub(super) fn remove(&mut self, member: &[u8]) -> bool {
-        let removed = self.members.swap_take(member);
-        self.outside -= removed.as_ref().map_or(0, outside);
-        self.shrink();
-        removed.is_some()
-    }
-
-    /// Bytes that it has allocated.
-    #[inline]
-    pub(super) fn allocated(&self) -> usize {
-        table_bytes(self.members.capacity(), size_of::<Element>()) + self.outside
+    pub(super) fn remove(&mut self, member: Piece<'_>) -> bool {
+        match (self, member) {
+            (Set::Ints(ints), Piece::Int(number)) => ints.remove(number),
+            (Set::Ints(_), Piece::Bytes(_)) => false,
+            (Set::Few(run), _) => {
+                let place = run.find(&Code::of(member));
+                place.map(|place| run.remove(place)).is_some()
+            }
+            (Set::Table(table), _) => table.remove(member),
+        }
     }
 
     /// Takes a random member.
-    fn pop(&mut self, random: &mut Random) -> Option<Element> {
-        if self.members.is_empty() {
+    fn pop(&mut self, random: &mut Random) -> Option<Blob> {
+        if self.len() == 0 {
             return None;
         }
-        let popped = self
-            .members
-            .swap_remove_index(random.below(self.members.len()));
-        self.outside -= popped.as_ref().map_or(0, outside);
-        self.shrink();
-        popped
+        match self {
+            Set::Ints(ints) => {
+                let index = random.below(ints.len());
+                let popped = Piece::Int(ints.get(index)).blob();
+                ints.remove_at(index);
+                Some(popped)
+            }
+            Set::Few(run) => {
+                let place = run.nth(random.below(run.len()))?;
+                let popped = run.at(place.clone()).0.blob();
+                run.remove(place);
+                Some(popped)
+            }
+            Set::Table(table) => table.pop(|bound| random.below(bound), |popped| popped.blob()),
+        }
+    }
+
+    /// Random members, as [`Random::indices`] has it.
+    fn choose(&self, random: &mut Random, count: i64) -> Result<Vec<Reply>, Error> {
+        if let Set::Table(table) = self {
+            let records = random.records(count, table)?.into_iter();
+            return Ok(records.map(|(member, _)| member.reply()).collect());
+        }
+        let members: Vec<Piece<'_>> = self.iter().collect();
+        let indices = random.indices(count, members.len())?.into_iter();
+        Ok(indices.map(|index| members[index].reply()).collect())
     }
 
     /// Makes an intset of it again if it could be one. Redis does when it moves the members that a
     /// large SPOP leaves to a new set.
-    fn renew_encoding(&mut self) {
-        self.is_intset =
-            self.len() <= INTSET_MEMBERS && self.iter().all(|m| numbers::integer(m).is_some());
-    }
-
-    fn shrink(&mut self) {
-        if let Some(room) = room_to_shrink(self.members.len(), self.members.capacity()) {
-            self.members.shrink_to(room);
-        }
+    fn renew_encoding(&mut self, limits: Limits<'_>) {
+        *self = collect(self.iter(), limits);
     }
 }
 
 pub(super) fn sadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     let set: &mut Set = slot.collection_or_new()?;
     let mut added = 0;
     for member in command.args(2) {
-        added += i64::from(set.add(member));
+        added += i64::from(set.add(Piece::of(member), limits));
     }
     if added > 0 {
         slot.collection_changed();
@@ -137,7 +224,8 @@ pub(super) fn srem(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(set) = slot.collection::<Set>()? else {
         return Ok(Reply::Int(0));
     };
-    let removed = command.args(2).filter(|member| set.remove(member)).count();
+    let members = command.args(2).map(Piece::of);
+    let removed = members.filter(|member| set.remove(*member)).count();
     if removed > 0 {
         slot.collection_changed();
     }
@@ -153,7 +241,7 @@ pub(super) fn scard(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn sismember(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&Set> = slot.read_collection()?;
-    let contained = set.is_some_and(|set| set.contains(command.arg(2)));
+    let contained = set.is_some_and(|set| set.contains(Piece::of(command.arg(2))));
     Ok(Reply::Int(i64::from(contained)))
 }
 
@@ -161,7 +249,8 @@ pub(super) fn smismember(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
     let mut slot = view.slot(command.arg(1));
     let set: Option<&Set> = slot.read_collection()?;
     let contained = |member| Reply::Int(i64::from(set.is_some_and(|set| set.contains(member))));
-    Ok(Reply::Array(command.args(2).map(contained).collect()))
+    let members = command.args(2).map(Piece::of);
+    Ok(Reply::Array(members.map(contained).collect()))
 }
 
 pub(super) fn smembers(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -170,7 +259,7 @@ pub(super) fn smembers(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::Set(
         set.into_iter()
             .flat_map(Set::iter)
-            .map(Reply::bulk)
+            .map(Piece::reply)
             .collect(),
     ))
 }
@@ -181,7 +270,7 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         3 => Some(positive(command.arg(2), NOT_POSITIVE)?),
         _ => return Err(SYNTAX.into()),
     };
-    let mut random = Random::new(view);
+    let (mut random, limits) = (Random::new(view), Limits::of(view));
     let mut slot = view.slot(command.arg(1));
     let Some(set) = slot.collection::<Set>()? else {
         return Ok(if count.is_some() {
@@ -191,7 +280,7 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         });
     };
     let Some(count) = count else {
-        let popped = set.pop(&mut random).map_or(Reply::Null, Reply::bulk);
+        let popped = set.pop(&mut random).map_or(Reply::Null, Reply::Bulk);
         slot.collection_changed();
         return Ok(popped);
     };
@@ -199,6 +288,7 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         set,
         usize::try_from(count).unwrap_or(usize::MAX),
         &mut random,
+        limits,
     );
     if !popped.is_empty() {
         slot.collection_changed();
@@ -206,21 +296,18 @@ pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::Set(popped))
 }
 
-fn pop_many(set: &mut Set, count: usize, random: &mut Random) -> Vec<Reply> {
+fn pop_many(set: &mut Set, count: usize, random: &mut Random, limits: Limits<'_>) -> Vec<Reply> {
     if count >= set.len() {
-        return std::mem::take(set)
-            .members
-            .into_iter()
-            .map(Reply::bulk)
-            .collect();
+        let all = std::mem::take(set);
+        return all.iter().map(Piece::reply).collect();
     }
     let popped: Vec<Reply> = (0..count)
         .filter_map(|_| set.pop(random))
-        .map(Reply::bulk)
+        .map(Reply::Bulk)
         .collect();
     // Redis's own measure of when it moves what is left instead of what is popped.
     if count > 0 && set.len().saturating_mul(5) <= count {
-        set.renew_encoding();
+        set.renew_encoding(limits);
     }
     popped
 }
@@ -241,16 +328,16 @@ pub(super) fn srandmember(view: &mut View<'_>, command: &Command<'_>) -> Outcome
             Reply::Null
         });
     };
-    let member = |i| set.members.get_index(i).map_or(Reply::Null, Reply::bulk);
-    let Some(count) = count else {
-        return Ok(member(random.below(set.len())));
-    };
-    let indices = random.indices(count, set.len())?;
-    Ok(Reply::Array(indices.into_iter().map(member).collect()))
+    let chosen = set.choose(&mut random, count.unwrap_or(1))?;
+    Ok(match count {
+        Some(_) => Reply::Array(chosen),
+        None => chosen.into_iter().next().unwrap_or(Reply::Null),
+    })
 }
 
 pub(super) fn smove(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let (source, destination, member) = (command.arg(1), command.arg(2), command.arg(3));
+    let (source, destination) = (command.arg(1), command.arg(2));
+    let (member, limits) = (Piece::of(command.arg(3)), Limits::of(view));
     if view.slot(source).collection::<Set>()?.is_none() {
         return Ok(Reply::Int(0));
     }
@@ -267,7 +354,7 @@ pub(super) fn smove(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     slot.collection_changed();
     let mut slot = view.slot(destination);
-    if slot.collection_or_new::<Set>()?.add(member) {
+    if slot.collection_or_new::<Set>()?.add(member, limits) {
         slot.collection_changed();
     }
     Ok(Reply::Int(1))
@@ -289,17 +376,23 @@ pub(super) fn sdiff(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn sinterstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let result = collect(Operands::read(view, command, 2..command.len())?.intersection());
+    let limits = Limits::of(view);
+    let sets = Operands::read(view, command, 2..command.len())?;
+    let result = collect(sets.intersection(), limits);
     Ok(store(view, command, result))
 }
 
 pub(super) fn sunionstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let result = collect(Operands::read(view, command, 2..command.len())?.union());
+    let limits = Limits::of(view);
+    let sets = Operands::read(view, command, 2..command.len())?;
+    let result = collect(sets.union(), limits);
     Ok(store(view, command, result))
 }
 
 pub(super) fn sdiffstore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let result = collect(Operands::read(view, command, 2..command.len())?.difference());
+    let limits = Limits::of(view);
+    let sets = Operands::read(view, command, 2..command.len())?;
+    let result = collect(sets.difference(), limits);
     Ok(store(view, command, result))
 }
 
@@ -328,14 +421,14 @@ pub(super) fn sintercard(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
     Ok(Reply::Int(sets.intersection().take(most).count() as i64))
 }
 
-fn members_reply<'a>(members: impl Iterator<Item = &'a [u8]>) -> Reply {
-    Reply::Set(members.map(Reply::bulk).collect())
+fn members_reply<'a>(members: impl Iterator<Item = Piece<'a>>) -> Reply {
+    Reply::Set(members.map(Piece::reply).collect())
 }
 
-fn collect<'a>(members: impl Iterator<Item = &'a [u8]>) -> Set {
+fn collect<'a>(members: impl Iterator<Item = Piece<'a>>, limits: Limits<'_>) -> Set {
     let mut set = Set::default();
     for member in members {
-        set.add(member);
+        set.add(member, limits);
     }
     set
 }
@@ -364,7 +457,7 @@ impl<'v> Operands<'v> {
     }
 
     /// What all sets have: each member of the smallest is looked up in the others.
-    fn intersection(self) -> impl Iterator<Item = &'v [u8]> {
+    fn intersection(self) -> impl Iterator<Item = Piece<'v>> {
         let mut sets: Vec<&Set> = self.0.iter().copied().flatten().collect();
         if sets.len() < self.0.len() {
             sets.clear();
@@ -372,10 +465,10 @@ impl<'v> Operands<'v> {
         sets.sort_by_key(|set| set.len());
         let smallest = sets.first().copied();
         let members = smallest.into_iter().flat_map(Set::iter);
-        members.filter(move |member| sets[1..].iter().all(|set| set.contains(member)))
+        members.filter(move |member| sets[1..].iter().all(|set| set.contains(*member)))
     }
 
-    fn union(self) -> impl Iterator<Item = &'v [u8]> {
+    fn union(self) -> impl Iterator<Item = Piece<'v>> {
         let sets = self.0.into_iter().flatten();
         let largest = sets.clone().map(Set::len).max().unwrap_or(0);
         let mut seen = IndexSet::with_capacity_and_hasher(largest, Hashing::default());
@@ -384,14 +477,14 @@ impl<'v> Operands<'v> {
     }
 
     /// What the first set has and no other.
-    fn difference(self) -> impl Iterator<Item = &'v [u8]> {
+    fn difference(self) -> impl Iterator<Item = Piece<'v>> {
         let mut sets = self.0.into_iter();
         let first = sets.next().flatten();
         let mut others: Vec<&Set> = sets.flatten().collect();
         // A large set is more likely to have a member.
         others.sort_by_key(|set| std::cmp::Reverse(set.len()));
         let members = first.into_iter().flat_map(Set::iter);
-        members.filter(move |member| !others.iter().any(|set| set.contains(member)))
+        members.filter(move |member| !others.iter().any(|set| set.contains(*member)))
     }
 }
 
@@ -401,25 +494,35 @@ pub(super) fn sscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(set) = slot.read_collection::<Set>()? else {
         return Ok(no_elements());
     };
-    let mut scan = Scan::parse(command, cursor, set.len(), set.is_intset)?;
-    for i in scan.places() {
-        if let Some(member) = set.members.get_index(i) {
-            scan.visit(member, None);
+    let mut scan = Scan::parse(command)?;
+    let next = match set {
+        Set::Table(table) => scan.visit_table(cursor, table, Blob::from_slice),
+        set => {
+            set.iter().for_each(|member| scan.visit(member, None));
+            0
         }
-    }
-    scan.reply()
+    };
+    scan.reply(next)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(members: &[&str]) -> Set {
-        collect(members.iter().map(|m| m.as_bytes()))
+        collect(
+            members.iter().map(|m| Piece::of(m.as_bytes())),
+            Limits::default(),
+        )
     }
 
-    fn sorted<'a>(members: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
-        let mut members: Vec<String> = members.map(|m| m.escape_ascii().to_string()).collect();
+    fn sorted<'a>(members: impl Iterator<Item = Piece<'a>>) -> Vec<String> {
+        let text = |member: Piece<'_>| member.blob().escape_ascii().to_string();
+        let mut members: Vec<String> = members.map(text).collect();
         members.sort();
         members
     }
@@ -462,27 +565,82 @@ mod tests {
 
     #[test]
     fn a_set_is_an_intset_until_it_has_another_member_or_too_many() {
+        let limits = Limits::default();
         let mut set = of(&["1", "-9223372036854775808"]);
         assert_eq!(set.encoding(), "intset");
         for other in ["a", "", "01", "9223372036854775808"] {
-            let mut set = set.clone();
-            assert!(set.add(other.as_bytes()));
-            assert!(set.remove(other.as_bytes()));
+            let (mut set, other) = (set.clone(), Piece::of(other.as_bytes()));
+            assert!(set.add(other, limits));
+            assert!(set.remove(other));
             assert_eq!(set.encoding(), "hashtable", "{other:?}");
         }
-        for i in 2..=INTSET_MEMBERS {
+        for i in 2..=512 {
             assert_eq!(set.encoding(), "intset");
-            set.add(i.to_string().as_bytes());
+            set.add(Piece::Int(i), limits);
         }
         assert_eq!(set.encoding(), "hashtable");
     }
 
     #[test]
     fn an_emptied_set_gives_its_memory_back() {
-        let mut set = Set::default();
-        (0..10_000).for_each(|i| assert!(set.add(i.to_string().as_bytes())));
-        (10..10_000).for_each(|i| assert!(set.remove(i.to_string().as_bytes())));
-        assert!(set.members.capacity() < 200);
+        let (mut set, limits) = (Set::default(), Limits::default());
+        (0..10_000).for_each(|i| assert!(set.add(Piece::Int(i), limits)));
+        assert!(set.allocated() < 10_000 * 9);
+        (10..10_000).for_each(|i| assert!(set.remove(Piece::Int(i))));
+        assert!(set.allocated() < 1_000, "{}", set.allocated());
         assert_eq!(sorted(set.iter()).concat(), "0123456789");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add(i64, bool),
+        Remove(i64, bool),
+        Pop(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let is_text = prop::bool::weighted(0.02);
+        prop_oneof![
+            20 => (0..900i64, is_text).prop_map(|(n, t)| Step::Add(n, t)),
+            5 => (0..900i64, is_text).prop_map(|(n, t)| Step::Remove(n, t)),
+            1 => (0..60usize).prop_map(Step::Pop),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn it_is_a_set_of_any_size(steps in prop::collection::vec(step(), 0..1_500)) {
+            let (mut set, mut model) = (Set::default(), BTreeSet::new());
+            let (mut random, limits) = (Random::of_seed(7), Limits::default());
+            let word = |n: i64, is_text| if is_text { format!("m{n}") } else { n.to_string() };
+            for step in steps {
+                match step {
+                    Step::Add(n, is_text) => {
+                        let word = word(n, is_text);
+                        let added = set.add(Piece::of(word.as_bytes()), limits);
+                        assert_eq!(added, model.insert(word));
+                    }
+                    Step::Remove(n, is_text) => {
+                        let word = word(n, is_text);
+                        let removed = set.remove(Piece::of(word.as_bytes()));
+                        assert_eq!(removed, model.remove(&word));
+                    }
+                    Step::Pop(times) => (0..times.min(model.len())).for_each(|_| {
+                        let popped = set.pop(&mut random).unwrap();
+                        assert!(model.remove(std::str::from_utf8(&popped).unwrap()));
+                    }),
+                }
+                assert_eq!(set.len(), model.len());
+            }
+            assert_eq!(sorted(set.iter()), model.iter().cloned().collect::<Vec<_>>());
+            assert!(model.iter().all(|word| set.contains(Piece::of(word.as_bytes()))));
+            for count in [1, 5, 1_000] {
+                let chosen = set.choose(&mut random, count).unwrap();
+                let different: BTreeSet<String> = chosen.iter().map(|c| format!("{c:?}")).collect();
+                assert_eq!(different.len(), model.len().min(count as usize));
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::aging::Aging;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::errors::{Error, WRONG_TYPE};
-use super::extras::{Extras, Stamp};
+use super::extras::{Extras, Recache, Stamp};
 use super::shard::{At, Hashing, Shard, Used};
 use super::slabs::Place;
 use super::watch::Watched;
@@ -256,6 +256,15 @@ impl Slot<'_, '_> {
     pub(super) fn set_marks(&mut self, marks: u32) {
         let extras = self.extras();
         self.set_extras(Extras { marks, ..extras });
+    }
+
+    /// Sets whether memcached's clients are to store another value of a key that is there; this is
+    /// no change of it.
+    pub(super) fn set_recache(&mut self, recache: Recache) {
+        let extras = self.extras();
+        if extras.recache != recache {
+            self.set_extras(Extras { recache, ..extras });
+        }
     }
 
     /// Sets the stamp of a key that is there; this is no change of it.

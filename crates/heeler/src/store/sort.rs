@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::collection::{Collection, Element};
+use super::compact::element::Piece;
+use super::encodings::Limits;
 use super::entry::Object;
 use super::errors::{Error, Outcome, SYNTAX, WRONG_TYPE};
 use super::hashes::Hash;
@@ -40,9 +42,9 @@ pub(super) fn sort(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             values.map(|v| v.map_or(Reply::Null, Reply::Bulk)).collect(),
         ));
     };
-    let mut list = List::default();
+    let (mut list, limits) = (List::default(), Limits::of(view));
     for value in &values {
-        list.push(End::Right, value.as_deref().unwrap_or_default());
+        list.push(End::Right, value.as_deref().unwrap_or_default(), limits);
     }
     let len = list.len();
     view.slot(key).store_collection(list);
@@ -186,6 +188,7 @@ impl<'a> Request<'a> {
 impl Source {
     /// The elements under a key, in their own order.
     fn read(view: &mut View<'_>, key: &[u8]) -> Result<Source, Error> {
+        let limits = Limits::of(view);
         let mut slot = view.slot(key);
         let mut source = Source {
             elements: Vec::new(),
@@ -194,7 +197,7 @@ impl Source {
         let Some(entry) = slot.read() else {
             return Ok(source);
         };
-        let own = Element::from_slice;
+        let own = |piece: Piece<'_>| Element::from_slice(piece.bytes(&mut itoa::Buffer::new()));
         match entry.as_object() {
             Some(Object::List(list)) => source.elements = list.iter().map(own).collect(),
             Some(Object::Set(set)) => {
@@ -202,11 +205,11 @@ impl Source {
                 source.is_set = true;
             }
             Some(Object::SortedSet(set)) => {
-                let all = set.ranking().ascending(0..set.len());
-                source.elements = all.map(|e| e.member.clone()).collect();
+                let all = set.ascending(0..set.len());
+                source.elements = all.map(|(member, _)| own(member)).collect();
                 // Redis changes how it keeps it here, and so what OBJECT ENCODING says.
                 if let Some(set) = slot.collection::<SortedSet>()? {
-                    set.leave_listpack();
+                    set.leave_listpack(limits);
                 }
             }
             _ => return Err(WRONG_TYPE.into()),
@@ -236,7 +239,7 @@ fn look_up(view: &mut View<'_>, pattern: &[u8], element: &[u8]) -> Option<Blob> 
         None => entry.as_text().map(|text| text.to_blob()),
         Some(field) => {
             let hash = entry.as_object().and_then(Hash::of)?;
-            hash.get(field).map(Blob::from_slice)
+            hash.get(field).map(Piece::blob)
         }
     }
 }

@@ -3,13 +3,14 @@
 use indexmap::IndexMap;
 
 use super::collection::{Hashing, positive};
+use super::compact::element::Piece;
+use super::encodings::Limits;
 use super::entry::{Entry, Object};
 use super::errors::{Error, Outcome, SYNTAX, WRONG_TYPE, name};
 use super::numbers;
-use super::ranking::Scored;
 use super::scores::score;
 use super::sets::Set;
-use super::sorted_set::SortedSet;
+use super::sorted_set::{SortedSet, order};
 use super::view::View;
 use crate::command::{Command, Reply};
 
@@ -173,28 +174,25 @@ impl Request {
 fn answer(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> Outcome {
     let request = Request::parse(view, command, operation, Form::Reply)?;
     let result = Operands::peek(view, command, &request).run(operation, request.aggregate);
-    let mut result: Vec<(&[u8], f64)> = result.collect();
-    result.sort_unstable_by(|(a, x), (b, y)| {
-        let by_score = x.partial_cmp(y).unwrap_or(std::cmp::Ordering::Equal);
-        by_score.then_with(|| a.cmp(b))
-    });
+    let mut result: Vec<(Piece<'_>, f64)> = result.collect();
+    result.sort_unstable_by(|a, b| order(*a, *b));
     let elements = result.into_iter();
     Ok(match request.with_scores {
         true => Reply::Pairs(
             elements
-                .map(|(member, score)| (Reply::bulk(member), Reply::Double(score)))
+                .map(|(member, score)| (member.reply(), Reply::Double(score)))
                 .collect(),
         ),
-        false => Reply::Array(elements.map(|(member, _)| Reply::bulk(member)).collect()),
+        false => Reply::Array(elements.map(|(member, _)| member.reply()).collect()),
     })
 }
 
 fn store(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> Outcome {
     let request = Request::parse(view, command, operation, Form::Stored)?;
-    let mut result = SortedSet::default();
+    let (mut result, limits) = (SortedSet::default(), Limits::of(view));
     for (member, score) in Operands::peek(view, command, &request).run(operation, request.aggregate)
     {
-        result.set(member, score);
+        result.set(member, score, limits);
     }
     let len = result.len();
     view.slot(command.arg(1)).store_collection(result);
@@ -224,21 +222,20 @@ impl<'v> Operand<'v> {
         }
     }
 
-    fn score(self, member: &[u8]) -> Option<f64> {
+    fn score(self, member: Piece<'_>) -> Option<f64> {
         match self {
             Operand::Set(set) => set.contains(member).then_some(1.0),
             Operand::Sorted(set) => set.score(member),
         }
     }
 
-    fn iter(self) -> impl Iterator<Item = (&'v [u8], f64)> {
+    fn iter(self) -> impl Iterator<Item = (Piece<'v>, f64)> {
         let (set, sorted) = match self {
             Operand::Set(set) => (Some(set), None),
             Operand::Sorted(set) => (None, Some(set)),
         };
-        let scored = |e: &'v Scored| (e.member.as_slice(), e.score);
         let members = set.into_iter().flat_map(Set::iter).map(|m| (m, 1.0));
-        let all = move |set: &'v SortedSet| set.ranking().ascending(0..set.len()).map(scored);
+        let all = |set: &'v SortedSet| set.ascending(0..set.len());
         members.chain(sorted.into_iter().flat_map(all))
     }
 }
@@ -258,7 +255,7 @@ impl<'v> Operands<'v> {
         self,
         operation: Operation,
         aggregate: Aggregate,
-    ) -> impl Iterator<Item = (&'v [u8], f64)> {
+    ) -> impl Iterator<Item = (Piece<'v>, f64)> {
         match operation {
             Operation::Union => self.union(aggregate),
             Operation::Intersection => self.intersection(aggregate),
@@ -277,20 +274,20 @@ impl<'v> Operands<'v> {
     }
 
     /// The members that all have: each member of the smallest is looked up in the others.
-    fn common(self) -> impl Iterator<Item = &'v [u8]> {
+    fn common(self) -> impl Iterator<Item = Piece<'v>> {
         let all = self.by_size();
         let smallest = all.first().copied();
         let members = smallest.into_iter().flat_map(|(operand, _)| operand.iter());
-        let in_all = move |m: &[u8]| all[1..].iter().all(|(other, _)| other.score(m).is_some());
-        members.map(|(m, _)| m).filter(move |m| in_all(m))
+        let in_all = move |m: Piece<'_>| all[1..].iter().all(|(other, _)| other.score(m).is_some());
+        members.map(|(m, _)| m).filter(move |m| in_all(*m))
     }
 
-    fn intersection(self, aggregate: Aggregate) -> Vec<(&'v [u8], f64)> {
+    fn intersection(self, aggregate: Aggregate) -> Vec<(Piece<'v>, f64)> {
         let all = self.by_size();
         let Some((smallest, weight)) = all.first() else {
             return Vec::new();
         };
-        let combined = |(member, score): (&'v [u8], f64)| {
+        let combined = |(member, score): (Piece<'v>, f64)| {
             let mut sum = not_nan(weight * score);
             for (other, weight) in &all[1..] {
                 sum = aggregate.of(sum, other.score(member)? * weight);
@@ -300,14 +297,14 @@ impl<'v> Operands<'v> {
         smallest.iter().filter_map(combined).collect()
     }
 
-    fn union(self, aggregate: Aggregate) -> Vec<(&'v [u8], f64)> {
+    fn union(self, aggregate: Aggregate) -> Vec<(Piece<'v>, f64)> {
         let mut there: Vec<(Operand<'v>, f64)> = self
             .0
             .into_iter()
             .filter_map(|(operand, weight)| Some((operand?, weight)))
             .collect();
         there.sort_by_key(|(operand, _)| operand.len());
-        let mut all: IndexMap<&[u8], f64, Hashing> = IndexMap::default();
+        let mut all: IndexMap<Piece<'_>, f64, Hashing> = IndexMap::default();
         for (operand, weight) in there {
             for (member, score) in operand.iter() {
                 let score = not_nan(weight * score);
@@ -320,7 +317,7 @@ impl<'v> Operands<'v> {
     }
 
     /// What the first has and no other.
-    fn difference(self) -> Vec<(&'v [u8], f64)> {
+    fn difference(self) -> Vec<(Piece<'v>, f64)> {
         let mut all = self.0.into_iter().map(|(operand, _)| operand);
         let first = all.next().flatten();
         let mut others: Vec<Operand<'v>> = all.flatten().collect();
@@ -328,7 +325,7 @@ impl<'v> Operands<'v> {
         others.sort_by_key(|other| std::cmp::Reverse(other.len()));
         let elements = first.into_iter().flat_map(Operand::iter);
         elements
-            .filter(|(member, _)| !others.iter().any(|other| other.score(member).is_some()))
+            .filter(|(member, _)| !others.iter().any(|other| other.score(*member).is_some()))
             .collect()
     }
 }

@@ -6,16 +6,18 @@ use smallvec::SmallVec;
 
 use super::collection::{NOT_POSITIVE, index_range, positive};
 use super::collection_scan::{Scan, no_elements};
+use super::compact::element::{Piece, read_score};
+use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::multi_pop::MultiPop;
 use super::numbers;
 use super::random::{Chosen, Random};
-use super::ranking::{Ranking, Scored};
+use super::ranking::Scored;
 use super::scores::{MemberRange, ScoreRange, score};
 use super::slot::Slot;
 use super::sorted_set::SortedSet;
 use super::view::View;
-use crate::command::{Command, Reply, number};
+use crate::command::{Blob, Command, Reply, number};
 
 pub(super) fn zadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let options = AddOptions::parse(command, false)?;
@@ -98,10 +100,11 @@ impl AddOptions {
 
 fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outcome {
     let mut words = command.args(options.first);
-    let mut pairs: SmallVec<[(f64, &[u8]); 4]> = SmallVec::new();
+    let mut pairs: SmallVec<[(f64, Piece<'_>); 4]> = SmallVec::new();
     while let (Some(given), Some(member)) = (words.next(), words.next()) {
-        pairs.push((score(given)?, member));
+        pairs.push((score(given)?, Piece::of(member)));
     }
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     if options.xx && slot.collection::<SortedSet>()?.is_none() {
         return Ok(if options.incr {
@@ -118,7 +121,9 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
         let Some(new) = last else {
             continue;
         };
-        set.set(member, new);
+        if old != last {
+            set.update(member, old, new, limits);
+        }
         added += i64::from(old.is_none());
         updated += i64::from(old.is_some_and(|old| old != new));
     }
@@ -137,7 +142,8 @@ pub(super) fn zrem(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(set) = slot.collection::<SortedSet>()? else {
         return Ok(Reply::Int(0));
     };
-    let removed = command.args(2).filter(|member| set.remove(member)).count();
+    let members = command.args(2).map(Piece::of);
+    let removed = members.filter(|member| set.remove(*member)).count();
     if removed > 0 {
         slot.collection_changed();
     }
@@ -153,14 +159,14 @@ pub(super) fn zcard(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn zscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
-    let score = set.and_then(|set| set.score(command.arg(2)));
+    let score = set.and_then(|set| set.score(Piece::of(command.arg(2))));
     Ok(score.map_or(Reply::Null, Reply::Double))
 }
 
 pub(super) fn zmscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
-    let score = |member| set.and_then(|set| set.score(member));
+    let score = |member| set.and_then(|set| set.score(Piece::of(member)));
     let scores = command
         .args(2)
         .map(|m| score(m).map_or(Reply::Null, Reply::Double));
@@ -170,14 +176,14 @@ pub(super) fn zmscore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn zrank(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
-    let rank = set.and_then(|set| set.rank(command.arg(2)));
+    let rank = set.and_then(|set| set.rank(Piece::of(command.arg(2))));
     Ok(rank.map_or(Reply::Null, |rank| Reply::Int(rank as i64)))
 }
 
 pub(super) fn zrevrank(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
-    let rank = set.and_then(|set| Some(set.len() - 1 - set.rank(command.arg(2))?));
+    let rank = set.and_then(|set| Some(set.len() - 1 - set.rank(Piece::of(command.arg(2)))?));
     Ok(rank.map_or(Reply::Null, |rank| Reply::Int(rank as i64)))
 }
 
@@ -193,7 +199,7 @@ fn count(view: &mut View<'_>, command: &Command<'_>, by: By) -> Outcome {
     let bounds = Bounds::parse(by, command.arg(2), command.arg(3))?;
     let mut slot = view.slot(command.arg(1));
     let set: Option<&SortedSet> = slot.read_collection()?;
-    let count = set.map_or(0, |set| bounds.ranks(set.ranking()).len());
+    let count = set.map_or(0, |set| bounds.ranks(set).len());
     Ok(Reply::Int(count as i64))
 }
 
@@ -226,11 +232,11 @@ impl<'a> Bounds<'a> {
     }
 
     /// The ranks inside.
-    fn ranks(&self, ranking: &Ranking) -> Range<usize> {
+    fn ranks(&self, set: &SortedSet) -> Range<usize> {
         match self {
-            Bounds::Rank(first, last) => index_range(*first, *last, ranking.len()),
-            Bounds::Score(range) => range.ranks(ranking),
-            Bounds::Member(range) => range.ranks(ranking),
+            Bounds::Rank(first, last) => index_range(*first, *last, set.len()),
+            Bounds::Score(range) => range.ranks(set),
+            Bounds::Member(range) => range.ranks(set),
         }
     }
 }
@@ -284,17 +290,16 @@ fn range(view: &mut View<'_>, command: &Command<'_>, selection: Selection<'_>) -
     let Some(set) = slot.read_collection::<SortedSet>()? else {
         return Ok(Reply::Array(Vec::new()));
     };
-    Ok(selection.reply(set.ranking()))
+    Ok(selection.reply(set))
 }
 
 pub(super) fn zrangestore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let selection = Selection::parse(command, 2, None, None)?;
-    let mut result = SortedSet::default();
+    let (mut result, limits) = (SortedSet::default(), Limits::of(view));
     let mut slot = view.slot(command.arg(2));
     if let Some(set) = slot.read_collection::<SortedSet>()? {
-        let ranks = selection.ranks(set.ranking());
-        for e in set.ranking().ascending(ranks) {
-            result.set(&e.member, e.score);
+        for (member, score) in set.ascending(selection.ranks(set)) {
+            result.set(member, score, limits);
         }
     }
     let len = result.len();
@@ -353,17 +358,17 @@ impl<'a> Selection<'a> {
     }
 
     /// The ranks asked for.
-    fn ranks(&self, ranking: &Ranking) -> Range<usize> {
+    fn ranks(&self, set: &SortedSet) -> Range<usize> {
         let (offset, count) = self.limit;
-        let len = ranking.len();
+        let len = set.len();
         let mut ranks = match self.bounds {
             // These count from the other end.
             Bounds::Rank(first, last) if self.reversed => {
                 let range = index_range(first, last, len);
                 return len - range.end..len - range.start;
             }
-            Bounds::Rank(..) => return self.bounds.ranks(ranking),
-            _ => self.bounds.ranks(ranking),
+            Bounds::Rank(..) => return self.bounds.ranks(set),
+            _ => self.bounds.ranks(set),
         };
         let skipped = usize::try_from(offset)
             .unwrap_or(usize::MAX)
@@ -380,20 +385,24 @@ impl<'a> Selection<'a> {
         ranks
     }
 
-    fn reply(&self, ranking: &Ranking) -> Reply {
-        let ranks = self.ranks(ranking);
+    fn reply(&self, set: &SortedSet) -> Reply {
+        let ranks = self.ranks(set);
         if self.reversed {
-            self.elements(ranking.descending(ranks))
+            self.elements(set.descending(ranks))
         } else {
-            self.elements(ranking.ascending(ranks))
+            self.elements(set.ascending(ranks))
         }
     }
 
-    fn elements<'e>(&self, elements: impl Iterator<Item = &'e Scored>) -> Reply {
+    fn elements<'e>(&self, elements: impl Iterator<Item = (Piece<'e>, f64)>) -> Reply {
         if self.with_scores {
-            Reply::Pairs(elements.map(pair).collect())
+            Reply::Pairs(
+                elements
+                    .map(|(m, s)| (m.reply(), Reply::Double(s)))
+                    .collect(),
+            )
         } else {
-            Reply::Array(elements.map(|e| Reply::bulk(&e.member)).collect())
+            Reply::Array(elements.map(|(member, _)| member.reply()).collect())
         }
     }
 }
@@ -536,7 +545,7 @@ fn remove_range(view: &mut View<'_>, command: &Command<'_>, by: By) -> Outcome {
     let Some(set) = slot.collection::<SortedSet>()? else {
         return Ok(Reply::Int(0));
     };
-    let ranks = bounds.ranks(set.ranking());
+    let ranks = bounds.ranks(set);
     let removed = ranks.len();
     set.remove_ranks(ranks);
     if removed > 0 {
@@ -552,10 +561,16 @@ pub(super) fn zrandmember(view: &mut View<'_>, command: &Command<'_>) -> Outcome
     let Some(set) = slot.read_collection::<SortedSet>()? else {
         return Ok(chosen.none());
     };
-    chosen.reply(&mut random, set.len(), |i| match set.at_index(i) {
-        Some((member, score)) => (Reply::bulk(member), Reply::Double(score)),
-        None => (Reply::Null, Reply::Null),
-    })
+    let pair = |(member, score): (Piece<'_>, f64)| (member.reply(), Reply::Double(score));
+    match set.table() {
+        Some(table) => chosen.reply_of_table(&mut random, table, |(member, score)| {
+            pair((member, read_score(score)))
+        }),
+        None => {
+            let all: Vec<(Piece<'_>, f64)> = set.ascending(0..set.len()).collect();
+            chosen.reply(&mut random, all.len(), |i| pair(all[i]))
+        }
+    }
 }
 
 pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -564,19 +579,16 @@ pub(super) fn zscan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let Some(set) = slot.read_collection::<SortedSet>()? else {
         return Ok(no_elements());
     };
-    let mut scan = Scan::parse(command, cursor, set.len(), set.is_listpack())?;
-    if set.is_listpack() {
-        for e in set.ranking().ascending(scan.places()) {
-            scan.visit(&e.member, Some(listpack_score(e.score).as_bytes()));
+    let mut scan = Scan::parse(command)?;
+    let Some(table) = set.table() else {
+        for (member, score) in set.ascending(0..set.len()) {
+            scan.visit(member, Some(listpack_score(score).as_bytes()));
         }
-        return scan.reply();
-    }
-    for i in scan.places() {
-        if let Some((member, score)) = set.at_index(i) {
-            scan.visit(member, Some(number::double(score).as_bytes()));
-        }
-    }
-    scan.reply()
+        return scan.reply(0);
+    };
+    let text = |bytes: &[u8]| Blob::from_slice(number::double(read_score(bytes)).as_bytes());
+    let next = scan.visit_table(cursor, table, text);
+    scan.reply(next)
 }
 
 /// A score as ZSCAN shows it: a listpack has whole ones as integers, however great.
@@ -596,7 +608,11 @@ mod tests {
     fn limits_are_counted_from_the_end_that_comes_first() {
         let mut set = SortedSet::default();
         for (score, member) in (0..).zip(["a", "b", "c", "d", "e", "f"]) {
-            set.set(member.as_bytes(), f64::from(score));
+            set.set(
+                Piece::of(member.as_bytes()),
+                f64::from(score),
+                Limits::default(),
+            );
         }
         let score = Bounds::parse(By::Score, b"1", b"4").unwrap();
         let rank = Bounds::Rank(1, 3);
@@ -618,11 +634,7 @@ mod tests {
                     limit,
                     with_scores: false,
                 };
-                assert_eq!(
-                    selection.ranks(set.ranking()),
-                    expected,
-                    "{limit:?} {reversed}"
-                );
+                assert_eq!(selection.ranks(&set), expected, "{limit:?} {reversed}");
             }
         }
     }

@@ -79,6 +79,28 @@ impl Acceptor {
         })))
     }
 
+    /// The same, for an application that agrees on its protocol (ALPN, RFC 7301): of these, the
+    /// first that the client knows.
+    #[must_use]
+    pub fn offering(&self, protocols: &[&[u8]]) -> Acceptor {
+        let Loaded {
+            wanted,
+            config,
+            certificates,
+            content,
+            doubts,
+        } = &*self.0;
+        let mut config = rustls::ServerConfig::clone(config);
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Acceptor(Arc::new(Loaded {
+            wanted: wanted.clone(),
+            config: Arc::new(config),
+            certificates: certificates.clone(),
+            content: content.clone(),
+            doubts: doubts.clone(),
+        }))
+    }
+
     /// What rustls is given.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.0.config.clone()

@@ -4,9 +4,10 @@ pub mod memcache;
 pub mod resp;
 
 /// The protocol that a client or a server speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wire {
     /// Redis's.
+    #[default]
     Resp,
     /// memcached's text protocol.
     Memcache,

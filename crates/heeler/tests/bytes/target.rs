@@ -215,7 +215,7 @@ fn door() -> Door {
     let greeting = Greeting {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
-        access: Access::Open,
+        access: Access::Store(std::sync::Arc::default()),
         database: 0,
     };
     Door::new(

@@ -194,7 +194,7 @@ fn what_is_not_carried_is_told_and_the_connection_lives() {
         ("lru_crawler metadump all", r"ERROR\r\n"),
         ("cache_memlimit 1", r"ERROR\r\n"),
         ("gat 0", r"ERROR\r\n"),
-        ("me", r"ERROR\r\n"),
+        ("me", r"CLIENT_ERROR bad command line format\r\n"),
         ("get a\0b", r"CLIENT_ERROR bad command line format\r\n"),
     ] {
         let answers = told(proxy.port, format!("{line}\r\nmn\r\n"));

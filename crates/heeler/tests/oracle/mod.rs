@@ -17,7 +17,9 @@ pub struct Redis {
 impl Redis {
     /// Starts one, and says HELLO if the protocol needs it.
     pub fn start(protocol: Protocol) -> Redis {
-        let server = RedisServer::start_with(&["--databases", "1"]);
+        // Scripts ask for the digests of values.
+        let server =
+            RedisServer::start_with(&["--databases", "1", "--enable-debug-command", "yes"]);
         let client = server.client();
         let mut redis = Redis {
             client,

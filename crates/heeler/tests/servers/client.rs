@@ -120,6 +120,18 @@ impl Client {
         self.call(&args)
     }
 
+    /// All that comes up to these bytes, which are left out.
+    pub fn read_until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut read = Vec::new();
+        while !read.ends_with(end) {
+            let last = *end.last().expect("an end");
+            let count = self.stream.read_until(last, &mut read).expect("more");
+            assert!(count > 0, "closed after {}", read.escape_ascii());
+        }
+        read.truncate(read.len() - end.len());
+        read
+    }
+
     /// One reply, or one push.
     pub fn read_reply(&mut self) -> Value {
         Value::parse(&self.read_raw_reply())

@@ -11,6 +11,8 @@ pub struct Cluster {
     /// Their peer ports.
     pub peers: Vec<u16>,
     ports: Vec<u16>,
+    /// Where they speak memcached's protocol.
+    pub memcached: Vec<u16>,
     args: Vec<String>,
 }
 
@@ -31,6 +33,7 @@ impl Cluster {
             nodes: (0..count).map(|_| None).collect(),
             peers: (0..count).map(|_| free_port()).collect(),
             ports: (0..count).map(|_| free_port()).collect(),
+            memcached: (0..count).map(|_| free_port()).collect(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
         }
     }
@@ -54,7 +57,9 @@ impl Cluster {
             .map(|p| format!("127.0.0.1:{p}"))
             .collect();
         let (peer, join) = (self.peer(node), join.join(","));
+        let memcached = format!("127.0.0.1:{}", self.memcached[node]);
         let mut all = vec!["serve", "--redis", &redis, "--peer", &peer, "--join", &join];
+        all.extend(["--memcached", &memcached]);
         all.extend(["--threads", "2"]);
         all.extend(args);
         Heeler::start(self.ports[node], &all)

@@ -4,7 +4,8 @@
 //! length in bytes 4 │ elements 2 │ element … │ 0xff        element: head, bytes, length backwards
 //! ```
 
-use crate::command::number::integer;
+use super::super::compact::element::{Code, Piece};
+use super::super::compact::strip::{self, backward_bytes};
 
 const HEADER: usize = 6;
 const END: u8 = 0xff;
@@ -67,17 +68,6 @@ fn element(bytes: &[u8]) -> Option<(usize, Option<i64>, usize)> {
     }
 }
 
-/// Bytes that an element's length takes that is written for those who read backwards.
-fn backward_bytes(length: usize) -> usize {
-    match length {
-        0..=127 => 1,
-        128..16_383 => 2,
-        16_383..2_097_151 => 3,
-        2_097_151..268_435_455 => 4,
-        _ => 5,
-    }
-}
-
 /// A listpack that is being written.
 pub(super) struct Writer {
     bytes: Vec<u8>,
@@ -99,57 +89,17 @@ impl Writer {
         self.bytes.len()
     }
 
-    /// Whether it has no element.
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+    /// Elements so far.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
-    /// Adds an element: as a number, if that has the same text.
-    pub(super) fn push(&mut self, element: &[u8]) {
-        let start = self.bytes.len();
-        match integer(element) {
-            Some(number) => self.number(number),
-            None => self.text(element),
-        }
+    /// Adds an element.
+    pub(super) fn push(&mut self, element: Piece<'_>) {
+        let (start, code) = (self.bytes.len(), Code::of(element));
+        self.bytes.resize(start + strip::width(&code), 0);
+        strip::write(&code, &mut self.bytes[start..]);
         self.count += 1;
-        let length = self.bytes.len() - start;
-        let backward = backward_bytes(length);
-        for i in (0..backward).rev() {
-            let more = if i + 1 < backward { 0x80 } else { 0 };
-            self.bytes.push((length >> (7 * i)) as u8 & 0x7f | more);
-        }
-    }
-
-    fn number(&mut self, number: i64) {
-        let bytes = number.to_le_bytes();
-        match number {
-            0..=127 => self.bytes.push(number as u8),
-            -4096..=4095 => {
-                let value = number as u16 & 0x1fff | 0xc000;
-                self.bytes.extend_from_slice(&value.to_be_bytes());
-            }
-            -0x8000..=0x7fff => self.wide(0xf1, &bytes[..2]),
-            -0x80_0000..=0x7f_ffff => self.wide(0xf2, &bytes[..3]),
-            -0x8000_0000..=0x7fff_ffff => self.wide(0xf3, &bytes[..4]),
-            _ => self.wide(0xf4, &bytes),
-        }
-    }
-
-    fn wide(&mut self, head: u8, bytes: &[u8]) {
-        self.bytes.push(head);
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        match text.len() {
-            length @ 0..64 => self.bytes.push(0x80 | length as u8),
-            length @ 64..4096 => {
-                self.bytes
-                    .extend_from_slice(&(length as u16 | 0xe000).to_be_bytes());
-            }
-            length => self.wide(0xf0, &(length as u32).to_le_bytes()),
-        }
-        self.bytes.extend_from_slice(text);
     }
 
     /// The whole listpack.
@@ -190,7 +140,7 @@ mod tests {
         elements.extend([0, 1, 63, 64, 127, 4095, 4096, 20_000, 3_000_000].map(|n| vec![b'x'; n]));
         elements.push(b"007".to_vec());
         let mut writer = Writer::default();
-        elements.iter().for_each(|e| writer.push(e));
+        elements.iter().for_each(|e| writer.push(Piece::of(e)));
         let bytes = writer.finish();
         let mut found = Vec::new();
         let whole = each(&bytes, &mut |e| found.push(e.to_vec()));

@@ -14,6 +14,7 @@ mod reader;
 mod writer;
 mod ziplist;
 
+use super::encodings::Limits;
 use super::entry::{Entry, Object, Text};
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
@@ -51,16 +52,17 @@ const INT32: u8 = 2;
 const LZF: u8 = 3;
 
 pub(super) fn dump(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
-    Ok(slot
-        .read()
-        .map_or(Reply::Null, |entry| Reply::Bulk(payload(entry).into())))
+    Ok(slot.read().map_or(Reply::Null, |entry| {
+        Reply::Bulk(payload(entry, limits).into())
+    }))
 }
 
 /// A value with its type and footer.
-pub(super) fn payload(entry: Entry<'_>) -> Vec<u8> {
+pub(super) fn payload(entry: Entry<'_>, limits: Limits<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    writer::value(entry, &mut bytes);
+    writer::value(entry, limits, &mut bytes);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crc64::checksum(&bytes).to_le_bytes());
     bytes
@@ -74,7 +76,7 @@ pub(super) fn restore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let now = view.now();
     let deadline = options.deadline(command.arg(2), now)?;
     let body = checked(command.arg(3)).ok_or("ERR DUMP payload version or checksum are wrong")?;
-    let mut reader = Reader::new(body, limits::RESTORE_BYTES);
+    let mut reader = Reader::new(body, limits::RESTORE_BYTES, Limits::of(view));
     let value = reader.value().ok_or("ERR Bad data format")?;
     let mut slot = view.slot(command.arg(1));
     slot.remove();
@@ -92,8 +94,8 @@ pub(super) fn restore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 /// The value that [`payload`] wrote. `None` if it cannot be read.
-pub(super) fn read(payload: &[u8]) -> Option<Value> {
-    Reader::new(checked(payload)?, limits::RESTORE_BYTES).value()
+pub(super) fn read(payload: &[u8], limits: Limits<'_>) -> Option<Value> {
+    Reader::new(checked(payload)?, limits::RESTORE_BYTES, limits).value()
 }
 
 /// A value that was read.
@@ -194,7 +196,7 @@ mod tests {
                 1 => next(8) as u8,
                 _ => 0xc0 | next(4) as u8,
             }));
-            drop(Reader::new(&body, 1 << 20).value());
+            drop(Reader::new(&body, 1 << 20, Limits::default()).value());
         }
     }
 }

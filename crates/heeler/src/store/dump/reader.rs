@@ -1,6 +1,8 @@
 //! Bytes to values. Whatever is wrong with the bytes, nothing comes out.
 
 use super::super::collection::Collection;
+use super::super::compact::element::Piece;
+use super::super::encodings::Limits;
 use super::super::hashes::Hash;
 use super::super::lists::{End, List};
 use super::super::scores::strtod;
@@ -17,6 +19,7 @@ pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     /// Bytes that may still be unfolded.
     budget: usize,
+    limits: Limits<'a>,
 }
 
 /// A length, or how the string is kept that follows.
@@ -27,8 +30,12 @@ enum Length {
 
 impl<'a> Reader<'a> {
     /// Reads these bytes, and unfolds so many at most.
-    pub(super) fn new(bytes: &'a [u8], budget: usize) -> Reader<'a> {
-        Reader { bytes, budget }
+    pub(super) fn new(bytes: &'a [u8], budget: usize, limits: Limits<'a>) -> Reader<'a> {
+        Reader {
+            bytes,
+            budget,
+            limits,
+        }
     }
 
     /// A value with its type.
@@ -43,13 +50,16 @@ impl<'a> Reader<'a> {
             }
             LIST_QUICKLIST_2 => of(self.list()?)?,
             SET => of(self.set()?)?,
-            SET_INTSET => of(intset(&self.string()?)?)?,
+            SET_INTSET => {
+                let blob = self.string()?;
+                of(self.intset(&blob)?)?
+            }
             HASH => of(self.hash()?)?,
-            HASH_LISTPACK => of(hash_of(pairs(&self.string()?, listpack::each)?)?)?,
-            HASH_ZIPLIST => of(hash_of(pairs(&self.string()?, ziplist::each)?)?)?,
+            HASH_LISTPACK => of(self.hash_of(listpack::each)?)?,
+            HASH_ZIPLIST => of(self.hash_of(ziplist::each)?)?,
             kind @ (ZSET | ZSET_2) => of(self.sorted_set(kind)?)?,
-            ZSET_LISTPACK => of(ranked(pairs(&self.string()?, listpack::each)?)?)?,
-            ZSET_ZIPLIST => of(ranked(pairs(&self.string()?, ziplist::each)?)?)?,
+            ZSET_LISTPACK => of(self.ranked(listpack::each)?)?,
+            ZSET_ZIPLIST => of(self.ranked(ziplist::each)?)?,
             _ => return None,
         })
     }
@@ -119,7 +129,7 @@ impl<'a> Reader<'a> {
     fn plain_list(&mut self) -> Option<List> {
         let mut list = List::default();
         for _ in 0..self.count()? {
-            list.push(End::Right, &self.string()?);
+            list.push(End::Right, &self.string()?, self.limits);
         }
         Some(list)
     }
@@ -128,7 +138,7 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         for _ in 0..nodes {
             ziplist::each(&self.string()?, &mut |element| {
-                list.push(End::Right, element)
+                list.push(End::Right, element, self.limits)
             })?;
         }
         Some(list)
@@ -138,9 +148,10 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         for _ in 0..self.count()? {
             let (container, bytes) = (self.count()?, self.string()?);
+            let mut push = |element: &[u8]| list.push(End::Right, element, self.limits);
             match container {
-                1 => list.push(End::Right, &bytes),
-                2 => listpack::each(&bytes, &mut |element| list.push(End::Right, element))?,
+                1 => push(&bytes),
+                2 => listpack::each(&bytes, &mut push)?,
                 _ => return None,
             }
         }
@@ -150,7 +161,8 @@ impl<'a> Reader<'a> {
     fn set(&mut self) -> Option<Set> {
         let mut set = Set::default();
         for _ in 0..self.count()? {
-            set.add(&self.string()?).then_some(())?;
+            let member = self.string()?;
+            set.add(Piece::of(&member), self.limits).then_some(())?;
         }
         Some(set)
     }
@@ -159,7 +171,7 @@ impl<'a> Reader<'a> {
         let mut hash = Hash::default();
         for _ in 0..self.count()? {
             let (field, value) = (self.string()?, self.string()?);
-            hash.set(&field, &value).then_some(())?;
+            hash.set(&field, &value, self.limits).then_some(())?;
         }
         Some(hash)
     }
@@ -172,7 +184,48 @@ impl<'a> Reader<'a> {
                 ZSET_2 => f64::from_le_bytes(self.array()?),
                 _ => self.decimal()?,
             };
-            add(&mut set, &member, score)?;
+            self.add(&mut set, &member, score)?;
+        }
+        Some(set)
+    }
+
+    fn hash_of(&mut self, each: Each) -> Option<Hash> {
+        let mut hash = Hash::default();
+        for (field, value) in pairs(&self.string()?, each)? {
+            hash.set(&field, &value, self.limits).then_some(())?;
+        }
+        Some(hash)
+    }
+
+    fn ranked(&mut self, each: Each) -> Option<SortedSet> {
+        let mut set = SortedSet::default();
+        for (member, score) in pairs(&self.string()?, each)? {
+            self.add(&mut set, &member, strtod(&score)?)?;
+        }
+        Some(set)
+    }
+
+    fn add(&self, set: &mut SortedSet, member: &[u8], score: f64) -> Option<()> {
+        (!score.is_nan() && set.set(Piece::of(member), score, self.limits)).then_some(())
+    }
+
+    /// A set of numbers of the same width.
+    fn intset(&self, bytes: &[u8]) -> Option<Set> {
+        let (width, rest) = bytes.split_first_chunk::<4>()?;
+        let (count, numbers) = rest.split_first_chunk::<4>()?;
+        let width = match u32::from_le_bytes(*width) {
+            width @ (2 | 4 | 8) => width as usize,
+            _ => return None,
+        };
+        if numbers.len() != (u32::from_le_bytes(*count) as usize).checked_mul(width)? {
+            return None;
+        }
+        let mut set = Set::default();
+        for number in numbers.chunks_exact(width) {
+            let mut bytes = [0; 8];
+            bytes[8 - width..].copy_from_slice(number);
+            let number = i64::from_le_bytes(bytes) >> (64 - 8 * width);
+            set.add(Piece::Int(number), self.limits).then_some(())?;
         }
         Some(set)
     }
@@ -196,10 +249,6 @@ fn of<C: Collection>(collection: C) -> Option<Value> {
     (!collection.is_empty()).then(|| Value::Object(collection.into_object()))
 }
 
-fn add(set: &mut SortedSet, member: &[u8], score: f64) -> Option<()> {
-    (!score.is_nan() && set.set(member, score)).then_some(())
-}
-
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What tells the elements of a listpack or ziplist.
@@ -213,42 +262,4 @@ fn pairs(bytes: &[u8], each: Each) -> Option<Pairs> {
         Some(first) => pairs.push((first, element.to_vec())),
     })?;
     first.is_none().then_some(pairs)
-}
-
-fn hash_of(pairs: Pairs) -> Option<Hash> {
-    let mut hash = Hash::default();
-    for (field, value) in pairs {
-        hash.set(&field, &value).then_some(())?;
-    }
-    Some(hash)
-}
-
-fn ranked(pairs: Pairs) -> Option<SortedSet> {
-    let mut set = SortedSet::default();
-    for (member, score) in pairs {
-        add(&mut set, &member, strtod(&score)?)?;
-    }
-    Some(set)
-}
-
-/// A set of numbers of the same width.
-fn intset(bytes: &[u8]) -> Option<Set> {
-    let (width, rest) = bytes.split_first_chunk::<4>()?;
-    let (count, numbers) = rest.split_first_chunk::<4>()?;
-    let width = match u32::from_le_bytes(*width) {
-        width @ (2 | 4 | 8) => width as usize,
-        _ => return None,
-    };
-    if numbers.len() != (u32::from_le_bytes(*count) as usize).checked_mul(width)? {
-        return None;
-    }
-    let mut set = Set::default();
-    for number in numbers.chunks_exact(width) {
-        let mut bytes = [0; 8];
-        bytes[8 - width..].copy_from_slice(number);
-        let number = i64::from_le_bytes(bytes) >> (64 - 8 * width);
-        set.add(itoa::Buffer::new().format(number).as_bytes())
-            .then_some(())?;
-    }
-    Some(set)
 }

@@ -1,6 +1,9 @@
 //! Values to bytes. What Redis would keep as one run of bytes is written as one; strings are not
 //! compressed.
 
+use super::super::compact::chunks::Bounds;
+use super::super::compact::element::Piece;
+use super::super::encodings::Limits;
 use super::super::entry::{Entry, Object, Text};
 use super::super::hashes::Hash;
 use super::super::lists::List;
@@ -14,16 +17,14 @@ use super::{
 };
 use crate::command::number::integer;
 
-/// Bytes after which a list goes on in another listpack (Redis: `list-max-listpack-size` -2).
-const NODE_BYTES: usize = 8 * 1024;
 /// How a node of a list is kept.
 const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
 /// Writes a value with its type.
-pub(super) fn value(entry: Entry<'_>, out: &mut Vec<u8>) {
+pub(super) fn value(entry: Entry<'_>, limits: Limits<'_>, out: &mut Vec<u8>) {
     match entry.as_object() {
-        Some(Object::List(list)) => self::list(list, out),
+        Some(Object::List(list)) => self::list(list, limits.list(), out),
         Some(Object::Set(set)) => self::set(set, out),
         Some(Object::Hash(hash)) => self::hash(hash, out),
         Some(Object::SortedSet(set)) => sorted_set(set, out),
@@ -75,21 +76,23 @@ fn string(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&number.to_le_bytes()[..count]);
 }
 
-fn list(list: &List, out: &mut Vec<u8>) {
+fn list(list: &List, bounds: Bounds, out: &mut Vec<u8>) {
     out.push(LIST_QUICKLIST_2);
     let mut nodes: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut node = Writer::default();
     for element in list.iter() {
-        let is_long = element.len() > NODE_BYTES;
-        if (is_long || node.len() + element.len() > NODE_BYTES) && !node.is_empty() {
+        let length = element.len();
+        let is_long = length > bounds.bytes;
+        let is_full = node.len() + length > bounds.bytes || node.count() >= bounds.elements;
+        if (is_long || is_full) && node.count() > 0 {
             nodes.push((PACKED, std::mem::take(&mut node).finish()));
         }
         match is_long {
-            true => nodes.push((PLAIN, element.to_vec())),
+            true => nodes.push((PLAIN, element.blob().to_vec())),
             false => node.push(element),
         }
     }
-    if !node.is_empty() {
+    if node.count() > 0 {
         nodes.push((PACKED, node.finish()));
     }
     length(nodes.len() as u64, out);
@@ -101,35 +104,21 @@ fn list(list: &List, out: &mut Vec<u8>) {
 }
 
 fn set(set: &Set, out: &mut Vec<u8>) {
-    if set.encoding() == "intset" {
+    if let Some(ints) = set.ints() {
         out.push(SET_INTSET);
-        let blob = intset(set);
-        length(blob.len() as u64, out);
-        out.extend_from_slice(&blob);
+        length(8 + ints.bytes().len() as u64, out);
+        out.extend_from_slice(&(ints.width() as u32).to_le_bytes());
+        out.extend_from_slice(&(ints.len() as u32).to_le_bytes());
+        out.extend_from_slice(ints.bytes());
         return;
     }
     out.push(SET);
     length(set.len() as u64, out);
-    set.iter().for_each(|member| string(member, out));
+    set.iter().for_each(|member| piece(member, out));
 }
 
-/// Numbers in order, each of the width that the widest needs.
-fn intset(set: &Set) -> Vec<u8> {
-    let mut numbers: Vec<i64> = set.iter().filter_map(integer).collect();
-    numbers.sort_unstable();
-    let fits = |low: i64, high: i64| numbers.iter().all(|n| (low..=high).contains(n));
-    let width = match () {
-        () if fits(i16::MIN.into(), i16::MAX.into()) => 2,
-        () if fits(i32::MIN.into(), i32::MAX.into()) => 4,
-        () => 8,
-    };
-    let mut blob = Vec::with_capacity(8 + width * numbers.len());
-    blob.extend_from_slice(&(width as u32).to_le_bytes());
-    blob.extend_from_slice(&(numbers.len() as u32).to_le_bytes());
-    for number in numbers {
-        blob.extend_from_slice(&number.to_le_bytes()[..width]);
-    }
-    blob
+fn piece(piece: Piece<'_>, out: &mut Vec<u8>) {
+    string(piece.bytes(&mut itoa::Buffer::new()), out);
 }
 
 fn hash(hash: &Hash, out: &mut Vec<u8>) {
@@ -144,25 +133,25 @@ fn hash(hash: &Hash, out: &mut Vec<u8>) {
     out.push(HASH);
     length(hash.len() as u64, out);
     for (field, value) in hash.iter() {
-        string(field, out);
-        string(value, out);
+        piece(field, out);
+        piece(value, out);
     }
 }
 
 fn sorted_set(set: &SortedSet, out: &mut Vec<u8>) {
     if set.is_listpack() {
         let mut listpack = Writer::default();
-        for element in set.ranking().ascending(0..set.len()) {
-            listpack.push(&element.member);
-            listpack.push(listpack_score(element.score).as_bytes());
+        for (member, score) in set.ascending(0..set.len()) {
+            listpack.push(member);
+            listpack.push(Piece::of(listpack_score(score).as_bytes()));
         }
         return packed(ZSET_LISTPACK, listpack, out);
     }
     out.push(ZSET_2);
     length(set.len() as u64, out);
-    for element in set.ranking().descending(0..set.len()) {
-        string(&element.member, out);
-        out.extend_from_slice(&element.score.to_le_bytes());
+    for (member, score) in set.descending(0..set.len()) {
+        piece(member, out);
+        out.extend_from_slice(&score.to_le_bytes());
     }
 }
 

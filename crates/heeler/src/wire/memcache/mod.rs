@@ -10,13 +10,17 @@
 //!           HD t30\r\n  VA 5 t30\r\nvalue\r\n                                  meta
 //! ```
 
+mod awaited;
+mod reply;
 mod request;
 mod scan;
 mod table;
 
+pub use awaited::Awaited;
+pub use reply::{TOO_LARGE, error, write};
 pub use request::{Decoder, Quiet, Request};
 pub use scan::{Items, Scanner};
-pub use table::{Spec, TABLE, Way, find};
+pub use table::{AtNode, Spec, TABLE, Way, find};
 
 /// The end of a reply to a get.
 pub const END: &[u8] = b"END\r\n";

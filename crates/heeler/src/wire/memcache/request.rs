@@ -7,9 +7,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Fault;
-use super::table::{Form, Spec, Way, find};
-use crate::command::Arg;
+use super::table::{AtNode, Form, Spec, Way, find};
+use super::{Fault, TOO_LARGE};
+use crate::command::{Arg, Command, Id, meta};
 use crate::limits;
 
 const ERROR: &str = "ERROR\r\n";
@@ -17,7 +17,7 @@ const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
 const BAD_DATA: &str = "CLIENT_ERROR bad data chunk\r\n";
 const BAD_BASE64: &str = "CLIENT_ERROR error decoding key\r\n";
 const TOO_MANY_FLAGS: &str = "CLIENT_ERROR options flags too long\r\n";
-const TOO_LARGE: &str = "SERVER_ERROR object too large for cache\r\n";
+const BAD_META: &str = "CLIENT_ERROR invalid or duplicate flag\r\n";
 
 /// The first byte of memcached's other protocol, which ended with version 1.6.
 const BINARY: u8 = 0x80;
@@ -28,6 +28,8 @@ const BINARY: u8 = 0x80;
 /// the bytes are cut, and it keeps the places of the words, not copies of them.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Requests are executed by this process, and not sent on.
+    executes: bool,
     state: State,
     /// How many bytes of the line at hand have been searched for its end.
     searched: usize,
@@ -36,7 +38,7 @@ pub struct Decoder {
     found: Option<Found>,
     /// Places of the words, counted from the first word's first byte.
     words: Vec<Arg>,
-    /// The request written again, where it cannot be sent to a server as it came.
+    /// The request written again, where it cannot be sent to a server as it came, or executed so.
     rewritten: Vec<u8>,
     /// The key behind a meta command's base64.
     decoded: Vec<u8>,
@@ -62,9 +64,10 @@ struct Found {
 }
 
 /// Which replies a client does not want to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quiet {
     /// It wants the reply.
+    #[default]
     No,
     /// None, by `noreply`.
     All,
@@ -105,6 +108,20 @@ impl<'a> Request<'a> {
             .map(move |a| &raw[a.start as usize..a.end as usize])
     }
 
+    /// What a node executes for it, if it executes something; of a request that its decoder has
+    /// read for a node.
+    pub fn command(&self) -> Option<Command<'a>> {
+        let AtNode::Item(id) = self.spec?.at_node else {
+            return None;
+        };
+        let id = match id {
+            Id::ItemGet if self.words.len() > 2 => Id::ItemGetMany,
+            Id::ItemMetaGet if self.words(2).any(meta::changes) => Id::ItemMetaTouch,
+            id => id,
+        };
+        Some(Command::new(id.spec(), self.raw, self.words))
+    }
+
     /// The one key; where it came in base64, what that stands for.
     pub fn key(&self) -> &'a [u8] {
         match self.decoded {
@@ -115,6 +132,15 @@ impl<'a> Request<'a> {
 }
 
 impl Decoder {
+    /// One for requests that are executed by this process: where data follows a line it is the last
+    /// word, and a key that came in base64 is what that stands for.
+    pub fn of_node() -> Decoder {
+        Decoder {
+            executes: true,
+            ..Decoder::default()
+        }
+    }
+
     /// Reads on in `bytes`, which start with the request at hand. Returns how many bytes have been
     /// read once something is whole, then [`request`](Decoder::request) gives it; `None` where
     /// more bytes are needed.
@@ -232,6 +258,16 @@ impl Decoder {
         {
             found.refused = Some(BAD_DATA);
         }
+        if self.executes {
+            let start = match self.rewritten.len() {
+                0 => line - self.place.0,
+                rewritten => rewritten,
+            };
+            self.words.push(Arg {
+                start: start as u32,
+                end: (start + length) as u32,
+            });
+        }
         if !self.rewritten.is_empty() {
             self.rewritten.extend_from_slice(data);
         }
@@ -259,6 +295,7 @@ impl Decoder {
         let line = &line[start.min(line.len())..];
         let word = |arg: &Arg| &line[arg.start as usize..arg.end as usize];
         let spec = self.words.first().and_then(|name| find(word(name)));
+        let spec = spec.filter(|spec| self.executes || spec.way != Way::Unknown);
         let mut found = Found {
             spec,
             refused: None,
@@ -280,7 +317,11 @@ impl Decoder {
         });
         let is_refused = found.refused.is_some();
         self.found = Some(found);
-        if !is_refused && (came != self.words.len() || !has_cr) {
+        let goes_as_it_is = match self.executes {
+            true => self.decoded.is_empty(),
+            false => came == self.words.len() && has_cr,
+        };
+        if !is_refused && !goes_as_it_is {
             self.rewrite(line);
         }
         match length {
@@ -317,8 +358,11 @@ impl Decoder {
                 self.rewritten.push(b' ');
             }
             let start = self.rewritten.len() as u32;
-            self.rewritten
-                .extend_from_slice(&line[arg.start as usize..arg.end as usize]);
+            let word = match i {
+                1 if self.executes && !self.decoded.is_empty() => &self.decoded,
+                _ => &line[arg.start as usize..arg.end as usize],
+            };
+            self.rewritten.extend_from_slice(word);
             let end = self.rewritten.len() as u32;
             *arg = Arg { start, end };
         }
@@ -342,7 +386,10 @@ fn take_quiet(spec: &Spec, line: &[u8], words: &mut Vec<Arg>) -> Quiet {
         Form::Plain => Quiet::No,
         // `delete noreply` deletes a key of that name.
         Form::Noreply | Form::Storage => {
-            let first = if spec.way == Way::Every { 1 } else { 2 };
+            let first = match spec.way {
+                Way::Every | Way::Unknown => 1,
+                _ => 2,
+            };
             let came = words.len();
             while words.len() > first && words.last().is_some_and(|w| word(w) == b"noreply") {
                 words.pop();
@@ -393,7 +440,7 @@ fn data_length(spec: &Spec, line: &[u8], words: &[Arg]) -> Option<usize> {
 fn check(spec: &Spec, line: &[u8], words: &[Arg]) -> Result<(), &'static str> {
     let word = |i: usize| &line[words[i].start as usize..words[i].end as usize];
     if !(spec.least..=spec.most).contains(&words.len()) {
-        return Err(ERROR);
+        return Err(if spec.name == "me" { BAD_FORMAT } else { ERROR });
     }
     // A memcached ends the line at a NUL, so that it would take the data for commands.
     if memchr::memchr2(b'\r', 0, line).is_some() {
@@ -444,9 +491,10 @@ fn decode_key(
         return Ok(());
     }
     let key = &line[words[1].start as usize..words[1].end as usize];
-    match STANDARD.decode_vec(key, decoded) {
-        Ok(()) => Ok(()),
-        Err(_) => Err(BAD_BASE64),
+    match (STANDARD.decode_vec(key, decoded), spec.name) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), "md" | "ma") => Err(BAD_META),
+        (Err(_), _) => Err(BAD_BASE64),
     }
 }
 
@@ -712,6 +760,79 @@ mod tests {
         ]
     }
 
+    /// The hidden commands in the bytes, when they come in pieces of the given sizes: the name, the
+    /// arguments, and whether the client wants the reply; or what refuses the request.
+    fn commands(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(String, bool)>, Fault> {
+        let mut decoder = Decoder::of_node();
+        let (mut buffer, mut found) = (Vec::new(), Vec::new());
+        let mut rest = bytes;
+        let mut sizes = pieces.iter().cycle();
+        while !rest.is_empty() {
+            let size = sizes.next().copied().unwrap_or(usize::MAX);
+            let (piece, after) = rest.split_at(size.clamp(1, rest.len()));
+            buffer.extend_from_slice(piece);
+            rest = after;
+            while let Some(length) = decoder.decode(&buffer)? {
+                if let Some(request) = decoder.request(&buffer) {
+                    let shown = match (request.refused, request.command()) {
+                        (Some(refused), _) => refused.trim_end().to_owned(),
+                        (None, None) => request.spec.map_or("", |spec| spec.name).into(),
+                        (None, Some(command)) => {
+                            let args = command.args(1).map(|arg| arg.escape_ascii().to_string());
+                            let name = command.spec.name.replace("memcached.", "");
+                            format!("{name}({})", args.collect::<Vec<_>>().join("|"))
+                        }
+                    };
+                    found.push((shown, request.quiet == Quiet::No));
+                }
+                buffer.drain(..length);
+            }
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn requests_become_commands() {
+        for (bytes, expected, heard) in [
+            ("get a\r\n", "get(a)", true),
+            ("  get  a \n", "get(a)", true),
+            ("get a b a\r\n", "get-many(a|b|a)", true),
+            ("gets a\r\n", "gets(a)", true),
+            ("gat 5 a b\r\n", "gat(5|a|b)", true),
+            ("set a 7 60 2\r\n\r\n\r\n", r"set(a|7|60|2|\r\n)", true),
+            (" set  a 0 0 1 noreply\r\nx\r\n", "set(a|0|0|1|x)", false),
+            ("set a 0 0 1 odd\r\nx\r\n", "set(a|0|0|1|odd|x)", true),
+            ("cas a 0 0 0 9 noreply\r\n\r\n", "cas(a|0|0|0|9|)", false),
+            ("append a 0 0 1\nx\r\n", "append(a|0|0|1|x)", true),
+            ("delete a 0 noreply\r\n", "delete(a|0)", false),
+            ("incr a 5\r\n", "incr(a|5)", true),
+            ("touch a -1\r\n", "touch(a|-1)", true),
+            ("flush_all 5 noreply\r\n", "flush_all(5)", false),
+            ("mg a v k\r\n", "mg(a|v|k)", true),
+            ("mg a v q T5\r\n", "mg-write(a|v|T5)", false),
+            ("mg a N5\r\n", "mg-write(a|N5)", true),
+            ("mg IAoNAP8= b v\r\n", r"mg( \n\r\x00\xff|b|v)", true),
+            ("ms IAo= 2 b q\r\nhi\r\n", r"ms( \n|2|b|hi)", false),
+            ("ms a 0\r\n\r\n", "ms(a|0|)", true),
+            ("md a I\r\n", "md(a|I)", true),
+            ("ma a N5\r\n", "ma(a|N5)", true),
+            ("me a\r\n", "me(a)", true),
+            ("stats items\r\n", "stats", true),
+            ("watch\r\n", "watch", true),
+            ("mg ! b\r\n", "CLIENT_ERROR error decoding key", true),
+            ("md ! b\r\n", "CLIENT_ERROR invalid or duplicate flag", true),
+            ("me\r\n", "CLIENT_ERROR bad command line format", true),
+            ("set a 0 0 1\r\nxyz", "CLIENT_ERROR bad data chunk", true),
+            ("shutdown_\r\n", "ERROR", true),
+        ] {
+            for pieces in [&[][..], &[1], &[3]] {
+                let found = commands(bytes.as_bytes(), pieces).unwrap();
+                let expected = (expected.to_owned(), heard);
+                assert_eq!(found.first(), Some(&expected), "{bytes:?}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_split_changes_nothing(
@@ -720,6 +841,7 @@ mod tests {
         ) {
             let bytes = requests.concat();
             prop_assert_eq!(read(&bytes, &pieces), read(&bytes, &[]));
+            prop_assert_eq!(commands(&bytes, &pieces), commands(&bytes, &[]));
         }
 
         #[test]

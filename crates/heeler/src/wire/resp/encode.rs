@@ -1,7 +1,9 @@
 //! Replies to bytes.
 
+use std::borrow::Cow;
+
 use super::Protocol;
-use crate::command::{Reply, number};
+use crate::command::{Command, Flags, Reply, number};
 
 /// Writes a reply in the client's version of the protocol.
 pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
@@ -37,6 +39,19 @@ pub fn encode_command<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>, out: &m
     for arg in args {
         bulk(arg, out);
     }
+}
+
+/// The bytes of a command for another node: those that it came in, or where it came through
+/// another door and has no such, the command in RESP.
+pub fn request_of<'a>(command: &Command<'a>) -> Cow<'a, [u8]> {
+    if !command.spec.flags.has(Flags::HIDDEN) {
+        return Cow::Borrowed(command.raw());
+    }
+    let mut request = Vec::with_capacity(command.raw().len() + 64);
+    header(b'*', command.len() as i64, &mut request);
+    bulk(command.spec.name.as_bytes(), &mut request);
+    command.args(1).for_each(|arg| bulk(arg, &mut request));
+    Cow::Owned(request)
 }
 
 /// Writes a bulk string.

@@ -27,6 +27,7 @@ pub fn upgrade(reply: &[u8], shape: Shape, out: &mut Vec<u8>) {
         Shape::Scored => scored(elements, out),
         Shape::ScoredPairs => pairs(elements, double, out),
         Shape::Pairs => pairs(elements, plain, out),
+        Shape::KeyMemberScore => key_member_score(elements, out),
         Shape::KeyAndScored => each(b'*', elements, |e, out| inside(e, Shape::Scored, out), out),
         Shape::Positions => each(
             b'*',
@@ -61,6 +62,17 @@ fn shape_of_array(part: &[u8], shape: Shape) -> Shape {
 fn each(kind: u8, elements: Elements<'_>, write: impl Fn(&[u8], &mut Vec<u8>), out: &mut Vec<u8>) {
     header(kind, elements.left() as i64, out);
     elements.for_each(|element| write(element, out));
+}
+
+/// The last of three is a score.
+fn key_member_score(elements: Elements<'_>, out: &mut Vec<u8>) {
+    header(b'*', elements.left() as i64, out);
+    for (i, element) in elements.enumerate() {
+        match i {
+            2 => double(element, out),
+            _ => plain(element, out),
+        }
+    }
 }
 
 /// A member and its score; nothing where there is none.

@@ -1,0 +1,226 @@
+//! Commands of one connection, and the replies to them: from request to command and back.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::login::Login;
+use crate::admin::Client;
+use crate::command::{Arg, Command, Id};
+use crate::deliver::{Caller, Door};
+use crate::wire::resp::{Scanner, encode_command};
+use crate::{clock, limits};
+
+/// Where the door of this worker is found.
+pub type FindDoor = Rc<dyn Fn() -> Rc<Door>>;
+
+/// Hands commands in at the door, and hears the replies in their order.
+pub struct Conversation {
+    door: FindDoor,
+    client: Arc<Client>,
+    caller: Caller,
+    /// The latest command, as a request in RESP: so it can be forwarded as it is.
+    request: Vec<u8>,
+    args: Vec<Arg>,
+    /// Finds the end of the reply at hand.
+    scanner: Scanner,
+    /// How many bytes it has; it is dropped before the next is heard.
+    length: usize,
+    /// Wakes the task when a command that waits gives up.
+    alarm: Option<(u64, Pin<Box<Sleep>>)>,
+    /// The header `Authorization` with which the client has logged in.
+    proven: Option<Box<[u8]>>,
+}
+
+impl Conversation {
+    /// Of a client.
+    pub fn new(door: FindDoor, client: Arc<Client>) -> Conversation {
+        let caller = Caller::new(client.id, client.origin.clone());
+        door().enter();
+        Conversation {
+            door,
+            client,
+            caller,
+            request: Vec::new(),
+            args: Vec::new(),
+            scanner: Scanner::default(),
+            length: 0,
+            alarm: None,
+            proven: None,
+        }
+    }
+
+    /// Another one of the same client, who need not log in again.
+    pub fn fork(&self, door: FindDoor) -> Conversation {
+        let mut other = Conversation::new(door, self.client.clone());
+        other.caller.session.authenticated = self.caller.session.authenticated;
+        other.proven = self.proven.clone();
+        other
+    }
+
+    /// A request begins, with this header `Authorization`: what another one has proven does not
+    /// count for it.
+    pub fn begin(&mut self, authorization: Option<&[u8]>) {
+        if self.proven.as_deref() != authorization {
+            self.proven = None;
+            self.caller.session.authenticated = false;
+        }
+    }
+
+    /// Logs in with the header `Authorization`; whether that was right.
+    pub async fn log_in(&mut self, authorization: &[u8]) -> bool {
+        let Some(login) = Login::read(authorization) else {
+            return false;
+        };
+        match &login.user {
+            Some(user) => self.say(Id::Auth, &[b"AUTH", user, &login.password]),
+            None => self.say(Id::Auth, &[b"AUTH", &login.password]),
+        }
+        let is_right = self.hear().await == b"+OK\r\n";
+        if is_right {
+            self.proven = Some(authorization.into());
+        }
+        is_right
+    }
+
+    /// The request is answered: an idle conversation keeps no large buffers.
+    pub fn end(&mut self) {
+        let heard = std::mem::take(&mut self.length);
+        self.caller.session.pipeline.written(heard);
+    }
+
+    /// Hands in a command: the first word is its name.
+    pub fn say(&mut self, id: Id, words: &[&[u8]]) {
+        self.request.clear();
+        self.args.clear();
+        encode_command(words.iter().copied(), &mut self.request);
+        let mut at = header_len(words.len());
+        for word in words {
+            at += header_len(word.len());
+            let start = at as u32;
+            at += word.len();
+            let end = at as u32;
+            self.args.push(Arg { start, end });
+            at += 2;
+        }
+        debug_assert_eq!(at, self.request.len());
+        let (clock::Moment { now, ticks }, door) = (clock::moment(), (self.door)());
+        let command = Command::new(id.spec(), &self.request, &self.args);
+        door.begin(&mut self.caller, ticks);
+        door.command(now, &mut self.caller, &command);
+        door.end(now, &mut self.caller, &self.request);
+        self.client.requested(now, 1);
+        if self.request.capacity() > limits::RESERVE_BYTES {
+            self.request = Vec::new();
+        }
+    }
+
+    /// Whether replies should be heard before more is said.
+    pub fn is_full(&self) -> bool {
+        self.caller.session.pipeline.is_full() || self.caller.is_blocked()
+    }
+
+    /// Whether all replies have been heard.
+    pub fn is_settled(&self) -> bool {
+        let pipeline = &self.caller.session.pipeline;
+        pipeline.waiting() == 0 && pipeline.out().is_empty() && !self.caller.is_blocked()
+    }
+
+    /// The next reply that has not been heard, in RESP2: there is one for each command.
+    pub async fn hear(&mut self) -> &[u8] {
+        let heard = std::mem::take(&mut self.length);
+        self.caller.session.pipeline.written(heard);
+        self.length = poll_fn(|cx| self.poll_reply(cx)).await;
+        self.reply()
+    }
+
+    /// The reply that was heard last, once more.
+    pub fn reply(&self) -> &[u8] {
+        let out = self.caller.session.pipeline.out();
+        &out[..self.length.min(out.len())]
+    }
+
+    /// The length of the next reply.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            let out = self.caller.session.pipeline.out();
+            // Its own replies cannot be faulty.
+            if let Ok(Some(length)) = self.scanner.scan(out) {
+                if self.caller.session.pipeline.has_answered() {
+                    (self.door)().leaves(&mut self.caller);
+                }
+                return Poll::Ready(length);
+            }
+            self.tell_task(cx);
+            let before = self.caller.session.pipeline.out().len();
+            if !self.caller.mailbox.is_empty() {
+                (self.door)().collect(&mut self.caller);
+            }
+            if self.caller.is_blocked() {
+                ready!(self.go_on(cx));
+                continue;
+            }
+            if self.caller.session.pipeline.out().len() == before {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Those who may have to wake this task learn of it.
+    fn tell_task(&mut self, cx: &Context<'_>) {
+        if !self.caller.task.will_wake(cx.waker()) {
+            self.caller.mailbox.set_owner(cx.waker());
+            self.caller.task = cx.waker().clone();
+        }
+    }
+
+    /// Goes on with a command that waits.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            (self.door)().go_on(clock::now(), &mut self.caller);
+            if !self.caller.is_blocked() {
+                self.alarm = None;
+                return Poll::Ready(());
+            }
+            let Some(at) = self.caller.wakes_at() else {
+                return Poll::Pending;
+            };
+            if self.alarm.as_ref().is_none_or(|(set, _)| *set != at) {
+                let left = Duration::from_millis(at.saturating_sub(clock::now()).max(1));
+                self.alarm = Some((at, Box::pin(tokio::time::sleep(left))));
+            }
+            if let Some((_, alarm)) = &mut self.alarm {
+                ready!(alarm.as_mut().poll(cx));
+            }
+            self.alarm = None;
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        (self.door)().leave(&mut self.caller, true);
+    }
+}
+
+/// The length of a line that says a number: `$5\r\n`.
+fn header_len(number: usize) -> usize {
+    3 + number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_say_a_number() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345] {
+            assert_eq!(header_len(number), format!("${number}\r\n").len());
+        }
+    }
+}

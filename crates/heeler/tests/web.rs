@@ -1,0 +1,970 @@
+//! The HTTP door of a store, asked by curl as its users do, beside the Redis door on the same keys.
+
+#[path = "web/curl.rs"]
+mod curl;
+mod servers;
+#[path = "web/session.rs"]
+mod session;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+
+use curl::{Answer, curl};
+use serde_json::{Value as Json, json};
+use servers::{Client, Heeler, PATIENCE, Value, free_port, wait_until};
+
+/// A node with both doors.
+struct Node {
+    heeler: Heeler,
+    http: u16,
+}
+
+impl Node {
+    fn start() -> Node {
+        Node::start_with(&[])
+    }
+
+    fn start_with(args: &[&str]) -> Node {
+        let http = free_port();
+        let address = format!("127.0.0.1:{http}");
+        let all = [&["--http", &address, "--threads", "2"], args].concat();
+        let mut heeler = Heeler::serve(&all);
+        heeler.process.wait_until_accepts(http);
+        Node { heeler, http }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.http)
+    }
+
+    fn curl(&self, path: &str, args: &[&str]) -> Answer {
+        let url = self.url(path);
+        curl(&[&[url.as_str()][..], args].concat())
+    }
+
+    fn put(&self, path: &str, body: &str) -> Answer {
+        self.curl(path, &["-X", "PUT", "-d", body])
+    }
+
+    fn post(&self, path: &str, body: &str) -> Answer {
+        self.curl(path, &["-d", body])
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.curl(path, &[])
+    }
+
+    /// The data that is shown of a key.
+    fn data(&self, key: &str) -> Json {
+        self.get(&format!("/v1/keys/{key}")).json()["data"].take()
+    }
+
+    fn redis(&self) -> Client {
+        self.heeler.client()
+    }
+}
+
+fn int(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) => *number,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn text(refusal: &Answer) -> String {
+    refusal.json()["text"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_recorded_session_of_memhashd_is_answered_as_memhashd_did() {
+    let node = Node::start();
+    session::replay(node.http);
+}
+
+#[test]
+fn methods_and_paths() {
+    let node = Node::start();
+    assert_eq!(node.put("/v1/keys/k", r#"{"data":"v"}"#).status, 200);
+    let head = node.curl("/v1/keys/k", &["-I"]);
+    let get = node.get("/v1/keys/k");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let length: usize = head.header("content-length").unwrap().parse().unwrap();
+    // But for the digits of the time.
+    assert!(length.abs_diff(get.body.len()) < 4, "{length}");
+    for (path, args, status) in [
+        ("/v1/keys", &["-X", "PUT"][..], 405),
+        ("/v1/keys", &["-X", "DELETE"], 405),
+        ("/v1/keys/k", &["-X", "PATCH"], 405),
+        ("/v1/keys/k/append", &[], 405),
+        ("/v1/keys/k/index", &["-X", "PUT"], 405),
+        ("/v1/nodes", &["-X", "POST"], 405),
+        ("/v1/keys/k", &["-X", "OPTIONS"], 204),
+    ] {
+        let answer = node.curl(path, args);
+        assert_eq!(answer.status, status, "{path} {args:?}");
+        let allowed = answer.header("allow").unwrap();
+        assert!(allowed.ends_with("OPTIONS"), "{allowed}");
+        if status == 405 {
+            assert_eq!(answer.body, "method not allowed\n");
+            assert!(!allowed.split(", ").any(|m| args.contains(&m)), "{allowed}");
+        }
+    }
+    for path in [
+        "/",
+        "/v1/keys/",
+        "/v1/keys/k/",
+        "/v1/keys/k/nothing",
+        "/v2/keys",
+    ] {
+        let answer = node.get(path);
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (404, "page not found\n")
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(node.get("/v1/keys/%zz").status, 400);
+    assert_eq!(
+        node.get(&format!("/v1/keys/{}", "k".repeat(40_000))).status,
+        414
+    );
+    assert_eq!(node.get("/healthz").body, "ok\n");
+    assert_eq!(node.get("/readyz").body, "ready\n");
+    let metrics = node.get("/metrics");
+    assert!(
+        metrics.body.contains("heeler_store_keys 1\n"),
+        "{}",
+        metrics.body
+    );
+}
+
+#[test]
+fn forms_of_bodies() {
+    let node = Node::start();
+    let stored = r#"{"data":1}"#;
+    for (kind, status) in [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("application/x-www-form-urlencoded", 200),
+        ("*/*", 200),
+        ("text/html", 415),
+        ("multipart/form-data", 415),
+    ] {
+        let header = format!("Content-Type: {kind}");
+        let answer = node.curl("/v1/keys/k", &["-X", "PUT", "-H", &header, "-d", stored]);
+        assert_eq!(answer.status, status, "{kind}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.body.is_empty(), status == 415);
+    }
+    for (accept, status) in [
+        ("application/json", 200),
+        ("*/*", 200),
+        ("text/html, */*;q=0.8", 200),
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+    ] {
+        let header = format!("Accept: {accept}");
+        let answer = node.curl("/v1/keys/k", &["-H", &header]);
+        assert_eq!(answer.status, status, "{accept}");
+    }
+    // The form of the body is looked at first, whatever the method.
+    let both = ["-H", "Content-Type: text/html", "-H", "Accept: text/html"];
+    assert_eq!(node.curl("/v1/keys/k", &both).status, 415);
+}
+
+#[test]
+fn bytes_go_in_and_out_as_they_are() {
+    let node = Node::start();
+    let (path, bytes) = (
+        "/v1/keys/raw?expire_time=1h",
+        "Content-Type: application/octet-stream",
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"\xff\0\r\n\"<").unwrap();
+    let name = format!("@{}", file.path().display());
+    let put = node.curl(path, &["-X", "PUT", "-H", bytes, "--data-binary", &name]);
+    assert_eq!(put.json()["meta"]["expire_time"], "1h0m0s");
+    assert_eq!(put.json()["data"], Json::Null);
+    assert_eq!(node.redis().run("GET raw"), Value::bulk(b"\xff\0\r\n\"<"));
+    let refused = node.get("/v1/keys/raw");
+    assert_eq!(refused.status, 406);
+    assert!(
+        text(&refused).contains("application/octet-stream"),
+        "{}",
+        refused.body
+    );
+    let raw = node.curl("/v1/keys/raw", &["-H", "Accept: application/octet-stream"]);
+    assert_eq!(raw.bytes, b"\xff\0\r\n\"<");
+    assert_eq!(raw.header("content-type"), Some("application/octet-stream"));
+    assert!(raw.header("etag").is_some());
+    assert_eq!(
+        node.curl("/v1/keys/raw", &["-H", "Accept: text/plain"])
+            .status,
+        406
+    );
+    let plain = ["-X", "PUT", "-H", "Content-Type: text/plain", "-d", "größe"];
+    assert_eq!(node.curl("/v1/keys/text", &plain).status, 200);
+    assert_eq!(node.data("text"), "größe");
+    let shown = node.curl("/v1/keys/text", &["-H", "Accept: text/plain"]);
+    assert_eq!(shown.body, "größe");
+    node.redis().run("SADD set a");
+    for (key, accept, status) in [
+        ("set", "application/json", 409),
+        ("set", "application/octet-stream", 406),
+    ] {
+        let header = format!("Accept: {accept}");
+        let refused = node.curl(&format!("/v1/keys/{key}"), &["-H", &header]);
+        assert_eq!(refused.status, status);
+        assert!(
+            text(&refused).contains("it holds a set"),
+            "{}",
+            refused.body
+        );
+    }
+}
+
+#[test]
+fn keys_are_exact() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    for (segment, key) in [
+        ("a+b", "a+b"),
+        ("c%26d", "c&d"),
+        ("50%25", "50%"),
+        ("a%2520b", "a%20b"),
+        ("x;y", "x;y"),
+        ("a%2Fb", "a/b"),
+        ("%C3%A9", "é"),
+        ("k?key=other", "k"),
+        ("%25d", "%d"),
+        ("index", "index"),
+    ] {
+        let path = format!("/v1/keys/{segment}");
+        assert_eq!(
+            node.put(&path, &json!({ "data": key }).to_string()).status,
+            200
+        );
+        let found = redis.call(&[b"GET", key.as_bytes()]);
+        assert_eq!(found, Value::bulk(key), "{segment}");
+    }
+    let missing = node.get("/v1/keys/%25s");
+    assert_eq!(text(&missing), "unable to load %s key, %s does not exist");
+    let mut keys: Vec<String> = serde_json::from_str(&node.get("/v1/keys").body).unwrap();
+    keys.sort();
+    assert_eq!(keys.len(), 10);
+    keys.dedup();
+    assert_eq!(keys.len(), 10);
+}
+
+#[test]
+fn a_deadline_counts_from_the_last_store() {
+    let node = Node::start();
+    let (path, mut redis) = ("/v1/keys/k", node.redis());
+    node.put(path, r#"{"data":1,"expire_time":"1h"}"#);
+    assert_eq!(redis.run("EXPIRE k 1"), Value::Int(1));
+    let again = node.put(path, r#"{"data":1,"expire_time":"10s"}"#).json();
+    assert_eq!(
+        (&again["meta"]["index"], &again["meta"]["expire_time"]),
+        (&json!(2), &json!("10s"))
+    );
+    let left = int(&redis.run("PTTL k"));
+    assert!((9_000..=10_000).contains(&left), "{left}");
+    assert_eq!(node.get(path).json()["meta"]["expire_time"], "10s");
+    node.put(path, r#"{"data":1}"#);
+    assert_eq!(redis.run("TTL k"), Value::Int(-1));
+    node.put(path, r#"{"data":1,"expire_time":"20ms"}"#);
+    wait_until("it is gone", || node.get(path).status == 404);
+    wait_until("it is not listed", || node.get("/v1/keys").body == "[]\n");
+    assert_eq!(node.put(path, r#"{"data":1}"#).json()["meta"]["index"], 1);
+}
+
+#[test]
+fn one_keyspace() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    for (body, command, reply) in [
+        (
+            r#"["a","b"]"#,
+            "LRANGE k 0 -1",
+            Value::Array(vec![Value::bulk("a"), Value::bulk("b")]),
+        ),
+        (r#"{"f":"v"}"#, "HGET k f", Value::bulk("v")),
+        (r#""text""#, "GET k", Value::bulk("text")),
+        ("[]", "GET k", Value::bulk("[]")),
+        ("{}", "GET k", Value::bulk("{}")),
+        ("null", "GET k", Value::bulk("null")),
+        ("12.50", "GET k", Value::bulk("12.50")),
+        (r#"["a",1]"#, "GET k", Value::bulk(r#"["a",1]"#)),
+        (
+            r#"{"f":{"g":[true]}}"#,
+            "GET k",
+            Value::bulk(r#"{"f":{"g":[true]}}"#),
+        ),
+        ("41", "INCR k", Value::Int(42)),
+    ] {
+        assert_eq!(
+            node.put("/v1/keys/k", &format!("{{\"data\":{body}}}"))
+                .status,
+            200
+        );
+        let stored: Json = serde_json::from_str(body).unwrap();
+        assert_eq!(node.data("k"), stored, "{body}");
+        assert_eq!(redis.run(command), reply, "{body}");
+    }
+    assert_eq!(node.data("k"), 42);
+    redis.run("APPEND k x");
+    assert_eq!(node.data("k"), "42x");
+    redis.run("DEL k");
+    for (commands, data) in [
+        (&["SET k 5"][..], json!("5")),
+        (&["RPUSH k a", "LPUSH k b"], json!(["b", "a"])),
+        (&["HSET k b 2 a 1"], json!({ "a": "1", "b": "2" })),
+        (&["SETRANGE k 2 x"], json!("\0\0x")),
+    ] {
+        commands.iter().for_each(|command| drop(redis.run(command)));
+        let shown = node.get("/v1/keys/k").json();
+        assert_eq!(shown["data"], data);
+        assert_eq!(shown["meta"]["index"], 1);
+        assert_eq!(shown["meta"]["created_at"], "0001-01-01T00:00:00Z");
+        redis.run("DEL k");
+    }
+    redis.run("SET k v EX 100");
+    let life = node.get("/v1/keys/k").json()["meta"]["expire_time"].take();
+    assert!(
+        life.as_str().unwrap().starts_with("1m39.") || life == "1m40s",
+        "{life}"
+    );
+    // Whoever waits for an element gets it, from whichever door it comes.
+    let waiting = thread::spawn({
+        let mut redis = node.redis();
+        move || redis.run("BLPOP queue 10")
+    });
+    wait_until("it waits", || {
+        redis.run("CLIENT LIST").text().contains("flags=b")
+    });
+    node.post("/v1/keys/queue/append", r#"{"data":"job"}"#);
+    let job = vec![Value::bulk("queue"), Value::bulk("job")];
+    assert_eq!(waiting.join().unwrap(), Value::Array(job));
+}
+
+#[test]
+fn hidden_commands_are_unknown_to_clients_of_redis() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    for command in ["document.load k json", "DOCUMENT.KEYS 0 1 x"] {
+        let refused = redis.run(command);
+        assert!(matches!(&refused, Value::Error(e) if e.starts_with("ERR unknown command")));
+    }
+    assert!(!format!("{:?}", redis.run("COMMAND LIST")).contains("document"));
+    node.get("/v1/keys/k");
+    let stats = redis.run("INFO commandstats").text();
+    assert!(stats.contains("cmdstat_document.load:calls=1,"), "{stats}");
+}
+
+#[test]
+fn one_element_of_a_list() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    let (path, element) = ("/v1/keys/l", |n: u32| format!("/v1/keys/l/index/{n}"));
+    node.put(path, r#"{"data":["a","b","c"],"expire_time":"1h"}"#);
+    assert_eq!(node.get(&element(2)).json()["data"], "c");
+    let set = node.put(&element(1), r#"{"data":"B"}"#).json();
+    assert_eq!(
+        (&set["action"], &set["data"]),
+        (&json!("set-index"), &json!("B"))
+    );
+    assert_eq!(set["meta"]["index"], 2);
+    let left = set["meta"]["expire_time"].as_str().unwrap();
+    assert!(left == "1h0m0s" || left.starts_with("59m5"), "{left}");
+    assert_eq!(redis.run("TYPE l"), Value::Status("list".into()));
+    node.post(&element(0), r#"{"data":"first"}"#);
+    node.post("/v1/keys/l/append", r#"{"data":"last","expire_time":"2h"}"#);
+    assert_eq!(node.data("l"), json!(["first", "a", "B", "c", "last"]));
+    assert!(int(&redis.run("TTL l")) > 3600);
+    let gone = node.curl(&element(3), &["-X", "DELETE"]).json();
+    assert_eq!(
+        (&gone["action"], &gone["data"]),
+        (&json!("delete-index"), &json!("c"))
+    );
+    assert_eq!(redis.run("TYPE l"), Value::Status("list".into()));
+    // What is no string makes it JSON text; without it it is a list again.
+    node.put(&element(0), r#"{"data":{"x":[1]}}"#);
+    assert_eq!(redis.run("TYPE l"), Value::Status("string".into()));
+    assert_eq!(node.get(&element(0)).json()["data"], json!({ "x": [1] }));
+    node.curl(&element(0), &["-X", "DELETE"]);
+    assert_eq!(redis.run("TYPE l"), Value::Status("list".into()));
+    assert!(int(&redis.run("TTL l")) > 3600);
+    for (method, n) in [("PUT", 3), ("DELETE", 3), ("POST", 4)] {
+        let answer = node.curl(&element(n), &["-X", method, "-d", r#"{"data":"x"}"#]);
+        assert_eq!(answer.status, 409, "{method}");
+        assert!(text(&answer).contains("is out of range"), "{}", answer.body);
+    }
+    (0..3).for_each(|_| drop(node.curl(&element(0), &["-X", "DELETE"])));
+    assert_eq!(node.data("l"), json!([]));
+    assert_eq!(
+        node.put("/v1/keys/none/index/0", r#"{"data":1}"#).status,
+        404
+    );
+    assert_eq!(
+        node.post("/v1/keys/new/append", r#"{"data":1}"#).status,
+        200
+    );
+    assert_eq!(node.data("new"), json!([1]));
+    node.put("/v1/keys/s", r#"{"data":"s"}"#);
+    let refused = node.post("/v1/keys/s/append", r#"{"data":"x"}"#);
+    assert_eq!(
+        (refused.status, text(&refused).as_str()),
+        (409, "unable to store value, s is not a list")
+    );
+    // As deep as a body can be.
+    let deep = format!("{{\"data\":{}1{}}}", "[".repeat(255), "]".repeat(255));
+    assert_eq!(node.post("/v1/keys/new/append", &deep).status, 200);
+    let shown = node.get("/v1/keys/new").body;
+    assert!(shown.contains(&"[".repeat(255)), "{shown}");
+    let deeper = deep.replace('1', "[1]");
+    assert_eq!(node.put("/v1/keys/new", &deeper).status, 400);
+}
+
+#[test]
+fn one_item_of_a_dictionary() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    let item = |name: &str| format!("/v1/keys/d/item/{name}");
+    let set = node.put(&item("user"), r#"{"data":"ybubnov"}"#).json();
+    assert_eq!(
+        (&set["action"], &set["meta"]["index"]),
+        (&json!("set-item"), &json!(1))
+    );
+    assert_eq!(redis.run("HGET d user"), Value::bulk("ybubnov"));
+    node.put(&item("n"), r#"{"data":null}"#);
+    assert_eq!(redis.run("TYPE d"), Value::Status("string".into()));
+    assert_eq!(node.data("d"), json!({ "n": null, "user": "ybubnov" }));
+    assert_eq!(node.get(&item("user")).json()["data"], "ybubnov");
+    assert_eq!(node.get(&item("none")).status, 500);
+    let gone = node.curl(&item("n"), &["-X", "DELETE"]).json();
+    assert_eq!(gone["action"], "delete-item");
+    assert_eq!(redis.run("TYPE d"), Value::Status("hash".into()));
+    assert_eq!(node.curl(&item("n"), &["-X", "DELETE"]).status, 500);
+    node.put(&item("a%2Fb"), r#"{"data":"<"}"#);
+    assert_eq!(redis.run("HGET d a/b"), Value::bulk("<"));
+    node.curl(&item("a%2Fb"), &["-X", "DELETE"]);
+    node.curl(&item("user"), &["-X", "DELETE"]);
+    assert_eq!(node.data("d"), json!({}));
+    redis.run("RPUSH l a");
+    assert_eq!(node.put("/v1/keys/l/item/x", r#"{"data":"x"}"#).status, 409);
+}
+
+#[test]
+fn compare_and_set() {
+    let node = Node::start();
+    let path = "/v1/keys/k";
+    let put = |header: &str| {
+        let answer = node.curl(path, &["-X", "PUT", "-H", header, "-d", r#"{"data":"v"}"#]);
+        (answer.status, answer.header("etag").map(str::to_owned))
+    };
+    assert_eq!(put("If-Match: *").0, 412);
+    let (status, first) = put("If-None-Match: *");
+    let first = first.unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(put("If-None-Match: *"), (412, Some(first.clone())));
+    let (status, second) = put(&format!("If-Match: \"1\", {first}"));
+    assert_eq!(status, 200);
+    assert_ne!(second.as_ref(), Some(&first));
+    assert_eq!(put(&format!("If-Match: {first}")), (412, second.clone()));
+    assert_eq!(
+        put(&format!("If-Match: W/{}", second.as_ref().unwrap())).0,
+        412
+    );
+    assert_eq!(
+        put(&format!("If-None-Match: {}", second.as_ref().unwrap())).0,
+        412
+    );
+    assert_eq!(put("If-Match: nonsense").0, 412);
+    // Another door's change is a change.
+    node.redis().run("APPEND k w");
+    let get = |header: &str| node.curl(path, &["-H", header]);
+    let third = node.get(path).header("etag").unwrap().to_owned();
+    assert_ne!(Some(&third), second.as_ref());
+    let unchanged = get(&format!("If-None-Match: W/{third}"));
+    assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+    assert_eq!(unchanged.header("etag"), Some(third.as_str()));
+    assert_eq!(get(&format!("If-None-Match: {first}")).status, 200);
+    assert_eq!(get(&format!("If-Match: {first}")).status, 412);
+    let old = format!("If-Match: {first}");
+    let append = ["-H", &old, "-d", r#"{"data":"x"}"#];
+    assert_eq!(node.curl("/v1/keys/k/append", &append).status, 412);
+    let delete = |header: &str| node.curl(path, &["-X", "DELETE", "-H", header]).status;
+    assert_eq!(delete(&old), 412);
+    assert_eq!(delete(&format!("If-Match: {third}")), 200);
+    assert_eq!(delete(&format!("If-Match: {third}")), 412);
+}
+
+#[test]
+fn of_two_writers_exactly_one_wins() {
+    let node = Node::start();
+    node.put("/v1/keys/n", r#"{"data":0}"#);
+    let http = node.http;
+    let add = move || {
+        let mut client = Raw::connect(http);
+        let mut won = 0;
+        while won < 200 {
+            let (_, head, body) = client.ask("GET", "/v1/keys/n", "", "");
+            let tag = head.lines().find_map(|l| l.strip_prefix("Etag: ")).unwrap();
+            let shown: Json = serde_json::from_str(&body).unwrap();
+            let next = json!({ "data": shown["data"].as_i64().unwrap() + 1 }).to_string();
+            let (status, ..) =
+                client.ask("PUT", "/v1/keys/n", &format!("If-Match: {tag}\r\n"), &next);
+            won += u32::from(status == 200);
+            assert!(matches!(status, 200 | 412), "{status}");
+        }
+    };
+    let writers: Vec<_> = (0..4).map(|_| thread::spawn(add)).collect();
+    writers
+        .into_iter()
+        .for_each(|writer| writer.join().unwrap());
+    assert_eq!(node.data("n"), 800);
+    assert_eq!(node.get("/v1/keys/n").json()["meta"]["index"], 801);
+}
+
+/// One connection, which is kept.
+struct Raw(BufReader<TcpStream>);
+
+impl Raw {
+    fn connect(port: u16) -> Raw {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Raw(BufReader::new(stream))
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
+        let length = body.len();
+        self.send(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        ));
+        self.answer()
+    }
+
+    fn answer(&mut self) -> (u16, String, String) {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(
+                self.0.read_line(&mut head).unwrap() > 0,
+                "closed after {head}"
+            );
+        }
+        let length = head
+            .lines()
+            .find_map(|l| l.strip_prefix("Content-Length: "));
+        let length: usize = length.map_or(0, |n| n.parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head, String::from_utf8(body).unwrap())
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+#[test]
+fn requests_in_a_row_are_answered_in_order() {
+    let node = Node::start();
+    let mut client = Raw::connect(node.http);
+    let mut requests = String::new();
+    for n in 0..100 {
+        let body = format!("{{\"data\":{n}}}");
+        let length = body.len();
+        requests += &format!(
+            "PUT /v1/keys/k HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}\
+             GET /v1/keys/k HTTP/1.1\r\nHost: x\r\n\r\n"
+        );
+    }
+    client.send(&requests);
+    for n in 0..100 {
+        for action in ["store", "load"] {
+            let (status, _, body) = client.answer();
+            let shown: Json = serde_json::from_str(&body).unwrap();
+            assert_eq!(
+                (status, &shown["action"], &shown["data"]),
+                (200, &json!(action), &json!(n))
+            );
+        }
+    }
+}
+
+#[test]
+fn page_by_page_every_key_comes_once() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    for n in 0..2500 {
+        redis.run(&format!(
+            "SET {}:{n} v",
+            if n % 5 == 0 { "odd*" } else { "even" }
+        ));
+    }
+    let all: Vec<String> = serde_json::from_str(&node.get("/v1/keys").body).unwrap();
+    assert_eq!(all.len(), 2500);
+    for (query, expected) in [
+        ("limit=7000", 2500),
+        ("limit=333", 2500),
+        ("prefix=odd*&limit=33", 500),
+        ("prefix=odd*:&limit=400&scope=cluster", 500),
+        ("prefix=none", 0),
+        ("scope=node", 2500),
+    ] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = node
+                .get(&format!("/v1/keys?{query}&cursor={cursor}"))
+                .json();
+            let keys: Vec<String> = serde_json::from_value(page["keys"].clone()).unwrap();
+            found.extend(keys);
+            cursor = page["cursor"].as_str().unwrap().to_owned();
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        found.sort();
+        let count = found.len();
+        found.dedup();
+        assert_eq!((found.len(), count), (expected, expected), "{query}");
+    }
+    for query in [
+        "limit=0",
+        "limit=x",
+        "scope=world",
+        "cursor=nonsense",
+        "cursor=YzpY&scope=node",
+    ] {
+        assert_eq!(
+            node.get(&format!("/v1/keys?{query}")).status,
+            400,
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_long_list_of_keys_is_sent_as_it_is_made() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    let long = "k".repeat(1000);
+    (0..3000).for_each(|n| drop(redis.run(&format!("SET {n}:{long} v"))));
+    let answer = node.get("/v1/keys");
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    let mut keys: Vec<String> = serde_json::from_str(&answer.body).unwrap();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 3000);
+}
+
+#[test]
+fn many_keys_in_one_request() {
+    let node = Node::start();
+    let items = json!({ "items": [
+        { "key": "a", "data": ["x"], "expire_time": "1h" },
+        { "key": "b", "data": { "n": 1 } },
+        { "key": "a", "data": "twice", "if_none_match": "*" },
+        { "key": "c" },
+    ] });
+    let put = node.post("/v1/bulk/put", &items.to_string()).json();
+    let statuses: Vec<&Json> = put["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["status"])
+        .collect();
+    assert_eq!(statuses, [200, 200, 412, 200]);
+    let first = &put["results"][0];
+    assert_eq!(
+        (&first["key"], &first["action"]),
+        (&json!("a"), &json!("store"))
+    );
+    assert_eq!(
+        (&first["data"], &first["meta"]["expire_time"]),
+        (&json!(["x"]), &json!("1h0m0s"))
+    );
+    assert_eq!(first["etag"], put["results"][2]["etag"]);
+    let get = node
+        .post("/v1/bulk/get", r#"{"keys":["b","none","a"]}"#)
+        .json();
+    let results = get["results"].as_array().unwrap();
+    assert_eq!(
+        (&results[0]["data"], &results[0]["key"]),
+        (&json!({ "n": 1 }), &json!("b"))
+    );
+    assert_eq!(
+        (&results[1]["status"], &results[2]["data"]),
+        (&json!(404), &json!(["x"]))
+    );
+    assert_eq!(
+        results[1]["text"],
+        "unable to load none key, none does not exist"
+    );
+}
+
+#[test]
+fn a_bulk_request_is_bounded() {
+    let node = Node::start();
+    // A thousand values that are larger together than what waits for one client.
+    let value = "v".repeat(10_000);
+    let items: Vec<Json> = (0..1000)
+        .map(|n| json!({ "key": n.to_string(), "data": value }))
+        .collect();
+    let put = Raw::connect(node.http).ask(
+        "POST",
+        "/v1/bulk/put",
+        "",
+        &json!({ "items": items }).to_string(),
+    );
+    assert_eq!(put.0, 200);
+    let keys: Vec<String> = (0..1000).rev().map(|n| n.to_string()).collect();
+    let got = node
+        .post("/v1/bulk/get", &json!({ "keys": keys }).to_string())
+        .json();
+    let results = got["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1000);
+    for (result, key) in results.iter().zip(&keys) {
+        assert_eq!(
+            (&result["key"], result["data"].as_str()),
+            (&json!(key), Some(value.as_str()))
+        );
+    }
+    let many: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+    assert_eq!(
+        node.post("/v1/bulk/get", &json!({ "keys": many }).to_string())
+            .status,
+        413
+    );
+    for body in ["{}", r#"{"keys":[1]}"#, r#"{"keys":1}"#, ""] {
+        assert_eq!(node.post("/v1/bulk/get", body).status, 400, "{body}");
+    }
+    let bad = node.post(
+        "/v1/bulk/put",
+        r#"{"items":[{"key":"z","data":1},{"data":2}]}"#,
+    );
+    assert_eq!(
+        text(&bad),
+        "failed to read request body, number 1: it has no key"
+    );
+    assert_eq!(
+        node.get("/v1/keys/z").status,
+        404,
+        "nothing is stored of a request that is refused"
+    );
+}
+
+/// The next event: its name, and its data.
+fn next_event(watcher: &mut Raw) -> (String, Json) {
+    let (mut name, mut data) = (String::new(), Json::Null);
+    loop {
+        let line = watcher.line();
+        if let Some(found) = line.strip_prefix("event: ") {
+            name = found.to_owned();
+        } else if let Some(found) = line.strip_prefix("data: ") {
+            data = serde_json::from_str(found).unwrap();
+        } else if line.is_empty() && !name.is_empty() {
+            return (name, data);
+        }
+    }
+}
+
+fn watch(node: &Node, query: &str, headers: &str) -> Raw {
+    let mut watcher = Raw::connect(node.http);
+    watcher.send(&format!(
+        "GET /v1/watch?{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+    ));
+    while watcher.line() != ": watching" {}
+    watcher
+}
+
+#[test]
+fn changes_are_told_as_they_happen() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    let (mut all, mut some) = (
+        watch(&node, "", ""),
+        watch(&node, "prefix=user:&values=true", ""),
+    );
+    redis.run("SET other 1");
+    node.put("/v1/keys/user:1", r#"{"data":["a"]}"#);
+    let (name, data) = next_event(&mut some);
+    assert_eq!(
+        (name.as_str(), &data["key"], &data["data"]),
+        ("store", &json!("user:1"), &json!(["a"]))
+    );
+    assert_eq!(data["meta"]["index"], 1);
+    let first = next_event(&mut all).1;
+    assert_eq!(
+        (&first["key"], &first["data"]),
+        (&json!("other"), &Json::Null)
+    );
+    assert_eq!(next_event(&mut all).1["key"], "user:1");
+    redis.run("RPUSH user:1 b");
+    assert_eq!(next_event(&mut some).1["data"], json!(["a", "b"]));
+    redis.run("DEL user:1");
+    let (name, data) = next_event(&mut some);
+    assert_eq!((name.as_str(), &data["key"]), ("delete", &json!("user:1")));
+    redis.run("SET user:2 x PX 30");
+    assert_eq!(next_event(&mut some).0, "store");
+    assert_eq!(next_event(&mut some).0, "delete", "its time is up");
+    redis.run("FLUSHALL");
+    assert_eq!(next_event(&mut some).0, "flush");
+    let mut again = watch(&node, "", "Last-Event-ID: 7\r\n");
+    assert_eq!(next_event(&mut again).0, "reset");
+    assert_eq!(node.get("/v1/watch?values=x").status, 400);
+    assert_eq!(
+        node.curl("/v1/watch", &["-H", "Accept: application/json"])
+            .status,
+        406
+    );
+    // Gone, they leave nothing behind.
+    drop((all, some, again));
+    wait_until("their connections are closed", || {
+        redis.run("CLIENT LIST").text().lines().count() == 1
+    });
+    assert_eq!(node.heeler.stop().code, Some(0));
+}
+
+#[test]
+fn a_watcher_that_does_not_read_is_told_and_cut() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    let mut watcher = watch(&node, "", "");
+    let key = "k".repeat(60_000);
+    for n in 0..1500 {
+        redis.run(&format!("SET {n}{key} v"));
+    }
+    let mut name = String::new();
+    while name != "overrun" {
+        name = next_event(&mut watcher).0;
+    }
+    // The answer ends there.
+    let rest: Vec<String> = (0..3).map(|_| watcher.line()).collect();
+    assert_eq!(rest, ["", "0", ""]);
+}
+
+#[test]
+fn a_stop_ends_watches_and_answers_what_is_under_way() {
+    let node = Node::start();
+    let mut watcher = watch(&node, "", "");
+    assert_eq!(node.heeler.stop().code, Some(0));
+    let mut rest = String::new();
+    watcher.0.read_to_string(&mut rest).unwrap();
+}
+
+#[test]
+fn too_much_is_refused() {
+    let node = Node::start();
+    let mut client = Raw::connect(node.http);
+    client.send("PUT /v1/keys/k HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+    assert_eq!(client.answer().0, 413);
+    let mut client = Raw::connect(node.http);
+    client.send("PUT /v1/keys/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let piece = "x".repeat(1 << 20);
+    for _ in 0..65 {
+        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+        if client.0.get_mut().write_all(chunk.as_bytes()).is_err() {
+            break;
+        }
+    }
+    assert_eq!(client.answer().0, 413);
+    let mut client = Raw::connect(node.http);
+    let header = format!("X: {}\r\n", "x".repeat(200_000));
+    client.send(&format!("GET /v1/keys HTTP/1.1\r\n{header}\r\n"));
+    assert_eq!(client.answer().0, 431);
+    let mut client = Raw::connect(node.http);
+    client.send("no HTTP at all\r\n\r\n");
+    assert_eq!(client.answer().0, 400);
+    assert_eq!(node.get("/healthz").status, 200);
+}
+
+#[test]
+fn what_is_served_is_described() {
+    let node = Node::start();
+    let document = node.get("/v1/openapi.json").json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 15);
+    for (path, item) in paths {
+        let real = path
+            .replace("{key}", "k")
+            .replace("{n}", "0")
+            .replace("{name}", "x");
+        let allowed = node.curl(&real, &["-X", "OPTIONS"]);
+        let allowed = allowed.header("allow").unwrap().to_owned();
+        let mut described: Vec<String> = item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|name| *name != "parameters")
+            .map(|name| name.to_uppercase())
+            .collect();
+        described.extend(["OPTIONS".to_owned()]);
+        described.extend(
+            described
+                .contains(&"GET".to_owned())
+                .then(|| "HEAD".to_owned()),
+        );
+        let mut served: Vec<String> = allowed.split(", ").map(str::to_owned).collect();
+        served.sort();
+        described.sort();
+        assert_eq!(described, served, "{path}");
+        for (method, operation) in item.as_object().unwrap() {
+            if method == "parameters" || path == "/v1/watch" {
+                continue;
+            }
+            let answer = node.curl(&real, &["-X", &method.to_uppercase()]);
+            let status = answer.status.to_string();
+            let known = operation["responses"].as_object().unwrap();
+            assert!(known.contains_key(&status), "{method} {path}: {status}");
+        }
+    }
+    // All references lead somewhere.
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+}
+
+#[test]
+fn doors_that_are_named_are_opened_and_no_others() {
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let mut process = Heeler::spawn(&["serve", "-client-addr", &address, "--threads", "1"]);
+    process.wait_until_accepts(port);
+    assert!(!process.stderr().contains("redis="), "{}", process.stderr());
+    let answer = curl(&[&format!("http://{address}/v1/keys")]);
+    assert_eq!(answer.body, "[]\n");
+    let stopped = process.stop();
+    assert_eq!(stopped.code, Some(0));
+    for args in [
+        &["serve", "-tls-cert", "c.pem"][..],
+        &["serve", "-tls-key", "k.pem"],
+        &["serve", "-join", "127.0.0.1:1"],
+        &["serve", "-join-retries", "x"],
+        &["serve", "-client-addr", "nonsense"],
+        &["serve", "-nonsense"],
+    ] {
+        let stopped = Heeler::spawn(args).wait();
+        assert_eq!(stopped.code, Some(2), "{args:?}: {}", stopped.stderr);
+    }
+    let help = Heeler::spawn(&["serve", "-help"]).wait();
+    assert!(help.stdout.contains("--client-addr") && help.stdout.contains("--server-addr"));
+}
