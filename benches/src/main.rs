@@ -8,9 +8,11 @@
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
 //! cargo run --release -p heeler-bench -- http
+//! cargo run --release -p heeler-bench -- collections
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod collections;
 mod contest;
 mod http;
 mod idle;
@@ -52,6 +54,8 @@ enum What {
     Memory(memory::Options),
     /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
     Http(http::Options),
+    /// redis-server and heeler serve: what collections cost.
+    Collections(collections::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -103,6 +107,10 @@ fn main() -> Result<()> {
         What::Http(options) => {
             process::stop_on_signals()?;
             return http::run(&options);
+        }
+        What::Collections(options) => {
+            process::stop_on_signals()?;
+            return collections::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };
