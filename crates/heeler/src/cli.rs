@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use heeler::admin::Debugging;
 use heeler::call;
 use heeler::config::pools::{Listen, Source};
@@ -192,6 +192,9 @@ pub struct Serve {
     /// are one node's; on all nodes or on none. ringpop-node knows no tags.
     #[arg(long, requires = "peer")]
     hash_tags: bool,
+    /// How it keeps keys in the ring.
+    #[command(flatten)]
+    keeping: Keeping,
     /// How it behaves as a member of the ring.
     #[command(flatten)]
     member: Member,
@@ -213,6 +216,86 @@ pub struct Serve {
     /// Who may use the command DEBUG.
     #[arg(long, value_name = "WHO", default_value = "no")]
     enable_debug_command: Debugging,
+}
+
+/// How keys are kept in a ring.
+#[derive(Args, Debug)]
+pub struct Keeping {
+    /// So many nodes hold a key: its owner, and those that follow on the ring; the same number on
+    /// all nodes. If one of them dies, the next serves its copies.
+    #[arg(long, value_name = "N", requires = "peer", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::REPLICAS)))]
+    replicas: u32,
+    /// So many of them must have a write before it is acknowledged: 1 (the owner), quorum (most of
+    /// them), or all.
+    #[arg(
+        long,
+        value_name = "1|quorum|all",
+        requires = "peer",
+        default_value = "1"
+    )]
+    write_acks: WriteAcks,
+    /// Most bytes a second that are taken from other nodes when the ring has changed; K, M and G
+    /// stand for powers of 1024.
+    #[arg(long, value_name = "BYTES", requires = "peer", default_value = "32M",
+          value_parser = rate)]
+    handover_rate: u64,
+    /// On SIGTERM, wait so long for the others to take over what this node holds.
+    #[arg(long, value_name = "SECONDS", requires = "peer", default_value_t = 60)]
+    leave_timeout: u64,
+}
+
+impl Keeping {
+    fn options(self) -> peer::Keeping {
+        peer::Keeping {
+            replicas: self.replicas,
+            write_acks: self.write_acks.into(),
+            pull_rate: self.handover_rate,
+            leave_timeout: Duration::from_secs(self.leave_timeout),
+        }
+    }
+}
+
+/// How many holders must have a write.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WriteAcks {
+    /// The owner.
+    #[value(name = "1")]
+    One,
+    /// Most of them.
+    Quorum,
+    /// All.
+    All,
+}
+
+impl From<WriteAcks> for heeler::holding::WriteAcks {
+    fn from(acks: WriteAcks) -> heeler::holding::WriteAcks {
+        match acks {
+            WriteAcks::One => heeler::holding::WriteAcks::One,
+            WriteAcks::Quorum => heeler::holding::WriteAcks::Quorum,
+            WriteAcks::All => heeler::holding::WriteAcks::All,
+        }
+    }
+}
+
+/// Bytes a second, at least one kilobyte: less would never end.
+fn rate(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        unit if unit.eq_ignore_ascii_case("k") => 1 << 10,
+        unit if unit.eq_ignore_ascii_case("m") => 1 << 20,
+        unit if unit.eq_ignore_ascii_case("g") => 1 << 30,
+        unit => return Err(format!("{unit} is none of K, M and G")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "it is no number of bytes".to_owned())?;
+    let rate = number.checked_mul(unit).ok_or("it is too large")?;
+    match rate {
+        1024.. => Ok(rate),
+        _ => Err("it is less than 1K".into()),
+    }
 }
 
 impl Serve {
@@ -252,6 +335,7 @@ impl Serve {
                 partitions: self.num_partitions.unwrap_or(0),
                 hash_tags: self.hash_tags,
             },
+            keeping: self.keeping.options(),
             threads: self.workers.threads(),
             memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),

@@ -457,7 +457,7 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                if !self.is_held(now, caller, command) {
+                if let Some(_permit) = self.permit(caller, command) {
                     self.execute_on(now, caller, store, command);
                 }
             }

@@ -38,6 +38,8 @@ pub struct Options {
     pub peer: Option<peer::Options>,
     /// What the owners of keys follow from there, beside the members.
     pub terms: Terms,
+    /// How keys are kept there.
+    pub keeping: peer::Keeping,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
     /// How much memory keys may take, and what happens then.
@@ -69,7 +71,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         store.limit_memory(options.memory);
-        let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
+        let how = (options.terms, options.keeping);
+        let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
         let subject = Subject {
