@@ -271,8 +271,11 @@ pub const PIECES: usize = 4;
 pub const CALL_LIFE: std::time::Duration = std::time::Duration::from_secs(600);
 /// Largest buffer of calls to be written that an idle connection to another node keeps, in bytes.
 pub const KEPT_CALL_BYTES: usize = 64 * 1024;
-/// How long a forwarded request may wait for its reply, in milliseconds.
-pub const FORWARD_MS: u64 = 3_000;
+/// How long a forwarded request may wait for its reply, in milliseconds; a long one longer by a
+/// millisecond for each [`FORWARD_BYTES`] of it.
+pub const FORWARD_MS: u64 = 5_000;
+/// See [`FORWARD_MS`].
+pub const FORWARD_BYTES: usize = 20_000;
 /// Pauses before a request is sent again whose keys the other node does not own, as it sees it:
 /// one of the two has not heard of a change of the ring yet. In milliseconds.
 pub const MOVED_PAUSES_MS: [u64; 8] = [5, 10, 25, 50, 100, 200, 400, 800];
