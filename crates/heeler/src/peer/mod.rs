@@ -20,7 +20,7 @@ use heeler_ringpop::{Builder, Discovery, Event, Events, MembershipEvent, RingHas
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
-pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
+pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
