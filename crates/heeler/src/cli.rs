@@ -176,7 +176,7 @@ pub struct Serve {
     join: Vec<String>,
     /// How often more to try the nodes to join, after 1, 2, 4 ... seconds, before this node begins
     /// a ring of its own, into which the others come [default: for 3 seconds].
-    #[arg(long, value_name = "N", requires = "join",
+    #[arg(long, value_name = "N", requires = "peer",
           value_parser = clap::value_parser!(u32).range(..=20))]
     join_retries: Option<u32>,
     /// The name of the ring; nodes of another are turned away.

@@ -129,6 +129,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "tls",
             "stats",
+            "slowlog",
             "clock",
             "waiting",
             "limits",
@@ -159,13 +160,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "serve",
             "ring",
             "route",
+            "store",
             "limits",
         ],
     ),
+    ("malloc", &[]),
     (
         "main",
         &[
             "allocator",
+            "malloc",
             "cli",
             "call",
             "log",
@@ -281,6 +285,7 @@ const ALL_ROOMS: &[&str] = &[
     "pubsub",
     "waiting",
     "peer",
+    "allocator",
     "holding",
 ];
 

@@ -349,6 +349,34 @@ fn one_keyspace() {
 }
 
 #[test]
+fn listeners_of_redis_hear_of_changes() {
+    let node = Node::start();
+    let mut redis = node.redis();
+    redis.run("CONFIG SET notify-keyspace-events KA");
+    let mut listener = node.redis();
+    listener.run("PSUBSCRIBE *");
+    let mut heard = || match listener.read_reply() {
+        Value::Array(words) => format!("{} {}", words[2].text(), words[3].text()),
+        other => panic!("{other:?}"),
+    };
+    node.put("/v1/keys/k", r#"{"data":1,"expire_time":"1h"}"#);
+    assert_eq!(
+        [heard(), heard()],
+        ["__keyspace@0__:k set", "__keyspace@0__:k expire"]
+    );
+    node.put("/v1/keys/l", r#"{"data":["a"]}"#);
+    assert_eq!(heard(), "__keyspace@0__:l rpush");
+    node.post("/v1/keys/l/append", r#"{"data":"b"}"#);
+    assert_eq!(heard(), "__keyspace@0__:l rpush");
+    node.curl("/v1/keys/l/index/0", &["-X", "DELETE"]);
+    assert_eq!(heard(), "__keyspace@0__:l lrem");
+    node.put("/v1/keys/h/item/f", r#"{"data":"v"}"#);
+    assert_eq!(heard(), "__keyspace@0__:h hset");
+    node.curl("/v1/keys/k", &["-X", "DELETE"]);
+    assert_eq!(heard(), "__keyspace@0__:k del");
+}
+
+#[test]
 fn hidden_commands_are_unknown_to_clients_of_redis() {
     let node = Node::start();
     let mut redis = node.redis();

@@ -18,10 +18,11 @@ use crate::admin::Process;
 use crate::admission::{Admission, Pending, Permit};
 use crate::clock;
 use crate::cluster::Members;
-use crate::command::{Command, Reply};
+use crate::command::{Arg, Command, Reply};
 use crate::limits;
 use crate::pool::Others;
 use crate::route::{Destination, Gather, Part, Route};
+use crate::slowlog::{Origin, Slow, shown};
 use crate::store::Store;
 use crate::wire::resp::{self, Decoder, Protocol};
 
@@ -368,11 +369,39 @@ pub(super) fn refused(text: String) -> Failure {
 
 /// The answer to the requests in a call.
 pub(super) async fn answer(keyspace: &Keyspace, call: &Call) -> Vec<u8> {
-    let mut out = Vec::with_capacity(call.request.arg3.len());
-    keyspace
-        .execute_in_order(&call.request.arg3, false, &mut out)
-        .await;
+    let (began, requests) = (clock::ticks(), &call.request.arg3);
+    let mut out = Vec::with_capacity(requests.len());
+    keyspace.execute_in_order(requests, false, &mut out).await;
+    let took = clock::ticks().saturating_sub(began);
+    let least = keyspace.process.slowlog.threshold();
+    if least.is_some_and(|least| took >= least) {
+        log_slow(keyspace, call, took);
+    }
     out
+}
+
+/// Logs the requests of a call, which together were slow, under the first of them.
+#[cold]
+fn log_slow(keyspace: &Keyspace, call: &Call, took: u64) {
+    let (mut decoder, mut rest) = (Decoder::default(), &call.request.arg3[..]);
+    let (mut words, mut together) = (Vec::new(), 0);
+    while let Ok(Some(length)) = decoder.decode(rest) {
+        if together == 0 {
+            let (raw, args) = decoder.request(rest);
+            let word = |arg: &Arg| &raw[arg.start as usize..arg.end as usize];
+            words = shown(args.iter().map(word));
+        }
+        rest = &rest[length..];
+        together += 1;
+    }
+    let slow = Slow {
+        words,
+        took,
+        origin: Arc::new(Origin::new(call.from.host_port.clone())),
+        together,
+        failed: None,
+    };
+    keyspace.process.slowlog.add(clock::now(), slow, None, None);
 }
 
 #[cfg(test)]

@@ -192,11 +192,7 @@ impl Port {
         process: Arc<Process>,
         threads: usize,
     ) -> anyhow::Result<Port> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("peer")
-            .enable_all()
-            .build()?;
+        let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -206,17 +202,29 @@ impl Port {
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
                 config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
             });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("peer")
+            .enable_all()
+            .build()?;
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
-        let started = std::thread::spawn(move || handle.block_on(member.start()));
-        let ringpop = started
-            .join()
-            .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
+        let started = std::thread::spawn(move || handle.block_on(member.start())).join();
+        let ringpop = match started {
+            Ok(Ok(ringpop)) => ringpop,
+            failed => {
+                // The caller's thread must not wait for others.
+                runtime.shutdown_background();
+                return Err(match failed {
+                    Ok(Err(error)) => error.into(),
+                    _ => anyhow::anyhow!("the peer port's thread panicked"),
+                });
+            }
+        };
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
         };
-        let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         let events = ringpop.events();
         let runs_on = runtime.handle();
         let keeper = Keeper::new((terms, keeping), store.clone(), &ringpop, runs_on);
@@ -315,6 +323,9 @@ async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
     keeper.follow();
     members.publish(ringpop.ring());
     while let Some(event) = events.next().await {
+        if let Some(address) = event.began() {
+            others.came_back(address);
+        }
         match event {
             Event::Membership(MembershipEvent::Refuted { status, .. }) => {
                 if !status.in_ring() {
