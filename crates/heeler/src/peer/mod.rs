@@ -20,7 +20,7 @@ use heeler_ringpop::{Builder, Discovery, Event, Events, MembershipEvent, RingHas
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
-pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
+pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -238,20 +238,8 @@ impl Port {
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
-        let told = Arc::downgrade(&keyspace);
-        let ring = move || {
-            told.upgrade()
-                .map_or_else(Vec::new, |keyspace| keyspace.info())
-        };
-        // It is set once, for a process opens one such port.
-        let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
         runtime.spawn(follow(keyspace.clone(), events));
-        commands::serve(&ringpop, &keyspace);
-        keyspace.keeper.serve();
-        waiting::serve(&ringpop, &keyspace);
-        transactions::serve(&ringpop, &keyspace);
-        report::serve(&ringpop, &keyspace);
-        kv::serve(&ringpop, &keyspace);
+        serve(&keyspace);
         tracing::info!(
             peer = ringpop.whoami(),
             app = ringpop.app(),
@@ -312,6 +300,24 @@ impl Port {
         }
         self.runtime.shutdown_background();
     }
+}
+
+/// Answers other nodes, and INFO.
+fn serve(keyspace: &Arc<Keyspace>) {
+    let told = Arc::downgrade(keyspace);
+    let ring = move || {
+        told.upgrade()
+            .map_or_else(Vec::new, |keyspace| keyspace.info())
+    };
+    // It is set once, for a process opens one such port.
+    let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
+    let ringpop = &keyspace.ringpop;
+    keyspace.keeper.serve();
+    commands::serve(ringpop, keyspace);
+    waiting::serve(ringpop, keyspace);
+    transactions::serve(ringpop, keyspace);
+    report::serve(ringpop, keyspace);
+    kv::serve(ringpop, keyspace);
 }
 
 /// Publishes who owns what, as long as the member lives.
