@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use heeler::admin::Debugging;
 use heeler::call;
-use heeler::config::pools::Listen;
+use heeler::config::pools::{Listen, Source};
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
+use heeler::serve::{AuthClients, TlsDoor};
 use heeler::store::{MemoryLimit, Policy, memory_bytes};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
@@ -197,6 +198,9 @@ pub struct Serve {
     /// How it behaves as a member of the ring.
     #[command(flatten)]
     member: Member,
+    /// Who may come in.
+    #[command(flatten)]
+    guards: Guards,
     /// What to tell of it over HTTP.
     #[command(flatten)]
     admin: Admin,
@@ -305,15 +309,15 @@ impl Serve {
             redis: self.redis,
             memcached: self.memcached,
             http: self.http,
-            http_tls: None,
+            tls: None,
+        };
+        let doors = match doors.are_named() {
+            true => doors,
+            false => serve::Doors::local(),
         };
         let doors = serve::Doors {
-            http_tls: member.tls.clone().options(),
-            ..if doors.are_named() {
-                doors
-            } else {
-                serve::Doors::local()
-            }
+            tls: self.guards.tls(member.tls.clone()),
+            ..doors
         };
         // Pauses of 1, 2, 4 ... seconds.
         let patience = |retries: u32| Duration::from_secs((1 << retries) - 1);
@@ -324,6 +328,7 @@ impl Serve {
         });
         serve::Options {
             doors,
+            password: self.guards.password(),
             admin: self.admin.admin,
             peer,
             terms: Terms {
@@ -386,6 +391,53 @@ fn bytes(text: &str) -> Result<u64, String> {
 fn policy(text: &str) -> Result<Policy, String> {
     let names = || Policy::ALL.map(|(name, _)| name).join(", ");
     Policy::named(text).ok_or_else(|| format!("there are {}", names()))
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Who may come in")]
+pub struct Guards {
+    /// The file of the password that clients have to give: AUTH in Redis's protocol, Authorization
+    /// in HTTP, `set` with the data `default PASSWORD` as the first request in memcached's. A
+    /// changed file is taken while the store runs.
+    #[arg(long, value_name = "FILE")]
+    requirepass_file: Option<PathBuf>,
+    /// The variable of the environment that holds that password.
+    #[arg(long, value_name = "NAME", conflicts_with = "requirepass_file")]
+    requirepass_env: Option<String>,
+    /// The doors that speak TLS, with --tls-cert [default: all over TCP].
+    #[arg(
+        long,
+        value_name = "DOORS",
+        value_enum,
+        value_delimiter = ',',
+        requires = "tls_cert"
+    )]
+    tls_doors: Vec<TlsDoor>,
+    /// Whether clients have to show a certificate that --tls-ca has signed.
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        value_enum,
+        default_value_t,
+        requires = "tls_ca"
+    )]
+    tls_auth_clients: AuthClients,
+}
+
+impl Guards {
+    fn password(&self) -> Option<Source> {
+        let file = self.requirepass_file.clone().map(Source::File);
+        file.or_else(|| self.requirepass_env.clone().map(Source::Env))
+    }
+
+    /// TLS on the doors: with the certificate that other nodes are shown.
+    fn tls(&self, files: PeerTls) -> Option<serve::DoorTls> {
+        Some(serve::DoorTls {
+            files: files.options()?,
+            doors: self.tls_doors.clone(),
+            clients: self.tls_auth_clients,
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -518,7 +570,7 @@ impl Member {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "TLS between nodes, and for HTTP")]
+#[command(next_help_heading = "TLS between nodes, and at the doors")]
 pub struct PeerTls {
     /// The file of this node's certificate (PEM), for the host that it advertises.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
