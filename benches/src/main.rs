@@ -5,6 +5,7 @@
 //! cargo build --release -p heeler
 //! cargo run --release -p heeler-bench -- proxy
 //! cargo run --release -p heeler-bench -- memcached
+//! cargo run --release -p heeler-bench -- items
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
 //! cargo run --release -p heeler-bench -- http
@@ -50,6 +51,8 @@ enum What {
     Memcached(Options),
     /// redis-server and heeler serve.
     Store(Options),
+    /// memcached and heeler serve --memcached, a thread each.
+    Items(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
     /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
@@ -100,6 +103,7 @@ fn main() -> Result<()> {
         What::Proxy(options) => ("proxy", Wire::Redis, options),
         What::Memcached(options) => ("memcached", Wire::Memcached, options),
         What::Store(options) => ("store", Wire::Redis, options),
+        What::Items(options) => ("items", Wire::Memcached, options),
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
@@ -127,6 +131,7 @@ fn main() -> Result<()> {
     let mut servers = Vec::new();
     let contestants = match name {
         "proxy" | "memcached" => proxies(wire, &heeler, &options, &mut servers)?,
+        "items" => items(&heeler, &options)?,
         _ => stores(&heeler, &options)?,
     };
     let mut crowds = Vec::new();
@@ -166,7 +171,7 @@ fn proxies(
         behind.push(port);
         servers.push(match wire {
             Wire::Redis => redis_server(port)?,
-            Wire::Memcached => memcached(port, "1024")?,
+            Wire::Memcached => memcached(port, "1024", 4)?,
         });
     }
     let contestant = |name: String, program: &str, args: &[&str]| {
@@ -233,6 +238,40 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     Ok(all)
 }
 
+/// memcached first, with as many threads as the first heeler.
+fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
+    let threads = options.threads.as_deref().unwrap_or(&[1]);
+    let first = threads.first().copied().unwrap_or(1);
+    let port = free_port()?;
+    let mut all = vec![Contestant {
+        name: format!("memcached, threads {first}"),
+        port,
+        wide_port: port,
+        process: memcached(port, "4096", first)?,
+    }];
+    for threads in threads {
+        let (port, redis) = (free_port()?, free_port()?);
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let (address, redis, count) = (at(port), at(redis), threads.to_string());
+        let args = [
+            "serve",
+            "--redis",
+            &redis,
+            "--memcached",
+            &address,
+            "--threads",
+            &count,
+        ];
+        all.push(Contestant {
+            name: format!("heeler, threads {threads}"),
+            port,
+            wide_port: port,
+            process: Process::start(heeler, &args, port)?,
+        });
+    }
+    Ok(all)
+}
+
 fn redis_server(port: u16) -> Result<Process> {
     let at = port.to_string();
     let args = [
@@ -248,9 +287,9 @@ fn redis_server(port: u16) -> Result<Process> {
     Process::start("redis-server", &args, port)
 }
 
-/// With room for so many megabytes of keys.
-fn memcached(port: u16, megabytes: &str) -> Result<Process> {
-    let at = port.to_string();
+/// With room for so many megabytes of keys, and so many threads.
+fn memcached(port: u16, megabytes: &str, threads: u32) -> Result<Process> {
+    let (at, threads) = (port.to_string(), threads.to_string());
     let args = [
         "-l",
         "127.0.0.1",
@@ -262,6 +301,8 @@ fn memcached(port: u16, megabytes: &str) -> Result<Process> {
         "nobody",
         "-m",
         megabytes,
+        "-t",
+        &threads,
     ];
     Process::start("memcached", &args, port)
 }
