@@ -1,5 +1,5 @@
-//! What nodes say to each other about keys: whatever bytes come, they are refused, or are what would
-//! be written again; and a copy that is read changes a store or is refused.
+//! What nodes say to each other about keys: whatever bytes come, they are refused, or are what
+//! would be written again; and a copy that is read changes a store or is refused.
 #![no_main]
 
 use heeler::holding::{Answer, Ask, decode_answer, decode_ask, encode_answer, encode_ask};
