@@ -226,6 +226,8 @@ pub struct Holding {
     view: Option<View>,
     parts: RangeMap<Part>,
     peers: BTreeMap<Node, Peer>,
+    /// No members, or such that leave, that have not answered for long.
+    silent: BTreeSet<Node>,
     /// Questions under way.
     flights: HashMap<u64, (Node, Flight)>,
     /// Keys that requests wait for.
@@ -315,6 +317,7 @@ impl Holding {
             view: None,
             parts: RangeMap::new(Part::default()),
             peers: BTreeMap::new(),
+            silent: BTreeSet::new(),
             flights: HashMap::new(),
             fetches: HashMap::new(),
             fetched: HashSet::new(),
@@ -645,6 +648,7 @@ impl Holding {
 
     /// A node has said something: if it lives anew, it has lost what it had.
     fn meet(&mut self, node: &Node, life: u64) {
+        self.silent.remove(node);
         let peer = self.peer(node);
         let before = peer.life.replace(life);
         if before.is_some_and(|before| before != life) {
