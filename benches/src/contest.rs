@@ -17,6 +17,8 @@ pub struct Contestant {
     pub wide_port: u16,
     /// The process whose CPU time and memory count.
     pub process: Process,
+    /// Others whose CPU time and memory count as well.
+    pub with: Vec<Process>,
 }
 
 /// One run of one contestant.
@@ -93,16 +95,21 @@ impl Contestant {
 }
 
 fn measure(contestant: &Contestant, load: &Load) -> Result<Run> {
-    let pid = contestant.process.pid();
-    let before = cpu_ns(pid)?;
+    let with = contestant.with.iter();
+    let pids: Vec<u32> = with
+        .chain([&contestant.process])
+        .map(Process::pid)
+        .collect();
+    let cpu = || pids.iter().map(|pid| cpu_ns(*pid)).sum::<Result<u64>>();
+    let before = cpu()?;
     let seen = load.run(contestant.port_for(load))?;
-    let used = cpu_ns(pid)?.saturating_sub(before);
+    let used = cpu()?.saturating_sub(before);
     Ok(Run {
         rps: seen.rps,
         cpu_s_per_million: used as f64 / 1e3 / load.requests as f64,
         p50_ms: seen.p50_ms,
         p99_ms: seen.p99_ms,
-        rss_kib: rss_kib(pid)? as f64,
+        rss_kib: pids.iter().map(|pid| rss_kib(*pid)).sum::<Result<u64>>()? as f64,
     })
 }
 

@@ -7,10 +7,15 @@
 //! cargo run --release -p heeler-bench -- memcached
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
+//! cargo run --release -p heeler-bench -- http
+//! cargo run --release -p heeler-bench -- collections
+//! cargo run --release -p heeler-bench -- ring
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod collections;
 mod contest;
+mod http;
 mod idle;
 mod kernel;
 mod load;
@@ -18,6 +23,7 @@ mod memcache;
 mod memory;
 mod process;
 mod report;
+mod ring;
 mod ringpop;
 
 use std::path::{Path, PathBuf};
@@ -46,8 +52,14 @@ enum What {
     Memcached(Options),
     /// redis-server and heeler serve.
     Store(Options),
+    /// Two nodes of a ring: through the owner of all keys, and through the other.
+    Ring(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
+    /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
+    Http(http::Options),
+    /// redis-server and heeler serve: what collections cost.
+    Collections(collections::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -92,9 +104,18 @@ fn main() -> Result<()> {
         What::Proxy(options) => ("proxy", Wire::Redis, options),
         What::Memcached(options) => ("memcached", Wire::Memcached, options),
         What::Store(options) => ("store", Wire::Redis, options),
+        What::Ring(options) => ("ring", Wire::Redis, options),
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
+        }
+        What::Http(options) => {
+            process::stop_on_signals()?;
+            return http::run(&options);
+        }
+        What::Collections(options) => {
+            process::stop_on_signals()?;
+            return collections::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };
@@ -111,6 +132,7 @@ fn main() -> Result<()> {
     let mut servers = Vec::new();
     let contestants = match name {
         "proxy" | "memcached" => proxies(wire, &heeler, &options, &mut servers)?,
+        "ring" => ring::contestants(&heeler, options.threads.as_deref().unwrap_or(&[1]))?,
         _ => stores(&heeler, &options)?,
     };
     let mut crowds = Vec::new();
@@ -162,6 +184,7 @@ fn proxies(
             port,
             wide_port,
             process: Process::with_config(program, args, &config, port)?,
+            with: Vec::new(),
         })
     };
     let stats = free_port()?.to_string();
@@ -201,6 +224,7 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
         port,
         wide_port: port,
         process,
+        with: Vec::new(),
     }];
     for threads in options.threads.as_deref().unwrap_or(&[1, 2]) {
         let port = free_port()?;
@@ -212,6 +236,7 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
             port,
             wide_port: port,
             process,
+            with: Vec::new(),
         });
     }
     Ok(all)
@@ -264,9 +289,10 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
             .unwrap_or(if is_store { 100 } else { 64 }),
         wide: false,
     };
-    let groups = match is_store {
-        true => groups_of_store(&usual),
-        false => groups_of_proxy(&usual),
+    let groups = match name {
+        "store" => groups_of_store(&usual),
+        "ring" => vec![(&["set", "get", "incr", "lpush", "hset"][..], usual)],
+        _ => groups_of_proxy(&usual),
     };
     let in_flight: &[u32] = if is_store { &[1, 16, 64] } else { &[1, 16] };
     let mut loads = Vec::new();

@@ -1,6 +1,6 @@
 //! What happens in a ring, for listeners and for the log.
 
-use heeler_swim::{Event as Membership, Severity};
+use heeler_swim::{Event as Membership, Severity, Status};
 
 /// Something that happened to this member's view of the ring.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,19 @@ pub enum Event {
         /// The checksum.
         checksum: u32,
     },
+}
+
+impl Event {
+    /// The address of a member that is there anew: alive, and new here or with another incarnation
+    /// number than before. Whoever keeps away from it need not any longer.
+    pub fn began(&self) -> Option<&str> {
+        let Event::Membership(Membership::MemberChanged { old, new }) = self else {
+            return None;
+        };
+        let before = old.as_ref().map(|old| old.incarnation);
+        let is_new = new.status == Status::Alive && before != Some(new.incarnation);
+        is_new.then_some(&*new.address)
+    }
 }
 
 /// Writes what happened to the log.

@@ -457,7 +457,7 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                if !self.is_held(now, caller, command) {
+                if let Some(_permit) = self.permit(caller, command) {
                     self.execute_on(now, caller, store, command);
                 }
             }
@@ -565,6 +565,7 @@ impl Door {
     fn exec(&self, now: u64, caller: &mut Caller, store: &Store) -> Reply {
         let commands = caller.session.end_transaction();
         let watched = std::mem::take(&mut caller.watched);
+        caller.guarded.forget();
         let reply = match commands {
             Ok(commands) => match out_of_memory(now, store, &commands) {
                 Some(refused) => refused,

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["pubsub", "waiting", "json", "command", "limits"]),
-    ("admission", &["route", "command"]),
+    ("admission", &["holding", "route", "command"]),
     (
         "pool",
         &[
@@ -102,6 +102,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock", "limits",
         ],
     ),
+    ("holding", &["route", "store", "limits"]),
     ("log", &["limits"]),
     ("signals", &["log"]),
     ("daemon", &[]),
@@ -117,6 +118,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "admin",
             "admission",
+            "holding",
             "store",
             "route",
             "wire",
@@ -127,6 +129,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "tls",
             "stats",
+            "slowlog",
             "clock",
             "waiting",
             "limits",
@@ -152,6 +155,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "holding",
             "member",
             "serve",
             "ring",
@@ -282,11 +286,13 @@ const ALL_ROOMS: &[&str] = &[
     "waiting",
     "peer",
     "allocator",
+    "holding",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
 const PURE: &[&str] = &[
     "crates/heeler/src/command",
+    "crates/heeler/src/holding",
     "crates/heeler/src/json",
     "crates/heeler/src/route",
     "crates/heeler/src/session",

@@ -204,9 +204,13 @@ impl Link {
         {
             parts.push_back(self.passed.request_bytes);
         }
+        let longer = match self.node {
+            Some(_) => (request.len() / limits::FORWARD_BYTES) as u64,
+            None => 0,
+        };
         self.awaited.push_back(Awaited {
             reply_to: Some(reply_to),
-            since: now,
+            since: now + longer,
             end: self.passed.request_bytes,
         });
         true
