@@ -256,6 +256,7 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
         name: format!("memcached, threads {first}"),
         port,
         wide_port: port,
+        with: Vec::new(),
         process: memcached(port, "4096", first)?,
     }];
     for threads in threads {
@@ -275,6 +276,7 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
             name: format!("heeler, threads {threads}"),
             port,
             wide_port: port,
+            with: Vec::new(),
             process: Process::start(heeler, &args, port)?,
         });
     }
