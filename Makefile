@@ -1,4 +1,4 @@
-.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-memory bench-forwarding bench-ringpop bench-ring fuzz clean
+.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-memory bench-forwarding bench-collections bench-http bench-ringpop bench-ring fuzz clean
 TARGET ?= command
 SECONDS ?= 60
 BENCH = cargo run --release -p heeler-bench --
@@ -24,6 +24,10 @@ bench-forwarding: build ## keys through a node of a ring that does not own them
 	$(BENCH) ring
 bench-memory: build ## what a key costs: redis-server, memcached, heeler serve
 	$(BENCH) memory
+bench-http: build ## heeler serve over HTTP
+	$(BENCH) http
+bench-collections: build ## what collections cost: redis-server, heeler serve
+	$(BENCH) collections
 bench-ringpop: build ## heeler serve --peer beside ringpop-node: .ci/peers installs it
 	$(BENCH) ringpop
 bench-ring:  ## lookups a second

@@ -8,10 +8,14 @@
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
 //! cargo run --release -p heeler-bench -- ring
+//! cargo run --release -p heeler-bench -- http
+//! cargo run --release -p heeler-bench -- collections
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod collections;
 mod contest;
+mod http;
 mod idle;
 mod kernel;
 mod load;
@@ -52,6 +56,10 @@ enum What {
     Ring(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
+    /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
+    Http(http::Options),
+    /// redis-server and heeler serve: what collections cost.
+    Collections(collections::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -100,6 +108,14 @@ fn main() -> Result<()> {
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
+        }
+        What::Http(options) => {
+            process::stop_on_signals()?;
+            return http::run(&options);
+        }
+        What::Collections(options) => {
+            process::stop_on_signals()?;
+            return collections::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };

@@ -233,12 +233,17 @@ impl Ring {
     /// As [`Ring::lookup_n`], but writes positions in [`Ring::members`] over what `out` held, so
     /// that a caller can use one list for many lookups.
     pub fn lookup_n_into(&self, key: &[u8], n: usize, out: &mut Vec<usize>) {
+        self.successors_into(self.hash.hash(key), n, out);
+    }
+
+    /// As [`Ring::lookup_n_into`], from the place of a hash.
+    pub fn successors_into(&self, hash: u32, n: usize, out: &mut Vec<usize>) {
         out.clear();
         let n = n.min(self.members.len());
         if n == 0 {
             return;
         }
-        for point in self.points.from(self.hash.hash(key)) {
+        for point in self.points.from(hash) {
             let member = owner_of(point) as usize;
             if !out.contains(&member) {
                 out.push(member);

@@ -163,6 +163,15 @@ impl Ringpop {
         self.command(Command::Rejoin).await.map(drop)
     }
 
+    /// Pings others by the clock, also after [`leave`](Ringpop::leave), which ends that: for a
+    /// member that leaves and has to know yet who comes and goes.
+    ///
+    /// # Errors
+    /// It is not ready, or has evicted itself.
+    pub async fn start_gossip(&self) -> Result<(), Fault> {
+        self.command(Command::StartGossip).await.map(drop)
+    }
+
     /// Declares itself faulty and tells others, so that keys have other owners before the process
     /// ends, and nobody waits for timeouts.
     ///

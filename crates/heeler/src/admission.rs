@@ -10,17 +10,22 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use heeler_ring::RingHash;
 
 use crate::command::{Command, Reply};
-use crate::route::Nodes;
+use crate::holding::{RangeMap, Standing};
+use crate::route::{Nodes, Terms};
 
 /// What has to happen first. An error is the command's reply.
 pub type Pending = Pin<Box<dyn Future<Output = Result<(), Reply>> + Send>>;
 
 /// Whether a command is executed.
 pub enum Admission {
-    /// Now.
-    Execute,
+    /// Now, while the permit lives.
+    Execute(Permit),
     /// After this; then it is to be asked anew.
     Wait(Pending),
     /// Not here: its keys are another node's.
@@ -30,32 +35,59 @@ pub enum Admission {
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Admission::Execute => "Execute",
+            Admission::Execute(_) => "Execute",
             Admission::Wait(_) => "Wait",
             Admission::Moved => "Moved",
         })
     }
 }
 
-/// A command has come to this node at `now`, in milliseconds since 1970. `routed`: it came through
-/// a door of this node, where the same picture of the ring has said that its keys are this node's.
-#[inline]
-pub fn admit(_now: u64, nodes: &Nodes, command: &Command<'_>, routed: bool) -> Admission {
-    match routed || nodes.owns(command) {
-        true => Admission::Execute,
-        false => Admission::Moved,
+/// While it lives, the node gives nothing up of what it held when it was made. To be held as long
+/// as a command is executed, and no longer.
+pub struct Permit(#[expect(dead_code, reason = "its life is what counts")] Guard<Arc<Tenure>>);
+
+impl Permit {
+    /// By this picture.
+    pub fn new(tenure: Guard<Arc<Tenure>>) -> Permit {
+        Permit(tenure)
     }
 }
 
-/// A command has been executed, with this reply: what the reply has to wait for, if for anything.
-#[inline]
-pub fn written(
-    _now: u64,
-    _nodes: &Nodes,
-    _command: &Command<'_>,
-    _reply: &Reply,
-) -> Option<Pending> {
-    None
+/// What this node may serve without asking, at one moment.
+#[derive(Debug)]
+pub struct Tenure {
+    standing: RangeMap<Standing>,
+    hash: RingHash,
+    terms: Terms,
+}
+
+impl Tenure {
+    /// What may be done with each position of a ring.
+    pub fn new(standing: RangeMap<Standing>, hash: RingHash, terms: Terms) -> Tenure {
+        Tenure {
+            standing,
+            hash,
+            terms,
+        }
+    }
+
+    /// What may be done with a command: of its keys, the one decides that allows least.
+    pub fn of(&self, command: &Command<'_>) -> &Standing {
+        let Ok(keys) = command.keys() else {
+            // The command's own check of its arguments words the error.
+            return &Standing::Serve;
+        };
+        let mut least = &Standing::Serve;
+        for key in keys.iter() {
+            let position = self.terms.position(self.hash, command.arg(key));
+            match self.standing.at(position) {
+                Standing::Serve => {}
+                moved @ Standing::Moved(_) => return moved,
+                ask => least = ask,
+            }
+        }
+        least
+    }
 }
 
 /// Whether this node shows a key that it has in memory among all keys (KEYS, SCAN, RANDOMKEY): not
@@ -66,33 +98,33 @@ pub fn shows(nodes: &Nodes, key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use heeler_ring::{Member, Ring, RingHash};
-
     use super::*;
     use crate::command::{Arg, Id};
-    use crate::route::Terms;
 
     #[test]
-    fn a_command_is_executed_by_the_owner_of_all_its_keys() {
-        let mut ring = Ring::new(RingHash::Fingerprint32);
-        ring.update(["127.0.0.1:1", "127.0.0.1:2"].map(Member::new), &[]);
-        let nodes = Nodes::new(Arc::new(ring), Terms::default(), "127.0.0.1:1", 1);
+    fn the_key_decides_that_allows_least() {
+        let hash = RingHash::Fingerprint32;
+        let moved = || Standing::Moved("127.0.0.1:2".into());
+        let ends = vec![
+            (1 << 30, Standing::Serve),
+            (2 << 30, Standing::Ask),
+            (3 << 30, moved()),
+        ];
+        let standing = RangeMap::from_ends(ends).expect("ranges");
+        let tenure = Tenure::new(standing.clone(), hash, Terms::default());
         let keys: Vec<String> = (0..40).map(|n| format!("key{n:02}")).collect();
         for (a, b) in keys.iter().zip(&keys[1..]) {
             let raw = format!("MGET{a}{b}");
             let arg = |start, end| Arg { start, end };
             let args = [arg(0, 4), arg(4, 9), arg(9, 14)];
             let command = Command::new(Id::Mget.spec(), raw.as_bytes(), &args);
-            let owned = [a, b].map(|key| nodes.owner(key.as_bytes()) == Some(0));
-            let admitted = admit(0, &nodes, &command, false);
-            assert_eq!(
-                matches!(admitted, Admission::Execute),
-                owned == [true, true],
-                "{a} {b}: {admitted:?}"
-            );
-            assert_eq!(shows(&nodes, a.as_bytes()), owned[0]);
+            let of = |key: &String| standing.at(hash.hash(key.as_bytes()));
+            let least = match [of(a), of(b)] {
+                [Standing::Serve, Standing::Serve] => Standing::Serve,
+                both if both.contains(&&moved()) => moved(),
+                _ => Standing::Ask,
+            };
+            assert_eq!(*tenure.of(&command), least, "{a} {b}");
         }
     }
 }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use heeler::admin::Debugging;
 use heeler::call;
-use heeler::config::pools::Listen;
+use heeler::config::pools::{Listen, Source};
 use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
+use heeler::serve::{AuthClients, TlsDoor};
 use heeler::store::{MemoryLimit, Policy, memory_bytes};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
@@ -176,7 +177,7 @@ pub struct Serve {
     join: Vec<String>,
     /// How often more to try the nodes to join, after 1, 2, 4 ... seconds, before this node begins
     /// a ring of its own, into which the others come [default: for 3 seconds].
-    #[arg(long, value_name = "N", requires = "join",
+    #[arg(long, value_name = "N", requires = "peer",
           value_parser = clap::value_parser!(u32).range(..=20))]
     join_retries: Option<u32>,
     /// The name of the ring; nodes of another are turned away.
@@ -191,9 +192,15 @@ pub struct Serve {
     /// are one node's; on all nodes or on none. ringpop-node knows no tags.
     #[arg(long, requires = "peer")]
     hash_tags: bool,
+    /// How it keeps keys in the ring.
+    #[command(flatten)]
+    keeping: Keeping,
     /// How it behaves as a member of the ring.
     #[command(flatten)]
     member: Member,
+    /// Who may come in.
+    #[command(flatten)]
+    guards: Guards,
     /// What to tell of it over HTTP.
     #[command(flatten)]
     admin: Admin,
@@ -211,6 +218,86 @@ pub struct Serve {
     enable_debug_command: Debugging,
 }
 
+/// How keys are kept in a ring.
+#[derive(Args, Debug)]
+pub struct Keeping {
+    /// So many nodes hold a key: its owner, and those that follow on the ring; the same number on
+    /// all nodes. If one of them dies, the next serves its copies.
+    #[arg(long, value_name = "N", requires = "peer", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::REPLICAS)))]
+    replicas: u32,
+    /// So many of them must have a write before it is acknowledged: 1 (the owner), quorum (most of
+    /// them), or all.
+    #[arg(
+        long,
+        value_name = "1|quorum|all",
+        requires = "peer",
+        default_value = "1"
+    )]
+    write_acks: WriteAcks,
+    /// Most bytes a second that are taken from other nodes when the ring has changed; K, M and G
+    /// stand for powers of 1024.
+    #[arg(long, value_name = "BYTES", requires = "peer", default_value = "32M",
+          value_parser = rate)]
+    handover_rate: u64,
+    /// On SIGTERM, wait so long for the others to take over what this node holds.
+    #[arg(long, value_name = "SECONDS", requires = "peer", default_value_t = 60)]
+    leave_timeout: u64,
+}
+
+impl Keeping {
+    fn options(self) -> peer::Keeping {
+        peer::Keeping {
+            replicas: self.replicas,
+            write_acks: self.write_acks.into(),
+            pull_rate: self.handover_rate,
+            leave_timeout: Duration::from_secs(self.leave_timeout),
+        }
+    }
+}
+
+/// How many holders must have a write.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WriteAcks {
+    /// The owner.
+    #[value(name = "1")]
+    One,
+    /// Most of them.
+    Quorum,
+    /// All.
+    All,
+}
+
+impl From<WriteAcks> for heeler::holding::WriteAcks {
+    fn from(acks: WriteAcks) -> heeler::holding::WriteAcks {
+        match acks {
+            WriteAcks::One => heeler::holding::WriteAcks::One,
+            WriteAcks::Quorum => heeler::holding::WriteAcks::Quorum,
+            WriteAcks::All => heeler::holding::WriteAcks::All,
+        }
+    }
+}
+
+/// Bytes a second, at least one kilobyte: less would never end.
+fn rate(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        unit if unit.eq_ignore_ascii_case("k") => 1 << 10,
+        unit if unit.eq_ignore_ascii_case("m") => 1 << 20,
+        unit if unit.eq_ignore_ascii_case("g") => 1 << 30,
+        unit => return Err(format!("{unit} is none of K, M and G")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "it is no number of bytes".to_owned())?;
+    let rate = number.checked_mul(unit).ok_or("it is too large")?;
+    match rate {
+        1024.. => Ok(rate),
+        _ => Err("it is less than 1K".into()),
+    }
+}
+
 impl Serve {
     /// What is asked for.
     pub fn options(self) -> serve::Options {
@@ -222,15 +309,15 @@ impl Serve {
             redis: self.redis,
             memcached: self.memcached,
             http: self.http,
-            http_tls: None,
+            tls: None,
+        };
+        let doors = match doors.are_named() {
+            true => doors,
+            false => serve::Doors::local(),
         };
         let doors = serve::Doors {
-            http_tls: member.tls.clone().options(),
-            ..if doors.are_named() {
-                doors
-            } else {
-                serve::Doors::local()
-            }
+            tls: self.guards.tls(member.tls.clone()),
+            ..doors
         };
         // Pauses of 1, 2, 4 ... seconds.
         let patience = |retries: u32| Duration::from_secs((1 << retries) - 1);
@@ -241,12 +328,14 @@ impl Serve {
         });
         serve::Options {
             doors,
+            password: self.guards.password(),
             admin: self.admin.admin,
             peer,
             terms: Terms {
                 partitions: self.num_partitions.unwrap_or(0),
                 hash_tags: self.hash_tags,
             },
+            keeping: self.keeping.options(),
             threads: self.workers.threads(),
             memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),
@@ -302,6 +391,53 @@ fn bytes(text: &str) -> Result<u64, String> {
 fn policy(text: &str) -> Result<Policy, String> {
     let names = || Policy::ALL.map(|(name, _)| name).join(", ");
     Policy::named(text).ok_or_else(|| format!("there are {}", names()))
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Who may come in")]
+pub struct Guards {
+    /// The file of the password that clients have to give: AUTH in Redis's protocol, Authorization
+    /// in HTTP, `set` with the data `default PASSWORD` as the first request in memcached's. A
+    /// changed file is taken while the store runs.
+    #[arg(long, value_name = "FILE")]
+    requirepass_file: Option<PathBuf>,
+    /// The variable of the environment that holds that password.
+    #[arg(long, value_name = "NAME", conflicts_with = "requirepass_file")]
+    requirepass_env: Option<String>,
+    /// The doors that speak TLS, with --tls-cert [default: all over TCP].
+    #[arg(
+        long,
+        value_name = "DOORS",
+        value_enum,
+        value_delimiter = ',',
+        requires = "tls_cert"
+    )]
+    tls_doors: Vec<TlsDoor>,
+    /// Whether clients have to show a certificate that --tls-ca has signed.
+    #[arg(
+        long,
+        value_name = "WHETHER",
+        value_enum,
+        default_value_t,
+        requires = "tls_ca"
+    )]
+    tls_auth_clients: AuthClients,
+}
+
+impl Guards {
+    fn password(&self) -> Option<Source> {
+        let file = self.requirepass_file.clone().map(Source::File);
+        file.or_else(|| self.requirepass_env.clone().map(Source::Env))
+    }
+
+    /// TLS on the doors: with the certificate that other nodes are shown.
+    fn tls(&self, files: PeerTls) -> Option<serve::DoorTls> {
+        Some(serve::DoorTls {
+            files: files.options()?,
+            doors: self.tls_doors.clone(),
+            clients: self.tls_auth_clients,
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -434,7 +570,7 @@ impl Member {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "TLS between nodes, and for HTTP")]
+#[command(next_help_heading = "TLS between nodes, and at the doors")]
 pub struct PeerTls {
     /// The file of this node's certificate (PEM), for the host that it advertises.
     #[arg(long, value_name = "FILE", requires = "tls_key")]

@@ -266,6 +266,14 @@ impl Door {
 
     /// Runs a command, or queues it in a transaction.
     fn run(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+        if caller.session.transaction.is_some()
+            && let Some(reply) = self.refuses_to_queue(now, command)
+        {
+            caller.session.spoil();
+            self.rejected(Some(command.spec), ErrorKind::Usage);
+            caller.session.answer(&reply);
+            return;
+        }
         match caller.session.admit(command) {
             Admission::Run => self.go(now, caller, command),
             Admission::Answer(reply) => {
@@ -276,6 +284,15 @@ impl Door {
             }
         }
         caller.has_run(command);
+    }
+
+    #[cold]
+    fn refuses_to_queue(&self, now: u64, command: &Command<'_>) -> Option<Reply> {
+        match (command.spec.id, &self.behind) {
+            (Id::Exec | Id::Discard | Id::Quit | Id::Reset, _) => None,
+            (_, Behind::Node(store)) => store.refuses_to_queue(now),
+            _ => None,
+        }
     }
 
     #[cold]
@@ -440,7 +457,7 @@ impl Door {
     fn deliver(&self, now: u64, caller: &mut Caller, to: Destination, command: &Command<'_>) {
         match (to, &self.behind) {
             (Destination::Store, Behind::Node(store)) => {
-                if !self.is_held(now, caller, command) {
+                if let Some(_permit) = self.permit(caller, command) {
                     self.execute_on(now, caller, store, command);
                 }
             }
@@ -550,7 +567,10 @@ impl Door {
         let watched = std::mem::take(&mut caller.watched);
         caller.guarded.forget();
         let reply = match commands {
-            Ok(commands) => self.execute(now, caller, store, &watched, commands),
+            Ok(commands) => match out_of_memory(now, store, &commands) {
+                Some(refused) => refused,
+                None => self.execute(now, caller, store, &watched, commands),
+            },
             Err(refused) => refused,
         };
         watched
@@ -691,6 +711,17 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
         }
     }
     Reply::OK
+}
+
+/// The reply to EXEC if one of its commands needs memory where there is none left.
+fn out_of_memory(now: u64, store: &Store, commands: &[OwnedCommand]) -> Option<Reply> {
+    let mut refusals = commands.iter().map(|c| store.refuses(now, &c.as_command()));
+    let Reply::Error(text) = refusals.find_map(|refusal| refusal)? else {
+        return None;
+    };
+    Some(Reply::error(format!(
+        "EXECABORT Transaction discarded because of: {text}"
+    )))
 }
 
 fn unwatch(caller: &mut Caller, store: &Store) {

@@ -34,6 +34,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod health;
+pub mod holding;
 pub mod http;
 pub mod json;
 pub mod limits;

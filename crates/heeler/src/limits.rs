@@ -28,6 +28,56 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 1024;
+/// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
+/// back.
+pub const TOMBSTONES: usize = 1024 * 1024;
+/// How long such a key is remembered after the ring has changed, in milliseconds; where there are
+/// replicas, always.
+pub const TOMBSTONE_MS: u64 = 10 * 60 * 1000;
+/// Pause before a node asks another one again, in milliseconds: at first, and at most.
+pub const ASK_AGAIN_MS: u64 = 50;
+/// How long an owner waits before it tells a replica that it is not level, in milliseconds.
+pub const NUDGE_MS: u64 = 500;
+/// A node that is no member, and does not answer for so many milliseconds, is not asked any more.
+pub const STRANGER_MS: u64 = 5_000;
+/// How long a node that leaves waits for one that joins, if all others leave, too, in
+/// milliseconds.
+pub const LAST_MS: u64 = 1_000;
+/// Members that are asked for the keys of one that died without having handed them over.
+pub const HEIRS: usize = 32;
+/// Bytes of keys that one answer to a survey has, about.
+pub const SURVEY_BYTES: usize = 64 * 1024;
+/// Bytes of copies that are asked for at once, about. One key may have more.
+pub const COPIES_BYTES: usize = 256 * 1024;
+/// Keys that are asked for at once.
+pub const COPIES: usize = 512;
+/// Keys that were fetched before they were surveyed, and are remembered.
+pub const FETCHED: usize = 256 * 1024;
+/// Keys that may wait to be sent to one replica; past that it compares all that it holds.
+pub const UNSENT: usize = 1024 * 1024;
+/// How long a node that stops waits for others to take over what it holds, unless told otherwise,
+/// in milliseconds.
+pub const LEAVE_TIMEOUT_MS: u64 = 60_000;
+/// Pause between two looks at whether they have, in milliseconds.
+pub const HANDED_OVER_MS: u64 = 10;
+/// How long a command waits for other nodes to give up its keys, in milliseconds.
+pub const ADMISSION_MS: u64 = 5_000;
+/// How long what holds keys rests at most if nothing happens, in milliseconds.
+pub const LONGEST_REST_MS: u64 = 10_000;
+/// How long a question about keys waits for its answer, in milliseconds.
+pub const HOLD_MS: u64 = 5_000;
+/// Pause between two looks at whether all commands are done that a picture has allowed, in
+/// microseconds.
+pub const PERMIT_US: u64 = 20;
+/// Most nodes that hold a key.
+pub const REPLICAS: u32 = 16;
+/// Bytes a second that a node takes of others when it becomes a holder, unless told otherwise.
+pub const PULL_RATE: u64 = 32 * 1024 * 1024;
+/// How long a write waits for replicas, in milliseconds.
+pub const WRITE_TIMEOUT_MS: u64 = 2_000;
+/// How far the clock of another node may be ahead, in milliseconds: copies of keys from a later
+/// time are refused.
+pub const CLOCK_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 /// Requests of one client that may wait for their replies before it is read again.
 pub const PIPELINE: usize = 1024;
 /// Reply bytes that may wait for one client, those included that are expected of servers, before it

@@ -1,6 +1,7 @@
 //! The program.
 
 mod cli;
+mod malloc;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,20 +12,8 @@ use heeler::log::{Log, Settings};
 use heeler::nutcracker::{self, Request};
 use heeler::{allocator, call, demo, explain, live, member, proxy, ring, serve, slowlog};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What `MEMORY PURGE` does, and the background when much was freed: see
-/// [`allocator`](heeler::allocator), which says what it is good for.
-#[allow(unsafe_code)]
-fn collect(force: bool) {
-    // SAFETY: it takes no pointer, and any thread may call it at any time. It is foreign code, which
-    // is why it is called unsafe.
-    unsafe { libmimalloc_sys::mi_collect(force) }
-}
-
 fn main() -> ExitCode {
-    allocator::collect_with(collect);
+    allocator::collect_with(malloc::collect);
     let mut args = std::env::args_os();
     if args.next().is_some_and(|name| nutcracker::is_called(&name)) {
         return as_nutcracker(nutcracker::parse(args));

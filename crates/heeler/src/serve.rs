@@ -3,16 +3,19 @@
 mod doors;
 mod flags;
 mod redis;
+mod tls;
 
 pub use doors::Doors;
 pub use flags::fold;
 pub use redis::{service, tuning};
+pub use tls::{AuthClients, DoorTls, TlsDoor};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Debugging, Process};
 use crate::allocator::Watermark;
+use crate::config::pools::Source as PasswordSource;
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::Server;
 use crate::peer::{self, Port};
@@ -20,18 +23,23 @@ use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::{MemoryLimit, Store};
 use crate::{clock, limits, run};
+use tls::Secrets;
 
 /// What `heeler serve` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where clients come in.
     pub doors: Doors,
+    /// Where the password is that clients have to give, if they have to.
+    pub password: Option<PasswordSource>,
     /// `host:port` of the admin port, if there shall be one.
     pub admin: Option<String>,
     /// How it takes part in a ring, if it shall.
     pub peer: Option<peer::Options>,
     /// What the owners of keys follow from there, beside the members.
     pub terms: Terms,
+    /// How keys are kept there.
+    pub keeping: peer::Keeping,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
     /// How much memory keys may take, and what happens then.
@@ -49,7 +57,12 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
+        let secret = options.password.as_ref().map(PasswordSource::secret);
+        let secret = secret.transpose().map_err(anyhow::Error::msg)?;
         let doors = options.doors.bind()?;
+        if secret.is_none() {
+            options.doors.warn_if_open();
+        }
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let threads = run::threads(options.threads);
         let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
@@ -58,7 +71,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
         store.limit_memory(options.memory);
-        let open = |peer| Port::open(peer, options.terms, store.clone(), process.clone(), threads);
+        let how = (options.terms, options.keeping);
+        let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
         let keyspace = port.as_ref().map(Port::keyspace).cloned();
         let subject = Subject {
@@ -69,7 +83,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             keyspace: keyspace.clone(),
             reload: None,
         };
-        let services = doors.services(&subject, &store, keyspace.as_ref());
+        let password = process.password.clone();
+        password.set(secret);
+        let offered = doors.services(&subject, &store, keyspace.as_ref());
         if let Some(admin) = admin {
             tokio::spawn(admin.serve(subject));
         }
@@ -84,10 +100,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         };
         tokio::select! {
             () = joined => {
-                for service in services {
-                    server.open(service);
-                }
+                let (source, password) = (options.password.clone(), password.clone());
+                let secrets = Secrets::open(&mut server, offered, source, password);
+                let renewing = tokio::spawn(secrets.follow(server.renewing()));
                 server.run(stop).await;
+                renewing.abort();
             }
             () = &mut stop => server.stop().await,
         }

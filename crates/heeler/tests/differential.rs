@@ -1,6 +1,6 @@
-//! Every command that the store answers against a real redis-server: thousands of short scripts, each
-//! from a seed, that meet few keys and few elements, so that types and options collide. What differs
-//! is cut down to the fewest commands that show it.
+//! Every command that the store answers against a real redis-server: thousands of short scripts,
+//! each from a seed, that meet few keys and few elements, so that types and options collide. What
+//! differs is cut down to the fewest commands that show it.
 //!
 //! `HEELER_SEEDS=20000` runs more of them, `HEELER_SEED=123` one.
 
@@ -23,7 +23,7 @@ use grammar::{Generator, LINES};
 use pair::Pair;
 
 /// Scripts of each test, where the environment does not say.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 2_000;
 /// Steps of a script.
 const STEPS: usize = 60;
 

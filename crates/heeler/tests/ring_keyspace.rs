@@ -547,7 +547,8 @@ fn over_mutual_tls_a_stranger_gets_nothing() {
     let pair = ours.sign("node", &["127.0.0.1"]);
     let ([cert, key], ca) = (pair.paths(), ours.ca());
     let args = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
-    let cluster = Cluster::start(3, &args);
+    let plain_doors = ["--tls-doors", "none"];
+    let cluster = Cluster::start(3, &[&args[..], &plain_doors].concat());
     let mut client = cluster.client(0);
     let value = vec![b'x'; 300_000];
     for key in keys(30) {

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("session", &["wire", "command", "config", "limits"]),
     ("route", &["wire", "command", "limits"]),
     ("store", &["pubsub", "waiting", "json", "command", "limits"]),
-    ("admission", &["route", "command"]),
+    ("admission", &["holding", "route", "command"]),
     (
         "pool",
         &[
@@ -102,6 +102,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock", "limits",
         ],
     ),
+    ("holding", &["route", "store", "limits"]),
     ("log", &["limits"]),
     ("signals", &["log"]),
     ("daemon", &[]),
@@ -117,6 +118,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "admin",
             "admission",
+            "holding",
             "store",
             "route",
             "wire",
@@ -153,17 +155,21 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "slowlog",
             "peer",
+            "holding",
             "member",
             "serve",
             "ring",
             "route",
+            "store",
             "limits",
         ],
     ),
+    ("malloc", &[]),
     (
         "main",
         &[
             "allocator",
+            "malloc",
             "cli",
             "call",
             "log",
@@ -279,11 +285,14 @@ const ALL_ROOMS: &[&str] = &[
     "pubsub",
     "waiting",
     "peer",
+    "allocator",
+    "holding",
 ];
 
 /// Inputs in, answers out: no socket, no clock, no thread, no file.
 const PURE: &[&str] = &[
     "crates/heeler/src/command",
+    "crates/heeler/src/holding",
     "crates/heeler/src/json",
     "crates/heeler/src/route",
     "crates/heeler/src/session",

@@ -6,7 +6,7 @@ use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::config::Secret;
 use crate::limits;
-use crate::store::Store;
+use crate::store::{MemoryLimit, Policy, Store, memory_bytes};
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
@@ -23,15 +23,19 @@ pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_
 
 fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let text = String::from;
+    let memory = store.map(Store::memory_limit).unwrap_or_default();
     let mut found = vec![
         ("appendonly", text("no")),
         ("bind", process.bind.clone()),
         ("databases", text("1")),
         ("io-threads", process.counters.len().to_string()),
+        ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
+        ("lfu-log-factor", memory.lfu_log_factor.to_string()),
         ("list-compress-depth", text("0")),
         ("maxclients", process.clients.most().to_string()),
-        ("maxmemory", text("0")),
-        ("maxmemory-policy", text("noeviction")),
+        ("maxmemory", memory.most.to_string()),
+        ("maxmemory-policy", text(memory.policy.name())),
+        ("maxmemory-samples", memory.samples.to_string()),
         (
             "notify-keyspace-events",
             store.map(Store::notified).unwrap_or_default(),
@@ -108,10 +112,19 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
         return encodings::value(limit, value).err();
     }
     match name {
-        "maxclients" => match integer(value) {
-            Some(1..=0xffff_ffff) => None,
-            Some(_) => Some("argument must be between 1 and 4294967295 inclusive".into()),
-            None => Some("argument couldn't be parsed into an integer".into()),
+        "maxclients" => out_of_range(value, 1, 0xffff_ffff),
+        "maxmemory-samples" => out_of_range(value, 1, i64::from(i32::MAX)),
+        "lfu-decay-time" | "lfu-log-factor" => out_of_range(value, 0, i64::from(i32::MAX)),
+        "maxmemory" => match memory_of(value) {
+            Some(_) => None,
+            None => Some("argument must be a memory value".into()),
+        },
+        "maxmemory-policy" => match policy_of(value) {
+            Some(_) => None,
+            None => Some(format!(
+                "argument(s) must be one of the following: {}",
+                POLICIES.map(Policy::name).join(", ")
+            )),
         },
         "notify-keyspace-events" => {
             let is_known = |letter: &u8| b"Ag$lshzxetdnKE".contains(letter);
@@ -128,7 +141,58 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
     }
 }
 
+/// In the order in which Redis lists them.
+const POLICIES: [Policy; 9] = [
+    Policy::VolatileLru,
+    Policy::VolatileLfu,
+    Policy::VolatileRandom,
+    Policy::VolatileTtl,
+    Policy::AllkeysLru,
+    Policy::AllkeysLfu,
+    Policy::AllkeysRandom,
+    Policy::NoEviction,
+    Policy::AllkeysS3fifo,
+];
+
+fn policy_of(value: &[u8]) -> Option<Policy> {
+    std::str::from_utf8(value).ok().and_then(Policy::named)
+}
+
+fn memory_of(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok().and_then(memory_bytes)
+}
+
+fn out_of_range(value: &[u8], least: i64, most: i64) -> Option<String> {
+    match integer(value) {
+        Some(number) if (least..=most).contains(&number) => None,
+        Some(_) => Some(format!(
+            "argument must be between {least} and {most} inclusive"
+        )),
+        None => Some("argument couldn't be parsed into an integer".into()),
+    }
+}
+
+/// Changes one parameter of the limit that memory has; whether it is one.
+fn change_memory(limit: &mut MemoryLimit, name: &str, value: &[u8]) -> bool {
+    let number = || integer(value).and_then(|number| u32::try_from(number).ok());
+    match name {
+        "maxmemory" => limit.most = memory_of(value).unwrap_or(limit.most),
+        "maxmemory-policy" => limit.policy = policy_of(value).unwrap_or(limit.policy),
+        "maxmemory-samples" => limit.samples = number().unwrap_or(limit.samples),
+        "lfu-log-factor" => limit.lfu_log_factor = number().unwrap_or(limit.lfu_log_factor),
+        "lfu-decay-time" => limit.lfu_decay_minutes = number().unwrap_or(limit.lfu_decay_minutes),
+        _ => return false,
+    }
+    true
+}
+
 fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
+    if let Some(store) = store {
+        let mut limit = store.memory_limit();
+        if change_memory(&mut limit, name, value) {
+            return store.limit_memory(limit);
+        }
+    }
     if let (Some(store), Some(limit)) = (store, encodings::named(name)) {
         if let Ok(value) = encodings::value(limit, value) {
             store.set_encoding_limit(limit, value);

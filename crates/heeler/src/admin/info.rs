@@ -69,7 +69,7 @@ fn lines(
     match section {
         "server" => server(process, now),
         "clients" => clients(process),
-        "memory" => memory(),
+        "memory" => memory(process, store),
         "stats" => stats(process, now, store),
         "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
         "cpu" => cpu(),
@@ -106,18 +106,39 @@ fn clients(process: &Process) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn memory() -> Vec<(&'static str, String)> {
+/// What is used is what keys and values take, which is what `maxmemory` limits; the rest of what is
+/// resident is the program, its connections, and what the allocator keeps.
+fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let (resident, peak) = (usage::resident_bytes(), usage::peak_bytes());
+    let used = store.map_or(resident, |store| store.memory() as u64);
+    let limit = store.map(Store::memory_limit).unwrap_or_default();
+    let data = store.map_or(0, |store| {
+        used.saturating_sub(store.memory_at_start() as u64)
+    });
+    let ratio = resident as f64 / used.max(1) as f64;
+    let sized = |name, bytes: u64| (name, bytes.to_string());
     vec![
-        ("used_memory", resident.to_string()),
-        ("used_memory_human", human(resident)),
-        ("used_memory_rss", resident.to_string()),
+        sized("used_memory", used),
+        ("used_memory_human", human(used)),
+        sized("used_memory_rss", resident),
         ("used_memory_rss_human", human(resident)),
-        ("used_memory_peak", peak.to_string()),
+        sized("used_memory_peak", peak),
         ("used_memory_peak_human", human(peak)),
-        ("maxmemory", "0".into()),
-        ("maxmemory_human", "0B".into()),
-        ("maxmemory_policy", "noeviction".into()),
+        sized("used_memory_startup", process.resident_at_start),
+        sized("used_memory_dataset", data),
+        ("maxmemory", limit.most.to_string()),
+        ("maxmemory_human", human(limit.most)),
+        ("maxmemory_policy", limit.policy.name().into()),
+        ("mem_fragmentation_ratio", format!("{ratio:.2}")),
+        (
+            "mem_fragmentation_bytes",
+            (resident as i64 - used as i64).to_string(),
+        ),
+        ("mem_not_counted_for_evict", "0".into()),
+        (
+            "lazyfree_pending_objects",
+            store.map_or(0, Store::discarded).to_string(),
+        ),
         ("mem_allocator", "mimalloc".into()),
     ]
 }
@@ -146,7 +167,7 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             process.refused.load(Relaxed).to_string(),
         ),
         ("expired_keys", stats.expired.to_string()),
-        ("evicted_keys", "0".into()),
+        ("evicted_keys", stats.evicted.to_string()),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),
         (

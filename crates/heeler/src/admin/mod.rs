@@ -151,7 +151,7 @@ impl Process {
             | Id::LatencyReset => latency::answer(command),
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
-            Id::MemoryDoctor => memory::doctor(),
+            Id::MemoryDoctor => memory::doctor(store),
             Id::MemoryPurge => {
                 self.allocator.ask();
                 Reply::OK

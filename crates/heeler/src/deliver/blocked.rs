@@ -125,7 +125,9 @@ impl Door {
         match store.execute_or_wait(now, command, &caller.task) {
             Ok(reply) => {
                 self.executed(command.spec, &reply);
-                caller.session.answer(&reply);
+                if !self.tells_later(now, caller, command, &reply) {
+                    caller.session.answer(&reply);
+                }
             }
             Err(waiter) => self.start_waiting(caller, waiter),
         }

@@ -86,7 +86,9 @@ impl Door {
             _ => NOT_IN,
         };
         if text != "STORED\r\n" {
-            self.items.count(ItemStat::AuthErrors);
+            if text != NOT_IN {
+                self.items.count(ItemStat::AuthErrors);
+            }
             let family = request.spec.map_or(Family::Unknown, |spec| spec.family);
             self.counters.failed(family, ErrorKind::Auth);
         }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::blocked::Blocked;
 use super::{Caller, Door};
-use crate::admission::{self, Admission, Pending};
+use crate::admission::{Admission, Pending, Permit};
 use crate::command::{Command, Reply, Shape};
 use crate::peer::{self, Keyspace};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
@@ -48,14 +48,10 @@ impl Ring {
     /// Executes this node's part of a command, if that can be done now: the reply, and what it has
     /// to wait for.
     fn part(&self, now: u64, command: &Command<'_>) -> Option<(Reply, Option<Pending>)> {
-        let nodes = self.keyspace.members.nodes();
-        match admission::admit(now, &nodes, command, true) {
-            Admission::Execute => {}
-            Admission::Wait(_) | Admission::Moved => return None,
+        match self.keyspace.keeper.admit(command) {
+            Admission::Execute(permit) => Some(self.keyspace.execute_with(permit, now, command)),
+            Admission::Wait(_) | Admission::Moved => None,
         }
-        let reply = peer::execute(&self.keyspace, now, &nodes, command);
-        let pending = admission::written(now, &nodes, command, &reply);
-        Some((reply, pending))
     }
 
     /// Sends a reply once it may be told.
@@ -151,18 +147,22 @@ impl Door {
         }
     }
 
-    /// Whether a command of this node's keys cannot be executed yet: then its connection waits.
+    /// Lets a command of this node's keys be executed while the permit lives. `None`: not yet; its
+    /// connection waits.
     #[inline]
-    pub(super) fn is_held(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> bool {
+    pub(super) fn permit(
+        &self,
+        caller: &mut Caller,
+        command: &Command<'_>,
+    ) -> Option<Option<Permit>> {
         let Some(ring) = &self.ring else {
-            return false;
+            return Some(None);
         };
-        let nodes = ring.keyspace.members.nodes();
-        match admission::admit(now, &nodes, command, true) {
-            Admission::Execute => false,
+        match ring.keyspace.keeper.admit(command) {
+            Admission::Execute(permit) => Some(Some(permit)),
             held => {
                 self.hold(caller, ring, command, held);
-                true
+                None
             }
         }
     }
@@ -277,8 +277,7 @@ impl Door {
         let Some(ring) = &self.ring else {
             return false;
         };
-        let nodes = ring.keyspace.members.nodes();
-        let Some(pending) = admission::written(now, &nodes, command, reply) else {
+        let Some(pending) = ring.keyspace.keeper.written(now, command, reply) else {
             return false;
         };
         let Ticket(ticket) = caller.session.wait(command);

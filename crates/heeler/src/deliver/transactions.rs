@@ -5,13 +5,15 @@
 //! them when the transaction comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::ring::Ring;
 use super::{Behind, Caller, Door, unwatch};
-use crate::admission::{self, Admission, Pending};
+use crate::admission::{Admission, Pending};
 use crate::command::{Command, Id, OwnedCommand, Reply, Room, Shape};
+use crate::limits;
 use crate::route::{CROSS_NODE, Nodes};
 use crate::store::{Guarded, Store};
 use crate::wire::resp::{Elements, Protocol, upgrade};
@@ -171,23 +173,35 @@ impl Door {
         (ring, store): (&Ring, &Store),
         command: &Command<'_>,
     ) -> Option<Reply> {
-        let nodes = ring.keyspace.members.picture();
         let queued = caller.session.transaction.as_ref();
         let commands = queued.map_or_else(Vec::new, |queued| queued.commands.clone());
+        let mut permits = Vec::with_capacity(commands.len());
         for queued in &commands {
-            let held = admission::admit(now, &nodes, &queued.as_command(), true);
-            if let Admission::Wait(pending) = held {
-                self.run_again(caller, ring, command, pending);
-                return None;
-            }
+            let pending = match ring.keyspace.keeper.admit(&queued.as_command()) {
+                Admission::Execute(permit) => {
+                    permits.push(permit);
+                    continue;
+                }
+                Admission::Wait(pending) => pending,
+                // This node is about to see it, too.
+                Admission::Moved => Box::pin(async {
+                    let pause = Duration::from_millis(limits::MOVED_PAUSES_MS[0]);
+                    tokio::time::sleep(pause).await;
+                    Ok(())
+                }),
+            };
+            drop(permits);
+            self.run_again(caller, ring, command, pending);
+            return None;
         }
         let reply = self.exec(now, caller, store);
+        drop(permits);
         let Reply::Array(replies) = &reply else {
             return Some(reply);
         };
         let pairs = commands.iter().zip(replies);
         let pending: Vec<Pending> = pairs
-            .filter_map(|(c, reply)| admission::written(now, &nodes, &c.as_command(), reply))
+            .filter_map(|(c, reply)| ring.keyspace.keeper.written(now, &c.as_command(), reply))
             .collect();
         if pending.is_empty() {
             return Some(reply);

@@ -125,6 +125,15 @@ impl Numbers {
             return Ok(());
         };
         let stats = store.stats(clock::now());
+        let bytes = Some(&Unit::Bytes);
+        let memory = ("store_memory", "Memory that keys and values take", bytes);
+        alone(encoder, memory, ConstGauge::new(store.memory() as u64))?;
+        let limit = (
+            "store_memory_limit",
+            "What they may take; 0 for no limit",
+            bytes,
+        );
+        alone(encoder, limit, ConstGauge::new(store.memory_limit().most))?;
         for (name, help, value) in [
             ("store_keys", "Keys", stats.keys as u64),
             (
@@ -140,6 +149,11 @@ impl Numbers {
                 "store_expired_keys",
                 "Keys removed because their time was up",
                 stats.expired,
+            ),
+            (
+                "store_evicted_keys",
+                "Keys removed because memory was full",
+                stats.evicted,
             ),
             ("store_hits", "Reads that found their key", stats.hits),
             ("store_misses", "Reads that did not", stats.misses),

@@ -12,4 +12,4 @@ mod server;
 mod worker;
 
 pub use listener::{Accepted, Listener, Tuning};
-pub use server::{MakeDoor, Number, Server, Service, Speaks};
+pub use server::{MakeDoor, Number, Renewing, Server, Service, Speaks};

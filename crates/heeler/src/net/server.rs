@@ -152,6 +152,16 @@ impl Server {
         });
     }
 
+    /// Renews certificates while the server runs.
+    pub fn renewing(&self) -> Renewing {
+        Renewing(
+            self.workers
+                .iter()
+                .map(|(sender, _)| sender.downgrade())
+                .collect(),
+        )
+    }
+
     /// Offers services until `stop` is ready; then answers what is in flight and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         stop.await;
@@ -204,6 +214,20 @@ impl Server {
         for (worker, _) in &self.workers {
             // A worker that is gone has stopped the process already.
             let _ = worker.send(message());
+        }
+    }
+}
+
+/// Gives services other certificates while their connections live on. It does not keep the server
+/// alive.
+pub struct Renewing(Vec<mpsc::WeakUnboundedSender<Message>>);
+
+impl Renewing {
+    /// From now on clients of a service are shown these.
+    pub fn renew(&self, number: Number, acceptor: Acceptor, name: &str) {
+        for worker in self.0.iter().filter_map(mpsc::WeakUnboundedSender::upgrade) {
+            // A worker that is gone has stopped the process already.
+            let _ = worker.send(Message::Renew(number, acceptor.clone(), name.into()));
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) enum Message {
         Arc<Load>,
         Option<(Acceptor, String)>,
     ),
+    /// Clients of a service are shown other certificates: how, and the service's name.
+    Renew(Number, Acceptor, String),
     /// A connection to take over, to this service.
     Take(Number, Accepted),
     /// A service is not offered any more.
@@ -118,6 +120,11 @@ impl Worker {
                     let taken = self.take_over(number, offer, accepted, &scratch, place);
                     if let Err(error) = taken {
                         tracing::warn!("cannot take over a connection: {error}");
+                    }
+                }
+                Message::Renew(number, acceptor, name) => {
+                    if let Some(offer) = offers.get_mut(&number) {
+                        offer.tls = Some(Handshake::new(acceptor, name));
                     }
                 }
                 Message::Close(number) => {

@@ -13,8 +13,9 @@ use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
 
 use super::commands;
+use super::keeper::Keeper;
 use crate::admin::Process;
-use crate::admission::{self, Admission};
+use crate::admission::{Admission, Pending, Permit};
 use crate::clock;
 use crate::cluster::Members;
 use crate::command::{Arg, Command, Reply};
@@ -40,6 +41,8 @@ pub struct Keyspace {
     pub others: Arc<Others>,
     /// What has passed between the nodes.
     pub traffic: Traffic,
+    /// What this node holds.
+    pub keeper: Arc<Keeper>,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }
@@ -135,7 +138,10 @@ impl Keyspace {
         match route {
             Route::Here => Some(error("ERR the command is about a connection")),
             Route::Refused(reply) => Some(encoded(&reply)),
-            Route::To(Destination::Store) => Some(self.here(request).await),
+            Route::To(Destination::Store) => {
+                let reply = self.here(request).await;
+                moved(&reply).is_none().then_some(reply)
+            }
             Route::To(Destination::Server(node)) => {
                 self.there(nodes.address(node), request.clone()).await
             }
@@ -152,10 +158,11 @@ impl Keyspace {
                 Destination::Store => None,
             };
             self.spawn(async move {
-                let Some(address) = address else {
-                    return this.here(&request).await;
+                let reply = match address {
+                    None => Some(this.here(&request).await).filter(|it| moved(it).is_none()),
+                    Some(address) => this.there(&address, request.clone()).await,
                 };
-                match this.there(&address, request.clone()).await {
+                match reply {
                     Some(reply) => reply,
                     // It may have to be parted again.
                     None => this.anew(request).await,
@@ -214,28 +221,40 @@ impl Keyspace {
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
         loop {
-            let (now, nodes) = (clock::now(), self.members.picture());
-            match admission::admit(now, &nodes, command, true) {
+            let now = clock::now();
+            let (reply, pending) = match self.keeper.admit(command) {
                 Admission::Moved => return Reply::error(DISAGREE),
                 Admission::Wait(pending) => match pending.await {
                     Err(reply) => return reply,
                     Ok(()) => continue,
                 },
-                Admission::Execute => {}
-            }
-            let reply = commands::execute(self, now, &nodes, command);
-            return match admission::written(now, &nodes, command, &reply) {
+                Admission::Execute(permit) => self.execute_with(permit, now, command),
+            };
+            return match pending {
                 None => reply,
                 Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
             };
         }
     }
 
-    /// Executes requests one after the other and writes their replies. `routed`: see
-    /// [`admission::admit`].
+    /// Executes a command that is permitted: its reply, and what that has to wait for.
+    pub fn execute_with(
+        &self,
+        permit: Permit,
+        now: u64,
+        command: &Command<'_>,
+    ) -> (Reply, Option<Pending>) {
+        let reply = commands::execute(self, now, &self.members.nodes(), command);
+        drop(permit);
+        let pending = self.keeper.written(now, command, &reply);
+        (reply, pending)
+    }
+
+    /// Executes requests one after the other and writes their replies. `routed`: they have come
+    /// through a door of this node.
     pub(super) async fn execute_in_order(&self, requests: &Bytes, routed: bool, out: &mut Vec<u8>) {
-        let mut late: Vec<(usize, usize, admission::Pending)> = Vec::new();
-        let (mut decoder, mut at, mut nodes) = (Decoder::default(), 0, self.members.picture());
+        let mut late: Vec<(usize, usize, Pending)> = Vec::new();
+        let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
             let length = match decoder.decode(&requests[at..]) {
@@ -260,23 +279,23 @@ impl Keyspace {
                 }
             };
             loop {
-                match admission::admit(now, &nodes, &command, routed) {
+                match self.keeper.admit(&command) {
                     Admission::Moved => {
                         self.traffic.moved.fetch_add(1, Relaxed);
                         say_moved(raw, out);
                     }
-                    Admission::Execute => {
+                    Admission::Execute(permit) => {
                         let start = out.len();
-                        let reply = commands::execute(self, now, &nodes, &command);
+                        let (reply, pending) = self.execute_with(permit, now, &command);
                         resp::encode(&reply, Protocol::Resp2, out);
-                        if let Some(pending) = admission::written(now, &nodes, &command, &reply) {
+                        if let Some(pending) = pending {
                             late.push((start, out.len(), pending));
                         }
                     }
                     Admission::Wait(pending) => match pending.await {
                         Err(reply) => resp::encode(&reply, Protocol::Resp2, out),
                         Ok(()) => {
-                            (now, nodes) = (clock::now(), self.members.picture());
+                            now = clock::now();
                             continue;
                         }
                     },
@@ -292,7 +311,7 @@ impl Keyspace {
 }
 
 /// Waits until all writes may be told of. Those of which they may not get an error.
-async fn settle(late: Vec<(usize, usize, admission::Pending)>, out: &mut Vec<u8>) {
+async fn settle(late: Vec<(usize, usize, Pending)>, out: &mut Vec<u8>) {
     let mut failed = Vec::new();
     for (start, end, pending) in late {
         if let Err(reply) = pending.await {
@@ -406,7 +425,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_may_not_be_told_of_is_an_error_in_its_place() {
         let mut out = b"+A\r\n+B\r\n+C\r\n".to_vec();
-        let fails = |fails: bool| -> admission::Pending {
+        let fails = |fails: bool| -> Pending {
             Box::pin(async move {
                 match fails {
                     true => Err(Reply::error("ERR no copy")),

@@ -2,6 +2,7 @@
 //! of this node.
 
 mod commands;
+mod keeper;
 mod keyspace;
 mod kv;
 mod report;
@@ -14,9 +15,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use heeler_ringpop::{Builder, Discovery, Event, Events, RingHash, Ringpop, Sink};
+use heeler_ringpop::{Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Sink};
 
 pub use commands::execute;
+pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
 pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
 
@@ -185,16 +187,12 @@ impl Port {
     /// The address cannot be listened on, or a file is wrong.
     pub fn open(
         options: &Options,
-        terms: Terms,
+        (terms, keeping): (Terms, Keeping),
         store: Arc<Store>,
         process: Arc<Process>,
         threads: usize,
     ) -> anyhow::Result<Port> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("peer")
-            .enable_all()
-            .build()?;
+        let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -204,19 +202,34 @@ impl Port {
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
                 config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
             });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("peer")
+            .enable_all()
+            .build()?;
         // On a thread of its own, for the caller's may be one of another runtime.
         let handle = runtime.handle().clone();
-        let started = std::thread::spawn(move || handle.block_on(member.start()));
-        let ringpop = started
-            .join()
-            .map_err(|_| anyhow::anyhow!("the peer port's thread panicked"))??;
+        let started = std::thread::spawn(move || handle.block_on(member.start())).join();
+        let ringpop = match started {
+            Ok(Ok(ringpop)) => ringpop,
+            failed => {
+                // The caller's thread must not wait for others.
+                runtime.shutdown_background();
+                return Err(match failed {
+                    Ok(Err(error)) => error.into(),
+                    _ => anyhow::anyhow!("the peer port's thread panicked"),
+                });
+            }
+        };
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
         };
-        let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         let events = ringpop.events();
+        let runs_on = runtime.handle();
+        let keeper = Keeper::new((terms, keeping), store.clone(), &ringpop, runs_on);
         let keyspace = Arc::new(Keyspace {
+            keeper,
             members: Arc::new(Members::new(ringpop.whoami(), terms, ringpop.ring())),
             store,
             others: Arc::new(Others::new(opening, tls, process.slowlog.clone())),
@@ -234,6 +247,7 @@ impl Port {
         let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
         runtime.spawn(follow(keyspace.clone(), events));
         commands::serve(&ringpop, &keyspace);
+        keyspace.keeper.serve();
         waiting::serve(&ringpop, &keyspace);
         transactions::serve(&ringpop, &keyspace);
         report::serve(&ringpop, &keyspace);
@@ -272,10 +286,20 @@ impl Port {
         let _ = joined.await;
     }
 
-    /// Tells the others, answers what is in flight, and ends.
+    /// Tells the others, hands over what it holds, answers what is in flight, and ends.
     pub async fn close(self) {
-        let ringpop = self.ringpop().clone();
+        let (ringpop, keeper) = (self.ringpop().clone(), self.keyspace.keeper.clone());
         let closing = self.runtime.spawn(async move {
+            match ringpop.leave().await {
+                Ok(()) => {
+                    // It has to know who its successors are until they have everything.
+                    if let Err(fault) = ringpop.start_gossip().await {
+                        tracing::debug!("{fault}");
+                    }
+                    keeper.hand_over().await;
+                }
+                Err(fault) => tracing::debug!("{fault}"),
+            }
             if let Err(fault) = ringpop.self_evict().await {
                 tracing::debug!("{fault}");
             }
@@ -292,19 +316,34 @@ impl Port {
 
 /// Publishes who owns what, as long as the member lives.
 async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
-    let members = keyspace.members.clone();
+    let (members, keeper) = (keyspace.members.clone(), keyspace.keeper.clone());
     let (others, ringpop) = (keyspace.others.clone(), keyspace.ringpop.clone());
     drop(keyspace);
     // It may have changed before anybody listened.
+    keeper.follow();
     members.publish(ringpop.ring());
     while let Some(event) = events.next().await {
         if let Some(address) = event.began() {
             others.came_back(address);
         }
-        if !matches!(event, Event::RingChecksumComputed { .. }) {
-            continue;
+        match event {
+            Event::Membership(MembershipEvent::Refuted { status, .. }) => {
+                if !status.in_ring() {
+                    keeper.doubted();
+                }
+                continue;
+            }
+            // Those who leave are no members of the ring any more, and have keys.
+            Event::Membership(
+                MembershipEvent::MemberChanged { .. } | MembershipEvent::Ready { .. },
+            )
+            | Event::RingChecksumComputed { .. } => keeper.follow(),
+            _ => continue,
         }
         let (before, ring) = (members.picture(), ringpop.ring());
+        if Arc::ptr_eq(before.ring(), &ring) {
+            continue;
+        }
         for member in ring.members() {
             if !before.ring().contains(member.address()) {
                 others.came_back(member.address());

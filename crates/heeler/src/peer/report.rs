@@ -152,5 +152,25 @@ impl Keyspace {
             ),
             ("ring_forwarded_to", told),
         ]
+        .into_iter()
+        .chain(self.holding_info())
+        .collect()
+    }
+
+    fn holding_info(&self) -> [(&'static str, String); 10] {
+        let progress = self.keeper.progress();
+        let keeping = self.keeper.keeping();
+        [
+            ("ring_replicas", keeping.replicas.to_string()),
+            ("ring_write_acks", keeping.write_acks.name().to_owned()),
+            ("ring_settled", u8::from(progress.settled).to_string()),
+            ("ring_ranges_incoming", progress.unsettled.to_string()),
+            ("ring_ranges_incoming_copies", progress.unlevel.to_string()),
+            ("ring_ranges_outgoing", progress.owed.to_string()),
+            ("ring_keys_taken_total", progress.keys_in.to_string()),
+            ("ring_bytes_taken_total", progress.bytes_in.to_string()),
+            ("ring_keys_given_total", progress.keys_out.to_string()),
+            ("ring_copies_unsent", progress.unsent.to_string()),
+        ]
     }
 }

@@ -20,12 +20,11 @@ use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, say_moved};
-use crate::admission::{self, Admission};
+use crate::admission::{Admission, Permit};
 use crate::clock;
 use crate::command::number::integer;
 use crate::command::{Command, OwnedCommand, Reply, Room};
 use crate::limits;
-use crate::route::Nodes;
 use crate::store::Guarded;
 use crate::wire::resp::{self, Decoder, Elements};
 
@@ -184,9 +183,9 @@ impl Keyspace {
     }
 
     async fn versions_here(&self, watch: &Command<'_>) -> Option<Reply> {
-        let now = self.admitted(std::slice::from_ref(watch)).await?;
-        let now = match now {
-            Ok((now, _)) => now,
+        let admitted = self.admitted(std::slice::from_ref(watch)).await?;
+        let (now, _permits) = match admitted {
+            Ok(admitted) => admitted,
             Err(reply) => return Some(reply),
         };
         let version = |key: &[u8]| match self.store.state_of(now, key) {
@@ -209,10 +208,11 @@ impl Keyspace {
             return Some(Reply::error("ERR a command is not for other nodes"));
         }
         let all: Vec<Command<'_>> = commands.iter().map(OwnedCommand::as_command).collect();
-        let (now, nodes) = match self.admitted(&all).await? {
+        let (now, permits) = match self.admitted(&all).await? {
             Ok(admitted) => admitted,
             Err(reply) => return Some(reply),
         };
+        let nodes = self.members.picture();
         if !guarded.iter().all(|(key, _)| nodes.owns_key(key)) {
             return None;
         }
@@ -220,11 +220,12 @@ impl Keyspace {
         let replies = self
             .store
             .transaction_if(now, (&[], guarded), commands, done);
+        drop(permits);
         let Some(replies) = replies else {
             return Some(Reply::NullArray);
         };
         for (command, reply) in all.iter().zip(&replies) {
-            if let Some(pending) = admission::written(now, &nodes, command, reply)
+            if let Some(pending) = self.keeper.written(now, command, reply)
                 && let Err(failed) = pending.await
             {
                 return Some(failed);
@@ -233,21 +234,32 @@ impl Keyspace {
         Some(Reply::Array(replies))
     }
 
-    /// When all of these commands may be executed. `None`: a key of them is not this node's.
-    async fn admitted(&self, commands: &[Command<'_>]) -> Option<Result<(u64, Arc<Nodes>), Reply>> {
-        'anew: loop {
-            let (now, nodes) = (clock::now(), self.members.picture());
+    /// When all of these commands may be executed, and permits for them. `None`: a key of them is
+    /// not this node's.
+    async fn admitted(
+        &self,
+        commands: &[Command<'_>],
+    ) -> Option<Result<(u64, Vec<Permit>), Reply>> {
+        loop {
+            let (mut permits, mut waits) = (Vec::with_capacity(commands.len()), None);
             for command in commands {
-                match admission::admit(now, &nodes, command, false) {
-                    Admission::Execute => {}
+                match self.keeper.admit(command) {
+                    Admission::Execute(permit) => permits.push(permit),
                     Admission::Moved => return None,
-                    Admission::Wait(pending) => match pending.await {
-                        Ok(()) => continue 'anew,
-                        Err(reply) => return Some(Err(reply)),
-                    },
+                    Admission::Wait(pending) => {
+                        waits = Some(pending);
+                        break;
+                    }
                 }
             }
-            return Some(Ok((now, nodes)));
+            let Some(pending) = waits else {
+                return Some(Ok((clock::now(), permits)));
+            };
+            // Nobody gets anything while there are permits.
+            drop(permits);
+            if let Err(reply) = pending.await {
+                return Some(Err(reply));
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, command, encoded, error, moved, say_moved};
-use crate::admission::{self, Admission};
+use crate::admission::Admission;
 use crate::clock;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -90,19 +90,21 @@ impl Keyspace {
     async fn wait_here(&self, command: &Command<'_>) -> Option<Reply> {
         let mut changes = self.members.changes();
         loop {
-            let (now, nodes) = (clock::now(), self.members.picture());
-            match admission::admit(now, &nodes, command, false) {
+            let now = clock::now();
+            let permit = match self.keeper.admit(command) {
                 Admission::Moved => return None,
                 Admission::Wait(pending) => match pending.await {
                     Err(reply) => return Some(reply),
                     Ok(()) => continue,
                 },
-                Admission::Execute => {}
-            }
+                Admission::Execute(permit) => permit,
+            };
             let begun = std::future::poll_fn(|cx| {
                 Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
             });
-            let reply = match begun.await {
+            let begun = begun.await;
+            drop(permit);
+            let reply = match begun {
                 Ok(reply) => reply,
                 Err(waiter) => {
                     let place = InQueue(&self.store, &waiter);
@@ -126,7 +128,7 @@ impl Keyspace {
                 }
             };
             count(self, command, &reply);
-            let pending = admission::written(now, &nodes, command, &reply);
+            let pending = self.keeper.written(now, command, &reply);
             return Some(match pending {
                 None => reply,
                 Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),

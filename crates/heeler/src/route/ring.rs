@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use heeler_ring::{Hash, HashTag, Ring};
+use heeler_ring::{Hash, HashTag, Ring, RingHash};
 
 use super::{Destination, Merge, Owners, Route, Shares, scan};
 use crate::command::{Command, Id, Reply, Room, Split};
@@ -32,6 +32,21 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Where a key lies on the ring.
+    pub fn position(self, hash: RingHash, key: &[u8]) -> u32 {
+        let key = match self.hash_tags {
+            true => HashTag::BRACES.of(key),
+            false => key,
+        };
+        match self.partitions {
+            0 => hash.hash(key),
+            count => {
+                let partition = Hash::Fnv1_32.hash(key) % count;
+                hash.hash(itoa::Buffer::new().format(partition).as_bytes())
+            }
+        }
+    }
+
     /// As nodes tell them to each other.
     pub fn told(self) -> String {
         let tags = if self.hash_tags { " hash-tags" } else { "" };

@@ -3,15 +3,14 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use super::tls::{AuthClients, Certificates, DoorTls, TlsDoor};
 use super::{service, tuning};
 use crate::admin::Process;
 use crate::config::pools::Listen;
-use crate::config::tls::{Accept, ClientAuth, Version};
 use crate::http::Subject;
 use crate::net::{Listener, Service, Speaks};
-use crate::peer::{self, Keyspace};
+use crate::peer::Keyspace;
 use crate::store::Store;
-use crate::tls::Acceptor;
 use crate::web::Site;
 use crate::wire::Wire;
 
@@ -24,8 +23,8 @@ pub struct Doors {
     pub memcached: Option<Listen>,
     /// HTTP.
     pub http: Option<Listen>,
-    /// The certificate with which HTTP is spoken over TLS, if it shall be.
-    pub http_tls: Option<peer::Tls>,
+    /// TLS on them, if it shall be spoken.
+    pub tls: Option<DoorTls>,
 }
 
 impl Doors {
@@ -41,7 +40,7 @@ impl Doors {
             redis: local(6380),
             memcached: None,
             http: local(8001),
-            http_tls: None,
+            tls: None,
         }
     }
 
@@ -59,17 +58,13 @@ impl Doors {
             let bound = at.as_ref().map(|at| Listener::bind(at, tuning()));
             bound.transpose()
         };
-        let tls = self.http_tls.as_ref().filter(|_| self.http.is_some());
         let bound = Bound {
             redis: bind(&self.redis)?,
             memcached: bind(&self.memcached)?,
             http: bind(&self.http)?,
-            http_tls: tls.map(acceptor).transpose()?,
+            certificates: self.tls.as_ref().map(DoorTls::load).transpose()?,
+            tls: self.tls.clone(),
         };
-        let doors = [&self.redis, &self.memcached, &self.http];
-        for listen in doors.into_iter().flatten() {
-            warn_if_open(listen);
-        }
         Ok(bound)
     }
 }
@@ -79,7 +74,8 @@ pub struct Bound {
     redis: Option<Listener>,
     memcached: Option<Listener>,
     http: Option<Listener>,
-    http_tls: Option<Acceptor>,
+    certificates: Option<Certificates>,
+    tls: Option<DoorTls>,
 }
 
 impl Bound {
@@ -91,53 +87,82 @@ impl Bound {
         (port, first.map(Listener::address).unwrap_or_default())
     }
 
-    /// What is offered there. `subject`: what HTTP tells of; `keyspace`: the keys of all nodes, if
-    /// there are others.
+    /// What is offered there, and at which doors TLS is spoken. `subject`: what HTTP tells of;
+    /// `keyspace`: the keys of all nodes, if there are others.
     pub fn services(
         self,
         subject: &Subject,
         store: &Arc<Store>,
         keyspace: Option<&Arc<Keyspace>>,
-    ) -> Vec<Service> {
+    ) -> Offered {
         let keyspace = || keyspace.cloned();
         let process: &Arc<Process> = &subject.process;
         let mut services = Vec::new();
-        for (name, wire, listener) in [
-            ("redis", Wire::Resp, self.redis),
-            ("memcached", Wire::Memcache, self.memcached),
+        for (door, wire, listener) in [
+            (TlsDoor::Redis, Some(Wire::Resp), self.redis),
+            (TlsDoor::Memcached, Some(Wire::Memcache), self.memcached),
+            (TlsDoor::Http, None, self.http),
         ] {
-            if let Some(listener) = listener {
-                tracing::info!(door = name, address = %listener.address(), "serving");
-                services.push(service(name, wire, listener, store, process, keyspace()));
+            let Some(listener) = listener else { continue };
+            let (name, address) = (door.name(), listener.address());
+            // Who reaches a Unix socket is on this machine.
+            let is_tcp = listener.port().is_some();
+            let covered = self
+                .tls
+                .as_ref()
+                .is_some_and(|tls| is_tcp && tls.covers(door));
+            let certificates = self.certificates.as_ref().filter(|_| covered);
+            tracing::info!(door = name, %address, tls = covered, "serving");
+            let mut service = service(
+                name,
+                wire.unwrap_or_default(),
+                listener,
+                store,
+                process,
+                keyspace(),
+            );
+            if wire.is_none() {
+                let members = keyspace().map(|keyspace| keyspace.members.clone());
+                let site = Site::new(subject.clone(), store.clone(), &address, members);
+                service.speaks = Speaks::Http(Arc::new(site));
             }
+            service.tls = certificates.map(|certificates| certificates.at(door));
+            services.push((service, covered.then_some(door)));
         }
-        if let Some(listener) = self.http {
-            let address = listener.address();
-            tracing::info!(http = %address, tls = self.http_tls.is_some(), "serving");
-            let members = keyspace().map(|keyspace| keyspace.members.clone());
-            let site = Site::new(subject.clone(), store.clone(), &address, members);
-            services.push(Service {
-                speaks: Speaks::Http(Arc::new(site)),
-                tls: self.http_tls,
-                ..service("http", Wire::Resp, listener, store, process, keyspace())
-            });
+        Offered {
+            services,
+            certificates: self.certificates,
         }
-        services
     }
 }
 
-fn acceptor(tls: &peer::Tls) -> anyhow::Result<Acceptor> {
-    let accept = Accept {
-        identities: vec![tls.identity()],
-        // Nodes show each other certificates; clients need none.
-        client_auth: ClientAuth::Off,
-        ca: None,
-        min_version: Version::default(),
-    };
-    Ok(Acceptor::load(&accept, None)?.offering(&[b"h2", b"http/1.1"]))
+/// What is to be offered.
+pub struct Offered {
+    /// The doors, and which of them it is where it speaks TLS.
+    pub services: Vec<(Service, Option<TlsDoor>)>,
+    /// What clients are shown there.
+    pub certificates: Option<Certificates>,
 }
 
-/// Whoever reaches the port reads and writes everything.
+impl Doors {
+    /// Warns of doors through which everybody may read and write everything.
+    pub fn warn_if_open(&self) {
+        let checks_clients = |door| {
+            let tls = self.tls.as_ref().filter(|tls| tls.covers(door));
+            tls.is_some_and(|tls| tls.clients == AuthClients::Yes)
+        };
+        for (door, listen) in [
+            (TlsDoor::Redis, &self.redis),
+            (TlsDoor::Memcached, &self.memcached),
+            (TlsDoor::Http, &self.http),
+        ] {
+            if let Some(listen) = listen.as_ref().filter(|_| !checks_clients(door)) {
+                warn_if_open(listen);
+            }
+        }
+    }
+}
+
 fn warn_if_open(listen: &Listen) {
     let Listen::Tcp { host, port } = listen else {
         return;
@@ -147,7 +172,7 @@ fn warn_if_open(listen: &Listen) {
     if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
         tracing::warn!(
             "{host}:{port} can be reached from other machines, and no password protects the data; \
-             listen on 127.0.0.1 unless the network is trusted"
+             give one (--requirepass-file), or listen on 127.0.0.1 unless the network is trusted"
         );
     }
 }

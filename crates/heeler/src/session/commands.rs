@@ -88,7 +88,7 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> R
     if greeting.access.refuses(session, Id::Ping).is_some() {
         return Reply::error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             HELLO AUTH <user> <pass> option can be used to authenticate the client and \
              select the RESP protocol version at the same time",
         );
     }

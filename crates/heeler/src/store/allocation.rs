@@ -1,4 +1,5 @@
-//! What memory an allocation takes, so that the store can tell how much it uses.
+//! What memory an allocation takes, so that the store can tell how much it uses, and choose sizes
+//! that waste little.
 
 /// Bytes that an allocator takes for one allocation of so many: mimalloc has four sizes for each
 /// power of two, and gives whole pages of the system to what is very large.

@@ -149,6 +149,15 @@ impl Operation {
         (self.action != Action::Get).then_some(self.offset + self.field.width as usize)
     }
 
+    /// Whether it sets a number so low that Redis, whose own numbers overflow there, takes it for
+    /// one that is too great.
+    fn sets_far_below(&self) -> bool {
+        let Operation { action, field, .. } = *self;
+        let is_far = |value| field.max() - i128::from(value) > i128::from(i64::MAX);
+        let is_narrow = field.signed && field.width < 64;
+        matches!(action, Action::Set(value) if is_narrow && is_far(value))
+    }
+
     fn run(&self, bytes: &mut [u8], changed: &mut bool) -> Reply {
         let Operation { field, offset, .. } = *self;
         let old = field.get(bytes, offset);
@@ -161,6 +170,7 @@ impl Operation {
         let new = match self.overflow {
             _ if (field.min()..=field.max()).contains(&exact) => exact as i64,
             Overflow::Wrap => field.wrap(exact as u64),
+            Overflow::Saturate if self.sets_far_below() => field.max() as i64,
             Overflow::Saturate => exact.clamp(field.min(), field.max()) as i64,
             Overflow::Fail => return Reply::Null,
         };

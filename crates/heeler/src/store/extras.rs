@@ -128,20 +128,45 @@ impl Stamp {
     }
 }
 
+/// When a version was given, in milliseconds since 1970.
+pub(super) fn time_of(version: u64) -> u64 {
+    version >> COUNTER_BITS
+}
+
+/// Bits of a version that tell the stores of a ring apart, where there are several.
+const SALT_BITS: u32 = 10;
+
 /// A clock for versions: it follows the time, never goes back, and never gives one twice.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct VersionClock(u64);
+pub(super) struct VersionClock {
+    last: u64,
+    salt: Option<u16>,
+}
 
 impl VersionClock {
     /// A version above all that it has given or seen.
     pub(super) fn next(&mut self, now: u64) -> u64 {
-        self.0 = (self.0 + 1).max(now << COUNTER_BITS);
-        self.0
+        let time = now << COUNTER_BITS;
+        self.last = match self.salt {
+            None => self.last.saturating_add(1).max(time),
+            Some(salt) => {
+                let step = (self.last >> SALT_BITS)
+                    .saturating_add(1)
+                    .max(time >> SALT_BITS);
+                step << SALT_BITS | u64::from(salt)
+            }
+        };
+        self.last
     }
 
     /// Has seen a version of another clock.
     pub(super) fn saw(&mut self, version: u64) {
-        self.0 = self.0.max(version);
+        self.last = self.last.max(version);
+    }
+
+    /// From now on its versions are unlike those of clocks with another salt.
+    pub(super) fn salt(&mut self, salt: u16) {
+        self.salt = Some(salt & ((1 << SALT_BITS) - 1));
     }
 }
 
@@ -162,6 +187,22 @@ mod tests {
         assert_eq!(clock.next(10), last + 1001);
         clock.saw(3);
         assert_eq!(clock.next(10), last + 1002);
+    }
+
+    #[test]
+    fn clocks_with_different_salts_never_agree() {
+        let (mut one, mut other) = (VersionClock::default(), VersionClock::default());
+        one.salt(1);
+        other.salt(1023);
+        let mut seen = std::collections::BTreeSet::new();
+        for i in 0..1000 {
+            let (a, b) = (one.next(5), other.next(5));
+            assert!(seen.insert(a) && seen.insert(b));
+            if i % 3 == 0 {
+                one.saw(b);
+                assert!(one.next(0) > b);
+            }
+        }
     }
 
     #[test]

@@ -236,9 +236,9 @@ impl Sketch {
             first += run.length;
             at += run.bytes;
         }
-        match first {
-            REGISTERS => Ok(()),
-            _ => Err(CORRUPT.into()),
+        match first == REGISTERS && at == self.0.len() {
+            true => Ok(()),
+            false => Err(CORRUPT.into()),
         }
     }
 

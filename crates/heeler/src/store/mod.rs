@@ -28,6 +28,7 @@ mod blocking;
 mod collection;
 mod collection_scan;
 mod compact;
+mod copies;
 mod deadlines;
 mod dispatch;
 pub mod documents;
@@ -70,6 +71,7 @@ mod sorted_set;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod tracking;
 mod versions;
 mod view;
@@ -86,10 +88,12 @@ use parking_lot::Mutex;
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
+pub use copies::{Copy, CopyValue, Imported, Surveyed};
 pub use encodings::Limit;
 use encodings::{Encodings, Limits};
 use entries::Entries;
 use entry::Object;
+pub use extras::Stamp;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
@@ -126,8 +130,13 @@ pub struct Store {
     settings: Mutex<MemoryLimit>,
     /// Where [`evict`](Store::evict) goes on.
     evicting: AtomicUsize,
+    /// Keys of a shard, on average of those that it has looked at.
+    mean_keys: AtomicU64,
     shards: Box<[Mutex<Shard>]>,
 }
+
+/// Bytes that a store takes without a key.
+const AT_START: usize = limits::SHARDS * size_of::<Mutex<Shard>>();
 
 /// What INFO and the metrics say of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,7 +179,8 @@ impl Store {
             most: AtomicU64::new(0),
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
-            memory: AtomicIsize::new((limits::SHARDS * size_of::<Mutex<Shard>>()) as isize),
+            mean_keys: AtomicU64::new(0),
+            memory: AtomicIsize::new(AT_START as isize),
             shards,
         }
     }
@@ -437,6 +447,16 @@ impl Store {
     /// Bytes that are allocated for keys and their values.
     pub fn memory(&self) -> usize {
         usize::try_from(self.memory.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Bytes that are allocated where there are no keys.
+    pub fn memory_at_start(&self) -> usize {
+        AT_START
+    }
+
+    /// Objects and tables that wait to be freed.
+    pub fn discarded(&self) -> usize {
+        self.discarded.lock().len()
     }
 
     /// Counts, for INFO and the metrics.

@@ -152,7 +152,7 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
         (Change::Deadline(false), _) => smallvec![(b'g', "persist")],
         (Change::New | Change::Value, None) => smallvec![],
         (Change::New | Change::Value, Some(own)) => match command.spec.id {
-            Id::Set | Id::Setex | Id::Psetex if sets_deadline(command) => {
+            Id::Set | Id::Setex | Id::Psetex | Id::DocumentStore if sets_deadline(command) => {
                 smallvec![own, (b'g', "expire")]
             }
             Id::ItemSet | Id::ItemAdd | Id::ItemReplace | Id::ItemCas if command.arg(3) != b"0" => {
@@ -187,6 +187,9 @@ fn removal(command: &Command<'_>, own: Option<Event>) -> SmallVec<[Event; 3]> {
 /// Whether SET or one of its kin gives a deadline.
 fn sets_deadline(command: &Command<'_>) -> bool {
     let times: [&[u8]; 4] = [b"ex", b"px", b"exat", b"pxat"];
+    if command.spec.id == Id::DocumentStore {
+        return command.arg(3) != b"0";
+    }
     command.spec.id != Id::Set
         || command
             .args(3)
@@ -206,6 +209,19 @@ fn moves(command: &Command<'_>) -> (Event, Event) {
     let taken = if is_left(3) { "lpop" } else { "rpop" };
     let added = if is_left(4) { "lpush" } else { "rpush" };
     ((b'l', taken), (b'l', added))
+}
+
+/// The event of a change over HTTP: that of the command which does the same.
+fn of_document(what: &[u8]) -> Event {
+    match what {
+        b"list" | b"append" => (b'l', "rpush"),
+        b"set-index" => (b'l', "lset"),
+        b"insert-index" => (b'l', "linsert"),
+        b"delete-index" => (b'l', "lrem"),
+        b"hash" | b"set-item" => (b'h', "hset"),
+        b"delete-item" => (b'h', "hdel"),
+        _ => (b'$', "set"),
+    }
 }
 
 /// The event of a command itself.
@@ -262,6 +278,7 @@ fn own(command: &Command<'_>, key: &[u8], change: Change) -> Option<Event> {
         Id::Rename | Id::Renamenx => "rename_to",
         Id::Copy => "copy_to",
         Id::Sort => return Some((b'l', "sortstore")),
+        Id::DocumentStore | Id::DocumentChange => return Some(of_document(command.arg(2))),
         _ => return None,
     };
     Some((class, name))

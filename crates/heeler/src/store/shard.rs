@@ -18,6 +18,7 @@ use super::packed::{self, Header};
 use super::policy::Settings;
 use super::random;
 use super::slabs::Place;
+use super::tombstones::Tombstones;
 use super::tracking::Tracking;
 use super::waits::Waits;
 use super::watch::Watches;
@@ -87,7 +88,9 @@ pub(super) struct Shard {
     pub(super) log: Option<Vec<Logged>>,
     pub(super) counters: Counters,
     /// Versions of its keys.
-    versions: VersionClock,
+    pub(super) versions: VersionClock,
+    /// Keys that are gone.
+    pub(super) tombstones: Tombstones,
     /// Whether each key has a version, asked for or not.
     keeps_versions: bool,
     /// When the command runs that has it locked.
@@ -247,6 +250,7 @@ impl Shard {
         header.extras.renew(now, || versions.next(now));
         self.unsettled = true;
         self.deadlines.change(hash, None, header.deadline);
+        self.tombstones.lives(key);
         let place = self.entries.insert(hashing, hash, key, header, new);
         self.chooser.came(hash);
         self.tell(key, Change::New);
@@ -484,6 +488,9 @@ impl Shard {
         change: Change,
     ) -> Option<Object> {
         let deadline = packed::deadline(self.entries.slot(place));
+        if self.tombstones.are_kept() && change != Change::Evicted {
+            self.bury(place, change);
+        }
         let wanted = self.log.is_some() || !self.watches.is_empty() || !self.tracking.is_empty();
         if wanted {
             let key: smallvec::SmallVec<[u8; 64]> = packed::key(self.entries.slot(place)).into();
@@ -501,6 +508,28 @@ impl Shard {
         if let Some(object) = object.filter(Object::is_heavy) {
             self.garbage.push(object);
         }
+    }
+
+    /// Remembers that a key is gone. One whose time is up went with the version that it had: nodes
+    /// whose clocks differ find that at different times, and none of them has changed anything.
+    #[cold]
+    fn bury(&mut self, place: Place, change: Change) {
+        let entry = self.entries.get(place);
+        let version = match (change, entry.extras().version) {
+            (Change::Expired, Some(version)) => version,
+            _ => self.versions.next(self.now),
+        };
+        self.tombstones.bury(entry.key(), version, self.now);
+    }
+
+    /// Removes the entry in a bucket of which others take care: nothing is remembered or told of it
+    /// but to clients that keep copies.
+    pub(super) fn forget(&mut self, hashing: &Hashing, hash: u64, place: Place) {
+        let log = self.log.take();
+        let kept = self.tombstones.pause(false);
+        self.take_out(hashing, hash, place, Change::Removed);
+        self.tombstones.pause(kept);
+        self.log = log;
     }
 
     /// Removes keys whose deadline has passed, `budget` at most; returns how many.
@@ -554,7 +583,8 @@ impl Shard {
     }
 
     /// Forgets all keys and returns their entries, to be dropped when the shard is unlocked.
-    pub(super) fn clear(&mut self) -> Entries {
+    pub(super) fn clear(&mut self, now: u64) -> Entries {
+        self.tombstones.clear(self.versions.next(now));
         if !self.watches.is_empty() {
             for entry in self.entries.iter() {
                 self.watches.changed(entry.key());

@@ -5,8 +5,8 @@
 //! never anything between the entries, and the last page goes when it is empty. Whoever keeps a
 //! [`Place`] is told which entry has moved.
 //!
-//! Pages grow with their class, up to some 4 KiB: a class of few entries takes little, one of many
-//! wastes little. An entry beyond the largest class has a page of its own.
+//! Pages grow with their class, up to 4 KiB for most: a class of few entries takes little, one of
+//! many wastes little. An entry beyond the largest class has a page of its own.
 
 use super::allocation;
 
@@ -20,10 +20,8 @@ const STEPS: usize = 8;
 const SINGLE: usize = FINE + 5 * STEPS;
 /// Most slots of a page: what the slot's number in a [`Place`] can tell.
 const SLOTS: usize = 256;
-/// Bytes of a page that an empty class keeps.
-const SPARE: usize = 128;
 /// Bytes of a full-grown page that are tried, in the sizes that allocators have.
-const PAGES: [usize; 7] = [4096, 5120, 6144, 7168, 10240, 12288, 14336];
+const PAGES: [usize; 7] = [4096, 5120, 6144, 7168, 10_240, 12_288, 14_336];
 
 /// Where an entry lies: 6 bits of its class, 18 of its page, 8 of its slot in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,20 +112,41 @@ struct Class {
     full: u32,
     /// Slots that are taken in that page.
     filled: u16,
+    /// Which class it is.
+    number: u8,
 }
 
 /// The bytes of a shard's entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slabs {
+    /// For each class its place in the list of those that have entries.
+    numbers: [u8; SINGLE + 1],
     classes: Vec<Class>,
     /// Bytes of all pages.
     pages: usize,
+    /// Bytes of the classes' lists of pages.
+    lists: usize,
+}
+
+/// Stands for the place of a class that has no entry.
+const NONE: u8 = u8::MAX;
+
+impl Default for Slabs {
+    fn default() -> Slabs {
+        Slabs {
+            numbers: [NONE; SINGLE + 1],
+            classes: Vec::new(),
+            pages: 0,
+            lists: 0,
+        }
+    }
 }
 
 impl Slabs {
     /// Bytes that it has allocated.
     pub(super) fn bytes(&self) -> usize {
-        self.pages + allocation::size(self.classes.capacity() * size_of::<Class>())
+        let classes = allocation::size(self.classes.capacity() * size_of::<Class>());
+        self.pages + self.lists + classes
     }
 
     /// The length of the slot in which an entry of `len` bytes is kept.
@@ -143,7 +162,7 @@ impl Slabs {
     #[inline]
     pub(super) fn get(&self, place: Place) -> &[u8] {
         let class = place.class();
-        let page = &self.classes[class].pages[place.page()];
+        let page = &self.classes[usize::from(self.numbers[class])].pages[place.page()];
         match CLASSES.get(class) {
             Some((size, _)) => &page[place.slot() * size..][..*size],
             None => page,
@@ -154,7 +173,7 @@ impl Slabs {
     #[inline]
     pub(super) fn get_mut(&mut self, place: Place) -> &mut [u8] {
         let class = place.class();
-        let page = &mut self.classes[class].pages[place.page()];
+        let page = &mut self.classes[usize::from(self.numbers[class])].pages[place.page()];
         match CLASSES.get(class) {
             Some((size, _)) => &mut page[place.slot() * size..][..*size],
             None => page,
@@ -164,16 +183,22 @@ impl Slabs {
     /// Takes a slot for an entry of `len` bytes; what it holds means nothing.
     pub(super) fn take(&mut self, len: usize) -> Place {
         let number = class_of(len);
-        if number >= self.classes.len() {
-            self.classes.reserve_exact(number + 1 - self.classes.len());
-            self.classes.resize_with(number + 1, Class::default);
+        if self.numbers[number] == NONE {
+            self.numbers[number] = self.classes.len() as u8;
+            if self.classes.len() == self.classes.capacity() {
+                self.classes.reserve_exact(1 + self.classes.len() / 2);
+            }
+            self.classes.push(Class {
+                number: number as u8,
+                ..Class::default()
+            });
         }
-        let class = &mut self.classes[number];
+        let class = &mut self.classes[usize::from(self.numbers[number])];
         let Some(&(size, most)) = CLASSES.get(number) else {
-            self.pages += allocation::size(len);
-            class.pages.push(vec![0; len].into());
             class.full += 1;
-            return Place::new(number, class.pages.len() - 1, 0);
+            let place = Place::new(number, class.pages.len(), 0);
+            self.add_page(number, len);
+            return place;
         };
         let (mut page, mut slot) = (class.full as usize, usize::from(class.filled));
         if class
@@ -183,46 +208,68 @@ impl Slabs {
         {
             (page, slot) = (page + 1, 0);
         }
-        if page == class.pages.len() {
-            let slots = class.next_page(size, most);
-            if class.pages.len() == class.pages.capacity() {
-                class.pages.reserve_exact(2 + class.pages.len() / 4);
-            }
-            self.pages += allocation::size(slots * size);
-            class.pages.push(vec![0; slots * size].into());
-        }
         (class.full, class.filled) = (page as u32, slot as u16 + 1);
+        if page == class.pages.len() {
+            let len = class.next_page(size, most) * size;
+            self.add_page(number, len);
+        }
         Place::new(number, page, slot)
+    }
+
+    fn add_page(&mut self, number: usize, len: usize) {
+        let pages = &mut self.classes[usize::from(self.numbers[number])].pages;
+        let before = pages.capacity();
+        if pages.len() == before {
+            pages.reserve_exact(2 + before / 4);
+        }
+        pages.push(vec![0; len].into());
+        self.lists += (pages.capacity() - before) * size_of::<Box<[u8]>>();
+        self.pages += allocation::size(len);
     }
 
     /// Frees a slot. The entry that was at the place returned is now at this one.
     pub(super) fn free(&mut self, place: Place) -> Option<Place> {
         let number = place.class();
-        let class = &mut self.classes[number];
-        let Some(&(size, _)) = CLASSES.get(number) else {
-            let freed = class.pages.swap_remove(place.page());
-            self.pages -= allocation::size(freed.len());
-            class.full -= 1;
-            let last = class.pages.len();
-            return (place.page() != last).then(|| Place::new(number, last, 0));
+        let class = &mut self.classes[usize::from(self.numbers[number])];
+        let last = match CLASSES.get(number) {
+            Some((size, _)) => {
+                let last = class.move_last_to(place, *size);
+                self.pages -= class.give_back(*size);
+                last
+            }
+            None => {
+                let freed = class.pages.swap_remove(place.page());
+                self.pages -= allocation::size(freed.len());
+                class.full -= 1;
+                Place::new(number, class.pages.len(), 0)
+            }
         };
-        let last = Place::new(number, class.full as usize, usize::from(class.filled) - 1);
-        let (to, from) = (place.slot() * size, last.slot() * size);
-        if place.page() == last.page() {
-            class.pages[last.page()].copy_within(from..from + size, to);
-        } else {
-            let (before, after) = class.pages.split_at_mut(last.page());
-            before[place.page()][to..to + size].copy_from_slice(&after[0][from..from + size]);
+        self.lists -= class.shorten() * size_of::<Box<[u8]>>();
+        if class.pages.is_empty() {
+            self.forget(number);
         }
-        self.pages -= class.give_back(size);
         (last != place).then_some(last)
+    }
+
+    /// Takes a class out of the list that has no entry any more.
+    fn forget(&mut self, number: usize) {
+        let at = std::mem::replace(&mut self.numbers[number], NONE);
+        let class = self.classes.swap_remove(usize::from(at));
+        self.lists -= class.pages.capacity() * size_of::<Box<[u8]>>();
+        if let Some(moved) = self.classes.get(usize::from(at)) {
+            self.numbers[usize::from(moved.number)] = at;
+        }
+        if self.classes.capacity() > 8 && self.classes.len() * 4 < self.classes.capacity() {
+            self.classes.shrink_to(self.classes.len() * 2);
+        }
     }
 
     /// The places of all entries.
     #[cfg(test)]
     fn places(&self) -> Vec<Place> {
         let mut places = Vec::new();
-        for (number, class) in self.classes.iter().enumerate() {
+        for class in &self.classes {
+            let number = usize::from(class.number);
             let size = CLASSES.get(number).map(|(size, _)| *size);
             for (page, bytes) in class.pages.iter().enumerate() {
                 let slots = match (size, page.cmp(&(class.full as usize))) {
@@ -257,9 +304,26 @@ impl Class {
         (slots..=longest).min_by_key(wasted).unwrap_or(slots)
     }
 
+    /// Moves the last entry to a place that is free; returns where it was.
+    fn move_last_to(&mut self, place: Place, size: usize) -> Place {
+        let last = Place::new(
+            place.class(),
+            self.full as usize,
+            usize::from(self.filled) - 1,
+        );
+        let (to, from) = (place.slot() * size, last.slot() * size);
+        if place.page() == last.page() {
+            self.pages[last.page()].copy_within(from..from + size, to);
+        } else {
+            let (before, after) = self.pages.split_at_mut(last.page());
+            before[place.page()][to..to + size].copy_from_slice(&after[0][from..from + size]);
+        }
+        last
+    }
+
     /// The last slot is free; returns how many bytes of pages were given back. A page that is
-    /// empty stays until the one before it is half empty, and a class's first page if it is small,
-    /// so that a class that goes up and down around a page's end does not allocate.
+    /// empty stays until the one before it is half empty, so that a class that goes up and down
+    /// around a page's end does not allocate.
     fn give_back(&mut self, size: usize) -> usize {
         self.filled -= 1;
         if self.filled == 0 && self.full > 0 {
@@ -269,7 +333,7 @@ impl Class {
         let full = self.full as usize;
         let in_page = self.pages[full].len() / size;
         let keep = match usize::from(self.filled) {
-            0 if self.pages[full].len() > SPARE => 0,
+            0 => 0,
             filled if filled * 2 > in_page => full + 2,
             _ => full + 1,
         };
@@ -277,10 +341,16 @@ impl Class {
         while self.pages.len() > keep {
             bytes += self.pages.pop().map_or(0, |p| allocation::size(p.len()));
         }
-        if self.pages.capacity() > 16 && self.pages.len() * 4 < self.pages.capacity() {
+        bytes
+    }
+
+    /// Makes the list of pages shorter if it is much too long; returns by how many.
+    fn shorten(&mut self) -> usize {
+        let before = self.pages.capacity();
+        if before > 16 && self.pages.len() * 4 < before {
             self.pages.shrink_to(self.pages.len() * 2);
         }
-        bytes
+        before - self.pages.capacity()
     }
 }
 
@@ -331,7 +401,7 @@ mod tests {
             });
             slabs.pages
         };
-        assert_eq!(slabs_of(0..4), 4 * 96);
+        assert_eq!(slabs_of(0..4), 4 * allocation::size(88));
         let bytes = slabs_of(4..1_000);
         assert!(bytes <= 1_060 * 88, "{bytes}");
     }
@@ -347,7 +417,7 @@ mod tests {
         while let Some(place) = slabs.places().first() {
             slabs.free(*place);
         }
-        assert!(slabs.pages <= SPARE, "{}", slabs.pages);
+        assert_eq!((slabs.pages, slabs.lists, slabs.classes.len()), (0, 0, 0));
     }
 
     /// What an entry with this number holds.

@@ -9,7 +9,7 @@ use super::*;
 use crate::command::{Arg, find};
 
 /// A command from its words.
-fn command(words: &[&[u8]]) -> OwnedCommand {
+pub(super) fn command(words: &[&[u8]]) -> OwnedCommand {
     let (mut raw, mut args) = (Vec::new(), Vec::new());
     for word in words {
         let start = raw.len() as u32;
@@ -27,7 +27,7 @@ fn line(line: &str) -> OwnedCommand {
     command(&words)
 }
 
-fn run(store: &Store, now: u64, text: &str) -> Reply {
+pub(super) fn run(store: &Store, now: u64, text: &str) -> Reply {
     store.execute(now, &line(text).as_command())
 }
 

@@ -300,7 +300,8 @@ impl<'s> View<'s> {
     /// [`Store::expire_due`].
     pub(super) fn clear(&mut self, in_background: bool) {
         let mut cleared = Vec::with_capacity(limits::SHARDS);
-        self.for_each_shard(|shard| cleared.push(shard.clear()));
+        let now = self.now;
+        self.for_each_shard(|shard| cleared.push(shard.clear(now)));
         self.store.tell_of_clearing();
         if in_background {
             self.store.discarded.lock().append(&mut cleared);

@@ -41,27 +41,29 @@ impl Connector {
         let (mut certificates, mut content, mut doubts) = (Vec::new(), trusted, Vec::new());
         let no_tls = |error: &dyn std::fmt::Display| unusable(format!("cannot use TLS: {error}"));
         let authorities = WebPkiServerVerifier::builder_with_provider(store, provider()).build();
+        let identity = wanted.identity.as_ref().map(pem::identity).transpose()?;
+        let own = identity.as_ref().filter(|_| wanted.ca.is_none());
         let trust = Trust {
             authorities: authorities.map_err(|error| no_tls(&error))?,
             named: match wanted.ca {
                 Some(_) => content.clone(),
                 None => Vec::new(),
             },
+            own: own.and_then(|(certified, _)| certified.cert.first().cloned()),
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(wanted.min_version))
             .map_err(|error| no_tls(&error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(trust));
-        let config = match &wanted.identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => {
-                let (certified, doubt) = pem::identity(identity)?;
+        let config = match (&wanted.identity, identity) {
+            (Some(identity), Some((certified, doubt))) => {
                 certificates.push(Certificate::of(&identity.certificate, &certified.cert)?);
                 content.extend(certified.cert.iter().cloned());
                 doubts.extend(doubt);
                 builder.with_client_cert_resolver(Arc::new(Shown(Arc::new(certified))))
             }
+            _ => builder.with_no_client_auth(),
         };
         let name = wanted.name.as_ref().map(|name| {
             let parsed = ServerName::try_from(name.clone());

@@ -33,12 +33,13 @@ impl fmt::Display for Step {
 /// All commands of the store. Ranges of members are only defined where all have one score: these
 /// commands have a key of their own.
 pub const LINES: &str = "
-    3 SET _KEY _VALUE |NX|XX |GET |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|KEEPTTL|EX~_INT
+    3 SET _KEY _VALUE |NX|XX |GET \
+        |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|KEEPTTL|EX~0|PX~-1|EX~x|EX~9223372036854775807
     2 GET|GETDEL|STRLEN _KEY
     1 GETEX _KEY |EX~1000|PX~1000000|EXAT~_AT|PXAT~_MSAT|PERSIST|EX~0|bogus
     1 GETSET _KEY _VALUE
     1 SETNX _KEY _VALUE
-    1 SETEX|PSETEX _KEY 1000000|0|_INT _VALUE
+    1 SETEX|PSETEX _KEY 1000000|1000000|0|-1|x|9223372036854775807 _VALUE
     2 INCR|DECR _KEY
     2 INCRBY|DECRBY _KEY _INT
     2 INCRBYFLOAT _KEY _FLOAT
@@ -54,12 +55,13 @@ pub const LINES: &str = "
     1 BITOP NOT _KEY _KEY |_KEY
     1 SETBIT _KEY _PLACE 0|1|1|2
     1 GETBIT _KEY _PLACE
-    2 BITFIELD _KEY |OVERFLOW~wrap|OVERFLOW~SAT|OVERFLOW~FAIL SET|INCRBY _TYPE _OFFSET _INT GET _TYPE _OFFSET
+    2 BITFIELD _KEY |OVERFLOW~wrap|OVERFLOW~SAT|OVERFLOW~FAIL SET|INCRBY _TYPE _OFFSET _INT GET \
+        _TYPE _OFFSET
     1 BITFIELD_RO _KEY |GET~_TYPE~_OFFSET |GET~_TYPE~#1 |SET~u8~0~1
     2 COPY _KEY _KEY |REPLACE |DB~0|DB~1|bogus
     3 DEL|UNLINK|EXISTS|TOUCH _KEYS
     2 DUMP _KEY
-    1 EXPIRE _KEY 1000|5000|0|-1|_INT |NX|XX|bogus
+    1 EXPIRE _KEY 1000|5000|0|-1|x|9223372036854775807 |NX|XX|bogus
     1 PEXPIRE _KEY 1000000|0|-1|9223372036854775807 |NX|XX
     2 EXPIREAT _KEY _AT |NX|XX|GT|LT|GT~XX|NX~GT|GT~LT
     2 PEXPIREAT _KEY _MSAT |NX|XX|GT|LT|LT~XX
@@ -71,9 +73,11 @@ pub const LINES: &str = "
     1 OBJECT bogus _KEY
     1 RANDOMKEY
     2 RENAME|RENAMENX _KEY _KEY
-    2 RESTORE _KEY 0|0|1000000|-1|x _PAYLOAD |REPLACE|REPLACE |ABSTTL |IDLETIME~5|FREQ~5|IDLETIME~-1|bogus
+    2 RESTORE _KEY 0|0|1000000|-1|x _PAYLOAD |REPLACE|REPLACE |ABSTTL \
+        |IDLETIME~5|FREQ~5|IDLETIME~-1|bogus
     1 SCAN 0|x |MATCH~_KEY|MATCH~[a-c] |COUNT~_COUNT|COUNT~100 |TYPE~string|TYPE~hash|TYPE~bogus
-    2 SORT|SORT_RO _KEY |BY~nosort|BY~_KEY|BY~*|BY~w*|BY~h->* |LIMIT~_INT~_INT |GET~#|GET~*|GET~#~GET~w* |ASC|DESC |ALPHA
+    2 SORT|SORT_RO _KEY |BY~nosort|BY~_KEY|BY~*|BY~w*|BY~h->* |LIMIT~_INT~_INT \
+        |GET~#|GET~*|GET~#~GET~w* |ASC|DESC |ALPHA
     1 SORT _KEY |ALPHA |GET~# |DESC STORE _KEY
     1 SORT _KEY BY nosort|* |GET~# |DESC STORE _KEY
     3 LPUSH|RPUSH _KEY _ELEMS
@@ -151,9 +155,11 @@ pub const LINES: &str = "
     1 ZREMRANGEBYLEX alike [f|_LEX (g|_LEX
     1 ZRANDMEMBER _KEY |_COUNT|-7|-1|x|_COUNT~WITHSCORES|-7~withscores
     1 ZSCAN _KEY 0|0|x |MATCH~[a-f]* |COUNT~_INT
-    1 ZUNION|ZINTER 1|2|_INT _KEYS |WEIGHTS~_FLOAT~_FLOAT|WEIGHTS~_FLOAT |AGGREGATE~min|AGGREGATE~MAX|AGGREGATE~sum |WITHSCORES
+    1 ZUNION|ZINTER 1|2|_INT _KEYS |WEIGHTS~_FLOAT~_FLOAT|WEIGHTS~_FLOAT \
+        |AGGREGATE~min|AGGREGATE~MAX|AGGREGATE~sum |WITHSCORES
     1 ZDIFF 1|2|_INT _KEYS |WITHSCORES
-    1 ZUNIONSTORE|ZINTERSTORE _KEY 1|2|_INT _KEYS |WEIGHTS~_FLOAT~_FLOAT|WEIGHTS~_FLOAT |AGGREGATE~min|AGGREGATE~MAX
+    1 ZUNIONSTORE|ZINTERSTORE _KEY 1|2|_INT _KEYS |WEIGHTS~_FLOAT~_FLOAT|WEIGHTS~_FLOAT \
+        |AGGREGATE~min|AGGREGATE~MAX
     1 ZDIFFSTORE _KEY 1|2|_INT _KEYS
     1 ZINTERCARD 1|2|_INT _KEYS |LIMIT~_INT
     2 PFADD _KEY |_ELEMS
@@ -398,9 +404,10 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// None that is too great or too small for C: Redis 7.0 would hold that against a later SORT.
     fn float(&mut self) -> Vec<u8> {
         match self.below(30) {
-            0 => word(self.one(&["x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e"])),
+            0 => word(self.one(&["x", "nan", "\"\"", "0x1p4", "1e"])),
             1 => self
                 .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
                 .into(),

@@ -181,7 +181,7 @@ impl Pair {
                 }
                 b"OBJECT" | b"MEMORY" => {
                     let sub = words[1].to_ascii_uppercase();
-                    let is_own = [&b"IDLETIME"[..], b"USAGE"].contains(&&sub[..]);
+                    let is_own = [&b"IDLETIME"[..], b"REFCOUNT", b"USAGE"].contains(&&sub[..]);
                     is_own && expected.shape() == found.shape()
                 }
                 b"DUMP" => return self.same_dumps(&words[1]),

@@ -132,6 +132,16 @@ impl Client {
         read
     }
 
+    /// A line with its end, where the server may have closed the connection.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn try_read_raw_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line)?;
+        Ok(line)
+    }
+
     /// One reply, or one push.
     pub fn read_reply(&mut self) -> Value {
         Value::parse(&self.read_raw_reply())

@@ -75,6 +75,11 @@ impl Cluster {
         self.nodes[node].as_ref().expect("the node is up")
     }
 
+    /// Where a node speaks the Redis protocol.
+    pub fn redis(&self, node: usize) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.ports[node]).into()
+    }
+
     /// A connection to a node.
     pub fn client(&self, node: usize) -> Client {
         self.node(node).client()

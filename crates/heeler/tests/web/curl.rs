@@ -1,4 +1,5 @@
 //! Requests by curl.
+#![allow(dead_code, reason = "each test file uses a part of this module")]
 
 use std::process::Command;
 
@@ -20,6 +21,11 @@ impl Answer {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut named = lines.filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.next().map(|(_, value)| value)
+    }
+
+    /// The first line.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
     }
 
     /// The body, which is JSON.

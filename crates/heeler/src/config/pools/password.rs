@@ -55,6 +55,30 @@ impl Source {
         }
     }
 
+    /// The file, if it is in one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Source::File(path) => Some(path),
+            Source::Env(_) => None,
+        }
+    }
+
+    /// The password. What is doubtful about its file is logged.
+    ///
+    /// # Errors
+    /// Why it cannot be had, and what to do.
+    pub fn secret(&self) -> Result<Secret, String> {
+        let shown = |(message, help): Wrong| match help {
+            Some(help) => format!("{message}; {help}"),
+            None => message,
+        };
+        let (secret, warning) = self.fetch().map_err(shown)?;
+        if let Some(warning) = warning {
+            tracing::warn!("{}", shown(warning));
+        }
+        Ok(secret)
+    }
+
     fn key(&self) -> &'static str {
         match self {
             Source::File(_) => KEYS[1],

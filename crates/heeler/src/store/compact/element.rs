@@ -57,7 +57,10 @@ impl<'a> Piece<'a> {
     /// Its bytes, copied.
     #[inline]
     pub(in crate::store) fn blob(self) -> Blob {
-        Blob::from_slice(self.bytes(&mut itoa::Buffer::new()))
+        match self {
+            Piece::Bytes(bytes) => Blob::from_slice(bytes),
+            Piece::Int(number) => Blob::from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        }
     }
 
     /// Its bytes as a reply.
@@ -68,7 +71,10 @@ impl<'a> Piece<'a> {
 
     /// Number of bytes.
     pub(in crate::store) fn len(self) -> usize {
-        self.bytes(&mut itoa::Buffer::new()).len()
+        match self {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Int(number) => itoa::Buffer::new().format(number).len(),
+        }
     }
 }
 

@@ -23,6 +23,13 @@ use std::ops::Range;
 /// Puts `parts` in the place of some bytes, in an allocation of exactly the new length.
 fn splice(bytes: &mut Box<[u8]>, old: Range<usize>, parts: &[&[u8]]) {
     let new: usize = parts.iter().map(|part| part.len()).sum();
+    if old.start == bytes.len() {
+        let mut longer = std::mem::take(bytes).into_vec();
+        longer.reserve_exact(new);
+        parts.iter().for_each(|part| longer.extend_from_slice(part));
+        *bytes = longer.into_boxed_slice();
+        return;
+    }
     if new != old.len() {
         let mut moved = std::mem::take(bytes).into_vec();
         let (len, tail) = (moved.len(), old.end..moved.len());

@@ -10,6 +10,7 @@ use std::hash::Hasher;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
+use smallvec::SmallVec;
 
 use super::element::{Code, Piece, read, size};
 use super::run::{Record, Run, record};
@@ -378,8 +379,7 @@ impl<const W: usize> Pages<W> {
             return Some((0, random(self.len)));
         }
         loop {
-            let choice = random(self.pages * self.widest);
-            let (page, index) = (choice / self.widest, choice % self.widest);
+            let (page, index) = (random(self.pages), random(self.widest));
             if index < self.count(page) {
                 return Some((page, index));
             }
@@ -423,8 +423,7 @@ fn address(hash: u64, pages: usize) -> usize {
 /// A page in two: what stays, and what goes.
 fn divided<const W: usize>(page: Page<W>, goes: impl Fn(&[u8]) -> bool) -> [Page<W>; 2] {
     let mut counts = [0; 2];
-    let room = || Vec::with_capacity(page.run.bytes());
-    let mut bytes = [room(), room()];
+    let mut bytes: [SmallVec<[u8; PAGE_BYTES]>; 2] = Default::default();
     for record in page.run.raw_records() {
         let side = usize::from(goes(record));
         counts[side] += 1;

@@ -62,11 +62,6 @@ impl<const W: usize> Run<W> {
         allocation::size(self.0.len())
     }
 
-    /// Bytes in all.
-    pub(super) fn bytes(&self) -> usize {
-        self.0.len()
-    }
-
     /// The places of the records, in order.
     fn places(&self) -> impl Iterator<Item = Range<usize>> {
         let mut next = HEADER;

@@ -87,9 +87,10 @@ impl<'a> Iterator for Strip<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let (element, rest) = self.0.split_at(first_width(self.0));
-        self.0 = rest;
-        Some(first(element))
+        let length = size(self.0);
+        let (element, rest) = self.0.split_at(length);
+        self.0 = &rest[backward_bytes(length)..];
+        Some(read(element))
     }
 }
 

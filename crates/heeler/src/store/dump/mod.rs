@@ -93,8 +93,13 @@ pub(super) fn restore(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::OK)
 }
 
+/// The value that [`payload`] wrote. `None` if it cannot be read.
+pub(super) fn read(payload: &[u8], limits: Limits<'_>) -> Option<Value> {
+    Reader::new(checked(payload)?, limits::RESTORE_BYTES, limits).value()
+}
+
 /// A value that was read.
-enum Value {
+pub(super) enum Value {
     Text(Vec<u8>),
     Object(Object),
 }

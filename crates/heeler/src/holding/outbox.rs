@@ -1,0 +1,320 @@
+//! Copies on their way to replicas.
+//!
+//! What is sent is the state of a key when its turn comes, so that of many changes in a row only the
+//! last one is sent.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use smallvec::SmallVec;
+
+use super::message::{Answer, Ask, Keeping};
+use super::part::{Node, Source, Stage};
+use super::ranges::{Range, Ranges};
+use super::{Flight, Holding, Now, Output};
+use crate::limits;
+use crate::store::{Copy, Imported};
+
+/// Who waits for a copy: a write, and which of its keys.
+type Waiter = (u64, usize);
+
+/// Keys that one replica has to be told of.
+#[derive(Default)]
+pub(super) struct Outbox {
+    queue: VecDeque<Box<[u8]>>,
+    waiters: HashMap<Box<[u8]>, SmallVec<[Waiter; 2]>>,
+    sent: usize,
+    /// Too many: it has to compare everything.
+    overflowed: bool,
+}
+
+/// A key that was sent.
+pub(super) struct Sent {
+    key: Box<[u8]>,
+    waiters: SmallVec<[Waiter; 2]>,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len() + self.sent + usize::from(self.overflowed)
+    }
+
+    pub(super) fn clear(&mut self) {
+        let sent = self.sent;
+        *self = Outbox {
+            sent,
+            ..Outbox::default()
+        };
+    }
+
+    fn push(&mut self, key: &[u8], waiters: impl IntoIterator<Item = Waiter>) {
+        if let Some(known) = self.waiters.get_mut(key) {
+            known.extend(waiters);
+            return;
+        }
+        if self.overflowed || self.queue.len() >= limits::UNSENT {
+            self.clear();
+            self.overflowed = true;
+            return;
+        }
+        self.queue.push_back(key.into());
+        self.waiters
+            .insert(key.into(), waiters.into_iter().collect());
+    }
+
+    fn pop(&mut self) -> Option<Sent> {
+        let key = self.queue.pop_front()?;
+        let waiters = self.waiters.remove(&key).unwrap_or_default();
+        Some(Sent { key, waiters })
+    }
+}
+
+/// Writes that wait for replicas, by number.
+#[derive(Default)]
+pub(super) struct Writes(BTreeMap<u64, Pending>);
+
+struct Pending {
+    deadline: u64,
+    /// How many replicas have yet to keep each key.
+    missing: SmallVec<[usize; 2]>,
+}
+
+impl Writes {
+    /// The first deadline.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        self.0
+            .first_key_value()
+            .map(|(_, pending)| pending.deadline)
+    }
+
+    /// Takes out the writes whose deadlines have passed.
+    pub(super) fn late(&mut self, now: Now) -> Vec<u64> {
+        let mut late = Vec::new();
+        while let Some(first) = self.0.first_entry() {
+            if first.get().deadline > now.ms {
+                break;
+            }
+            late.push(*first.key());
+            first.remove();
+        }
+        late
+    }
+
+    /// One more replica has a key. Returns whether it was the last that was missing.
+    fn kept(&mut self, (write, key): Waiter) -> bool {
+        let Some(pending) = self.0.get_mut(&write) else {
+            return false;
+        };
+        if let Some(missing) = pending.missing.get_mut(key) {
+            *missing = missing.saturating_sub(1);
+        }
+        let done = pending.missing.iter().all(|missing| *missing == 0);
+        if done {
+            self.0.remove(&write);
+        }
+        done
+    }
+}
+
+impl Holding {
+    /// A command has changed these keys, which were [admitted](Holding::admit). Returns a number if
+    /// its reply has to wait for [`Output::Written`]. [`next_wake`](Holding::next_wake) may be
+    /// earlier then.
+    pub fn wrote<'k>(&mut self, now: Now, keys: impl Iterator<Item = &'k [u8]>) -> Option<u64> {
+        let needed = self.config.write_acks.of(self.config.replicas) - 1;
+        let write = self.next();
+        let mut missing = SmallVec::new();
+        for key in keys {
+            let Some(position) = self.position(key) else {
+                continue;
+            };
+            for node in self.replicas_at(position) {
+                let waiter = (needed > 0).then_some((write, missing.len()));
+                self.post(&node, key, waiter);
+            }
+            missing.push(needed);
+        }
+        let waits = needed > 0 && !missing.is_empty();
+        if waits {
+            let deadline = now.ms + self.config.write_timeout_ms;
+            self.writes.0.insert(write, Pending { deadline, missing });
+        }
+        waits.then_some(write)
+    }
+
+    /// Sends a key to all replicas of its position.
+    pub(super) fn send_to_replicas(&mut self, key: &[u8], position: u32) {
+        for node in self.replicas_at(position) {
+            self.post(&node, key, None);
+        }
+    }
+
+    fn replicas_at(&self, position: u32) -> SmallVec<[Node; 3]> {
+        let holders = &self.parts.at(position).holders;
+        holders
+            .iter()
+            .filter(|node| **node != self.config.me)
+            .cloned()
+            .collect()
+    }
+
+    fn post(&mut self, node: &Node, key: &[u8], waiter: Option<Waiter>) {
+        let outbox = &mut self.peer(node).outbox;
+        let before = outbox.overflowed;
+        outbox.push(key, waiter);
+        if outbox.overflowed && !before {
+            self.parts
+                .update_all(|_, part| part.level.retain(|level| level != node));
+        }
+    }
+
+    /// Sends what waits for a replica.
+    pub(super) fn send_copies(&mut self, now: Now, node: &Node, out: &mut Vec<Output>) {
+        let peer = self.peer(node);
+        if peer.outbox.is_empty() || !peer.keep.is_free(now) {
+            return;
+        }
+        peer.keep.busy = true;
+        if peer.outbox.overflowed {
+            let (ranges, anew) = (vec![Range::ALL], true);
+            return self.send(node, Ask::Compare { ranges, anew }, Flight::Overflow, out);
+        }
+        let (mut copies, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while bytes < limits::COPIES_BYTES && sent.len() < limits::COPIES {
+            let Some(next) = self.peer(node).outbox.pop() else {
+                break;
+            };
+            let Some(copy) = self.store.export(now.wall_ms, &next.key) else {
+                // It is gone, and that is forgotten, too.
+                self.settle(&next, out);
+                continue;
+            };
+            bytes += copy.bytes();
+            copies.push(copy);
+            sent.push(next);
+        }
+        let peer = self.peer(node);
+        if sent.is_empty() {
+            peer.keep.busy = false;
+            return;
+        }
+        peer.outbox.sent = sent.len();
+        self.send(node, Ask::Keep(copies), Flight::Keep(sent), out);
+    }
+
+    fn settle(&mut self, sent: &Sent, out: &mut Vec<Output>) {
+        for waiter in &sent.waiters {
+            if self.writes.kept(*waiter) {
+                let write = waiter.0;
+                out.push(Output::Written { write, kept: true });
+            }
+        }
+    }
+
+    pub(super) fn keep_answered(
+        &mut self,
+        now: Now,
+        from: &Node,
+        sent: Vec<Sent>,
+        answer: Option<Answer>,
+        out: &mut Vec<Output>,
+    ) {
+        let peer = self.peer(from);
+        peer.keep.busy = false;
+        peer.outbox.sent = 0;
+        let kept = match answer {
+            Some(Answer::Kept(kept)) => kept,
+            _ => Vec::new(),
+        };
+        for (i, sent) in sent.into_iter().enumerate() {
+            match kept.get(i) {
+                Some(Keeping::Kept) => self.settle(&sent, out),
+                Some(Keeping::Broken) => {
+                    tracing::warn!(replica = %from, "a copy could not be read");
+                }
+                Some(Keeping::Refused) | None => {
+                    self.peer(from).keep.at = now.ms + limits::ASK_AGAIN_MS;
+                    if self.is_replica(from, &sent.key, kept.is_empty()) {
+                        self.peer(from).outbox.push(&sent.key, sent.waiters);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a key is to be sent again to a node that did not keep it. Who does not own it any
+    /// more takes no for an answer.
+    fn is_replica(&self, node: &Node, key: &[u8], unheard: bool) -> bool {
+        self.position(key).is_some_and(|position| {
+            let part = self.parts.at(position);
+            let concerns = self.owns(part) || unheard && part.past.is_some();
+            concerns && part.holders.contains(node)
+        })
+    }
+
+    /// Keeps copies as a replica.
+    pub(super) fn keep(&mut self, now: Now, from: &Node, copies: &[Copy]) -> Answer {
+        let mut kept = Vec::with_capacity(copies.len());
+        for copy in copies {
+            let position = self.position(&copy.key);
+            let part = position.map(|position| self.parts.at(position));
+            let Some(part) = part.filter(|part| self.holds(part)) else {
+                kept.push(Keeping::Refused);
+                continue;
+            };
+            let is_owner = part.owner() == Some(from);
+            let granted = part.granted.as_ref().map(|granted| &granted.to);
+            let is_past = self.owns(part) || granted.is_some() && granted == part.owner();
+            kept.push(match self.store.import(now.wall_ms, copy) {
+                Imported::Broken => Keeping::Broken,
+                Imported::Taken | Imported::Known if is_owner || !is_past => Keeping::Kept,
+                Imported::Taken | Imported::Known => Keeping::Refused,
+            });
+        }
+        Answer::Kept(kept)
+    }
+
+    /// Tells a replica that it is not level, if it does not find out by itself.
+    pub(super) fn nudge(&mut self, now: Now, node: &Node, out: &mut Vec<Output>) {
+        let peer = self.peer(node);
+        if peer.needs.nudge.is_empty() || !peer.nudge.is_free(now) {
+            return;
+        }
+        peer.nudge.busy = true;
+        let (ranges, anew) = (peer.needs.nudge.clone(), false);
+        self.send(node, Ask::Compare { ranges, anew }, Flight::Nudge, out);
+    }
+
+    pub(super) fn nudged(&mut self, now: Now, from: &Node) {
+        let peer = self.peer(from);
+        peer.nudge.busy = false;
+        peer.nudge.at = now.ms + limits::NUDGE_MS;
+    }
+
+    /// As a replica of a node that knows that this one is not level.
+    pub(super) fn compare_with(&mut self, from: &Node, ranges: Vec<Range>, anew: bool) -> Answer {
+        self.counter += 1;
+        let (since, me) = (self.counter, self.config.me.clone());
+        self.parts.update(&Ranges::new(ranges), |_, part| {
+            let is_replica = part.owner() == Some(from) && part.holders.contains(&me);
+            if is_replica && (anew || part.is_settled()) {
+                part.sources = vec![Source::new(from.clone(), Stage::Heard, since)];
+                part.reported = false;
+            }
+        });
+        self.stale = true;
+        Answer::Done
+    }
+
+    pub(super) fn overflow_answered(&mut self, now: Now, from: &Node, answer: Option<Answer>) {
+        let peer = self.peer(from);
+        peer.keep.busy = false;
+        match answer {
+            Some(Answer::Done) => peer.outbox.overflowed = false,
+            _ => peer.keep.at = now.ms + limits::ASK_AGAIN_MS,
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! Runs the machine that knows what this node holds: gives it the membership, what other nodes say
+//! and the time, and lets commands be executed only where it allows that.
+//!
+//! A command is executed under a [`Permit`], which holds the picture of what may be served. When a
+//! range is given up, a new picture is published, and nothing is answered before all permits of the
+//! old one are back: then no command can be executed any more on what was given up.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use heeler_ringpop::channel::{self, Call, ErrorCode, Request};
+use heeler_ringpop::{Response, RingHash, Ringpop, Status};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::keyspace::{SERVICE, headers, refused};
+use crate::admission::{Admission, Pending, Permit, Tenure};
+use crate::clock;
+use crate::command::{Command, Reply};
+use crate::holding::{
+    self, Answer, Ask, Config, Holding, Input, Letter, Node, Now, Output, Progress, RangeMap,
+    Standing, View, WriteAcks,
+};
+use crate::limits;
+use crate::route::Terms;
+use crate::store::Store;
+
+/// The endpoint of the service `heeler`.
+const ENDPOINT: &str = "hold";
+
+/// The error where a write cannot be kept by as many nodes as must have it.
+const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+/// The error where those that had the keys do not answer, and are not known to be dead.
+const NOT_GIVEN_UP: &str = "CLUSTERDOWN the nodes that had the key before do not answer; it is \
+    served as soon as they do, or are taken for dead";
+
+/// How keys are kept in a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// How many nodes hold a key.
+    pub replicas: u32,
+    /// How many of them must have a write before it is acknowledged.
+    pub write_acks: WriteAcks,
+    /// Bytes a second that are taken of others in the background.
+    pub pull_rate: u64,
+    /// How long this node waits for others to take over, when it stops.
+    pub leave_timeout: Duration,
+}
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping {
+            replicas: 1,
+            write_acks: WriteAcks::One,
+            pull_rate: limits::PULL_RATE,
+            leave_timeout: Duration::from_millis(limits::LEAVE_TIMEOUT_MS),
+        }
+    }
+}
+
+/// The machine at work.
+pub struct Keeper {
+    keeping: Keeping,
+    terms: Terms,
+    began: Instant,
+    tenure: ArcSwap<Tenure>,
+    core: Mutex<Holding>,
+    /// Held from a look at the membership until the machine knows of it.
+    following: Mutex<()>,
+    /// Held from an input until all that follows is done.
+    turn: Mutex<()>,
+    /// The machine may be due earlier than before.
+    due: Notify,
+    woken: watch::Sender<u64>,
+    /// Writes that wait for replicas.
+    writes: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
+    /// Nodes that wait for an answer.
+    asked: Mutex<HashMap<u64, oneshot::Sender<Letter<Answer>>>>,
+    tokens: AtomicU64,
+    ringpop: Ringpop,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Keeper {
+    /// Nothing held yet.
+    pub fn new(
+        (terms, keeping): (Terms, Keeping),
+        store: Arc<Store>,
+        ringpop: &Ringpop,
+        runtime: &tokio::runtime::Handle,
+    ) -> Arc<Keeper> {
+        // Another for each start.
+        let life = RandomState::new().hash_one(clock::now());
+        let me: Node = ringpop.whoami().into();
+        store.keep_versions();
+        store.salt_versions(RingHash::Fingerprint32.hash(me.as_bytes()) as u16);
+        let config = Config {
+            me,
+            terms,
+            replicas: keeping.replicas.max(1) as usize,
+            write_acks: keeping.write_acks,
+            pull_rate: keeping.pull_rate,
+            write_timeout_ms: limits::WRITE_TIMEOUT_MS,
+        };
+        Arc::new(Keeper {
+            keeping,
+            terms,
+            began: Instant::now(),
+            tenure: ArcSwap::from_pointee(Tenure::new(
+                RangeMap::new(Standing::Ask),
+                ringpop.ring().hash(),
+                terms,
+            )),
+            core: Mutex::new(Holding::new(config, store, life)),
+            following: Mutex::new(()),
+            turn: Mutex::new(()),
+            due: Notify::new(),
+            woken: watch::Sender::new(0),
+            writes: Mutex::default(),
+            asked: Mutex::default(),
+            tokens: AtomicU64::new(0),
+            ringpop: ringpop.clone(),
+            runtime: runtime.clone(),
+        })
+    }
+
+    /// Answers other nodes, and wakes the machine whenever it is due.
+    pub(super) fn serve(self: &Arc<Keeper>) {
+        let keeper = self.clone();
+        let answer = move |call: Call| {
+            let keeper = keeper.clone();
+            async move { keeper.answer(call).await }
+        };
+        let service = self.ringpop.channel().service(SERVICE);
+        service.endpoint(ENDPOINT, answer);
+        let keeper = self.clone();
+        self.runtime.spawn(async move { keeper.run().await });
+    }
+
+    /// Whether a command may be executed, for as long as the permit lives.
+    #[inline]
+    pub fn admit(self: &Arc<Keeper>, command: &Command<'_>) -> Admission {
+        let tenure = self.tenure.load();
+        match tenure.of(command) {
+            Standing::Serve => Admission::Execute(Permit::new(tenure)),
+            Standing::Moved(_) => Admission::Moved,
+            Standing::Ask => self.ask(tenure, command),
+        }
+    }
+
+    #[cold]
+    fn ask(self: &Arc<Keeper>, tenure: Guard<Arc<Tenure>>, command: &Command<'_>) -> Admission {
+        // From before the question on, so that no news is missed.
+        let woken = self.woken.subscribe();
+        let Ok(keys) = command.keys() else {
+            return Admission::Execute(Permit::new(tenure));
+        };
+        let keys = keys.iter().map(|key| command.arg(key));
+        let admission = self.core.lock().admit(keys, command.spec.is_write());
+        match admission {
+            holding::Admission::Execute => Admission::Execute(Permit::new(tenure)),
+            holding::Admission::Moved(_) => Admission::Moved,
+            holding::Admission::NoReplicas => {
+                let refused: Pending = Box::pin(async { Err(Reply::error(NO_REPLICAS)) });
+                Admission::Wait(refused)
+            }
+            holding::Admission::Wait => {
+                drop(tenure);
+                self.due.notify_one();
+                let keys = command.keys().into_iter();
+                let keys = keys.flat_map(|keys| keys.iter().map(|key| command.arg(key).into()));
+                let wish = (keys.collect(), command.spec.is_write());
+                Admission::Wait(Box::pin(self.clone().until_admitted(wish, woken)))
+            }
+        }
+    }
+
+    /// Until a command on these keys need not wait any more, but not for ever.
+    async fn until_admitted(
+        self: Arc<Keeper>,
+        (keys, writes): (Vec<Box<[u8]>>, bool),
+        mut woken: watch::Receiver<u64>,
+    ) -> Result<(), Reply> {
+        let end = tokio::time::Instant::now() + Duration::from_millis(limits::ADMISSION_MS);
+        loop {
+            if tokio::time::timeout_at(end, woken.changed()).await.is_err() {
+                return Err(Reply::error(NOT_GIVEN_UP));
+            }
+            let asked = keys.iter().map(|key| &**key);
+            match self.core.lock().admit(asked, writes) {
+                holding::Admission::Wait => self.due.notify_one(),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// A command has been executed: what its reply has to wait for.
+    #[inline]
+    pub fn written(
+        self: &Arc<Keeper>,
+        now: u64,
+        command: &Command<'_>,
+        reply: &Reply,
+    ) -> Option<Pending> {
+        if self.keeping.replicas <= 1 || !command.spec.is_write() || reply.is_error() {
+            return None;
+        }
+        self.replicate(now, command)
+    }
+
+    #[cold]
+    fn replicate(self: &Arc<Keeper>, now: u64, command: &Command<'_>) -> Option<Pending> {
+        let keys = command.keys().ok()?;
+        let keys = keys.iter().map(|key| command.arg(key));
+        let now = Now {
+            wall_ms: now,
+            ..self.now()
+        };
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut core = self.core.lock();
+            let write = core.wrote(now, keys);
+            if let Some(write) = write {
+                self.writes.lock().insert(write, sender);
+            }
+            drop(core);
+            self.due.notify_one();
+            write?;
+        }
+        Some(Box::pin(async move {
+            match receiver.await {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) => Err(Reply::error(NO_REPLICAS)),
+            }
+        }))
+    }
+
+    /// The membership has changed, perhaps.
+    pub(super) fn follow(self: &Arc<Keeper>) {
+        // What is read first is told first.
+        let _order = self.following.lock();
+        if !self.ringpop.is_ready() && self.ringpop.ring().is_empty() {
+            return;
+        }
+        let ring = self.ringpop.ring();
+        let (mut leaving, mut gone) = (BTreeSet::new(), BTreeSet::new());
+        for member in self.ringpop.members() {
+            match member.status {
+                Status::Alive | Status::Suspect => {}
+                Status::Leave => _ = leaving.insert(member.address),
+                Status::Faulty | Status::Tombstone => _ = gone.insert(member.address),
+            }
+        }
+        let view = View {
+            ring,
+            leaving,
+            gone,
+        };
+        self.step(|core, now, out| core.handle(now, Input::View(view), out));
+    }
+
+    /// Others have taken this node for dead.
+    pub(super) fn doubted(self: &Arc<Keeper>) {
+        self.step(|core, now, out| core.handle(now, Input::Doubted, out));
+    }
+
+    /// How keys are kept.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.core.lock().progress()
+    }
+
+    /// Waits until all that this node held is with others, but not for ever.
+    pub(super) async fn hand_over(self: &Arc<Keeper>) {
+        // That it leaves may not have come here yet.
+        self.follow();
+        let end = Instant::now() + self.keeping.leave_timeout;
+        let mut told = Instant::now();
+        while !self.core.lock().has_handed_over(self.now()) {
+            let left = self.progress();
+            if Instant::now() >= end {
+                tracing::warn!(
+                    ranges = left.owed,
+                    "stopping, though the others have not taken over everything; see \
+                     --leave-timeout"
+                );
+                return;
+            }
+            if told.elapsed() > Duration::from_secs(1) {
+                told = Instant::now();
+                tracing::info!(
+                    ranges_left = left.owed,
+                    keys = left.keys_out,
+                    bytes = left.bytes_out,
+                    "handing over"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(limits::HANDED_OVER_MS)).await;
+        }
+    }
+
+    async fn run(self: &Arc<Keeper>) {
+        loop {
+            let now = self.now();
+            let due = self.core.lock().next_wake(now);
+            let wait = due.map_or(limits::LONGEST_REST_MS, |at| at.saturating_sub(now.ms));
+            if wait > 0 {
+                let wait = Duration::from_millis(wait.min(limits::LONGEST_REST_MS));
+                let _ = tokio::time::timeout(wait, self.due.notified()).await;
+            }
+            self.step(Holding::wake);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            ms: self.began.elapsed().as_millis() as u64,
+            wall_ms: clock::now(),
+        }
+    }
+
+    /// Gives something to the machine, and does what follows.
+    fn step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
+        let _turn = self.turn.lock();
+        let mut out = Vec::new();
+        let standing = {
+            let mut core = self.core.lock();
+            act(&mut core, self.now(), &mut out);
+            let changed = out.iter().any(|output| matches!(output, Output::Standing));
+            changed.then(|| core.standing())
+        };
+        if let Some(standing) = standing {
+            self.publish(standing);
+        }
+        for output in out {
+            self.carry_out(output);
+        }
+        self.due.notify_one();
+    }
+
+    /// Publishes what may be served, and waits for all commands that are being executed by the
+    /// picture before.
+    fn publish(&self, standing: RangeMap<Standing>) {
+        let tenure = Tenure::new(standing, self.ringpop.ring().hash(), self.terms);
+        let before = self.tenure.swap(Arc::new(tenure));
+        while Arc::strong_count(&before) > 1 {
+            std::thread::sleep(Duration::from_micros(limits::PERMIT_US));
+        }
+    }
+
+    fn carry_out(self: &Arc<Keeper>, output: Output) {
+        match output {
+            Output::Send { id, to, ask } => {
+                let keeper = self.clone();
+                self.runtime.spawn(async move {
+                    let answer = keeper.call(&to, &ask).await;
+                    keeper.step(|core, now, out| {
+                        core.handle(now, Input::Answered { id, answer }, out);
+                    });
+                });
+            }
+            Output::Respond { token, answer } => {
+                if let Some(asker) = self.asked.lock().remove(&token) {
+                    let _ = asker.send(answer);
+                }
+            }
+            Output::Woken => self.woken.send_modify(|count| *count += 1),
+            Output::Standing => {}
+            Output::Written { write, kept } => {
+                if let Some(waiting) = self.writes.lock().remove(&write) {
+                    let _ = waiting.send(kept);
+                }
+            }
+        }
+    }
+
+    async fn call(&self, to: &str, ask: &Letter<Ask>) -> Option<Letter<Answer>> {
+        let request = Request {
+            service: Bytes::from_static(SERVICE.as_bytes()),
+            headers: headers(),
+            arg1: Bytes::from_static(ENDPOINT.as_bytes()),
+            arg2: Bytes::from(self.terms.told()),
+            arg3: holding::encode_ask(self.ringpop.whoami(), ask).into(),
+            ..Request::default()
+        };
+        let timeout = Duration::from_millis(limits::HOLD_MS);
+        match self.ringpop.channel().call(to, request, timeout).await {
+            Ok(response) if response.is_ok() => holding::decode_answer(&response.arg3),
+            // It was started with other settings, and has nothing for this node.
+            Err(failure) if failure.code == ErrorCode::BadRequest => nothing(ask),
+            _ => None,
+        }
+    }
+
+    async fn answer(self: &Arc<Keeper>, call: Call) -> channel::Answer {
+        super::commands::agreed(self.terms, &call)?;
+        let asked = holding::decode_ask(&call.request.arg3);
+        let (from, ask) = asked.ok_or_else(|| refused("the question cannot be read".into()))?;
+        let token = self.tokens.fetch_add(1, Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.asked.lock().insert(token, sender);
+        self.step(|core, now, out| {
+            let input = Input::Asked { token, from, ask };
+            core.handle(now, input, out);
+        });
+        let answer = receiver.await;
+        let answer = answer.map_err(|_| refused("there is no answer".into()))?;
+        Ok(Response::raw(holding::encode_answer(&answer)))
+    }
+}
+
+/// The answer of a node that has nothing, to a claim.
+fn nothing(ask: &Letter<Ask>) -> Option<Letter<Answer>> {
+    let Ask::Claim { ranges, .. } = &ask.body else {
+        return None;
+    };
+    let grant = |range: &holding::Range| holding::Grant {
+        range: *range,
+        whole: false,
+        has_keys: false,
+        also: Vec::new(),
+    };
+    let body = Answer::Granted(ranges.iter().map(grant).collect());
+    Some(Letter { life: 0, body })
+}

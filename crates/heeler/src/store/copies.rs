@@ -1,0 +1,406 @@
+//! Copies of keys on other nodes: what leaves a store, what comes into one, and which is newer.
+//!
+//! Each key has a version, and the higher one wins. Keys that are gone leave a tombstone with the
+//! version that went, so that an older copy does not bring them back.
+
+use super::Store;
+use super::blocking;
+use super::dump::{self, Value};
+use super::encodings::Limits;
+use super::entry::Text;
+use super::extras::{self, Extras, Recache, Stamp};
+use super::shard::Shard;
+use super::view::View;
+use crate::limits;
+
+/// A key as it stands on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Of two copies the one with the higher version is newer.
+    pub version: u64,
+    /// What is under it; `None` if it is gone.
+    pub value: Option<CopyValue>,
+}
+
+impl Copy {
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        let value = self
+            .value
+            .as_ref()
+            .map_or(0, |value| value.payload.len() + 32);
+        self.key.len() + 16 + value
+    }
+}
+
+/// What is under a key, with all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyValue {
+    /// When it expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
+    /// memcached's flags.
+    pub marks: u32,
+    /// What the HTTP door shows of it.
+    pub stamp: Option<Stamp>,
+    /// The value as DUMP has it.
+    pub payload: Box<[u8]>,
+}
+
+/// What came of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It is the key's state now.
+    Taken,
+    /// The key was as new, or newer.
+    Known,
+    /// Its payload cannot be read, or its version is of a time that is far from here.
+    Broken,
+}
+
+/// A key that a [survey](Store::survey) has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surveyed<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Its version.
+    pub version: u64,
+    /// About how many bytes its copy has.
+    pub bytes: usize,
+}
+
+impl Store {
+    /// Versions of this store are unlike those of a store with another salt, so that no two have
+    /// the same version of different contents. The salt has 10 bits.
+    pub fn salt_versions(&self, salt: u16) {
+        for shard in &self.shards {
+            shard.lock().versions.salt(salt);
+        }
+    }
+
+    /// Remembers keys that are gone from now on, or forgets them.
+    pub fn keep_tombstones(&self, kept: bool) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            if shard.tombstones.are_kept() != kept {
+                shard.tombstones.keep(kept);
+            }
+        }
+    }
+
+    /// Forgets keys that were gone before this time.
+    pub fn forget_tombstones(&self, before: u64) {
+        for shard in &self.shards {
+            shard.lock().tombstones.forget_before(before);
+        }
+    }
+
+    /// A copy of a key; of its tombstone if it is gone. `None` if nothing is known of it.
+    pub fn export(&self, now: u64, key: &[u8]) -> Option<Copy> {
+        let mut view = View::of_key(self, now, key);
+        let limits = Limits::of(&view);
+        let mut slot = view.slot(key);
+        let Some(version) = slot.ensure_version() else {
+            let version = view.shard_of_key(key, |shard| shard.tombstones.version(key))?;
+            return Some(Copy {
+                key: key.into(),
+                version,
+                value: None,
+            });
+        };
+        let entry = slot.peek()?;
+        let extras = entry.extras();
+        Some(Copy {
+            key: key.into(),
+            version,
+            value: Some(CopyValue {
+                deadline: entry.deadline(),
+                marks: extras.marks,
+                stamp: extras.stamp,
+                payload: dump::payload(entry, limits).into(),
+            }),
+        })
+    }
+
+    /// The version of a key, or that with which it went. `None` if nothing is known of it.
+    pub fn version(&self, now: u64, key: &[u8]) -> Option<u64> {
+        let mut view = View::of_key(self, now, key);
+        let version = view.slot(key).ensure_version();
+        version.or_else(|| view.shard_of_key(key, |shard| shard.tombstones.version(key)))
+    }
+
+    /// Takes a copy in, if it is newer than what is here.
+    pub fn import(&self, now: u64, copy: &Copy) -> Imported {
+        let mut view = View::of_key(self, now, &copy.key).with_destinations();
+        let imported = take_in(&mut view, now, copy);
+        if imported == Imported::Taken {
+            blocking::serve(&mut view);
+            // It happened elsewhere, and was told there.
+            view.each_held(|shard| shard.log.iter_mut().for_each(Vec::clear));
+        }
+        imported
+    }
+
+    /// Shows the keys of some shards, from the one numbered `from` on, until about `budget` bytes
+    /// of keys have been shown; tombstones are among them. Returns the shard to go on with. Keys
+    /// that are there all the time are shown, whatever happens to others between two calls.
+    pub fn survey(
+        &self,
+        from: u64,
+        budget: usize,
+        mut show: impl FnMut(Surveyed<'_>) -> bool,
+    ) -> Option<u64> {
+        let mut shown = 0;
+        let first = usize::try_from(from).unwrap_or(limits::SHARDS);
+        for index in first..limits::SHARDS {
+            if shown >= budget {
+                return Some(index as u64);
+            }
+            let shard = self.shards[index].lock();
+            shown += survey_shard(&shard, &mut show);
+        }
+        None
+    }
+
+    /// Removes keys of the shard numbered `shard`, and what is remembered of such that are gone,
+    /// without a tombstone: they live on elsewhere. Returns how many keys they were, and the shard
+    /// to go on with.
+    pub fn forget(
+        &self,
+        now: u64,
+        shard: u64,
+        mut is_foreign: impl FnMut(&[u8]) -> bool,
+    ) -> (usize, Option<u64>) {
+        let index = usize::try_from(shard).unwrap_or(limits::SHARDS);
+        let Some(locked) = self.shards.get(index) else {
+            return (0, None);
+        };
+        let mut locked = locked.lock();
+        let keys: Vec<Box<[u8]>> = locked
+            .iter()
+            .filter(|entry| is_foreign(entry.key()))
+            .map(|entry| entry.key().into())
+            .collect();
+        for key in &keys {
+            let hash = self.hashing.hash(key);
+            if let Some(place) = locked.find(&self.hashing, hash, key, now) {
+                locked.forget(&self.hashing, hash, place);
+            }
+        }
+        let dead: Vec<Box<[u8]>> = locked
+            .tombstones
+            .iter()
+            .filter(|(key, _)| is_foreign(key))
+            .map(|(key, _)| key.into())
+            .collect();
+        dead.iter().for_each(|key| locked.tombstones.lives(key));
+        let garbage = self.settle(&mut locked);
+        drop(locked);
+        drop(garbage);
+        let next = (index + 1 < limits::SHARDS).then_some(shard + 1);
+        (keys.len(), next)
+    }
+}
+
+fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
+    let key = &*copy.key;
+    if extras::time_of(copy.version) > now.saturating_add(limits::CLOCK_AHEAD_MS) {
+        return Imported::Broken;
+    }
+    let here = view.slot(key).ensure_version();
+    let known = view.shard_of_key(key, |shard| {
+        let gone = shard.tombstones.version(key);
+        here.or(gone).max(Some(shard.tombstones.cleared()))
+    });
+    if known.is_some_and(|known| known >= copy.version) {
+        return Imported::Known;
+    }
+    let living = copy.value.as_ref();
+    let living = living.filter(|it| it.deadline.is_none_or(|deadline| deadline > now));
+    let Some(value) = living else {
+        view.slot(key).remove();
+        view.shard_of_key(key, |shard| {
+            shard.versions.saw(copy.version);
+            shard.tombstones.bury(key, copy.version, now);
+        });
+        return Imported::Taken;
+    };
+    let Some(read) = dump::read(&value.payload, Limits::of(view)) else {
+        return Imported::Broken;
+    };
+    let mut slot = view.slot(key);
+    match read {
+        Value::Text(bytes) => slot.set_text(Text::from_value(&bytes), value.deadline),
+        Value::Object(object) => slot.set_object(object, value.deadline),
+    }
+    slot.set_extras(Extras {
+        version: Some(copy.version),
+        marks: value.marks,
+        // Who was to store another value asks anew.
+        recache: Recache::default(),
+        stamp: value.stamp,
+    });
+    Imported::Taken
+}
+
+fn survey_shard(shard: &Shard, show: &mut impl FnMut(Surveyed<'_>) -> bool) -> usize {
+    let mut shown = 0;
+    let mut meet = |key: &[u8], version, bytes| {
+        let found = Surveyed {
+            key,
+            version,
+            bytes,
+        };
+        if show(found) {
+            shown += key.len() + 16;
+        }
+    };
+    // One whose time is up is shown, too: it may be newer than a copy elsewhere that lives on.
+    for entry in shard.iter() {
+        // A key from before versions were kept is older than all others.
+        let version = entry.extras().version.unwrap_or(1);
+        meet(entry.key(), version, entry.key().len() + 64);
+    }
+    for (key, version) in shard.tombstones.iter() {
+        meet(key, version, key.len() + 16);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Reply;
+    use crate::store::tests::run;
+
+    fn store(salt: u16) -> Store {
+        let store = Store::new(7);
+        store.keep_versions();
+        store.salt_versions(salt);
+        store.keep_tombstones(true);
+        store
+    }
+
+    #[test]
+    fn every_type_survives_the_way_with_all_that_belongs_to_it() {
+        let (from, to) = (store(1), store(2));
+        for line in [
+            "SET s text PXAT 5000",
+            "SET n 17",
+            "RPUSH l a b c",
+            "HSET h f v",
+            "SADD t 1 2",
+            "ZADD z 1.5 m",
+            "SET gone x",
+            "DEL gone",
+        ] {
+            run(&from, 1000, line);
+        }
+        for key in ["s", "n", "l", "h", "t", "z", "gone"] {
+            let copy = from.export(1000, key.as_bytes()).expect(key);
+            assert_eq!(to.import(1000, &copy), Imported::Taken, "{key}");
+            assert_eq!(to.import(1000, &copy), Imported::Known, "{key}");
+            assert_eq!(to.export(1000, key.as_bytes()), Some(copy), "{key}");
+        }
+        assert_eq!(from.export(1000, b"never"), None);
+        assert_eq!(run(&to, 1000, "DBSIZE"), Reply::Int(6));
+    }
+
+    #[test]
+    fn the_newer_one_wins_whatever_the_clocks_say() {
+        let (ahead, behind) = (store(1), store(2));
+        run(&ahead, 9000, "SET k one");
+        behind.import(1000, &ahead.export(9000, b"k").unwrap());
+        run(&behind, 1000, "SET k two");
+        let newer = behind.export(1000, b"k").unwrap();
+        assert_eq!(ahead.import(9000, &newer), Imported::Taken);
+        assert_eq!(run(&ahead, 9000, "GET k"), Reply::bulk("two"));
+    }
+
+    #[test]
+    fn the_dead_stay_dead_and_what_is_set_anew_lives() {
+        let (a, b) = (store(1), store(2));
+        run(&a, 1000, "SET k v");
+        let old = a.export(1000, b"k").unwrap();
+        b.import(1000, &old);
+        run(&b, 1001, "DEL k");
+        assert_eq!(b.import(1002, &old), Imported::Known);
+        assert_eq!(run(&b, 1002, "GET k"), Reply::Null);
+        run(&b, 1003, "SET k anew");
+        let tombstone = Copy {
+            value: None,
+            ..old.clone()
+        };
+        assert_eq!(b.import(1004, &tombstone), Imported::Known);
+        assert_eq!(run(&b, 1004, "GET k"), Reply::bulk("anew"));
+    }
+
+    #[test]
+    fn an_expired_key_is_not_brought_back_by_its_older_copy() {
+        let (a, b) = (store(1), store(2));
+        run(&a, 1000, "SET k old");
+        let old = a.export(1000, b"k").unwrap();
+        b.import(1000, &old);
+        run(&b, 1000, "SET k new PX 10");
+        assert_eq!(run(&b, 2000, "GET k"), Reply::Null);
+        assert_eq!(b.import(2000, &old), Imported::Known);
+        // A node whose clock is ahead lets it expire early, and hears of the longer life.
+        run(&a, 1000, "SET x v PX 10");
+        b.import(1000, &a.export(1000, b"x").unwrap());
+        assert_eq!(run(&b, 5000, "GET x"), Reply::Null);
+        run(&a, 1005, "PERSIST x");
+        b.import(5001, &a.export(1005, b"x").unwrap());
+        assert_eq!(run(&b, 5002, "GET x"), Reply::bulk("v"));
+    }
+
+    #[test]
+    fn what_was_flushed_stays_away() {
+        let (a, b) = (store(1), store(2));
+        run(&a, 1000, "SET k v");
+        let old = a.export(1000, b"k").unwrap();
+        run(&b, 1001, "FLUSHALL");
+        assert_eq!(b.import(1002, &old), Imported::Known);
+        run(&a, 1003, "SET k v");
+        assert_eq!(
+            b.import(1004, &a.export(1003, b"k").unwrap()),
+            Imported::Taken
+        );
+    }
+
+    #[test]
+    fn a_survey_shows_all_and_forgetting_leaves_no_trace() {
+        let store = store(1);
+        for i in 0..3000 {
+            run(&store, 1000, &format!("SET key{i} v"));
+        }
+        run(&store, 1000, "DEL key7");
+        let mut seen = std::collections::BTreeSet::new();
+        let (mut next, mut pages) = (Some(0), 0);
+        while let Some(from) = next {
+            next = store.survey(from, 1000, |it| seen.insert(it.key.to_vec()));
+            pages += 1;
+        }
+        assert_eq!(seen.len(), 3000, "the dead one too");
+        assert!(pages > 10);
+        let (mut next, mut forgotten) = (Some(0), 0);
+        while let Some(shard) = next {
+            let (n, then) = store.forget(1000, shard, |key| key.ends_with(b"7"));
+            (next, forgotten) = (then, forgotten + n);
+        }
+        assert_eq!(forgotten, 299);
+        assert_eq!(store.export(1000, b"key7"), None);
+        assert_eq!(store.export(1000, b"key17"), None);
+    }
+
+    #[test]
+    fn a_broken_copy_changes_nothing() {
+        let store = store(1);
+        run(&store, 1000, "SET k v");
+        let mut copy = store.export(1000, b"k").unwrap();
+        copy.version += 1 << 20;
+        copy.value.as_mut().unwrap().payload[0] ^= 1;
+        assert_eq!(store.import(1000, &copy), Imported::Broken);
+        assert_eq!(run(&store, 1000, "GET k"), Reply::bulk("v"));
+    }
+}

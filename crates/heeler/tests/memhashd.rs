@@ -1,0 +1,342 @@
+//! `heeler serve` with memhashd's command line: three nodes, as its README starts them.
+
+#[path = "web/curl.rs"]
+mod curl;
+mod servers;
+
+use std::collections::BTreeSet;
+
+use curl::{Answer, curl};
+use serde_json::{Value as Json, json};
+use servers::{Heeler, Process, free_port, wait_until};
+
+/// Three nodes, each with a port for clients and one for the others.
+struct Nodes {
+    scheme: &'static str,
+    clients: [u16; 3],
+    servers: [u16; 3],
+    processes: Vec<Process>,
+}
+
+/// Which nodes each node is told to join.
+#[derive(Clone, Copy)]
+enum Join {
+    /// All others, as memhashd needs it.
+    Others,
+    /// All, itself among them.
+    All,
+    /// The first alone.
+    First,
+}
+
+impl Nodes {
+    /// Starts them in this order.
+    fn start(order: [usize; 3], join: Join, more: &[&str]) -> Nodes {
+        let is_secure = more.contains(&"-tls-cert");
+        let mut nodes = Nodes {
+            scheme: if is_secure { "https" } else { "http" },
+            clients: [0; 3].map(|_| free_port()),
+            servers: [0; 3].map(|_| free_port()),
+            processes: Vec::new(),
+        };
+        for node in order {
+            let args = nodes.command_line(node, join, more);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            nodes.processes.push(Heeler::spawn(&args));
+        }
+        for (process, node) in nodes.processes.iter_mut().zip(order) {
+            process.wait_until_accepts(nodes.clients[node]);
+        }
+        for node in 0..3 {
+            wait_until("all know of all", || {
+                nodes
+                    .get(node, "/v1/nodes")
+                    .json()
+                    .as_array()
+                    .unwrap()
+                    .len()
+                    == 3
+            });
+        }
+        nodes
+    }
+
+    fn command_line(&self, node: usize, join: Join, more: &[&str]) -> Vec<String> {
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let mut args = vec![
+            "serve".to_owned(),
+            "-server-addr".into(),
+            at(self.servers[node]),
+        ];
+        args.push(format!("-client-addr={}", at(self.clients[node])));
+        for (other, port) in self.servers.iter().enumerate() {
+            let joins = match join {
+                Join::Others => other != node,
+                Join::All => true,
+                Join::First => other == 0 && node != 0,
+            };
+            if joins {
+                args.extend(["-join".into(), at(*port)]);
+            }
+        }
+        args.extend(["--threads".into(), "1".into()]);
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        args
+    }
+
+    fn curl(&self, node: usize, path: &str, args: &[&str]) -> Answer {
+        let url = format!("{}://127.0.0.1:{}{path}", self.scheme, self.clients[node]);
+        curl(&[&["-k", url.as_str()][..], args].concat())
+    }
+
+    fn get(&self, node: usize, path: &str) -> Answer {
+        self.curl(node, path, &[])
+    }
+
+    fn put(&self, node: usize, key: &str, body: &str) -> Answer {
+        let json = "Content-Type: application/json";
+        let path = format!("/v1/keys/{key}");
+        self.curl(node, &path, &["-X", "PUT", "-H", json, "-d", body])
+    }
+
+    /// The keys that each node has.
+    fn keys(&self) -> [Vec<String>; 3] {
+        [0, 1, 2].map(|node| serde_json::from_str(&self.get(node, "/v1/keys").body).unwrap())
+    }
+}
+
+/// What memhashd's README shows, at nodes in turn.
+fn session(nodes: &Nodes) {
+    assert_eq!(nodes.get(0, "/v1/keys").body, "[]\n");
+    let stored = nodes
+        .put(0, "1", r#"{"data": ["a"], "expire_time": "10s"}"#)
+        .json();
+    assert_eq!(stored["action"], "store");
+    assert_eq!(stored["meta"]["index"], 1);
+    assert_eq!(stored["meta"]["expire_time"], "10s");
+    assert_eq!(stored["meta"]["accessed_at"], "0001-01-01T00:00:00Z");
+    let owner = stored["node"]["addr"].as_str().unwrap().to_owned();
+    let mut ids = BTreeSet::new();
+    for node in 0..3 {
+        let loaded = nodes.get(node, "/v1/keys/1").json();
+        assert_eq!(loaded["data"], json!(["a"]));
+        assert_eq!(loaded["meta"]["created_at"], stored["meta"]["created_at"]);
+        assert_eq!(loaded["node"]["addr"], *owner);
+        // The id is that of the node asked.
+        ids.insert(loaded["node"]["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids.len(), 3);
+    // Each node lists its own keys.
+    let holders: Vec<u16> = (0..3)
+        .filter(|node| nodes.get(*node, "/v1/keys").body == "[\"1\"]\n")
+        .map(|node| nodes.servers[node])
+        .collect();
+    assert_eq!(holders.len(), 1);
+    assert_eq!(owner, format!("127.0.0.1:{}", holders[0]));
+    let again = nodes
+        .put(1, "1", r#"{"data": ["a"], "expire_time": "10s"}"#)
+        .json();
+    assert_eq!(again["meta"]["index"], 2);
+    assert_eq!(again["meta"]["created_at"], stored["meta"]["created_at"]);
+    let deleted = nodes.curl(2, "/v1/keys/1", &["-X", "DELETE"]).json();
+    assert_eq!(
+        (&deleted["action"], &deleted["meta"]["index"]),
+        (&json!("delete"), &json!(0))
+    );
+    assert_eq!(deleted["node"]["addr"], *owner);
+    let missing = nodes.get(0, "/v1/keys/1");
+    let text = "{\"text\":\"unable to load 1 key, 1 does not exist\"}\n";
+    assert_eq!((missing.status, missing.body.as_str()), (404, text));
+    nodes.put(0, "1", r#"{"data": ["a", "b", "c"]}"#);
+    let typed = [
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        r#"{"index": 2}"#,
+    ];
+    for node in 0..3 {
+        assert_eq!(
+            nodes.curl(node, "/v1/keys/1/index", &typed).json()["data"],
+            "c"
+        );
+    }
+    nodes.put(2, "1", r#"{"data": {"user": "ybubnov"}}"#);
+    let typed = [
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        r#"{"item": "user"}"#,
+    ];
+    for node in 0..3 {
+        let item = nodes.curl(node, "/v1/keys/1/item", &typed).json();
+        assert_eq!(
+            (&item["action"], &item["data"]),
+            (&json!("item"), &json!("ybubnov"))
+        );
+    }
+}
+
+#[test]
+fn three_nodes_answer_the_session_of_the_readme_whatever_their_order() {
+    for (order, join) in [
+        ([0, 1, 2], Join::Others),
+        ([2, 0, 1], Join::All),
+        ([2, 1, 0], Join::First),
+    ] {
+        let nodes = Nodes::start(
+            order,
+            join,
+            &["-join-retries", "5", "-num-partitions", "16384"],
+        );
+        session(&nodes);
+    }
+}
+
+#[test]
+fn every_node_shows_the_keys_of_all() {
+    let nodes = Nodes::start([0, 1, 2], Join::Others, &[]);
+    let items: Vec<Json> = (0..60)
+        .map(|n| json!({ "key": format!("k{n}"), "data": n }))
+        .collect();
+    let body = json!({ "items": items }).to_string();
+    let put = nodes.curl(0, "/v1/bulk/put", &["-d", &body]).json();
+    let owners: BTreeSet<&str> = put["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| {
+            assert_eq!(result["status"], 200);
+            result["node"]["addr"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(owners.len(), 3, "each node has some of them");
+    let keys = nodes.keys();
+    assert!(keys.iter().all(|keys| !keys.is_empty() && keys.len() < 60));
+    let mut all: Vec<String> = keys.concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 60);
+    for node in 0..3 {
+        let keys: Vec<String> = (0..60).map(|n| format!("k{n}")).collect();
+        let body = json!({ "keys": keys }).to_string();
+        let got = nodes.curl(node, "/v1/bulk/get", &["-d", &body]).json();
+        for (n, result) in got["results"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(result["data"], n);
+        }
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/keys?scope=cluster&prefix=k&limit=25&cursor={cursor}");
+            let page = nodes.get(node, &path).json();
+            found.extend(
+                page["keys"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|k| k.to_string()),
+            );
+            cursor = page["cursor"].as_str().unwrap().to_owned();
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), 60);
+    }
+}
+
+#[test]
+fn what_is_changed_is_changed_where_the_key_is() {
+    let nodes = Nodes::start([0, 1, 2], Join::Others, &[]);
+    nodes.put(1, "k0", r#"{"data":0}"#);
+    let tag = nodes
+        .get(0, "/v1/keys/k0")
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let change = |node: usize| {
+        let header = format!("If-Match: {tag}");
+        nodes.curl(
+            node,
+            "/v1/keys/k0",
+            &["-X", "PUT", "-H", &header, "-d", r#"{"data":1}"#],
+        )
+    };
+    assert_eq!([0, 1, 2].map(|node| change(node).status), [200, 412, 412]);
+    let appended = |node| nodes.curl(node, "/v1/keys/list/append", &["-d", r#"{"data":"x"}"#]);
+    assert_eq!([0, 1, 2].map(|node| appended(node).status), [200; 3]);
+    assert_eq!(
+        nodes.get(1, "/v1/keys/list").json()["data"],
+        json!(["x", "x", "x"])
+    );
+}
+
+/// Nobody has signed the certificate, and it names no host: as the one in memhashd's repository.
+#[test]
+fn with_one_certificate_for_all_everything_is_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    let (cert_file, key_file) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let files = [&cert_file, &key_file].map(|file| file.to_str().unwrap());
+    let more = ["-tls-cert", files[0], "-tls-key", files[1]];
+    let nodes = Nodes::start([1, 0, 2], Join::Others, &more);
+    session(&nodes);
+    for (version, line) in [("--http1.1", "HTTP/1.1 200 OK"), ("--http2", "HTTP/2 200 ")] {
+        let answer = nodes.curl(0, "/v1/keys/1", &[version]);
+        assert_eq!(answer.line(), line);
+        assert_eq!(answer.json()["data"], json!({ "user": "ybubnov" }));
+    }
+    // Several requests at once over one connection.
+    let url = format!("https://127.0.0.1:{}/v1/keys/1?n=[1-50]", nodes.clients[0]);
+    let out = std::process::Command::new("curl")
+        .args(["-s", "-k", "-Z", "--http2", &url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(text.matches("\"action\":\"load\"").count(), 50);
+    // Who does not speak TLS gets nothing, on neither port.
+    for port in [nodes.clients[0], nodes.servers[0]] {
+        let plain = std::process::Command::new("curl")
+            .args(["-s", &format!("http://127.0.0.1:{port}/v1/keys")])
+            .output()
+            .unwrap();
+        assert!(
+            !plain.status.success() && plain.stdout.is_empty(),
+            "{plain:?}"
+        );
+    }
+}
+
+#[test]
+fn the_lines_of_compose_yaml_are_understood() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let file = std::fs::read_to_string(format!("{root}/compose.yaml")).unwrap();
+    let lines = file
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("command: "));
+    let mut count = 0;
+    for line in lines {
+        count += 1;
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(words[0], "serve");
+        // A word more, and it says what it has understood before.
+        let stopped = Heeler::spawn(&[&words[..], &["--help"]].concat()).wait();
+        assert_eq!(stopped.code, Some(0), "{line}: {}", stopped.stderr);
+        let stopped = Heeler::spawn(&[&words[..], &["--nonsense"]].concat()).wait();
+        assert_eq!(stopped.code, Some(2));
+        assert!(
+            stopped.stderr.contains("'--nonsense'"),
+            "{line}: {}",
+            stopped.stderr
+        );
+        for port in ["-server-addr", "-client-addr", "-join"] {
+            assert!(words.contains(&port), "{line}");
+        }
+    }
+    assert_eq!(count, 3);
+    let image = std::fs::read_to_string(format!("{root}/Dockerfile")).unwrap();
+    assert!(image.contains("FROM scratch") && image.contains("ENTRYPOINT [\"/heeler\"]"));
+}
