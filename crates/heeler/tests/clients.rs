@@ -3,6 +3,8 @@
 //!
 //! `.ci/clients` installs them below `target/` when a test first needs them, by pip and npm.
 
+#[path = "clients/doors.rs"]
+mod doors;
 mod servers;
 
 use std::path::{Path, PathBuf};
@@ -147,18 +149,16 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// The scripts end by themselves when they hang, so waiting needs no limit.
-fn succeeds(command: &mut Command) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
+fn succeeds(command: &mut Command) -> Output {
+    let output = command
         .output()
         .unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
     assert!(
-        status.success(),
-        "{command:?}: {status}\n{}{}",
-        String::from_utf8_lossy(&stdout),
-        String::from_utf8_lossy(&stderr)
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
     );
+    output
 }
