@@ -1,4 +1,4 @@
-.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-memory bench-forwarding bench-collections bench-http bench-ringpop bench-ring fuzz clean
+.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-items bench-forwarding bench-memory bench-collections bench-http bench-ringpop bench-ring fuzz clean
 TARGET ?= command
 SECONDS ?= 60
 BENCH = cargo run --release -p heeler-bench --
@@ -28,6 +28,8 @@ bench-http: build ## heeler serve over HTTP
 	$(BENCH) http
 bench-collections: build ## what collections cost: redis-server, heeler serve
 	$(BENCH) collections
+bench-items: build ## heeler serve --memcached beside memcached
+	$(BENCH) items
 bench-ringpop: build ## heeler serve --peer beside ringpop-node: .ci/peers installs it
 	$(BENCH) ringpop
 bench-ring:  ## lookups a second

@@ -5,11 +5,12 @@
 //! cargo build --release -p heeler
 //! cargo run --release -p heeler-bench -- proxy
 //! cargo run --release -p heeler-bench -- memcached
+//! cargo run --release -p heeler-bench -- items
 //! cargo run --release -p heeler-bench -- store --quick
 //! cargo run --release -p heeler-bench -- memory
-//! cargo run --release -p heeler-bench -- ring
 //! cargo run --release -p heeler-bench -- http
 //! cargo run --release -p heeler-bench -- collections
+//! cargo run --release -p heeler-bench -- ring
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
@@ -54,6 +55,8 @@ enum What {
     Store(Options),
     /// Two nodes of a ring: through the owner of all keys, and through the other.
     Ring(Options),
+    /// memcached and heeler serve --memcached, a thread each.
+    Items(Options),
     /// What a key costs: redis-server, memcached and heeler serve.
     Memory(memory::Options),
     /// heeler serve over HTTP, and another server of memhashd's API, if one runs.
@@ -105,6 +108,7 @@ fn main() -> Result<()> {
         What::Memcached(options) => ("memcached", Wire::Memcached, options),
         What::Store(options) => ("store", Wire::Redis, options),
         What::Ring(options) => ("ring", Wire::Redis, options),
+        What::Items(options) => ("items", Wire::Memcached, options),
         What::Memory(options) => {
             process::stop_on_signals()?;
             return memory::run(&options);
@@ -133,6 +137,7 @@ fn main() -> Result<()> {
     let contestants = match name {
         "proxy" | "memcached" => proxies(wire, &heeler, &options, &mut servers)?,
         "ring" => ring::contestants(&heeler, options.threads.as_deref().unwrap_or(&[1]))?,
+        "items" => items(&heeler, &options)?,
         _ => stores(&heeler, &options)?,
     };
     let mut crowds = Vec::new();
@@ -172,7 +177,7 @@ fn proxies(
         behind.push(port);
         servers.push(match wire {
             Wire::Redis => redis_server(port)?,
-            Wire::Memcached => memcached(port, "1024")?,
+            Wire::Memcached => memcached(port, "1024", 4)?,
         });
     }
     let contestant = |name: String, program: &str, args: &[&str]| {
@@ -242,6 +247,42 @@ fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     Ok(all)
 }
 
+/// memcached first, with as many threads as the first heeler.
+fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
+    let threads = options.threads.as_deref().unwrap_or(&[1]);
+    let first = threads.first().copied().unwrap_or(1);
+    let port = free_port()?;
+    let mut all = vec![Contestant {
+        name: format!("memcached, threads {first}"),
+        port,
+        wide_port: port,
+        with: Vec::new(),
+        process: memcached(port, "4096", first)?,
+    }];
+    for threads in threads {
+        let (port, redis) = (free_port()?, free_port()?);
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let (address, redis, count) = (at(port), at(redis), threads.to_string());
+        let args = [
+            "serve",
+            "--redis",
+            &redis,
+            "--memcached",
+            &address,
+            "--threads",
+            &count,
+        ];
+        all.push(Contestant {
+            name: format!("heeler, threads {threads}"),
+            port,
+            wide_port: port,
+            with: Vec::new(),
+            process: Process::start(heeler, &args, port)?,
+        });
+    }
+    Ok(all)
+}
+
 fn redis_server(port: u16) -> Result<Process> {
     let at = port.to_string();
     let args = [
@@ -257,9 +298,9 @@ fn redis_server(port: u16) -> Result<Process> {
     Process::start("redis-server", &args, port)
 }
 
-/// With room for so many megabytes of keys.
-fn memcached(port: u16, megabytes: &str) -> Result<Process> {
-    let at = port.to_string();
+/// With room for so many megabytes of keys, and so many threads.
+fn memcached(port: u16, megabytes: &str, threads: u32) -> Result<Process> {
+    let (at, threads) = (port.to_string(), threads.to_string());
     let args = [
         "-l",
         "127.0.0.1",
@@ -271,6 +312,8 @@ fn memcached(port: u16, megabytes: &str) -> Result<Process> {
         "nobody",
         "-m",
         megabytes,
+        "-t",
+        &threads,
     ];
     Process::start("memcached", &args, port)
 }

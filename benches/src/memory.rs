@@ -115,7 +115,7 @@ fn measure(server: &'static str, heeler: &str, keys: u64) -> Result<Row> {
         "redis-server" => (redis_server(port)?, Wire::Redis),
         "memcached" => {
             let megabytes = (keys * 200 / 1_000_000 + 64).to_string();
-            (memcached(port, &megabytes)?, Wire::Memcached)
+            (memcached(port, &megabytes, 4)?, Wire::Memcached)
         }
         _ => {
             let address = format!("127.0.0.1:{port}");

@@ -89,7 +89,7 @@ Examples:
   heeler serve --redis 10.0.0.1:6379       for other machines
   heeler serve --memcached 127.0.0.1:11211 for memcached's clients, too, on the same keys
   redis-cli -p 6380 set greeting hello     from another terminal")]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Run a bare member of a Ringpop ring, as ringpop-node's main.js and ringpop-go's testpop do.
     #[command(
         disable_help_flag = true,

@@ -9,7 +9,7 @@ use heeler_ringpop::channel::{Channel, ErrorCode, Request};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::peer::{self, Question, Shares, Tls};
+use crate::peer::{self, Handover, Question, Shares, Tls};
 use crate::run;
 
 /// What is asked for.
@@ -77,6 +77,9 @@ struct Picture {
     /// What the nodes own, if the one that is asked keeps keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     shares: Option<Shares>,
+    /// How far the nodes are with what they take over and hand over.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    handovers: BTreeMap<String, Handover>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -137,6 +140,7 @@ async fn look(channel: &Channel, options: &Options) -> anyhow::Result<Picture> {
     let mut picture = picture(peer, &stats, &said, BTreeMap::new());
     match shares(channel, options).await? {
         Some(shares) => {
+            picture.handovers = handovers(channel, &stats, timeout).await;
             let owners = shares.keys.iter();
             picture.owners = owners
                 .map(|(key, place)| (key.clone(), place.owner.clone()))
@@ -155,6 +159,27 @@ async fn look(channel: &Channel, options: &Options) -> anyhow::Result<Picture> {
         }
     }
     Ok(picture)
+}
+
+/// How far all are, those included that leave.
+async fn handovers(
+    channel: &Channel,
+    stats: &Stats,
+    timeout: Duration,
+) -> BTreeMap<String, Handover> {
+    let mut asked = JoinSet::new();
+    for member in &stats.membership.members {
+        if matches!(member.status.as_str(), "alive" | "suspect" | "leave") {
+            let (channel, address) = (channel.clone(), member.address.clone());
+            asked.spawn(async move {
+                let request = Request::raw(peer::SERVICE, CALLER, peer::SHARES, "{}");
+                let answer = channel.call(&address, request, timeout).await.ok()?;
+                let shares: Shares = serde_json::from_slice(&answer.arg3).ok()?;
+                Some((address, shares.handover?))
+            });
+        }
+    }
+    asked.join_all().await.into_iter().flatten().collect()
 }
 
 /// What the nodes own, if the member that is asked keeps keys.
@@ -199,6 +224,7 @@ fn picture(
         members: members.collect(),
         owners,
         shares: None,
+        handovers: BTreeMap::new(),
     }
 }
 
@@ -274,6 +300,7 @@ fn show(picture: &Picture, json: bool) -> anyhow::Result<String> {
     if let Some(shares) = &picture.shares {
         show_shares(shares, &mut text);
     }
+    show_handovers(&picture.handovers, &mut text);
     if !picture.owners.is_empty() {
         text.push('\n');
     }
@@ -306,6 +333,29 @@ fn show_shares(shares: &Shares, text: &mut String) {
         let _ = match share.partitions {
             Some(count) => writeln!(text, "{address} owns {count}, {:.2} %", share.percent),
             None => writeln!(text, "{address} owns {:.2} % of the keys", share.percent),
+        };
+    }
+}
+
+fn show_handovers(handovers: &BTreeMap<String, Handover>, text: &mut String) {
+    if !handovers.is_empty() {
+        text.push('\n');
+    }
+    for (address, handover) in handovers {
+        let Handover {
+            incoming_ranges: takes,
+            incoming_copies: copies,
+            outgoing_ranges: gives,
+            ..
+        } = handover;
+        let _ = match handover.settled {
+            true => writeln!(text, "{address} has all that it holds"),
+            false => writeln!(
+                text,
+                "{address} takes over {takes} ranges and copies of {copies}, hands over {gives} \
+                 ({} keys taken, {} given)",
+                handover.keys_taken, handover.keys_given,
+            ),
         };
     }
 }

@@ -232,8 +232,6 @@ fn keys_that_are_asked_for_often_are_found_more_often_than_by_chance() {
         memory: 4_000 * 110,
     };
     let random = with_policy(Trace::Zipf, size, Policy::AllkeysRandom).ratio;
-    for policy in [Policy::AllkeysLfu, Policy::AllkeysS3fifo] {
-        let hits = with_policy(Trace::Zipf, size, policy).ratio;
-        assert!(hits > random + 0.01, "{policy:?}: {hits} {random}");
-    }
+    let lfu = with_policy(Trace::Zipf, size, Policy::AllkeysLfu).ratio;
+    assert!(lfu > random + 0.01, "{lfu} {random}");
 }

@@ -3,6 +3,7 @@
 
 mod servers;
 
+#[allow(dead_code, reason = "other test files use the rest of it")]
 #[path = "tls/authority.rs"]
 mod authority;
 

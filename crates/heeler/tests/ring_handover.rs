@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use servers::{Client, Cluster, Value, request, wait_until};
+use servers::{Client, Cluster, Heeler, Value, request, wait_until};
 
 /// One client's keys, with what it was promised of each: at least so much, at most so much.
 #[derive(Default)]
@@ -172,6 +172,13 @@ fn nodes_that_join_and_stop_lose_nothing() {
         assert_eq!(leaver.stop().code, Some(0));
         cluster.agrees(3);
         settled(cluster);
+        let shown = Heeler::spawn(&["ring", "--peer", &cluster.peer(0)])
+            .wait()
+            .stdout;
+        let all = shown
+            .lines()
+            .filter(|line| line.ends_with("has all that it holds"));
+        assert_eq!(all.count(), 3, "{shown}");
         // It comes back, while another goes.
         cluster.up(2);
         let leaver = cluster.nodes[3].take().expect("it is up");

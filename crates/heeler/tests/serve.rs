@@ -14,6 +14,33 @@ use servers::{
     Client, Heeler, PATIENCE, Process, RedisServer, Value, benchmark_runs, free_port, wait_until,
 };
 
+/// What of the slow log can be changed while the store runs, with Redis's errors.
+#[test]
+fn the_slow_log_is_set_up_while_the_store_runs() {
+    let (heeler, redis) = (Heeler::serve(&["--threads", "1"]), RedisServer::start());
+    let (mut ours, mut theirs) = (heeler.client(), redis.client());
+    for line in [
+        "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 3",
+        "CONFIG GET slowlog-*",
+        "PING",
+        "PING",
+        "PING",
+        "SLOWLOG LEN",
+        "CONFIG SET slowlog-max-len 1",
+        "SLOWLOG LEN",
+        "CONFIG SET slowlog-log-slower-than -1",
+        "SLOWLOG RESET",
+        "PING",
+        "SLOWLOG LEN",
+        "CONFIG SET slowlog-log-slower-than -2",
+        "CONFIG SET slowlog-log-slower-than x",
+        "CONFIG SET slowlog-max-len -1",
+        "CONFIG GET slowlog-log-slower-than",
+    ] {
+        assert_eq!(ours.run(line), theirs.run(line), "{line}");
+    }
+}
+
 fn pong() -> Value {
     Value::Status("PONG".into())
 }

@@ -50,11 +50,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
                 .map_or_else(String::new, |secret| secret.expose().to_owned()),
         ),
         ("save", String::new()),
-        ("slowlog-log-slower-than", slower_than(process).to_string()),
         (
-            "slowlog-max-len",
-            process.slowlog.settings().length.to_string(),
+            "slowlog-log-slower-than",
+            process.slowlog.slower_than().to_string(),
         ),
+        ("slowlog-max-len", process.slowlog.length().to_string()),
         ("timeout", text("0")),
     ];
     found.extend(encodings::parameters(store));
@@ -112,6 +112,8 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
         return encodings::value(limit, value).err();
     }
     match name {
+        "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
+        "slowlog-max-len" => out_of_range(value, 0, i64::MAX),
         "maxclients" => out_of_range(value, 1, 0xffff_ffff),
         "maxmemory-samples" => out_of_range(value, 1, i64::from(i32::MAX)),
         "lfu-decay-time" | "lfu-log-factor" => out_of_range(value, 0, i64::from(i32::MAX)),
@@ -206,6 +208,17 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
                 .clients
                 .set_most(most.unwrap_or(limits::CLIENTS).min(limits::CLIENTS));
         }
+        ("slowlog-log-slower-than", _) => {
+            let micros = integer(value);
+            micros
+                .into_iter()
+                .for_each(|n| process.slowlog.set_slower_than(n));
+        }
+        ("slowlog-max-len", _) => {
+            let length = integer(value).and_then(|length| usize::try_from(length).ok());
+            let most = limits::SLOWLOG_MOST as usize;
+            process.slowlog.set_length(length.unwrap_or(most).min(most));
+        }
         ("requirepass", _) => {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));
@@ -214,12 +227,6 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}
     }
-}
-
-/// In microseconds, -1 for never.
-fn slower_than(process: &Process) -> i64 {
-    let threshold = process.slowlog.threshold();
-    threshold.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 pub(super) fn help() -> Reply {

@@ -70,7 +70,9 @@ impl Holding {
         self.counter += 1;
         let (since, me) = (self.counter, self.config.me.clone());
         let gone = self.view.as_ref().map(|view| &view.gone);
-        let is_gone = |node: &Node| gone.is_some_and(|gone| gone.contains(node));
+        let silent = &self.silent;
+        let is_gone =
+            |node: &Node| silent.contains(node) || gone.is_some_and(|gone| gone.contains(node));
         for grant in grants {
             let ranges = Ranges::new(vec![grant.range]);
             self.parts.update(&ranges, |_, part| {

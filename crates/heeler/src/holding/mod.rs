@@ -4,17 +4,17 @@
 //! from there: its **owner**, who executes commands, and successors that keep copies. When
 //! membership changes, holders change, and each node learns of it at a time of its own. So:
 //!
-//! 1. A new owner **claims** its ranges from those who had them. Who grants a claim executes nothing
-//!    on the range any more, and grants only if the claimant is the owner by its own ring, too; it
-//!    names those who may have something newer, to its knowledge. Until enough have granted, requests
-//!    wait. So at most one node executes commands on a key, as long as none is taken for dead that is
-//!    not.
+//! 1. A new owner **claims** its ranges from those who had them. Who grants a claim executes
+//!    nothing on the range any more, and grants only if the claimant is the owner by its own ring,
+//!    too; it names those who may have something newer, to its knowledge. Until enough have
+//!    granted, requests wait. So at most one node executes commands on a key, as long as none is
+//!    taken for dead that is not.
 //! 2. A key that a claimed range may lack is **fetched** before a command is executed on it.
 //! 3. All others are taken in the background: a **survey** shows keys with versions, and what is
 //!    newer is fetched. Versions decide, so that all of it can begin anew at any time.
-//! 4. Who held a range and is not its owner any more **offers** it to the owner until that says that
-//!    nothing of it is needed; then it is forgotten. What a claim did not find, such as the keys of
-//!    the other side of a partition, is found so.
+//! 4. Who held a range and is not its owner any more **offers** it to the owner until that says
+//!    that nothing of it is needed; then it is forgotten. What a claim did not find, such as the
+//!    keys of the other side of a partition, is found so.
 //! 5. A replica surveys its owner once that has everything, and is **level** then.
 //! 6. After a write the owner sends copies to the replicas, and says when enough of them have it.
 //!
@@ -226,6 +226,8 @@ pub struct Holding {
     view: Option<View>,
     parts: RangeMap<Part>,
     peers: BTreeMap<Node, Peer>,
+    /// No members, or such that leave, that have not answered for long.
+    silent: BTreeSet<Node>,
     /// Questions under way.
     flights: HashMap<u64, (Node, Flight)>,
     /// Keys that requests wait for.
@@ -315,6 +317,7 @@ impl Holding {
             view: None,
             parts: RangeMap::new(Part::default()),
             peers: BTreeMap::new(),
+            silent: BTreeSet::new(),
             flights: HashMap::new(),
             fetches: HashMap::new(),
             fetched: HashSet::new(),
@@ -645,6 +648,7 @@ impl Holding {
 
     /// A node has said something: if it lives anew, it has lost what it had.
     fn meet(&mut self, node: &Node, life: u64) {
+        self.silent.remove(node);
         let peer = self.peer(node);
         let before = peer.life.replace(life);
         if before.is_some_and(|before| before != life) {

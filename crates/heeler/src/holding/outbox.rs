@@ -1,7 +1,7 @@
 //! Copies on their way to replicas.
 //!
-//! What is sent is the state of a key when its turn comes, so that of many changes in a row only the
-//! last one is sent.
+//! What is sent is the state of a key when its turn comes, so that of many changes in a row only
+//! the last one is sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

@@ -1,5 +1,7 @@
 //! The ring turns: what this node gains and loses when membership changes.
 
+use std::collections::BTreeSet;
+
 use heeler_ring::Ring;
 
 use super::part::{Holders, Node, Part, Past, Source, Stage};
@@ -19,6 +21,7 @@ impl Holding {
         let turn = Turn {
             me: &self.config.me,
             view: &view,
+            silent: &self.silent,
             since: self.counter,
         };
         let turned = before.zip(&holders, |range, part, holders| {
@@ -72,6 +75,7 @@ impl Holding {
         let turn = Turn {
             me: &self.config.me,
             view,
+            silent: &self.silent,
             since: self.counter,
         };
         self.parts.update_all(|range, part| {
@@ -130,11 +134,12 @@ impl Holding {
                 part.advance();
             }
         });
-        for node in &silent {
-            let peer = self.peer(node);
+        for node in silent {
+            let peer = self.peer(&node);
             peer.failing_since = None;
             peer.pulling = None;
             peer.wanted.clear();
+            self.silent.insert(node);
         }
         self.stale = true;
     }
@@ -144,12 +149,15 @@ impl Holding {
 struct Turn<'a> {
     me: &'a Node,
     view: &'a View,
+    /// Strangers that do not answer.
+    silent: &'a BTreeSet<Node>,
     since: u64,
 }
 
 impl Turn<'_> {
     fn is_gone(&self, node: &Node) -> bool {
-        self.view.gone.contains(node) && !self.view.ring.contains(node)
+        let is_lost = self.view.gone.contains(node) || self.silent.contains(node);
+        is_lost && !self.view.ring.contains(node)
     }
 
     fn turned(&self, range: Range, part: &Part, holders: &Holders) -> Part {

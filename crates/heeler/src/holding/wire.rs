@@ -4,8 +4,8 @@
 //!   format 1 │ life 8 │ sender: length 2, text │ kind 1 │ what belongs to it
 //! ```
 //!
-//! An answer has no sender. Lists are a count of 4 bytes and their elements; texts and keys a length
-//! of 4 bytes, but for addresses, and their bytes.
+//! An answer has no sender. Lists are a count of 4 bytes and their elements; keys and values a
+//! length of 4 bytes and their bytes, addresses one of 2.
 
 use super::message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered};
 use super::part::Node;

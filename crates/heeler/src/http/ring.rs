@@ -50,7 +50,74 @@ pub(super) fn of_ring(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) 
             ConstCounter::new(count.load(Relaxed)),
         )?;
     }
+    of_holding(encoder, keyspace)?;
     of_others(encoder, &keyspace.others.totals())
+}
+
+/// What is taken from other nodes and given to them.
+fn of_holding(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) -> fmt::Result {
+    let progress = keyspace.keeper.progress();
+    let gauges = [
+        (
+            "handover_settled",
+            "Whether this node, and the copies of what it owns, are as the ring wants them",
+            usize::from(progress.settled),
+        ),
+        (
+            "handover_incoming_ranges",
+            "Ranges that this node owns and has not wholly taken over",
+            progress.unsettled,
+        ),
+        (
+            "handover_incoming_copies",
+            "Ranges of which this node has copies that may lack keys",
+            progress.unlevel,
+        ),
+        (
+            "handover_outgoing_ranges",
+            "Ranges that this node has held and others have not wholly taken over",
+            progress.owed,
+        ),
+        (
+            "replication_unsent",
+            "Copies that wait to be sent to other nodes",
+            progress.unsent,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let gauge = ConstGauge::new(value as u64);
+        alone(encoder, (name, help, None), gauge)?;
+    }
+    let bytes = Some(&Unit::Bytes);
+    for (name, help, unit, value) in [
+        (
+            "handover_taken_keys",
+            "Keys taken from others",
+            None,
+            progress.keys_in,
+        ),
+        (
+            "handover_taken",
+            "Bytes of keys taken from others",
+            bytes,
+            progress.bytes_in,
+        ),
+        (
+            "handover_given_keys",
+            "Keys given to others",
+            None,
+            progress.keys_out,
+        ),
+        (
+            "handover_given",
+            "Bytes of keys given to others",
+            bytes,
+            progress.bytes_out,
+        ),
+    ] {
+        alone(encoder, (name, help, unit), ConstCounter::new(value))?;
+    }
+    Ok(())
 }
 
 /// What was sent to each other node.

@@ -23,7 +23,7 @@ pub(super) async fn latest(State(subject): State<Subject>, Query(limit): Query<L
     let entries: Vec<Value> = entries.iter().map(|entry| told(entry)).collect();
     Json(json!({
         "threshold_us": log.threshold(),
-        "max_length": log.settings().length,
+        "max_length": log.length(),
         "length": log.len(Whose::All),
         "entries": entries,
     }))

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::keyspace::{SERVICE, headers, refused};
 use crate::admission::{Admission, Pending, Permit, Tenure};
 use crate::clock;
-use crate::command::{Command, Id, Reply};
+use crate::command::{Command, Id, Reply, Room};
 use crate::holding::{
     self, Answer, Ask, Config, Holding, Input, Letter, Node, Now, Output, Progress, RangeMap,
     Standing, View, WriteAcks,
@@ -210,7 +210,9 @@ impl Keeper {
         command: &Command<'_>,
         reply: &Reply,
     ) -> Option<Pending> {
-        if self.keeping.replicas <= 1 || !command.spec.is_write() || reply.is_error() {
+        let is_of_store = command.spec.room == Room::Store;
+        let replicates = self.keeping.replicas > 1 && command.spec.is_write() && is_of_store;
+        if !replicates || reply.is_error() {
             return None;
         }
         self.replicate(now, command)

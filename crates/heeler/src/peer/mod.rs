@@ -22,10 +22,12 @@ use heeler_ringpop::{
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
-pub use report::{ENDPOINT as SHARES, Place, Question, Share, Shares};
+pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
+use tokio::runtime::Runtime;
+
 use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 use crate::limits;
 use crate::pool::Others;
@@ -174,10 +176,24 @@ impl Tls {
     }
 }
 
+/// Starts a member on a runtime, which is shut down where that fails.
+fn start(runtime: Runtime, member: Builder) -> anyhow::Result<(Runtime, Ringpop)> {
+    // On a thread of its own, for the caller's may be one of another runtime.
+    let handle = runtime.handle().clone();
+    let error = match std::thread::spawn(move || handle.block_on(member.start())).join() {
+        Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
+        Ok(Err(error)) => error.into(),
+        Err(_) => anyhow::anyhow!("the peer port's thread panicked"),
+    };
+    // The caller's thread must not wait for others.
+    runtime.shutdown_background();
+    Err(error)
+}
+
 /// The peer port of a store, at work on threads of its own: what nodes say to each other shall
 /// not wait for clients.
 pub struct Port {
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     keyspace: Arc<Keyspace>,
 }
 
@@ -209,20 +225,7 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        // On a thread of its own, for the caller's may be one of another runtime.
-        let handle = runtime.handle().clone();
-        let started = std::thread::spawn(move || handle.block_on(member.start())).join();
-        let ringpop = match started {
-            Ok(Ok(ringpop)) => ringpop,
-            failed => {
-                // The caller's thread must not wait for others.
-                runtime.shutdown_background();
-                return Err(match failed {
-                    Ok(Err(error)) => error.into(),
-                    _ => anyhow::anyhow!("the peer port's thread panicked"),
-                });
-            }
-        };
+        let (runtime, ringpop) = start(runtime, member)?;
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
@@ -240,20 +243,8 @@ impl Port {
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
-        let told = Arc::downgrade(&keyspace);
-        let ring = move || {
-            told.upgrade()
-                .map_or_else(Vec::new, |keyspace| keyspace.info())
-        };
-        // It is set once, for a process opens one such port.
-        let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
         runtime.spawn(follow(keyspace.clone(), events));
-        commands::serve(&ringpop, &keyspace);
-        keyspace.keeper.serve();
-        waiting::serve(&ringpop, &keyspace);
-        transactions::serve(&ringpop, &keyspace);
-        report::serve(&ringpop, &keyspace);
-        kv::serve(&ringpop, &keyspace);
+        serve(&keyspace);
         tracing::info!(
             peer = ringpop.whoami(),
             app = ringpop.app(),
@@ -321,6 +312,24 @@ impl Port {
         }
         self.runtime.shutdown_background();
     }
+}
+
+/// Answers other nodes, and INFO.
+fn serve(keyspace: &Arc<Keyspace>) {
+    let told = Arc::downgrade(keyspace);
+    let ring = move || {
+        told.upgrade()
+            .map_or_else(Vec::new, |keyspace| keyspace.info())
+    };
+    // It is set once, for a process opens one such port.
+    let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
+    let ringpop = &keyspace.ringpop;
+    keyspace.keeper.serve();
+    commands::serve(ringpop, keyspace);
+    waiting::serve(ringpop, keyspace);
+    transactions::serve(ringpop, keyspace);
+    report::serve(ringpop, keyspace);
+    kv::serve(ringpop, keyspace);
 }
 
 /// Publishes who owns what, as long as the member lives.

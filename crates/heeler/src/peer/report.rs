@@ -38,6 +38,29 @@ pub struct Shares {
     pub nodes: BTreeMap<String, Share>,
     /// The owners of the keys that were asked for; nobody's are not there.
     pub keys: BTreeMap<String, Place>,
+    /// How far the one who tells it is with what it takes over and hands over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub handover: Option<Handover>,
+}
+
+/// How far a node is after the ring has changed.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Handover {
+    /// Whether it, and the copies of what it owns, are as the ring wants them.
+    pub settled: bool,
+    /// Ranges that it owns and has not wholly taken over.
+    pub incoming_ranges: usize,
+    /// Ranges of which it has copies that may lack keys.
+    pub incoming_copies: usize,
+    /// Ranges that it has held and others have not wholly taken over.
+    pub outgoing_ranges: usize,
+    /// Keys taken from others since its start.
+    pub keys_taken: u64,
+    /// Keys given to others.
+    pub keys_given: u64,
+    /// Copies of writes that wait to be sent.
+    pub copies_unsent: usize,
 }
 
 /// What a node owns.
@@ -104,6 +127,21 @@ impl Keyspace {
             hash_tags: terms.hash_tags,
             nodes: nodes.addresses().enumerate().map(share).collect(),
             keys: question.keys.iter().filter_map(place).collect(),
+            handover: Some(self.handover()),
+        }
+    }
+
+    /// How far this node is with what it takes over and hands over.
+    pub fn handover(&self) -> Handover {
+        let progress = self.keeper.progress();
+        Handover {
+            settled: progress.settled,
+            incoming_ranges: progress.unsettled,
+            incoming_copies: progress.unlevel,
+            outgoing_ranges: progress.owed,
+            keys_taken: progress.keys_in,
+            keys_given: progress.keys_out,
+            copies_unsent: progress.unsent,
         }
     }
 

@@ -9,6 +9,7 @@ pub use words::{is_quick, of_request, shown};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -35,8 +36,12 @@ impl Default for Settings {
 /// The latest commands that were slow.
 #[derive(Debug)]
 pub struct SlowLog {
-    settings: Settings,
-    threshold: Option<u64>,
+    /// From how many microseconds on commands are logged; negative: none are.
+    threshold: AtomicI64,
+    /// The same, whatever the length is.
+    asked: AtomicI64,
+    /// How many are kept.
+    length: AtomicUsize,
     kept: Mutex<Kept>,
 }
 
@@ -143,23 +148,56 @@ impl SlowLog {
     /// An empty log.
     pub fn new(settings: Settings) -> SlowLog {
         // What is too large becomes the longest time there is.
-        let micros = (settings.milliseconds * 1000.0).ceil() as u64;
-        let logs = settings.milliseconds >= 0.0 && settings.length > 0;
-        SlowLog {
-            settings,
-            threshold: logs.then_some(micros),
+        let micros = match settings.milliseconds >= 0.0 {
+            true => (settings.milliseconds * 1000.0).ceil() as i64,
+            false => -1,
+        };
+        let log = SlowLog {
+            threshold: AtomicI64::new(-1),
+            asked: AtomicI64::new(micros),
+            length: AtomicUsize::new(settings.length),
             kept: Mutex::default(),
-        }
+        };
+        log.settle();
+        log
     }
 
-    /// What it was made with.
-    pub fn settings(&self) -> Settings {
-        self.settings
+    /// How many are kept.
+    pub fn length(&self) -> usize {
+        self.length.load(Relaxed)
+    }
+
+    /// From how many microseconds on commands are logged, if some are kept; -1: none are.
+    pub fn slower_than(&self) -> i64 {
+        self.asked.load(Relaxed)
+    }
+
+    /// Logs commands from so many microseconds on; negative: none.
+    pub fn set_slower_than(&self, micros: i64) {
+        self.asked.store(micros.max(-1), Relaxed);
+        self.settle();
+    }
+
+    /// Keeps so many.
+    pub fn set_length(&self, length: usize) {
+        self.length.store(length, Relaxed);
+        self.kept.lock().entries.truncate(length);
+        self.settle();
+    }
+
+    /// What is kept nowhere need not be timed.
+    fn settle(&self) {
+        let threshold = match self.length() {
+            0 => -1,
+            _ => self.slower_than(),
+        };
+        self.threshold.store(threshold, Relaxed);
     }
 
     /// From how many microseconds on a command is logged; `None`: nothing is.
+    #[inline]
     pub fn threshold(&self) -> Option<u64> {
-        self.threshold
+        u64::try_from(self.threshold.load(Relaxed)).ok()
     }
 
     /// How many of the commands that a server answered at a time are logged.
@@ -178,7 +216,7 @@ impl SlowLog {
         let mut kept = self.kept.lock();
         let id = kept.next;
         kept.next += 1;
-        kept.entries.truncate(self.settings.length.max(1) - 1);
+        kept.entries.truncate(self.length().max(1) - 1);
         kept.entries.push_front(Arc::new(Entry {
             id,
             time: now,
@@ -271,11 +309,18 @@ mod tests {
             (0.5, Some(500)),
             (0.0001, Some(1)),
             (10.0, Some(10_000)),
-            (1e300, Some(u64::MAX)),
+            (1e300, Some(i64::MAX as u64)),
             (f64::NAN, None),
         ] {
             assert_eq!(log(milliseconds, 128).threshold(), threshold);
         }
-        assert_eq!(log(10.0, 0).threshold(), None);
+        let log = log(10.0, 0);
+        assert_eq!(log.threshold(), None);
+        log.set_length(1);
+        assert_eq!(log.threshold(), Some(10_000));
+        log.set_slower_than(-5);
+        assert_eq!((log.threshold(), log.slower_than()), (None, -1));
+        log.set_slower_than(7);
+        assert_eq!(log.threshold(), Some(7));
     }
 }

@@ -94,9 +94,9 @@ impl Store {
             .count()
     }
 
-    /// Evicts a key of the next shard that has one to spare; whether there is any. Shards are passed
-    /// over at random, so that their chances are as the numbers of their keys: otherwise those with
-    /// few would lose keys that are worth more.
+    /// Evicts a key of the next shard that has one to spare; whether there is any. Shards are
+    /// passed over at random, so that their chances are as the numbers of their keys: otherwise
+    /// those with few would lose keys that are worth more.
     fn evict(&self, now: u64) -> bool {
         for visited in 0..2 * limits::SHARDS {
             let index = self.evicting.fetch_add(1, Relaxed) % limits::SHARDS;

@@ -5,9 +5,12 @@ use super::entry::{Entry, Text};
 use super::errors::{NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
 use super::keyspace;
 use super::view::View;
-use crate::command::{Command, Reply, unknown_subcommand};
+use crate::command::{Command, Id, Reply, unknown_subcommand};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    if command.spec.id == Id::Unlink {
+        view.free_later();
+    }
     let keys = command.args(1);
     let removed = keys.filter(|key| view.slot(key).remove());
     Ok(Reply::Int(removed.count() as i64))

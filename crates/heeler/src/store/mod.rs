@@ -123,6 +123,8 @@ pub struct Store {
     flush_at: AtomicU64,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
+    /// What UNLINK left to be freed.
+    unlinked: Mutex<Vec<Object>>,
     /// Bytes that are allocated for the keys of all shards.
     memory: AtomicIsize,
     /// How many they may be; 0 for any number. It is that of the settings.
@@ -176,6 +178,7 @@ impl Store {
             expiring: AtomicUsize::new(0),
             flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
+            unlinked: Mutex::default(),
             most: AtomicU64::new(0),
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
@@ -429,6 +432,13 @@ impl Store {
             };
             freed += table.len();
         }
+        while freed < budget {
+            let Some(object) = self.unlinked.lock().pop() else {
+                break;
+            };
+            freed += 1;
+            drop(object);
+        }
         freed
     }
 
@@ -456,7 +466,7 @@ impl Store {
 
     /// Objects and tables that wait to be freed.
     pub fn discarded(&self) -> usize {
-        self.discarded.lock().len()
+        self.discarded.lock().len() + self.unlinked.lock().len()
     }
 
     /// Counts, for INFO and the metrics.

@@ -20,8 +20,9 @@ const STEPS: usize = 8;
 const SINGLE: usize = FINE + 5 * STEPS;
 /// Most slots of a page: what the slot's number in a [`Place`] can tell.
 const SLOTS: usize = 256;
-/// Bytes of a full-grown page that are tried, in the sizes that allocators have.
-const PAGES: [usize; 7] = [4096, 5120, 6144, 7168, 10_240, 12_288, 14_336];
+/// Bytes of a full-grown page, about, and at most.
+const PAGE: usize = 4096;
+const LARGEST_PAGE: usize = 16 * 1024;
 
 /// Where an entry lies: 6 bits of its class, 18 of its page, 8 of its slot in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,19 +76,16 @@ const fn size_of_class(class: usize) -> usize {
 /// Slots of a full-grown page: as many as waste little of what the allocator gives for a page.
 const fn slots_of_page(size: usize) -> usize {
     let (mut best, mut least) = (1, usize::MAX);
-    let mut i = 0;
-    while i < PAGES.len() {
-        let slots = if PAGES[i] / size < SLOTS {
-            PAGES[i] / size
-        } else {
-            SLOTS
-        };
+    let mut slots = 1;
+    while slots <= SLOTS && slots * size <= LARGEST_PAGE {
         // In thousandths; a larger page must be clearly better.
-        let wasted = (PAGES[i] - slots * size) * 1000 / PAGES[i];
-        if slots > 0 && wasted + 10 < least {
+        let given = allocation::size(slots * size);
+        let wasted = (given - slots * size) * 1000 / given;
+        let is_small = (slots + 1) * size <= PAGE && slots < SLOTS;
+        if !is_small && (least == usize::MAX || wasted + 10 < least) {
             (best, least) = (slots, wasted);
         }
-        i += 1;
+        slots += 1;
     }
     best
 }
@@ -386,7 +384,7 @@ mod tests {
             assert!((1..=SLOTS).contains(&slots), "{size}");
             let bytes = size * slots;
             assert!(
-                size < 16 || allocation::size(bytes) * 100 <= bytes * 107,
+                size < 16 || allocation::size(bytes) * 100 <= bytes * 110,
                 "{slots} of {size}"
             );
         }

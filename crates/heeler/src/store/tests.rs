@@ -462,3 +462,19 @@ fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
     run(&store, 9, "RPUSH list b");
     assert!(third.is_some() && extras(b"list").version > third);
 }
+
+#[test]
+fn what_unlink_removes_is_freed_in_the_background() {
+    let store = Store::new(1);
+    let members = |name: &str| (0..1_000).fold(format!("SADD {name}"), |l, i| format!("{l} m{i}"));
+    for (command, waits) in [("DEL set", 0), ("UNLINK set", 1), ("SET set v", 0)] {
+        run(&store, 0, &members("set"));
+        let full = store.memory();
+        run(&store, 0, command);
+        assert!(store.memory() + 3_000 < full, "{command}");
+        assert_eq!(store.discarded(), waits, "{command}");
+        assert_eq!(store.expire_due(0, 10), waits, "{command}");
+        assert_eq!(store.discarded(), 0);
+        run(&store, 0, "DEL set");
+    }
+}

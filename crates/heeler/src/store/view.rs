@@ -21,6 +21,8 @@ pub(super) struct View<'s> {
     /// What is to be freed after the locks: fields are dropped in this order.
     cleared: Vec<Entries>,
     garbage: Vec<Object>,
+    /// Whether that is left to the background.
+    frees_later: bool,
 }
 
 /// Which shards are locked.
@@ -43,6 +45,7 @@ impl<'s> View<'s> {
             held,
             cleared: Vec::new(),
             garbage: Vec::new(),
+            frees_later: false,
         }
     }
 
@@ -79,6 +82,11 @@ impl<'s> View<'s> {
     pub(super) fn of_all(store: &'s Store, now: u64) -> View<'s> {
         let held = Held::All(store.shards.iter().map(|shard| shard.lock()).collect());
         View::new(store, now, held)
+    }
+
+    /// What takes long to free is left to [`Store::expire_due`].
+    pub(super) fn free_later(&mut self) {
+        self.frees_later = true;
     }
 
     /// The time of the command, in milliseconds since 1970.
@@ -333,11 +341,14 @@ impl Drop for View<'_> {
             if shard.is_unsettled() {
                 self.garbage.append(&mut self.store.settle(shard));
             }
-            return;
+        } else {
+            let (store, mut garbage) = (self.store, std::mem::take(&mut self.garbage));
+            self.each_held(|shard| garbage.append(&mut store.settle(shard)));
+            self.garbage = garbage;
         }
-        let (store, mut garbage) = (self.store, std::mem::take(&mut self.garbage));
-        self.each_held(|shard| garbage.append(&mut store.settle(shard)));
-        self.garbage = garbage;
+        if self.frees_later {
+            self.store.unlinked.lock().append(&mut self.garbage);
+        }
     }
 }
 

@@ -84,14 +84,14 @@ pub async fn serve(stream: Stream, client: Arc<Client>, door: FindDoor, site: Ar
                 .max_concurrent_streams(limits::HTTP_STREAMS)
                 .max_header_list_size(limits::HTTP_HEAD_BYTES as u32)
                 .serve_connection(io, service);
-            attend(&guest, connection, |c| c.graceful_shutdown()).await
+            attend(&guest, connection, true, |c| c.graceful_shutdown()).await
         }
         false => {
             let connection = http1::Builder::new()
                 .title_case_headers(true)
                 .max_buf_size(limits::HTTP_HEAD_BYTES)
                 .serve_connection(io, service);
-            attend(&guest, connection, |c| c.graceful_shutdown()).await
+            attend(&guest, connection, false, |c| c.graceful_shutdown()).await
         }
     };
     guest.ending.notify_waiters();
@@ -118,6 +118,7 @@ async fn answer(
 async fn attend<C>(
     guest: &Guest,
     connection: C,
+    is_http2: bool,
     stop: impl Fn(Pin<&mut C>),
 ) -> Result<(), hyper::Error>
 where
@@ -126,7 +127,7 @@ where
     let mut connection = pin!(connection);
     let look = Duration::from_millis(limits::HTTP_PATIENCE_MS / 4);
     let mut alarm = pin!(tokio::time::sleep(look));
-    let mut patience = Patience::new(clock::ticks() / 1000);
+    let mut patience = Patience::new(clock::ticks() / 1000, is_http2);
     let (mut is_known, mut is_stopping) = (false, false);
     poll_fn(|cx| {
         if !is_known {

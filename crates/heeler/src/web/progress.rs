@@ -39,6 +39,8 @@ enum Task {
 /// Looks at the progress from time to time.
 #[derive(Debug)]
 pub struct Patience {
+    /// All that comes between requests is part of the next one: not so with HTTP/2.
+    expects_heads: bool,
     task: Task,
     since: u64,
     read: u64,
@@ -47,8 +49,9 @@ pub struct Patience {
 
 impl Patience {
     /// From now on, in milliseconds.
-    pub fn new(now: u64) -> Patience {
+    pub fn new(now: u64, is_http2: bool) -> Patience {
         Patience {
+            expects_heads: !is_http2,
             task: Task::Ask,
             since: now,
             read: 0,
@@ -63,7 +66,7 @@ impl Patience {
             () if progress.is_stuck.get() => Task::Take,
             () if progress.reading.get() > 0 => Task::SendBody,
             () if progress.answering.get() > 0 => Task::Wait,
-            () if read > progress.answered_at.get() => Task::SendHead,
+            () if self.expects_heads && read > progress.answered_at.get() => Task::SendHead,
             () => Task::Ask,
         };
         let gets_on = match task {
@@ -79,6 +82,7 @@ impl Patience {
                 since: now,
                 read,
                 written,
+                ..*self
             };
             return false;
         }
@@ -98,14 +102,14 @@ mod tests {
 
     #[test]
     fn a_client_without_a_request_may_stay_long_but_not_for_ever() {
-        let (mut patience, progress) = (Patience::new(0), Progress::default());
+        let (mut patience, progress) = (Patience::new(0, false), Progress::default());
         assert!(!patience.is_over(limits::HTTP_IDLE_MS - 1, &progress));
         assert!(patience.is_over(limits::HTTP_IDLE_MS, &progress));
     }
 
     #[test]
     fn a_head_that_comes_byte_by_byte_has_to_end() {
-        let (mut patience, progress) = (Patience::new(0), Progress::default());
+        let (mut patience, progress) = (Patience::new(0, false), Progress::default());
         for now in 0..LONG / 1000 {
             progress.read.set(now + 1);
             assert!(!patience.is_over(now * 1000, &progress));
@@ -113,11 +117,16 @@ mod tests {
         assert!(patience.is_over(LONG, &progress));
         progress.answered_at.set(progress.read.get());
         assert!(!patience.is_over(LONG + 1, &progress));
+        // With HTTP/2 it may be about the connection.
+        let mut patience = Patience::new(0, true);
+        progress.read.set(progress.read.get() + 1);
+        assert!(!patience.is_over(1, &progress));
+        assert!(!patience.is_over(LONG + 1, &progress));
     }
 
     #[test]
     fn a_body_has_to_come_at_some_speed() {
-        let (mut patience, progress) = (Patience::new(0), Progress::default());
+        let (mut patience, progress) = (Patience::new(0, false), Progress::default());
         progress.answering.set(1);
         progress.reading.set(1);
         for step in 1..10 {
@@ -130,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_to_be_taken_but_may_take_long_to_make() {
-        let (mut patience, progress) = (Patience::new(0), Progress::default());
+        let (mut patience, progress) = (Patience::new(0, false), Progress::default());
         progress.read.set(100);
         progress.answering.set(1);
         assert!(!patience.is_over(0, &progress));
