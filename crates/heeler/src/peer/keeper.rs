@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::keyspace::{SERVICE, headers, refused};
 use crate::admission::{Admission, Pending, Permit, Tenure};
 use crate::clock;
-use crate::command::{Command, Reply, Room};
+use crate::command::{Command, Id, Reply, Room};
 use crate::holding::{
     self, Answer, Ask, Config, Holding, Input, Letter, Node, Now, Output, Progress, RangeMap,
     Standing, View, WriteAcks,
@@ -149,6 +149,8 @@ impl Keeper {
         let tenure = self.tenure.load();
         match tenure.of(command) {
             Standing::Serve => Admission::Execute(Permit::new(tenure)),
+            // A channel is no key: its messages are for the subscribers of every node.
+            _ if command.spec.id == Id::Spublish => Admission::Execute(Permit::new(tenure)),
             Standing::Moved(_) => Admission::Moved,
             Standing::Ask => self.ask(tenure, command),
         }

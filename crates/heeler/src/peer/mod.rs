@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use heeler_ringpop::{Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Sink};
+use heeler_ringpop::{
+    BootstrapError, Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Sink,
+};
 
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
@@ -264,10 +266,17 @@ impl Port {
     /// Waits until the node is in a ring, or has looked for one for long enough: what clients are
     /// told then is an error.
     pub async fn joined(&self) {
-        let ringpop = self.ringpop().clone();
+        let (ringpop, members) = (self.ringpop().clone(), self.keyspace.members.clone());
+        let ready = async move {
+            let mut changes = members.changes();
+            ringpop.ready().await?;
+            // The picture of the ring follows a moment later.
+            while members.nodes().me().is_none() && changes.changed().await.is_ok() {}
+            Ok::<(), BootstrapError>(())
+        };
         let joined = self.runtime.spawn(async move {
             let patience = Duration::from_millis(limits::JOIN_MS);
-            match tokio::time::timeout(patience, ringpop.ready()).await {
+            match tokio::time::timeout(patience, ready).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!("{error}"),
                 Err(_) => tracing::warn!("no ring has been found after {patience:?}"),
