@@ -173,7 +173,9 @@ impl Door {
         (ring, store): (&Ring, &Store),
         command: &Command<'_>,
     ) -> Option<Reply> {
+        // Of one that is spoiled nothing is executed, wherever its keys are.
         let queued = caller.session.transaction.as_ref();
+        let queued = queued.filter(|queued| !queued.spoiled);
         let commands = queued.map_or_else(Vec::new, |queued| queued.commands.clone());
         let mut permits = Vec::with_capacity(commands.len());
         for queued in &commands {
