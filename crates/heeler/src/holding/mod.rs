@@ -130,6 +130,8 @@ pub enum Input {
         /// What.
         ask: Letter<Ask>,
     },
+    /// A node keeps no keys, or by other rules: it will take over none of this node's.
+    Stranger(Node),
     /// What came of an [`Output::Send`]: `None` if there was no answer.
     Answered {
         /// The question's.
@@ -253,6 +255,8 @@ pub struct Holding {
 #[derive(Default)]
 struct Peer {
     life: Option<u64>,
+    /// It keeps no keys, or by other rules.
+    is_stranger: bool,
     failing_since: Option<u64>,
     needs: Needs,
     claim: Line,
@@ -339,8 +343,10 @@ impl Holding {
         match input {
             Input::View(view) => self.take_view(now, view),
             Input::Doubted => self.doubted(),
+            Input::Stranger(node) => self.peer(&node).is_stranger = true,
             Input::Asked { token, from, ask } => {
                 self.meet(&from, ask.life);
+                self.peer(&from).is_stranger = false;
                 let body = self.answer(now, &from, ask);
                 let life = self.life;
                 let answer = Letter { life, body };
@@ -476,12 +482,26 @@ impl Holding {
             && self.peers.values().all(|peer| peer.outbox.is_empty())
     }
 
-    /// Whether all that this node held is with others. If there are none it waits a moment: one may
-    /// be about to join.
+    /// Whether all that this node held is with others, as far as they take over keys. If there are
+    /// none it waits a moment: one may be about to join.
     pub fn has_handed_over(&self, now: Now) -> bool {
         let alone = self.view.as_ref().is_none_or(|view| view.ring.is_empty());
         alone && now.ms >= self.turned_at + limits::LAST_MS
-            || self.parts.iter().all(|(_, part)| part.past.is_none())
+            || self
+                .parts
+                .iter()
+                .all(|(_, part)| part.past.is_none() || self.is_lost(part))
+    }
+
+    /// How many ranges that this node held belong to members that take over no keys.
+    pub fn lost(&self) -> usize {
+        let lost = |part: &Part| part.past.is_some() && self.is_lost(part);
+        self.parts.iter().filter(|(_, part)| lost(part)).count()
+    }
+
+    fn is_lost(&self, part: &Part) -> bool {
+        let owner = part.owner().and_then(|owner| self.peers.get(owner));
+        owner.is_some_and(|owner| owner.is_stranger)
     }
 
     /// Whether this node holds a key, or has held it and keeps it until others have it.

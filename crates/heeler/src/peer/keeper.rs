@@ -311,6 +311,13 @@ impl Keeper {
             }
             tokio::time::sleep(Duration::from_millis(limits::HANDED_OVER_MS)).await;
         }
+        let lost = self.core.lock().lost();
+        if lost > 0 {
+            tracing::info!(
+                ranges = lost,
+                "members that keep no keys, as those of Ringpop, have taken over none"
+            );
+        }
     }
 
     async fn run(self: &Arc<Keeper>) {
@@ -389,7 +396,7 @@ impl Keeper {
         }
     }
 
-    async fn call(&self, to: &str, ask: &Letter<Ask>) -> Option<Letter<Answer>> {
+    async fn call(self: &Arc<Keeper>, to: &str, ask: &Letter<Ask>) -> Option<Letter<Answer>> {
         let request = Request {
             service: Bytes::from_static(SERVICE.as_bytes()),
             headers: headers(),
@@ -401,8 +408,12 @@ impl Keeper {
         let timeout = Duration::from_millis(limits::HOLD_MS);
         match self.ringpop.channel().call(to, request, timeout).await {
             Ok(response) if response.is_ok() => holding::decode_answer(&response.arg3),
-            // It was started with other settings, and has nothing for this node.
-            Err(failure) if failure.code == ErrorCode::BadRequest => nothing(ask),
+            // It was started with other settings, or is no store: it has nothing for this node.
+            Err(failure) if failure.code == ErrorCode::BadRequest => {
+                let stranger = Input::Stranger(to.into());
+                self.step(|core, now, out| core.handle(now, stranger, out));
+                nothing(ask)
+            }
             _ => None,
         }
     }
