@@ -9,6 +9,7 @@ mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use servers::{Heeler, Memcached, RedisServer, free_port};
 
@@ -133,13 +134,17 @@ fn ioredis(port: u16) {
     );
 }
 
-/// The directory with both clients; installs them if they are not there.
+/// The directory with the clients; installs them if they are not there.
 fn installed() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let clients = target.join("clients");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    succeeds(Command::new(root.join(".ci/clients")).arg(&clients));
-    clients
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let install = || {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let clients = target.join("clients");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        succeeds(Command::new(root.join(".ci/clients")).arg(&clients));
+        clients
+    };
+    INSTALLED.get_or_init(install).clone()
 }
 
 fn script(name: &str) -> PathBuf {
