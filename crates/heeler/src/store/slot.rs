@@ -237,7 +237,6 @@ impl<'s, 'k> Slot<'s, 'k> {
     }
 }
 
-#[allow(dead_code)]
 impl Slot<'_, '_> {
     /// Which state of the key this is: see [`Extras`]. The key is given a version if it has none.
     /// `None` if it is absent.
