@@ -21,7 +21,7 @@ fn the_slow_log_is_set_up_while_the_store_runs() {
     let (mut ours, mut theirs) = (heeler.client(), redis.client());
     for line in [
         "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 3",
-        "CONFIG GET slowlog-*",
+        "CONFIG GET slowlog-max-len",
         "PING",
         "PING",
         "PING",
