@@ -329,7 +329,8 @@ impl Keeper {
                 let wait = Duration::from_millis(wait.min(limits::LONGEST_REST_MS));
                 let _ = tokio::time::timeout(wait, self.due.notified()).await;
             }
-            self.step(Holding::wake);
+            // It is asked next when it is due: nobody need be woken for that.
+            self.take_step(Holding::wake);
             tokio::task::yield_now().await;
         }
     }
@@ -341,8 +342,13 @@ impl Keeper {
         }
     }
 
-    /// Gives something to the machine, and does what follows.
+    /// Gives something to the machine, does what follows, and has it asked anew when it is due.
     fn step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
+        self.take_step(act);
+        self.due.notify_one();
+    }
+
+    fn take_step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
         let _turn = self.turn.lock();
         let mut out = Vec::new();
         let standing = {
@@ -357,7 +363,6 @@ impl Keeper {
         for output in out {
             self.carry_out(output);
         }
-        self.due.notify_one();
     }
 
     /// Publishes what may be served, and waits for all commands that are being executed by the
