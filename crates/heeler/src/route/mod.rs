@@ -345,7 +345,8 @@ mod tests {
         placement.route(&Command::resolve(raw, args).unwrap(), 0)
     }
 
-    fn shown(route: Route) -> String {
+    /// A way, for people.
+    pub(super) fn shown(route: Route) -> String {
         match route {
             Route::Here => "here".into(),
             Route::To(to) => format!("{to:?}"),

@@ -34,16 +34,25 @@ pub struct Terms {
 impl Terms {
     /// Where a key lies on the ring.
     pub fn position(self, hash: RingHash, key: &[u8]) -> u32 {
-        let key = match self.hash_tags {
+        match self.partition(key) {
+            Some(partition) => hash.hash(itoa::Buffer::new().format(partition).as_bytes()),
+            None => hash.hash(self.hashed(key)),
+        }
+    }
+
+    /// The partition of a key; `None` if there are none.
+    #[inline]
+    fn partition(self, key: &[u8]) -> Option<u32> {
+        let count = self.partitions;
+        (count > 0).then(|| Hash::Fnv1_32.hash(self.hashed(key)) % count)
+    }
+
+    /// The part of a key that decides.
+    #[inline]
+    fn hashed(self, key: &[u8]) -> &[u8] {
+        match self.hash_tags {
             true => HashTag::BRACES.of(key),
             false => key,
-        };
-        match self.partitions {
-            0 => hash.hash(key),
-            count => {
-                let partition = Hash::Fnv1_32.hash(key) % count;
-                hash.hash(itoa::Buffer::new().format(partition).as_bytes())
-            }
         }
     }
 
@@ -132,36 +141,22 @@ impl Nodes {
     /// The place of the node that owns a key. `None` if there is no member.
     #[inline]
     pub fn owner(&self, key: &[u8]) -> Option<usize> {
-        let key = self.hashed(key);
-        match self.terms.partitions {
-            0 => self.ring.lookup_index(key),
-            count => {
-                let partition = Hash::Fnv1_32.hash(key) % count;
-                self.partition_owner(partition)
-            }
+        match self.terms.partition(key) {
+            Some(partition) => self.partition_owner(partition),
+            None => self.ring.lookup_index(self.terms.hashed(key)),
         }
     }
 
     /// The partition of a key; `None` if there are none.
     pub fn partition(&self, key: &[u8]) -> Option<u32> {
-        let (key, count) = (self.hashed(key), self.terms.partitions);
-        (count > 0).then(|| Hash::Fnv1_32.hash(key) % count)
+        self.terms.partition(key)
     }
 
     /// What the ring is asked for to find the owner of a key.
     pub fn ring_key(&self, key: &[u8]) -> Vec<u8> {
         match self.partition(key) {
             Some(partition) => partition.to_string().into_bytes(),
-            None => self.hashed(key).to_vec(),
-        }
-    }
-
-    /// The part of a key that decides.
-    #[inline]
-    fn hashed<'k>(&self, key: &'k [u8]) -> &'k [u8] {
-        match self.terms.hash_tags {
-            true => HashTag::BRACES.of(key),
-            false => key,
+            None => self.terms.hashed(key).to_vec(),
         }
     }
 
@@ -301,7 +296,7 @@ mod tests {
     use heeler_ring::{Member, RingHash};
 
     use super::*;
-    use crate::route::Part;
+    use crate::route::tests::shown;
     use crate::wire::resp::Decoder;
 
     const NODES: [&str; 3] = ["127.0.0.1:3100", "127.0.0.1:3101", "127.0.0.1:3102"];
@@ -317,19 +312,7 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.decode(line.as_bytes()).unwrap();
         let (raw, args) = decoder.request(line.as_bytes());
-        match nodes.route(&Command::resolve(raw, args).unwrap(), 0) {
-            Route::Here => "here".into(),
-            Route::To(to) => format!("{to:?}"),
-            Route::Refused(Reply::Error(text)) => text.into_owned(),
-            Route::Refused(other) => format!("{other:?}"),
-            Route::Parts(parts, _) => {
-                let part = |p: &Part| {
-                    let request = String::from_utf8_lossy(&p.request).replace("\r\n", " ");
-                    format!("{:?}: {}", p.to, request.trim_end())
-                };
-                parts.iter().map(part).collect::<Vec<_>>().join(" | ")
-            }
-        }
+        shown(nodes.route(&Command::resolve(raw, args).unwrap(), 0))
     }
 
     #[test]
