@@ -58,6 +58,14 @@ pub struct Traffic {
     pub retried: AtomicU64,
 }
 
+/// Why a command is not executed here.
+pub(super) enum Held {
+    /// Its keys have another owner.
+    Moved,
+    /// It is answered with this error.
+    Refused(Reply),
+}
+
 /// The reply between nodes to a request whose keys are not the receiver's: the request follows, so
 /// that the sender need not keep it.
 const MOVED: &[u8] = b">2\r\n$5\r\nmoved\r\n$";
@@ -220,20 +228,34 @@ impl Keyspace {
 
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
+        let (reply, pending) = match self.permit(command, clock::now()).await {
+            Err(Held::Moved) => return Reply::error(DISAGREE),
+            Err(Held::Refused(reply)) => return reply,
+            Ok((permit, now)) => self.execute_with(permit, now, command),
+        };
+        match pending {
+            None => reply,
+            Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
+        }
+    }
+
+    /// Waits until a command may be executed here. Returns the permit, and the time: `now` if it
+    /// did not have to wait.
+    ///
+    /// # Errors
+    /// It may not, and why.
+    pub(super) async fn permit(
+        &self,
+        command: &Command<'_>,
+        mut now: u64,
+    ) -> Result<(Permit, u64), Held> {
         loop {
-            let now = clock::now();
-            let (reply, pending) = match self.keeper.admit(command) {
-                Admission::Moved => return Reply::error(DISAGREE),
-                Admission::Wait(pending) => match pending.await {
-                    Err(reply) => return reply,
-                    Ok(()) => continue,
-                },
-                Admission::Execute(permit) => self.execute_with(permit, now, command),
-            };
-            return match pending {
-                None => reply,
-                Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-            };
+            match self.keeper.admit(command) {
+                Admission::Execute(permit) => return Ok((permit, now)),
+                Admission::Moved => return Err(Held::Moved),
+                Admission::Wait(pending) => pending.await.map_err(Held::Refused)?,
+            }
+            now = clock::now();
         }
     }
 
@@ -278,29 +300,21 @@ impl Keyspace {
                     continue;
                 }
             };
-            loop {
-                match self.keeper.admit(&command) {
-                    Admission::Moved => {
-                        self.traffic.moved.fetch_add(1, Relaxed);
-                        say_moved(raw, out);
-                    }
-                    Admission::Execute(permit) => {
-                        let start = out.len();
-                        let (reply, pending) = self.execute_with(permit, now, &command);
-                        resp::encode(&reply, Protocol::Resp2, out);
-                        if let Some(pending) = pending {
-                            late.push((start, out.len(), pending));
-                        }
-                    }
-                    Admission::Wait(pending) => match pending.await {
-                        Err(reply) => resp::encode(&reply, Protocol::Resp2, out),
-                        Ok(()) => {
-                            now = clock::now();
-                            continue;
-                        }
-                    },
+            match self.permit(&command, now).await {
+                Err(Held::Moved) => {
+                    self.traffic.moved.fetch_add(1, Relaxed);
+                    say_moved(raw, out);
                 }
-                break;
+                Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
+                Ok((permit, then)) => {
+                    now = then;
+                    let start = out.len();
+                    let (reply, pending) = self.execute_with(permit, now, &command);
+                    resp::encode(&reply, Protocol::Resp2, out);
+                    if let Some(pending) = pending {
+                        late.push((start, out.len(), pending));
+                    }
+                }
             }
         }
         if !routed {

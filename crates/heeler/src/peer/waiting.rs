@@ -13,8 +13,9 @@ use heeler_ringpop::channel::{Answer, Call};
 use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Keyspace, SERVICE, command, encoded, error, moved, say_moved};
-use crate::admission::Admission;
+use super::keyspace::{
+    DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, say_moved,
+};
 use crate::clock;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -89,51 +90,45 @@ impl Keyspace {
     /// The same on this node's own share. `None`: its keys are not this node's, or no longer.
     async fn wait_here(&self, command: &Command<'_>) -> Option<Reply> {
         let mut changes = self.members.changes();
-        loop {
-            let now = clock::now();
-            let permit = match self.keeper.admit(command) {
-                Admission::Moved => return None,
-                Admission::Wait(pending) => match pending.await {
-                    Err(reply) => return Some(reply),
-                    Ok(()) => continue,
-                },
-                Admission::Execute(permit) => permit,
-            };
-            let begun = std::future::poll_fn(|cx| {
-                Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
-            });
-            let begun = begun.await;
-            drop(permit);
-            let reply = match begun {
-                Ok(reply) => reply,
-                Err(waiter) => {
-                    let place = InQueue(&self.store, &waiter);
-                    loop {
-                        tokio::select! {
-                            reply = served(&waiter) => break reply,
-                            _ = changes.changed() => {}
-                        }
-                        if self.members.nodes().owns(command) {
-                            continue;
-                        }
-                        // What has been taken for it meanwhile is its own.
-                        match waiter.unblock(None) {
-                            Attempt::Gone => break served(&waiter).await,
-                            Attempt::Served | Attempt::Waits => {
-                                drop(place);
-                                return None;
-                            }
+        let (permit, now) = match self.permit(command, clock::now()).await {
+            Err(Held::Moved) => return None,
+            Err(Held::Refused(reply)) => return Some(reply),
+            Ok(permitted) => permitted,
+        };
+        let begun = std::future::poll_fn(|cx| {
+            Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
+        });
+        let begun = begun.await;
+        drop(permit);
+        let reply = match begun {
+            Ok(reply) => reply,
+            Err(waiter) => {
+                let place = InQueue(&self.store, &waiter);
+                loop {
+                    tokio::select! {
+                        reply = served(&waiter) => break reply,
+                        _ = changes.changed() => {}
+                    }
+                    if self.members.nodes().owns(command) {
+                        continue;
+                    }
+                    // What has been taken for it meanwhile is its own.
+                    match waiter.unblock(None) {
+                        Attempt::Gone => break served(&waiter).await,
+                        Attempt::Served | Attempt::Waits => {
+                            drop(place);
+                            return None;
                         }
                     }
                 }
-            };
-            count(self, command, &reply);
-            let pending = self.keeper.written(now, command, &reply);
-            return Some(match pending {
-                None => reply,
-                Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-            });
-        }
+            }
+        };
+        count(self, command, &reply);
+        let pending = self.keeper.written(now, command, &reply);
+        Some(match pending {
+            None => reply,
+            Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
+        })
     }
 }
 
