@@ -22,6 +22,28 @@ use crate::route::{Nodes, Terms};
 /// What has to happen first. An error is the command's reply.
 pub type Pending = Pin<Box<dyn Future<Output = Result<(), Reply>> + Send>>;
 
+/// When all of these are done; the first error of them. `None`: there is nothing to wait for.
+pub fn all_of(pending: impl Iterator<Item = Option<Pending>>) -> Option<Pending> {
+    let all: Vec<Pending> = pending.flatten().collect();
+    if all.is_empty() {
+        return None;
+    }
+    Some(Box::pin(async move {
+        for pending in all {
+            pending.await?;
+        }
+        Ok(())
+    }))
+}
+
+/// A reply once what it waits for is there; the error in its place if it will not be.
+pub async fn kept(reply: Reply, pending: Option<Pending>) -> Reply {
+    match pending {
+        None => reply,
+        Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
+    }
+}
+
 /// Whether a command is executed.
 pub enum Admission {
     /// Now, while the permit lives.

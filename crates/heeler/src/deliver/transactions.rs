@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::ring::Ring;
 use super::{Behind, Caller, Door, unwatch};
-use crate::admission::{Admission, Pending};
+use crate::admission::{Admission, all_of, kept};
 use crate::command::{Command, Id, OwnedCommand, Reply, Room, Shape};
 use crate::limits;
 use crate::route::{CROSS_NODE, Nodes};
@@ -201,21 +201,13 @@ impl Door {
         let Reply::Array(replies) = &reply else {
             return Some(reply);
         };
+        let keeper = &ring.keyspace.keeper;
         let pairs = commands.iter().zip(replies);
-        let pending: Vec<Pending> = pairs
-            .filter_map(|(c, reply)| ring.keyspace.keeper.written(now, &c.as_command(), reply))
-            .collect();
-        if pending.is_empty() {
+        let pending = all_of(pairs.map(|(c, reply)| keeper.written(now, &c.as_command(), reply)));
+        if pending.is_none() {
             return Some(reply);
         }
-        self.run_errand_to(caller, ring, command, async move {
-            for pending in pending {
-                if let Err(failed) = pending.await {
-                    return failed;
-                }
-            }
-            reply
-        });
+        self.run_errand_to(caller, ring, command, kept(reply, pending));
         None
     }
 

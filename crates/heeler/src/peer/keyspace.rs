@@ -15,7 +15,7 @@ use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
 use super::commands;
 use super::keeper::Keeper;
 use crate::admin::Process;
-use crate::admission::{Admission, Pending, Permit};
+use crate::admission::{Admission, Pending, Permit, kept};
 use crate::clock;
 use crate::cluster::Members;
 use crate::command::{Arg, Command, Reply};
@@ -233,10 +233,7 @@ impl Keyspace {
             Err(Held::Refused(reply)) => return reply,
             Ok((permit, now)) => self.execute_with(permit, now, command),
         };
-        match pending {
-            None => reply,
-            Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-        }
+        kept(reply, pending).await
     }
 
     /// Waits until a command may be executed here. Returns the permit, and the time: `now` if it

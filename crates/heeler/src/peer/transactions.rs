@@ -20,7 +20,7 @@ use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, say_moved};
-use crate::admission::{Admission, Permit};
+use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
 use crate::command::number::integer;
 use crate::command::{Command, OwnedCommand, Reply, Room};
@@ -224,14 +224,9 @@ impl Keyspace {
         let Some(replies) = replies else {
             return Some(Reply::NullArray);
         };
-        for (command, reply) in all.iter().zip(&replies) {
-            if let Some(pending) = self.keeper.written(now, command, reply)
-                && let Err(failed) = pending.await
-            {
-                return Some(failed);
-            }
-        }
-        Some(Reply::Array(replies))
+        let pairs = all.iter().zip(&replies);
+        let pending = all_of(pairs.map(|(c, reply)| self.keeper.written(now, c, reply)));
+        Some(kept(Reply::Array(replies), pending).await)
     }
 
     /// When all of these commands may be executed, and permits for them. `None`: a key of them is

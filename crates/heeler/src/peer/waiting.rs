@@ -16,6 +16,7 @@ use super::commands::{agreed, count};
 use super::keyspace::{
     DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, say_moved,
 };
+use crate::admission::kept;
 use crate::clock;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -125,10 +126,7 @@ impl Keyspace {
         };
         count(self, command, &reply);
         let pending = self.keeper.written(now, command, &reply);
-        Some(match pending {
-            None => reply,
-            Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-        })
+        Some(kept(reply, pending).await)
     }
 }
 
