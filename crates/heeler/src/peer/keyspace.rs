@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
+use heeler_ringpop::{Response, Ringpop};
 
 use super::commands;
 use super::keeper::Keeper;
@@ -355,6 +355,18 @@ pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
     let mut out = Vec::new();
     resp::encode(reply, Protocol::Resp2, &mut out);
     out
+}
+
+/// The answer to a request of another node. `None`: its keys are not this node's.
+pub(super) fn respond(reply: Option<&Reply>, request: &[u8]) -> Response {
+    Response::raw(match reply {
+        Some(reply) => encoded(reply),
+        None => {
+            let mut out = Vec::new();
+            say_moved(request, &mut out);
+            out
+        }
+    })
 }
 
 pub(super) fn error(text: &str) -> Vec<u8> {

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
+use heeler_ringpop::Ringpop;
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, say_moved};
+use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};
 use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
 use crate::command::number::integer;
@@ -50,7 +50,7 @@ async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     let requests = read(&call.request.arg3).map_err(refused)?;
     let watch = requests.first().ok_or_else(|| refused("no key".into()))?;
     let reply = keyspace.versions_here(&watch.as_command()).await;
-    Ok(respond(reply))
+    Ok(respond(reply.as_ref(), b""))
 }
 
 async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
@@ -61,20 +61,8 @@ async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     }
     let commands = requests.split_off(1);
     let guarded = guarded(&requests[0].as_command()).ok_or_else(|| refused("no version".into()))?;
-    Ok(respond(
-        keyspace.transaction_here(&guarded, &commands).await,
-    ))
-}
-
-fn respond(reply: Option<Reply>) -> Response {
-    Response::raw(match reply {
-        Some(reply) => encoded(&reply),
-        None => {
-            let mut out = Vec::new();
-            say_moved(b"", &mut out);
-            out
-        }
-    })
+    let reply = keyspace.transaction_here(&guarded, &commands).await;
+    Ok(respond(reply.as_ref(), b""))
 }
 
 /// The commands in a body.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
+use heeler_ringpop::Ringpop;
 
 use super::commands::{agreed, count};
 use super::keyspace::{
-    DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, say_moved,
+    DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond,
 };
 use crate::admission::kept;
 use crate::clock;
@@ -41,17 +41,10 @@ async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     let request = &call.request.arg3;
     let mut decoder = Decoder::default();
     let reply = match command(&mut decoder, request) {
-        Ok(command) => keyspace
-            .wait_here(&command)
-            .await
-            .map(|reply| encoded(&reply)),
-        Err(refused) => Some(encoded(&refused)),
+        Ok(command) => keyspace.wait_here(&command).await,
+        Err(refused) => Some(refused),
     };
-    Ok(Response::raw(reply.unwrap_or_else(|| {
-        let mut out = Vec::new();
-        say_moved(request, &mut out);
-        out
-    })))
+    Ok(respond(reply.as_ref(), request))
 }
 
 impl Keyspace {
