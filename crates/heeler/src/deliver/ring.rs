@@ -16,7 +16,7 @@ use super::blocked::Blocked;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
 use crate::command::{Command, Reply, Shape};
-use crate::peer::{self, Keyspace};
+use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
 use crate::route::Route;
 use crate::session::Ticket;
@@ -57,11 +57,11 @@ impl Ring {
     /// Sends a reply once it may be told.
     #[cold]
     fn tell_later(&self, reply: &Reply, pending: Pending, reply_to: ReplyTo) {
-        let mut out = told(reply);
+        let mut out = encoded(reply);
         let acknowledged = self.keyspace.spawn(pending);
         tokio::task::spawn_local(async move {
             if let Err(failed) = acknowledged.await.unwrap_or(Ok(())) {
-                out = told(&failed);
+                out = encoded(&failed);
             }
             reply_to.send(&out, failure_in(&out));
         });
@@ -140,7 +140,7 @@ impl Door {
         };
         match pending {
             None => {
-                let out = told(&reply);
+                let out = encoded(&reply);
                 reply_to.send(&out, failure_in(&out));
             }
             Some(pending) => ring.tell_later(&reply, pending, reply_to),
@@ -175,7 +175,7 @@ impl Door {
             if let Admission::Wait(pending) = held
                 && let Err(refused) = pending.await
             {
-                return told(&refused);
+                return encoded(&refused);
             }
             keyspace.execute(request).await
         });
@@ -290,12 +290,6 @@ impl Door {
         ring.tell_later(reply, pending, reply_to);
         true
     }
-}
-
-fn told(reply: &Reply) -> Vec<u8> {
-    let mut out = Vec::new();
-    resp::encode(reply, Protocol::Resp2, &mut out);
-    out
 }
 
 fn failure_in(reply: &[u8]) -> Option<ErrorKind> {

@@ -351,7 +351,8 @@ pub(super) fn command<'a>(
     }
 }
 
-pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
+/// A reply as nodes send it to each other: in RESP2.
+pub fn encoded(reply: &Reply) -> Vec<u8> {
     let mut out = Vec::new();
     resp::encode(reply, Protocol::Resp2, &mut out);
     out
