@@ -296,7 +296,8 @@ fn failure_in(reply: &[u8]) -> Option<ErrorKind> {
     (reply.first() == Some(&b'-')).then_some(ErrorKind::Reply)
 }
 
-fn in_protocol(reply: Vec<u8>, protocol: Protocol, shape: Shape) -> Reply {
+/// A reply in RESP2 as its client shall get it.
+pub(super) fn in_protocol(reply: Vec<u8>, protocol: Protocol, shape: Shape) -> Reply {
     match protocol {
         Protocol::Resp2 => Reply::Raw(reply.into()),
         Protocol::Resp3 => {

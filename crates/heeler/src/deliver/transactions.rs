@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::ring::Ring;
+use super::ring::{Ring, in_protocol};
 use super::{Behind, Caller, Door, unwatch};
 use crate::admission::{Admission, all_of, kept};
 use crate::command::{Command, Id, OwnedCommand, Reply, Room, Shape};
 use crate::limits;
 use crate::route::{CROSS_NODE, Nodes};
 use crate::store::{Guarded, Store};
-use crate::wire::resp::{Elements, Protocol, upgrade};
+use crate::wire::resp::Elements;
 
 /// Keys of other nodes under WATCH, with the versions that they had.
 #[derive(Debug, Default)]
@@ -231,7 +231,10 @@ impl Door {
         for command in &sent.commands {
             let command = command.as_command();
             all.push(match command.spec.room {
-                Room::Store => in_protocol(replies.next().unwrap_or_default(), protocol, &command),
+                Room::Store => {
+                    let reply = replies.next().unwrap_or_default().to_vec();
+                    in_protocol(reply, protocol, Shape::of(&command))
+                }
                 _ => self.here_in_transaction(now, caller, &command),
             });
         }
@@ -293,17 +296,6 @@ fn add(guards: &mut Vec<Guarded>, found: Vec<Guarded>) {
     for (key, version) in found {
         if !guards.iter().any(|(known, _)| *known == key) {
             guards.push((key, version));
-        }
-    }
-}
-
-fn in_protocol(reply: &[u8], protocol: Protocol, command: &Command<'_>) -> Reply {
-    match protocol {
-        Protocol::Resp2 => Reply::Raw(reply.to_vec().into()),
-        Protocol::Resp3 => {
-            let mut upgraded = Vec::with_capacity(reply.len());
-            upgrade(reply, Shape::of(command), &mut upgraded);
-            Reply::Raw(upgraded.into())
         }
     }
 }
