@@ -126,13 +126,7 @@ impl Door {
     /// Executes this node's own part of a command.
     pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
         let mut decoder = Decoder::default();
-        let command = match decoder.decode(raw) {
-            Ok(Some(_)) => {
-                let (raw, args) = decoder.request(raw);
-                Command::resolve(raw, args)
-            }
-            _ => Err(Reply::error("ERR a part of the request is cut")),
-        };
+        let command = peer::command(&mut decoder, raw);
         let (reply, pending) = match command.map(|command| ring.part(now, &command)) {
             Ok(Some(done)) => done,
             Ok(None) => return self.send_anew(Bytes::copy_from_slice(raw), reply_to),

@@ -335,7 +335,7 @@ async fn settle(late: Vec<(usize, usize, Pending)>, out: &mut Vec<u8>) {
 }
 
 /// The first command of the bytes.
-pub(super) fn command<'a>(
+pub fn command<'a>(
     decoder: &'a mut Decoder,
     request: &'a [u8],
 ) -> Result<Command<'a>, Reply> {

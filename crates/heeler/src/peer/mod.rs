@@ -21,7 +21,7 @@ use heeler_ringpop::{
 
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
-pub use keyspace::{Keyspace, SERVICE, Traffic, encoded, moved};
+pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 
 use crate::admin::{Process, RingLines};
