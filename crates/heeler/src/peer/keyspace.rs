@@ -335,10 +335,7 @@ async fn settle(late: Vec<(usize, usize, Pending)>, out: &mut Vec<u8>) {
 }
 
 /// The first command of the bytes.
-pub fn command<'a>(
-    decoder: &'a mut Decoder,
-    request: &'a [u8],
-) -> Result<Command<'a>, Reply> {
+pub fn command<'a>(decoder: &'a mut Decoder, request: &'a [u8]) -> Result<Command<'a>, Reply> {
     match decoder.decode(request) {
         Ok(Some(_)) => {}
         Ok(None) => return Err(Reply::error("ERR the request is cut")),

@@ -5,18 +5,19 @@
 //! | `versions` | `WATCH key …` | for each key its version, null where it is absent |
 //! | `transaction` | `WATCH key version …`, the commands | their replies; null: a key has changed |
 //!
+//! All of it is RESP.
+//!
 //! A version is what tells one state of a key from another ([`Store::state_of`]); that of an absent
 //! key is empty in the body.
 //!
 //! [`Store::state_of`]: crate::store::Store::state_of
-//! All of it is RESP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Answer, Call};
 use heeler_ringpop::Ringpop;
+use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};

@@ -9,13 +9,11 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Answer, Call};
 use heeler_ringpop::Ringpop;
+use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
-use super::keyspace::{
-    DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond,
-};
+use super::keyspace::{DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond};
 use crate::admission::kept;
 use crate::clock;
 use crate::command::{Command, Reply};
