@@ -55,6 +55,8 @@ pub const COPIES: usize = 512;
 pub const FETCHED: usize = 256 * 1024;
 /// Keys that may wait to be sent to one replica; past that it compares all that it holds.
 pub const UNSENT: usize = 1024 * 1024;
+/// Bytes of changes that may wait to be sent to one replica; past that it gets whole values.
+pub const UNSENT_BYTES: usize = 16 * 1024 * 1024;
 /// How long a node that stops waits for others to take over what it holds, unless told otherwise,
 /// in milliseconds.
 pub const LEAVE_TIMEOUT_MS: u64 = 60_000;
