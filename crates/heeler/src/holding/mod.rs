@@ -218,6 +218,8 @@ pub struct Progress {
     pub bytes_out: u64,
     /// Copies that wait to be sent to replicas.
     pub unsent: usize,
+    /// Bytes that replicas have been sent since the start.
+    pub bytes_replicated: u64,
     /// Whether all is as the ring wants it: see [`Holding::is_settled`].
     pub settled: bool,
 }

@@ -281,6 +281,7 @@ impl Holding {
             return;
         }
         peer.outbox.sent = sent.len();
+        self.progress.bytes_replicated += bytes as u64;
         self.send(node, Ask::Keep(updates), Flight::Keep(sent), out);
     }
 

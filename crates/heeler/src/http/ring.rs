@@ -114,6 +114,12 @@ fn of_holding(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) -> fmt::
             bytes,
             progress.bytes_out,
         ),
+        (
+            "replication_sent",
+            "Bytes of writes and copies sent to replicas",
+            bytes,
+            progress.bytes_replicated,
+        ),
     ] {
         alone(encoder, (name, help, unit), ConstCounter::new(value))?;
     }

@@ -195,7 +195,7 @@ impl Keyspace {
         .collect()
     }
 
-    fn holding_info(&self) -> [(&'static str, String); 10] {
+    fn holding_info(&self) -> [(&'static str, String); 11] {
         let progress = self.keeper.progress();
         let keeping = self.keeper.keeping();
         [
@@ -209,6 +209,10 @@ impl Keyspace {
             ("ring_bytes_taken_total", progress.bytes_in.to_string()),
             ("ring_keys_given_total", progress.keys_out.to_string()),
             ("ring_copies_unsent", progress.unsent.to_string()),
+            (
+                "ring_bytes_replicated_total",
+                progress.bytes_replicated.to_string(),
+            ),
         ]
     }
 }
