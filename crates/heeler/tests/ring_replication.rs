@@ -199,3 +199,33 @@ fn collections_that_grow_element_by_element_outlive_a_node() {
         assert_eq!(filled.read(&mut client), *before, "{}", filled.key);
     }
 }
+
+#[test]
+fn what_a_push_moves_for_who_waited_outlives_the_owner() {
+    let args = ["--replicas", "3", "--write-acks", "quorum", "--hash-tags"];
+    for asked in [0, 1] {
+        let mut cluster = Cluster::start(3, &args);
+        settled(&cluster);
+        let owner = cluster.owner("{t}");
+        let other = (owner + 1) % 3;
+        // A client of the owner, or of another node.
+        let mut waits = cluster.client((owner + asked) % 3);
+        waits.send(&request(&[
+            b"BLMOVE", b"{t}from", b"{t}to", b"LEFT", b"RIGHT", b"0",
+        ]));
+        wait_until("it waits", || {
+            let info = cluster.client(owner).run("INFO clients").text();
+            info.contains("blocked_clients:1") || asked == 1
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let pushed = cluster.client(other).run("RPUSH {t}from one two");
+        assert_eq!(pushed, Value::Int(2));
+        assert_eq!(Value::parse(&waits.read_raw_reply()), Value::bulk("one"));
+        cluster.node(owner).process.signal(Signal::KILL);
+        cluster.nodes[owner] = None;
+        cluster.agrees(2);
+        let list = |key: &str| cluster.client(other).run(&format!("LRANGE {key} 0 -1"));
+        assert_eq!(list("{t}to"), Value::Array(vec![Value::bulk("one")]));
+        assert_eq!(list("{t}from"), Value::Array(vec![Value::bulk("two")]));
+    }
+}
