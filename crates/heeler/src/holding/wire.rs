@@ -255,6 +255,7 @@ impl Writer {
         };
         self.optional(value.deadline);
         self.int(value.marks);
+        self.byte(value.recache);
         self.byte(u8::from(value.stamp.is_some()));
         if let Some(stamp) = value.stamp {
             self.int(stamp.index);
@@ -360,6 +361,7 @@ impl<'a> Reader<'a> {
             true => Some(CopyValue {
                 deadline: self.optional()?,
                 marks: self.int()?,
+                recache: self.byte()?,
                 stamp: match self.flag()? {
                     false => None,
                     true => Some(Stamp {
@@ -436,6 +438,7 @@ mod tests {
         let value = |deadline, stamp| CopyValue {
             deadline,
             marks: 7,
+            recache: 2,
             stamp,
             payload: Box::from(*b"payload"),
         };

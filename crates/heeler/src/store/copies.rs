@@ -42,6 +42,9 @@ pub struct CopyValue {
     pub deadline: Option<u64>,
     /// memcached's flags.
     pub marks: u32,
+    /// Whether memcached's clients are to store another value, and whether one of them has been
+    /// told that it is the one: bits 0 and 1.
+    pub recache: u8,
     /// What the HTTP door shows of it.
     pub stamp: Option<Stamp>,
     /// The value as DUMP has it.
@@ -117,6 +120,7 @@ impl Store {
             value: Some(CopyValue {
                 deadline: entry.deadline(),
                 marks: extras.marks,
+                recache: extras.recache.to_byte(),
                 stamp: extras.stamp,
                 payload: dump::payload(entry, limits).into(),
             }),
@@ -214,6 +218,14 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
         here.or(gone).max(Some(shard.tombstones.cleared()))
     });
     if known.is_some_and(|known| known >= copy.version) {
+        if here == Some(copy.version)
+            && let Some(value) = &copy.value
+        {
+            // This alone changes while the version stays, and is only ever added.
+            let mut slot = view.slot(key);
+            let recache = slot.extras().recache.to_byte() | value.recache;
+            slot.set_recache(Recache::from_byte(recache));
+        }
         return Imported::Known;
     }
     let living = copy.value.as_ref();
@@ -237,8 +249,7 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     slot.set_extras(Extras {
         version: Some(copy.version),
         marks: value.marks,
-        // Who was to store another value asks anew.
-        recache: Recache::default(),
+        recache: Recache::from_byte(value.recache),
         stamp: value.stamp,
     });
     Imported::Taken
@@ -305,6 +316,28 @@ mod tests {
         }
         assert_eq!(from.export(1000, b"never"), None);
         assert_eq!(run(&to, 1000, "DBSIZE"), Reply::Int(6));
+    }
+
+    #[test]
+    fn who_is_to_store_another_value_is_known_to_copies() {
+        let (from, to) = (store(1), store(2));
+        let run = |line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let command = crate::store::tests::command(&words);
+            from.execute(1000, &command.as_command())
+        };
+        let recache = |copy: Option<Copy>| copy.and_then(|it| it.value).map(|it| it.recache);
+        run("SET k v");
+        run("memcached.md k I T30");
+        to.import(1000, &from.export(1000, b"k").unwrap());
+        assert_eq!(recache(to.export(1000, b"k")), Some(1), "stale");
+        from.keep_journal();
+        run("memcached.mg k v");
+        assert_eq!(from.take_written().len(), 1);
+        let told = from.export(1000, b"k").unwrap();
+        assert_eq!(Some(told.version), to.version(1000, b"k"));
+        assert_eq!(to.import(1000, &told), Imported::Known);
+        assert_eq!(recache(to.export(1000, b"k")), Some(3), "and one is told");
     }
 
     #[test]

@@ -166,10 +166,12 @@ impl View<'_> {
     /// Runs a command, and notes what it writes if that is to be noted.
     #[inline]
     pub(super) fn run(&mut self, command: &Command<'_>) -> Reply {
-        if command.spec.is_write() && self.notes() {
-            return self.run_noted(command);
+        // What `mg` reads it may mark as being stored anew.
+        let changes = command.spec.is_write() || command.spec.id == Id::ItemMetaGet;
+        match changes && self.notes() {
+            true => self.run_noted(command),
+            false => dispatch::run(self, command),
         }
-        dispatch::run(self, command)
     }
 
     /// Whether it is to be noted what is written.
