@@ -260,32 +260,6 @@ fn a_node_that_joins_or_stops_breaks_no_request() {
 }
 
 #[test]
-fn nodes_that_would_name_other_owners_are_refused() {
-    let mut cluster = Cluster::planned(2, &["--num-partitions", "271"]);
-    cluster.up(0);
-    let other = cluster.spawn_with(1, &["--num-partitions", "272"]);
-    cluster.nodes[1] = Some(other);
-    let mut client = cluster.client(0);
-    let mut refused = None;
-    wait_until("a request crosses the ring", || {
-        let replies = keys(20)
-            .into_iter()
-            .map(|key| client.call(&[b"GET", key.as_bytes()]));
-        refused = replies
-            .filter(|reply| matches!(reply, Value::Error(text) if text.contains("settings")))
-            .last();
-        refused.is_some()
-    });
-    let text = refused.unwrap().text();
-    assert!(
-        text.contains("different settings: \"partitions=272\" here"),
-        "{text}"
-    );
-    let told = cluster.node(1).process.stderr();
-    assert!(told.contains("--num-partitions"), "{told}");
-}
-
-#[test]
 fn tagged_keys_are_one_nodes_where_that_was_asked_for() {
     let cluster = Cluster::start(3, &["--hash-tags", "--num-partitions", "100"]);
     for tag in 0..20 {

@@ -14,6 +14,7 @@ use heeler_ringpop::{Response, Ringpop};
 
 use super::commands;
 use super::keeper::Keeper;
+use super::settings::Alike;
 use crate::admin::Process;
 use crate::admission::{Admission, Pending, Permit, kept};
 use crate::clock;
@@ -43,6 +44,7 @@ pub struct Keyspace {
     pub traffic: Traffic,
     /// What this node holds.
     pub keeper: Arc<Keeper>,
+    pub(super) alike: Arc<Alike>,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }

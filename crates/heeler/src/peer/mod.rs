@@ -6,6 +6,7 @@ mod keeper;
 mod keyspace;
 mod kv;
 mod report;
+mod settings;
 mod transactions;
 mod waiting;
 
@@ -23,6 +24,8 @@ pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
+use settings::Alike;
+pub use settings::Settings;
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -176,13 +179,21 @@ impl Tls {
     }
 }
 
-/// Starts a member on a runtime, which is shut down where that fails.
-fn start(runtime: Runtime, member: Builder) -> anyhow::Result<(Runtime, Ringpop)> {
+/// Starts a member on a runtime once `check` says that it may, and shuts that down where it fails.
+fn start(
+    runtime: Runtime,
+    member: Builder,
+    check: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<(Runtime, Ringpop)> {
     // On a thread of its own, for the caller's may be one of another runtime.
     let handle = runtime.handle().clone();
-    let error = match std::thread::spawn(move || handle.block_on(member.start())).join() {
+    let begin = async move {
+        check.await?;
+        Ok::<_, anyhow::Error>(member.start().await?)
+    };
+    let error = match std::thread::spawn(move || handle.block_on(begin)).join() {
         Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
-        Ok(Err(error)) => error.into(),
+        Ok(Err(error)) => error,
         Err(_) => anyhow::anyhow!("the peer port's thread panicked"),
     };
     // The caller's thread must not wait for others.
@@ -211,6 +222,7 @@ impl Port {
         threads: usize,
     ) -> anyhow::Result<Port> {
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
+        let settings = Settings::new(terms, &keeping);
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -225,7 +237,9 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let (runtime, ringpop) = start(runtime, member)?;
+        let (seeds, shown) = (options.seeds.clone(), options.tls.clone());
+        let check = settings::check(seeds, settings.clone(), shown);
+        let (runtime, ringpop) = start(runtime, member, check)?;
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
@@ -240,6 +254,7 @@ impl Port {
             others: Arc::new(Others::new(opening, tls, process.slowlog.clone())),
             process,
             traffic: Traffic::default(),
+            alike: Arc::new(Alike::new(settings)),
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
@@ -329,6 +344,7 @@ fn serve(keyspace: &Arc<Keyspace>) {
     waiting::serve(ringpop, keyspace);
     transactions::serve(ringpop, keyspace);
     report::serve(ringpop, keyspace);
+    keyspace.alike.serve(ringpop);
     kv::serve(ringpop, keyspace);
 }
 
@@ -336,13 +352,20 @@ fn serve(keyspace: &Arc<Keyspace>) {
 async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
     let (members, keeper) = (keyspace.members.clone(), keyspace.keeper.clone());
     let (others, ringpop) = (keyspace.others.clone(), keyspace.ringpop.clone());
+    let alike = keyspace.alike.clone();
     drop(keyspace);
     // It may have changed before anybody listened.
     keeper.follow();
     members.publish(ringpop.ring());
+    let compare = |address: String| {
+        tokio::spawn(alike.clone().compare(ringpop.clone(), address));
+    };
+    let known = ringpop.members().into_iter();
+    known.for_each(|member| compare(member.address.to_string()));
     while let Some(event) = events.next().await {
         if let Some(address) = event.began() {
             others.came_back(address);
+            compare(address.to_owned());
         }
         match event {
             Event::Membership(MembershipEvent::Refuted { status, .. }) => {
