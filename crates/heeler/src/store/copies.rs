@@ -3,6 +3,8 @@
 //! Each key has a version, and the higher one wins. Keys that are gone leave a tombstone with the
 //! version that went, so that an older copy does not bring them back.
 
+use std::ops::Range;
+
 use super::Store;
 use super::blocking;
 use super::dump::{self, Value};
@@ -147,24 +149,58 @@ impl Store {
     }
 
     /// Shows the keys of some shards, from the one numbered `from` on, until about `budget` bytes
-    /// of keys have been shown; tombstones are among them. Returns the shard to go on with. Keys
-    /// that are there all the time are shown, whatever happens to others between two calls.
+    /// of keys have been shown, or many have been looked at; tombstones are among them. Returns the
+    /// shard to go on with. Keys that are there all the time are shown, whatever happens to others
+    /// meanwhile; some may be shown twice.
     pub fn survey(
         &self,
         from: u64,
         budget: usize,
         mut show: impl FnMut(Surveyed<'_>) -> bool,
     ) -> Option<u64> {
-        let mut shown = 0;
+        let (mut shown, mut seen) = (0, 0);
         let first = usize::try_from(from).unwrap_or(limits::SHARDS);
         for index in first..limits::SHARDS {
-            if shown >= budget {
+            if shown >= budget || seen >= limits::SURVEYED {
                 return Some(index as u64);
             }
-            let shard = self.shards[index].lock();
-            shown += survey_shard(&shard, &mut show);
+            self.survey_shard(index, &mut |met| {
+                seen += 1;
+                if show(met) {
+                    shown += met.key.len() + 16;
+                }
+            });
         }
         None
+    }
+
+    /// Shows the keys of a shard, a few under each lock.
+    fn survey_shard(&self, index: usize, show: &mut impl FnMut(Surveyed<'_>)) {
+        let (mut bucket, mut layout, mut begun) = (0, None, 0);
+        loop {
+            let shard = self.shards[index].lock();
+            if layout != Some(shard.layout()) {
+                // Keys may lie elsewhere than before.
+                (bucket, layout, begun) = (0, Some(shard.layout()), begun + 1);
+            }
+            let end = match begun {
+                ..=limits::SURVEY_TRIES => shard.buckets().min(bucket + limits::SURVEY_BUCKETS),
+                _ => shard.buckets(),
+            };
+            survey_buckets(&shard, bucket..end, show);
+            bucket = end;
+            if bucket < shard.buckets() {
+                continue;
+            }
+            for (key, version) in shard.tombstones.iter() {
+                show(Surveyed {
+                    key,
+                    version,
+                    bytes: key.len() + 16,
+                });
+            }
+            return;
+        }
     }
 
     /// Removes keys of the shard numbered `shard`, and what is remembered of such that are gone,
@@ -255,28 +291,16 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     Imported::Taken
 }
 
-fn survey_shard(shard: &Shard, show: &mut impl FnMut(Surveyed<'_>) -> bool) -> usize {
-    let mut shown = 0;
-    let mut meet = |key: &[u8], version, bytes| {
-        let found = Surveyed {
-            key,
-            version,
-            bytes,
-        };
-        if show(found) {
-            shown += key.len() + 16;
-        }
-    };
+fn survey_buckets(shard: &Shard, buckets: Range<usize>, show: &mut impl FnMut(Surveyed<'_>)) {
     // One whose time is up is shown, too: it may be newer than a copy elsewhere that lives on.
-    for entry in shard.iter() {
-        // A key from before versions were kept is older than all others.
-        let version = entry.extras().version.unwrap_or(1);
-        meet(entry.key(), version, entry.key().len() + 64);
+    for entry in buckets.filter_map(|bucket| shard.bucket(bucket)) {
+        show(Surveyed {
+            key: entry.key(),
+            // A key from before versions were kept is older than all others.
+            version: entry.extras().version.unwrap_or(1),
+            bytes: entry.key().len() + 64,
+        });
     }
-    for (key, version) in shard.tombstones.iter() {
-        meet(key, version, key.len() + 16);
-    }
-    shown
 }
 
 #[cfg(test)]
