@@ -560,6 +560,48 @@ fn over_mutual_tls_a_stranger_gets_nothing() {
 }
 
 #[test]
+fn certificates_of_nodes_are_renewed_while_they_run() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let [old, new] = [&before, &after].map(|by| by.sign("node", &["127.0.0.1"]));
+    let ([cert, key], ca) = (old.paths(), before.ca());
+    let args = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    let all = [&args[..], &["--tls-doors", "none"]].concat();
+    let mut cluster = Cluster::planned(3, &all);
+    cluster.up(0);
+    cluster.up(1);
+    cluster.agrees(2);
+    let all_keys = keys(30);
+    let mut client = cluster.client(0);
+    for key in &all_keys {
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), b"v"]), Value::ok());
+    }
+    // Both the certificate and who signs it are others from now on.
+    let renewed = [new.paths()[0], new.paths()[1], &after.ca()].map(std::fs::read);
+    for (path, renewed) in [cert, key, &ca].into_iter().zip(renewed) {
+        std::fs::write(path, renewed.expect("a file")).expect("it is written");
+    }
+    wait_until("they take it", || {
+        let shown = |node: usize| cluster.node(node).process.stderr();
+        [0, 1]
+            .into_iter()
+            .all(|node| shown(node).contains("renewed certificate"))
+    });
+    // This one has never known the old ones, and can be joined and reached only by the new ones.
+    cluster.up(2);
+    cluster.agrees(3);
+    for node in 0..3 {
+        let mut client = cluster.client(node);
+        for key in &all_keys {
+            assert_eq!(
+                client.call(&[b"GET", key.as_bytes()]),
+                Value::bulk("v"),
+                "{key}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_ring_is_shown_with_its_partitions_and_numbers() {
     let admin = free_port();
     let address = format!("127.0.0.1:{admin}");

@@ -5,6 +5,7 @@ mod commands;
 mod keeper;
 mod keyspace;
 mod kv;
+mod renewal;
 mod report;
 mod settings;
 mod transactions;
@@ -23,6 +24,7 @@ use heeler_ringpop::{
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
+use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 use settings::Alike;
 pub use settings::Settings;
@@ -144,6 +146,10 @@ impl Tls {
     /// # Errors
     /// A file is wrong.
     pub fn server(&self) -> Result<Arc<rustls::ServerConfig>, Problem> {
+        Ok(self.acceptor()?.config())
+    }
+
+    fn acceptor(&self) -> Result<Acceptor, Problem> {
         let accept = Accept {
             identities: vec![self.identity()],
             client_auth: match self.ca {
@@ -153,7 +159,7 @@ impl Tls {
             ca: self.ca.clone(),
             min_version: Version::default(),
         };
-        Ok(Acceptor::load(&accept, None)?.config())
+        Acceptor::load(&accept, None)
     }
 
     /// For connections that this node opens.
@@ -221,6 +227,7 @@ impl Port {
         process: Arc<Process>,
         threads: usize,
     ) -> anyhow::Result<Port> {
+        let shown = options.tls.as_ref().map(Shown::new);
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
         let settings = Settings::new(terms, &keeping);
         // One seed that answers is enough, and whoever is first begins.
@@ -237,8 +244,8 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let (seeds, shown) = (options.seeds.clone(), options.tls.clone());
-        let check = settings::check(seeds, settings.clone(), shown);
+        let (seeds, files) = (options.seeds.clone(), options.tls.clone());
+        let check = settings::check(seeds, settings.clone(), files);
         let (runtime, ringpop) = start(runtime, member, check)?;
         let opening = Opening {
             process: options.app.clone(),
@@ -259,6 +266,9 @@ impl Port {
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
+        if let Some(shown) = shown {
+            runtime.spawn(shown.follow(keyspace.clone()));
+        }
         serve(&keyspace);
         tracing::info!(
             peer = ringpop.whoami(),

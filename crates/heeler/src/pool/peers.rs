@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use heeler_ring::{Distribution, Hash};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{Pool, ReplyTo, Settings};
 use crate::cluster::{Cluster, Plan};
@@ -24,7 +24,7 @@ use crate::wire::Wire;
 #[derive(Debug)]
 pub struct Others {
     opening: Opening,
-    tls: Option<Connector>,
+    tls: RwLock<Option<Connector>>,
     slowlog: Arc<SlowLog>,
     nodes: Mutex<HashMap<Arc<str>, Other>>,
 }
@@ -41,9 +41,23 @@ impl Others {
     pub fn new(opening: Opening, tls: Option<Connector>, slowlog: Arc<SlowLog>) -> Others {
         Others {
             opening,
-            tls,
+            tls: RwLock::new(tls),
             slowlog,
             nodes: Mutex::default(),
+        }
+    }
+
+    /// Connections that are opened from now on shake hands so: as soon as a worker follows another
+    /// picture of the ring.
+    pub fn renew(&self, tls: Connector) {
+        *self.tls.write() = Some(tls.clone());
+        for node in self.nodes.lock().values_mut() {
+            let mut settings = Settings {
+                tls: Some(tls.clone()),
+                ..(*node.settings).clone()
+            };
+            settings.goes_on_counting(&node.settings.stats, vec![Some(0)]);
+            node.settings = Arc::new(settings);
         }
     }
 
@@ -102,7 +116,7 @@ impl Others {
             preconnect: false,
             password: None,
             database: 0,
-            tls: self.tls.clone(),
+            tls: self.tls.read().clone(),
             calls: Some(self.opening.clone()),
             directory: Arc::default(),
             stats: Arc::new(stats),
@@ -151,7 +165,10 @@ impl Peers {
         let mut before: HashMap<_, _> = inner.by_place.drain(..).collect();
         let place = |address: &Arc<str>| {
             let pool = before.remove(address).flatten();
-            (address.clone(), pool)
+            (
+                address.clone(),
+                pool.map(|pool| self.renewed(address, pool)),
+            )
         };
         inner.by_place.extend(addresses.map(place));
     }
@@ -162,6 +179,15 @@ impl Peers {
         let (address, pool) = &mut inner.by_place[place];
         let pool = pool.get_or_insert_with(|| self.start(address));
         pool.send(now, 0, client, request, reply_to);
+    }
+
+    /// The pool, or one in its place if its settings have changed.
+    fn renewed(&self, address: &Arc<str>, pool: Rc<Pool>) -> Rc<Pool> {
+        let Other { settings, cluster } = self.others.node(address);
+        match Arc::ptr_eq(&settings, &pool.settings) {
+            true => pool,
+            false => Rc::new(Pool::start(&settings, &cluster, &self.scratch, Some(&pool))),
+        }
     }
 
     fn start(&self, address: &Arc<str>) -> Rc<Pool> {
