@@ -59,7 +59,7 @@ impl Shown {
         channel.renew_tls(server.config(), client.parts().0);
         keyspace.others.renew(client);
         // With the next picture the workers take what is new.
-        keyspace.members.publish(keyspace.ringpop.ring());
+        keyspace.members.publish_again();
         tracing::info!("a renewed certificate is shown to other nodes from now on");
     }
 }
