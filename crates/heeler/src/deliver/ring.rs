@@ -5,6 +5,7 @@
 //! request and its reply is an [`Errand`]: it runs on the threads of the peer port, and the
 //! connection waits for it as for any command that blocks.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -30,12 +31,25 @@ pub struct Ring {
     pub keyspace: Arc<Keyspace>,
     /// This worker's connections to the others.
     pub peers: Peers,
+    /// By which ring this worker has routed last.
+    routed: RefCell<Option<Arc<heeler_ring::Ring>>>,
 }
 
 impl Ring {
+    /// Nothing is routed yet.
+    pub fn new(keyspace: Arc<Keyspace>, peers: Peers) -> Ring {
+        Ring {
+            keyspace,
+            peers,
+            routed: RefCell::default(),
+        }
+    }
+
     pub(super) fn route(&self, command: &Command<'_>, random: u64) -> Route {
         let nodes = self.keyspace.members.nodes();
-        self.peers.follow(nodes.version(), nodes.addresses());
+        if self.peers.follow(nodes.version(), nodes.addresses()) {
+            *self.routed.borrow_mut() = Some(nodes.ring().clone());
+        }
         nodes.route(command, random)
     }
 
@@ -141,8 +155,8 @@ impl Door {
         }
     }
 
-    /// Lets a command of this node's keys be executed while the permit lives. `None`: not yet; its
-    /// connection waits.
+    /// Lets a command that has just been routed here be executed while the permit lives. `None`:
+    /// not yet; its connection waits.
     #[inline]
     pub(super) fn permit(
         &self,
@@ -152,7 +166,8 @@ impl Door {
         let Some(ring) = &self.ring else {
             return Some(None);
         };
-        match ring.keyspace.keeper.admit(command) {
+        let routed = ring.routed.borrow();
+        match ring.keyspace.keeper.admit_routed(routed.as_ref(), command) {
             Admission::Execute(permit) => Some(Some(permit)),
             held => {
                 self.hold(caller, ring, command, held);

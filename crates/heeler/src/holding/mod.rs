@@ -431,6 +431,11 @@ impl Holding {
         admission
     }
 
+    /// The ring as this node knows it.
+    pub fn ring(&self) -> Option<&Arc<Ring>> {
+        self.view.as_ref().map(|view| &view.ring)
+    }
+
     /// What may be done with each position without asking.
     pub fn standing(&self) -> RangeMap<Standing> {
         let needed = self.config.write_acks.of(self.config.replicas);

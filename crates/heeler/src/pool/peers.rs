@@ -155,11 +155,11 @@ impl Peers {
     }
 
     /// The places are those of another picture of the ring from now on. Connections to nodes that
-    /// are gone answer what is in flight, and end.
-    pub fn follow<'a>(&self, version: u64, addresses: impl Iterator<Item = &'a Arc<str>>) {
+    /// are gone answer what is in flight, and end. Returns whether it is another one.
+    pub fn follow<'a>(&self, version: u64, addresses: impl Iterator<Item = &'a Arc<str>>) -> bool {
         let inner = &mut *self.inner.borrow_mut();
         if inner.version == version {
-            return;
+            return false;
         }
         inner.version = version;
         let mut before: HashMap<_, _> = inner.by_place.drain(..).collect();
@@ -171,6 +171,7 @@ impl Peers {
             )
         };
         inner.by_place.extend(addresses.map(place));
+        true
     }
 
     /// Sends a request to the node at a place of the picture that is [followed](Peers::follow).
