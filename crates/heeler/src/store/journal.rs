@@ -128,11 +128,13 @@ impl Store {
         let Some((raw, args)) = unpacked(key, &step.words) else {
             return Applied::Broken;
         };
-        let command = match Command::resolve(&raw, &args) {
-            Ok(command) if is_repeatable(command.spec.id) => command,
-            // Its source and its destination are the key.
-            Ok(command) if command.spec.id == Id::Lmove && command.arg(2) == key => command,
-            _ => return Applied::Broken,
+        let is_step = |command: &Command<'_>| {
+            let keys = command.keys();
+            let is_own = keys.is_ok_and(|keys| keys.iter().all(|at| command.arg(at) == key));
+            is_own && (is_repeatable(command.spec.id) || command.spec.id == Id::Lmove)
+        };
+        let Some(command) = Command::resolve(&raw, &args).ok().filter(is_step) else {
+            return Applied::Broken;
         };
         let mut view = View::of_key(self, step.now, key);
         let here = view.slot(key).ensure_version();
@@ -166,8 +168,9 @@ impl View<'_> {
     /// Runs a command, and notes what it writes if that is to be noted.
     #[inline]
     pub(super) fn run(&mut self, command: &Command<'_>) -> Reply {
-        // What `mg` reads it may mark as being stored anew.
-        let changes = command.spec.is_write() || command.spec.id == Id::ItemMetaGet;
+        // What `mg` reads it may mark as being stored anew; PFCOUNT notes what it has counted.
+        let notes_what_it_reads = matches!(command.spec.id, Id::ItemMetaGet | Id::Pfcount);
+        let changes = command.spec.is_write() || notes_what_it_reads;
         match changes && self.notes() {
             true => self.run_noted(command),
             false => dispatch::run(self, command),
@@ -251,7 +254,7 @@ fn is_repeatable(id: Id) -> bool {
     use Id::*;
     matches!(
         id,
-        Append | Setrange | Setbit | Bitfield | ItemAppend | ItemPrepend | DocumentChange
+        Append | Setrange | Setbit | Bitfield | Pfadd | Pfcount | ItemAppend | ItemPrepend
     ) || matches!(
         id,
         Lpush | Rpush | Lpushx | Rpushx | Lpop | Rpop | Lset | Linsert | Lrem | Ltrim
@@ -262,7 +265,7 @@ fn is_repeatable(id: Id) -> bool {
         )
         || matches!(
             id,
-            Zremrangebylex | Expire | Expireat | Pexpire | Pexpireat | Persist
+            Zremrangebylex | Expire | Expireat | Pexpire | Pexpireat | Persist | DocumentChange
         )
 }
 
@@ -444,7 +447,7 @@ mod tests {
         values
     }
 
-    const KEYS: [&str; 8] = ["l", "m", "h", "s", "t", "z", "b", "n"];
+    const KEYS: [&str; 9] = ["l", "m", "h", "s", "t", "z", "b", "n", "p"];
 
     fn filled() -> (Store, Store) {
         let (from, to) = (store(1), store(2));
@@ -457,6 +460,7 @@ mod tests {
             "ZADD z 1 a 2 b 3 c 4 d",
             "SET b text",
             "SET n 17",
+            "PFADD p a b c",
         ] {
             run(&from, 1000, line);
         }
@@ -536,6 +540,8 @@ mod tests {
             "SETRANGE b 2 XX",
             "SETBIT b 7 1",
             "BITFIELD b SET u8 0 65",
+            "PFADD p 1 2 3",
+            "PFCOUNT p",
             "EXPIRE l 100",
             "PEXPIRE h 100 NX",
             "PEXPIREAT s 90000",
@@ -660,6 +666,7 @@ mod tests {
             words(&[b"flushall"]),
             words(&[b"del"]),
             words(&[b"LMOVE", b"m", b"left", b"left"]),
+            words(&[b"pfcount", b"m"]),
             words(&[b"client", b"kill"]),
             words(&[b"none", b"x"]),
             words(&[b"rpush"]),
