@@ -168,16 +168,19 @@ impl View<'_> {
     /// Runs a command, and notes what it writes if that is to be noted.
     #[inline]
     pub(super) fn run(&mut self, command: &Command<'_>) -> Reply {
+        if !self.notes() {
+            return dispatch::run(self, command);
+        }
         // What `mg` reads it may mark as being stored anew; PFCOUNT notes what it has counted.
         let notes_what_it_reads = matches!(command.spec.id, Id::ItemMetaGet | Id::Pfcount);
-        let changes = command.spec.is_write() || notes_what_it_reads;
-        match changes && self.notes() {
+        match command.spec.is_write() || notes_what_it_reads {
             true => self.run_noted(command),
             false => dispatch::run(self, command),
         }
     }
 
     /// Whether it is to be noted what is written.
+    #[inline]
     pub(super) fn notes(&self) -> bool {
         self.store().journal.is_kept.load(Relaxed)
     }
