@@ -1,5 +1,6 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
+mod alarm;
 mod blocked;
 mod debug;
 mod items;
@@ -28,6 +29,7 @@ use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use crate::wire::{Wire, resp};
+pub use alarm::Alarm;
 use blocked::Blocked;
 use messages::Listening;
 use ring::Errand;

@@ -1,18 +1,14 @@
 //! Commands of one connection, and the replies to them: from request to command and back.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use tokio::time::Sleep;
 
 use super::login::Login;
 use crate::admin::Client;
 use crate::command::{Arg, Command, Id};
-use crate::deliver::{Caller, Door};
+use crate::deliver::{Alarm, Caller, Door};
 use crate::wire::resp::{Scanner, encode_command};
 use crate::{clock, limits};
 
@@ -31,8 +27,7 @@ pub struct Conversation {
     scanner: Scanner,
     /// How many bytes it has; it is dropped before the next is heard.
     length: usize,
-    /// Wakes the task when a command that waits gives up.
-    alarm: Option<(u64, Pin<Box<Sleep>>)>,
+    alarm: Alarm,
     /// The header `Authorization` with which the client has logged in.
     proven: Option<Box<[u8]>>,
 }
@@ -50,7 +45,7 @@ impl Conversation {
             args: Vec::new(),
             scanner: Scanner::default(),
             length: 0,
-            alarm: None,
+            alarm: Alarm::default(),
             proven: None,
         }
     }
@@ -162,7 +157,8 @@ impl Conversation {
                 (self.door)().collect(&mut self.caller);
             }
             if self.caller.is_blocked() {
-                ready!(self.go_on(cx));
+                let door = (self.door)();
+                ready!(self.alarm.poll_go_on(&door, &mut self.caller, cx));
                 continue;
             }
             if self.caller.session.pipeline.out().len() == before {
@@ -176,28 +172,6 @@ impl Conversation {
         if !self.caller.task.will_wake(cx.waker()) {
             self.caller.mailbox.set_owner(cx.waker());
             self.caller.task = cx.waker().clone();
-        }
-    }
-
-    /// Goes on with a command that waits.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            (self.door)().go_on(clock::now(), &mut self.caller);
-            if !self.caller.is_blocked() {
-                self.alarm = None;
-                return Poll::Ready(());
-            }
-            let Some(at) = self.caller.wakes_at() else {
-                return Poll::Pending;
-            };
-            if self.alarm.as_ref().is_none_or(|(set, _)| *set != at) {
-                let left = Duration::from_millis(at.saturating_sub(clock::now()).max(1));
-                self.alarm = Some((at, Box::pin(tokio::time::sleep(left))));
-            }
-            if let Some((_, alarm)) = &mut self.alarm {
-                ready!(alarm.as_mut().poll(cx));
-            }
-            self.alarm = None;
         }
     }
 }
