@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::Store;
 
 const THREADS: u64 = 4;
@@ -11,15 +11,7 @@ const ACCOUNTS: u64 = 16;
 const TRANSFERS: u64 = 3_000;
 
 fn command(line: &str) -> OwnedCommand {
-    let mut args = Vec::new();
-    let mut start = 0;
-    for word in line.split(' ') {
-        let end = start + word.len() as u32;
-        args.push(Arg { start, end });
-        start = end + 1;
-    }
-    let spec = find(line.split(' ').next().unwrap().as_bytes()).unwrap();
-    Command::new(spec, line.as_bytes(), &args).to_owned()
+    OwnedCommand::resolve(line.split(' ')).unwrap()
 }
 
 fn run(store: &Store, line: &str) -> Reply {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use heeler::command::{Arg, Command, Reply, find};
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::{MemoryLimit, Policy, Store};
 
 /// Which keys are asked for, in their order.
@@ -105,15 +105,8 @@ pub fn with_policy(trace: Trace, size: Size, policy: Policy) -> Hits {
 }
 
 fn run(store: &Store, now: u64, words: &[&str]) -> Reply {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word.as_bytes());
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let spec = find(words[0].as_bytes()).expect("a command of the table");
-    store.execute(now, &Command::new(spec, &raw, &args))
+    let command = OwnedCommand::resolve(words).expect("a command of the table");
+    store.execute(now, &command.as_command())
 }
 
 /// A cache that always evicts the key that was used least lately of all.

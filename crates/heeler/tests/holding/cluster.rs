@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
+use heeler::command::{OwnedCommand, Reply};
 use heeler::holding::{
     Admission, Answer, Ask, Config, Holding, Input, Letter, Now, Output, WriteAcks, decode_answer,
     decode_ask, encode_answer, encode_ask,
@@ -547,13 +547,5 @@ fn short(what: &impl std::fmt::Debug) -> String {
 
 /// A command from its words.
 pub fn command(words: &[String]) -> OwnedCommand {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word.as_bytes());
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let spec = find(words[0].as_bytes()).expect("a command");
-    Command::new(spec, &raw, &args).to_owned()
+    OwnedCommand::resolve(words).expect("a command")
 }
