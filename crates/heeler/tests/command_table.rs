@@ -330,13 +330,8 @@ fn a_container_is_served_where_one_of_its_subcommands_is() {
 fn patterns_match_what_they_match_in_redis() {
     const BYTES: &[u8] = b"aabbcAZ**?[]^-\\\x80\xff";
     let mut redis = Redis::start(Protocol::Resp3);
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut draw = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random >> 33) as usize % below
-    };
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut draw = |below: usize| random.usize(..below);
     let mut word = |longest: usize| -> Vec<u8> {
         (0..draw(longest + 1))
             .map(|_| BYTES[draw(BYTES.len())])

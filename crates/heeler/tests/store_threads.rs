@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use fastrand::Rng;
 use heeler::command::{OwnedCommand, Reply};
 use heeler::store::Store;
 
@@ -16,13 +17,6 @@ fn command(line: &str) -> OwnedCommand {
 
 fn run(store: &Store, line: &str) -> Reply {
     store.execute(0, &command(line).as_command())
-}
-
-fn next(random: &mut u64) -> u64 {
-    *random = random
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1);
-    *random >> 33
 }
 
 fn all_accounts() -> String {
@@ -50,13 +44,13 @@ fn transactions_of_many_threads_are_atomic() {
             .map(|seed| {
                 let store = &store;
                 scope.spawn(move || {
-                    let mut random = seed;
+                    let mut random = Rng::with_seed(seed);
                     for _ in 0..TRANSFERS {
-                        let (from, to) = (next(&mut random), next(&mut random));
-                        let amount = next(&mut random) % 100;
+                        let (from, to) = (random.u64(..ACCOUNTS), random.u64(..ACCOUNTS));
+                        let amount = random.u64(..100);
                         let commands = [
-                            command(&format!("DECRBY account{} {amount}", from % ACCOUNTS)),
-                            command(&format!("INCRBY account{} {amount}", to % ACCOUNTS)),
+                            command(&format!("DECRBY account{from} {amount}")),
+                            command(&format!("INCRBY account{to} {amount}")),
                         ];
                         assert!(store.transaction(0, &[], &commands).is_some());
                     }
@@ -112,9 +106,9 @@ fn crossing_commands_of_many_keys_do_not_wait_for_each_other_for_ever() {
         for seed in 0..THREADS {
             let store = &store;
             scope.spawn(move || {
-                let mut random = seed;
+                let mut random = Rng::with_seed(seed);
                 for _ in 0..2_000 {
-                    let keys = [(); 3].map(|()| next(&mut random) % 50);
+                    let keys = [(); 3].map(|()| random.u64(..50));
                     let [a, b, c] = keys;
                     run(store, &format!("MSET k{a} 1 k{b} 2 k{c} 3"));
                     run(store, &format!("RENAME k{b} k{a}"));

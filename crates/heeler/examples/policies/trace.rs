@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fastrand::Rng;
 use heeler::command::{OwnedCommand, Reply};
 use heeler::store::{MemoryLimit, Policy, Store};
 
@@ -27,24 +28,6 @@ pub struct Size {
     pub memory: u64,
 }
 
-/// A splitmix64 generator.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 up to 1.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 impl Trace {
     /// Calls `ask` with each key.
     pub fn play(self, size: Size, mut ask: impl FnMut(u64)) {
@@ -56,13 +39,13 @@ impl Trace {
                 sum
             })
             .collect();
-        let (mut random, mut once) = (Random(7), size.keys as u64);
+        let (mut random, mut once) = (Rng::with_seed(7), size.keys as u64);
         for request in 0..size.requests {
             if self == Trace::Scans && request % 2 == 1 {
                 once += 1;
                 ask(once);
             } else {
-                let at = random.share() * sum;
+                let at = random.f64() * sum;
                 ask(upto.partition_point(|upto| *upto < at) as u64);
             }
         }

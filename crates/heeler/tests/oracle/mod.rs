@@ -1,5 +1,12 @@
 //! A real redis-server beside the store, for tests that compare their replies.
-#![allow(dead_code, reason = "each test file uses a part of this module")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses a part of this module"
+)]
+
+mod random;
+mod value;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,6 +15,8 @@ use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
 use crate::servers::{Client, RedisServer, request};
+pub use random::Random;
+pub use value::Value;
 
 /// A redis-server with one database, and a connection to it.
 pub struct Redis {

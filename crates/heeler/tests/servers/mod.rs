@@ -120,9 +120,21 @@ impl Memcached {
 
     /// Starts one on a given port: to come back where another has died.
     pub fn start_at(port: u16) -> Memcached {
+        Memcached::spawn(port, &[])
+    }
+
+    /// Starts one that moves no item from one list to another in the background. Otherwise it may
+    /// hold an item for a moment just when a request changes it, which then makes a new item, and
+    /// so one that is no longer stale.
+    pub fn start_without_movements() -> Memcached {
+        Memcached::spawn(free_port(), &["-o", "no_lru_maintainer"])
+    }
+
+    fn spawn(port: u16, more: &[&str]) -> Memcached {
         let at = port.to_string();
         // It refuses to run as root, and takes no notice of -u as anybody else.
-        let args = ["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
+        let mut args = vec!["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
+        args.extend(more);
         let mut process = Process::spawn("memcached", "the Debian package memcached", &args);
         process.wait_until_accepts(port);
         Memcached { port, process }
