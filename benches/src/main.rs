@@ -14,6 +14,7 @@
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod batches;
 mod collections;
 mod contest;
 mod http;
@@ -176,7 +177,7 @@ fn proxies(
         let port = free_port()?;
         behind.push(port);
         servers.push(match wire {
-            Wire::Redis => redis_server(port)?,
+            Wire::Redis => redis_server(port, &[])?,
             Wire::Memcached => memcached(port, "1024", 4)?,
         });
     }
@@ -223,26 +224,13 @@ fn pool(name: &str, listen: u16, wire: Wire, servers: &[u16]) -> String {
 /// redis-server first: ratios are to the first.
 fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     let port = free_port()?;
-    let process = redis_server(port)?;
-    let mut all = vec![Contestant {
-        name: "redis-server".into(),
-        port,
-        wide_port: port,
-        process,
-        with: Vec::new(),
-    }];
+    let redis = redis_server(port, &[])?;
+    let mut all = vec![Contestant::alone("redis-server", port, redis)];
     for threads in options.threads.as_deref().unwrap_or(&[1, 2]) {
-        let port = free_port()?;
-        let (address, count) = (format!("127.0.0.1:{port}"), threads.to_string());
-        let args = ["serve", "--redis", &address, "--threads", &count];
-        let process = Process::start(heeler, &args, port)?;
-        all.push(Contestant {
-            name: format!("heeler, threads {threads}"),
-            port,
-            wide_port: port,
-            process,
-            with: Vec::new(),
-        });
+        let (port, count) = (free_port()?, threads.to_string());
+        let process = heeler_store(heeler, port, &["--threads", &count])?;
+        let name = format!("heeler, threads {threads}");
+        all.push(Contestant::alone(name, port, process));
     }
     Ok(all)
 }
@@ -252,13 +240,9 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     let threads = options.threads.as_deref().unwrap_or(&[1]);
     let first = threads.first().copied().unwrap_or(1);
     let port = free_port()?;
-    let mut all = vec![Contestant {
-        name: format!("memcached, threads {first}"),
-        port,
-        wide_port: port,
-        with: Vec::new(),
-        process: memcached(port, "4096", first)?,
-    }];
+    let process = memcached(port, "4096", first)?;
+    let name = format!("memcached, threads {first}");
+    let mut all = vec![Contestant::alone(name, port, process)];
     for threads in threads {
         let (port, redis) = (free_port()?, free_port()?);
         let at = |port: u16| format!("127.0.0.1:{port}");
@@ -272,30 +256,27 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
             "--threads",
             &count,
         ];
-        all.push(Contestant {
-            name: format!("heeler, threads {threads}"),
-            port,
-            wide_port: port,
-            with: Vec::new(),
-            process: Process::start(heeler, &args, port)?,
-        });
+        let process = Process::start(heeler, &args, port)?;
+        let name = format!("heeler, threads {threads}");
+        all.push(Contestant::alone(name, port, process));
     }
     Ok(all)
 }
 
-fn redis_server(port: u16) -> Result<Process> {
+fn redis_server(port: u16, more: &[&str]) -> Result<Process> {
     let at = port.to_string();
-    let args = [
-        "--port",
-        &at,
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-    ];
+    let mut args = vec!["--port", &at, "--bind", "127.0.0.1"];
+    args.extend(["--save", "", "--appendonly", "no"]);
+    args.extend(more);
     Process::start("redis-server", &args, port)
+}
+
+/// `heeler serve` with a door for the Redis protocol.
+fn heeler_store(heeler: &str, port: u16, more: &[&str]) -> Result<Process> {
+    let address = format!("127.0.0.1:{port}");
+    let mut args = vec!["serve", "--redis", &address];
+    args.extend(more);
+    Process::start(heeler, &args, port)
 }
 
 /// With room for so many megabytes of keys, and so many threads.
