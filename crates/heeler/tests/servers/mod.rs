@@ -17,6 +17,7 @@ mod client;
 mod cluster;
 mod http;
 mod process;
+pub mod text_protocol;
 
 pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
@@ -159,6 +160,18 @@ pub struct Nutcracker {
 }
 
 impl Nutcracker {
+    /// Distributions and hashes, of all kinds.
+    pub const WAYS: [(&str, &str); 8] = [
+        ("ketama", "fnv1a_64"),
+        ("ketama", "md5"),
+        ("ketama", "murmur"),
+        ("ketama", "jenkins"),
+        ("modula", "crc16"),
+        ("modula", "crc32"),
+        ("modula", "hsieh"),
+        ("modula", "one_at_a_time"),
+    ];
+
     /// Starts one with a file of this text, which makes it listen on 127.0.0.1:`port`.
     pub fn start(port: u16, config_text: &str) -> Nutcracker {
         let file = ConfigFile::new(config_text);
