@@ -17,6 +17,7 @@
 mod batches;
 mod collections;
 mod contest;
+mod eviction;
 mod http;
 mod idle;
 mod kernel;
@@ -52,7 +53,7 @@ enum What {
     Proxy(Options),
     /// nutcracker and heeler proxy over the same two memcacheds.
     Memcached(Options),
-    /// redis-server and heeler serve.
+    /// redis-server and heeler serve, also with room for a part of the keys.
     Store(Options),
     /// Two nodes of a ring: through the owner of all keys, and through the other.
     Ring(Options),
@@ -74,8 +75,8 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests of a run without pipelining; a run with P in flight sends P/2 times as
-    /// many, one of N keys at a time or of large values fewer.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// many, 8 times at most, one of N keys at a time or of large values fewer.
+    #[arg(long, default_value_t = 150_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
     /// Requests in flight on a connection. [store: 1,16,64, others: 1,16]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
@@ -154,7 +155,14 @@ fn main() -> Result<()> {
     }
     let loads = loads(name, wire, &options);
     ensure!(!loads.is_empty(), "no test is called that way");
-    let cells = contest::run(&contestants, &loads, rounds(&options))?;
+    let (evicting, usual): (Vec<_>, Vec<_>) = loads.into_iter().partition(|load| load.evicts);
+    let mut cells = contest::run(&contestants, &usual, rounds(&options))?;
+    drop(contestants);
+    if !evicting.is_empty() {
+        let stores = eviction::contestants(&heeler)?;
+        cells.extend(contest::run(&stores, &evicting, rounds(&options))?);
+        eviction::ensure_evicted(&stores)?;
+    }
     println!("{}", report::table(&cells));
 
     let json = options
@@ -312,15 +320,19 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
             .value_size
             .unwrap_or(if is_store { 100 } else { 64 }),
         wide: false,
+        evicts: false,
     };
     let groups = match name {
         "store" => groups_of_store(&usual),
         "ring" => vec![(&["set", "get", "incr", "lpush", "hset"][..], usual)],
         _ => groups_of_proxy(&usual),
     };
-    let in_flight: &[u32] = if is_store { &[1, 16, 64] } else { &[1, 16] };
     let mut loads = Vec::new();
     for (tests, like) in &groups {
+        let in_flight: &[u32] = match is_store && !like.evicts {
+            true => &[1, 16, 64],
+            false => &[1, 16],
+        };
         for pipeline in options.pipeline.as_deref().unwrap_or(in_flight) {
             loads.extend(tests.iter().map(|test| Load {
                 test,
@@ -340,7 +352,7 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
 /// Tests that are alike but for their names.
 type Group = (&'static [&'static str], Load);
 
-/// redis-benchmark's tests, and other sizes of values.
+/// redis-benchmark's tests, other sizes of values, and more keys than there is room for.
 fn groups_of_store(usual: &Load) -> Vec<Group> {
     let mut groups = vec![(load::REDIS_BENCHMARK, usual.clone())];
     for value_size in [16, 4 << 10, 100 << 10] {
@@ -350,6 +362,11 @@ fn groups_of_store(usual: &Load) -> Vec<Group> {
         };
         groups.push((&["set", "get"], like));
     }
+    let like = Load {
+        evicts: true,
+        ..usual.clone()
+    };
+    groups.push((&["set", "get"], like));
     groups
 }
 
@@ -387,7 +404,7 @@ fn groups_of_proxy(usual: &Load) -> Vec<Group> {
 /// How many requests make a run of some seconds.
 fn requests(load: &Load, options: &Options) -> u64 {
     let few = if options.quick { 10 } else { 1 };
-    let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).max(1);
+    let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).clamp(1, 8);
     let weight = load::weight_of(load.test) + u64::from(load.value_size) / 2048;
     (whole / weight.max(1) / few).max(1)
 }
