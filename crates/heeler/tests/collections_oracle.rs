@@ -1370,6 +1370,11 @@ fn generated_commands_change_what_they_change_in_redis() {
     );
 }
 
+/// What may stand for a number with a fraction, and is none, or an extreme one.
+const ODD: &[&str] = &[
+    "x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201",
+];
+
 /// A generator of commands.
 struct Generator {
     random: Random,
@@ -1412,15 +1417,20 @@ impl Generator {
         let filled = match part {
             "_KEY" => self.key(),
             "_ELEM" => self.element(),
-            "_INT" => self.integer(),
+            "_INT" => self.random.integer(),
             "_COUNT" => self.random.below(6).to_string().into_bytes(),
-            "_FLOAT" => self.float(),
-            "_MIN" | "_MAX" => self.bound(),
-            "_LEX" => self.lexical(),
+            "_FLOAT" => self.random.float(ODD),
+            "_MIN" | "_MAX" => self.random.bound(ODD),
+            "_LEX" => {
+                let member = self.element();
+                self.random.lexical(member)
+            }
             "_ELEMS" => return self.several(words, |r, w| w.push(r.element())),
             "_KEYS" => return self.several(words, |r, w| w.push(r.key())),
             "_FIELDS" => return self.several(words, |r, w| w.extend([r.element(), r.element()])),
-            "_SCORES" => return self.several(words, |r, w| w.extend([r.float(), r.element()])),
+            "_SCORES" => {
+                return self.several(words, |r, w| w.extend([r.random.float(ODD), r.element()]));
+            }
             _ if part.contains('|') => {
                 let alternatives: Vec<&str> = part.split('|').collect();
                 let chosen = self.random.one(&alternatives);
@@ -1469,60 +1479,6 @@ impl Generator {
                 .random
                 .one(&["a", "b", "c", "d", "e", "f", "ab", "abc", "foo", "zz"])
                 .into(),
-        }
-    }
-
-    fn integer(&mut self) -> Vec<u8> {
-        let number = match self.random.below(20) {
-            0 => {
-                return word(
-                    self.random
-                        .one(&["x", "1.5", "\"\"", "9223372036854775808"]),
-                );
-            }
-            1 => i64::MAX - self.random.below(2) as i64,
-            2 => i64::MIN + self.random.below(2) as i64,
-            _ => self.random.below(16) as i64 - 6,
-        };
-        number.to_string().into()
-    }
-
-    fn float(&mut self) -> Vec<u8> {
-        match self.random.below(30) {
-            0 => word(self.random.one(&[
-                "x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201",
-            ])),
-            1 => self
-                .random
-                .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
-                .into(),
-            2 => format!("{}.{}", self.random.next(), self.random.next()).into(),
-            3..=9 => format!(
-                "{}.{}",
-                self.random.below(20) as i64 - 10,
-                self.random.below(100)
-            )
-            .into(),
-            _ => (self.random.below(14) as i64 - 4).to_string().into(),
-        }
-    }
-
-    fn bound(&mut self) -> Vec<u8> {
-        match self.random.below(10) {
-            0 => self
-                .random
-                .one(&["-inf", "+inf", "(inf", "(", "", "nan", "((1"])
-                .into(),
-            1..=3 => [b"(".to_vec(), self.float()].concat(),
-            _ => self.float(),
-        }
-    }
-
-    fn lexical(&mut self) -> Vec<u8> {
-        match self.random.below(8) {
-            0 => self.random.one(&["a", "", "+x", "(", "["]).into(),
-            1 | 2 => self.random.one(&["-", "+"]).into(),
-            _ => [self.random.one(&["[", "("]).into(), self.element()].concat(),
         }
     }
 }
