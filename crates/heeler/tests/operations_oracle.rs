@@ -4,57 +4,8 @@
 mod oracle;
 mod servers;
 
-use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Random, Redis, encode, execute, show, word};
-
-/// Both, side by side.
-struct Pair {
-    redis: Redis,
-    store: Store,
-    protocol: Protocol,
-    history: Vec<String>,
-}
-
-impl Pair {
-    fn start(protocol: Protocol) -> Pair {
-        Pair {
-            redis: Redis::start(protocol),
-            store: Store::new(42),
-            protocol,
-            history: Vec::new(),
-        }
-    }
-
-    fn store(&self, words: &[Vec<u8>]) -> Vec<u8> {
-        encode(&execute(&self.store, words), self.protocol)
-    }
-
-    /// Sends a command to both, and compares what comes back.
-    fn check(&mut self, words: &[Vec<u8>]) {
-        let expected = self.redis.call(words);
-        let found = self.store(words);
-        self.history.push(show(words));
-        let earlier = self.history.len().saturating_sub(25);
-        assert!(
-            expected == found,
-            "redis: {}\nstore: {}\nafter:\n  {}",
-            expected.escape_ascii(),
-            found.escape_ascii(),
-            self.history[earlier..].join("\n  "),
-        );
-    }
-
-    fn lines(&mut self, lines: &str) {
-        for line in lines.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            self.line(line);
-        }
-    }
-
-    fn line(&mut self, line: &str) {
-        self.check(&line.split(' ').map(word).collect::<Vec<_>>());
-    }
-}
+use oracle::{Pair, Random, word};
 
 fn compare(lines: &str) {
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
@@ -539,7 +490,7 @@ fn dumps_go_both_ways() {
             _ => "GET copy",
         };
         let dump = [b"DUMP".to_vec(), key.clone()];
-        let (theirs, ours) = (bulk(pair.redis.call(&dump)), bulk(pair.store(&dump)));
+        let (theirs, ours) = (bulk(pair.redis.call(&dump)), bulk(pair.call_store(&dump)));
         for payload in [theirs, ours] {
             let restore = [words("RESTORE copy 0"), vec![payload], words("REPLACE")].concat();
             pair.check(&restore);

@@ -7,76 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use heeler::command::Reply;
-use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Random, Redis, encode, execute, show, word};
-
-/// Both, side by side.
-struct Pair {
-    redis: Redis,
-    store: Store,
-    history: Vec<String>,
-}
-
-impl Pair {
-    fn start() -> Pair {
-        Pair {
-            redis: Redis::start(Protocol::Resp2),
-            store: Store::new(42),
-            history: Vec::new(),
-        }
-    }
-
-    /// Sends a command to both, and compares what comes back.
-    fn check(&mut self, words: &[Vec<u8>]) {
-        let expected = self.redis.call(words);
-        let found = encode(&execute(&self.store, words), Protocol::Resp2);
-        self.history.push(show(words));
-        let name = words[0].to_ascii_lowercase();
-        let same = match &name[..] {
-            b"ttl" | b"expiretime" => differ_by(&expected, &found) <= 1,
-            b"pttl" | b"pexpiretime" => differ_by(&expected, &found) <= 2_000,
-            b"keys" => sorted(&expected) == sorted(&found),
-            _ => expected == found,
-        };
-        let earlier = self.history.len().saturating_sub(25);
-        assert!(
-            same,
-            "redis: {}\nstore: {}\nafter:\n  {}",
-            expected.escape_ascii(),
-            found.escape_ascii(),
-            self.history[earlier..].join("\n  "),
-        );
-    }
-
-    /// Checks a line of words, in which `\xNN` and `""` may stand.
-    fn line(&mut self, line: &str) {
-        self.check(&line.split(' ').map(word).collect::<Vec<_>>());
-    }
-
-    fn lines(&mut self, lines: &str) {
-        let lines = lines.lines().map(str::trim);
-        lines.filter(|l| !l.is_empty()).for_each(|l| self.line(l));
-    }
-}
-
-fn differ_by(first: &[u8], second: &[u8]) -> u64 {
-    let number = |reply: &[u8]| -> Option<i64> {
-        let text = std::str::from_utf8(reply).ok()?;
-        text.strip_prefix(':')?.trim().parse().ok()
-    };
-    match (number(first), number(second)) {
-        (Some(first), Some(second)) => first.abs_diff(second),
-        _ if first == second => 0,
-        _ => u64::MAX,
-    }
-}
-
-fn sorted(reply: &[u8]) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = reply.split(|b| *b == b'\n').collect();
-    lines.sort_unstable();
-    lines
-}
+use oracle::{Pair, Random, encode, execute, sorted, word};
 
 const STRINGS: &str = r#"
     GET k
@@ -661,14 +593,14 @@ fn hand_picked_commands_get_the_replies_of_redis() {
         SUBSEQUENCES,
         WRONG_TYPES,
     ] {
-        let mut pair = Pair::start();
+        let mut pair = Pair::start(Protocol::Resp2);
         pair.lines(lines);
     }
 }
 
 #[test]
 fn keys_expire_when_they_do_in_redis() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     for round in 0..20 {
         pair.line(&format!("SET k{round} v PX {}", 1 + round));
         pair.line(&format!("SET l{round} v"));
@@ -690,7 +622,7 @@ fn keys_expire_when_they_do_in_redis() {
 
 #[test]
 fn long_values_are_bounded_as_in_redis() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     pair.line("SETRANGE k 536870911 x");
     pair.line("STRLEN k");
     pair.line("APPEND k y");
@@ -724,7 +656,7 @@ fn long_values_are_bounded_as_in_redis() {
 
 #[test]
 fn a_scan_finds_the_keys_that_redis_has() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     for i in 0..3_000 {
         pair.line(&format!("SET key:{i} {i}"));
     }
@@ -768,7 +700,7 @@ fn a_scan_finds_the_keys_that_redis_has() {
 
 #[test]
 fn sums_of_floating_point_numbers_have_the_digits_of_redis() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     let mut generator = Generator::new(7);
     for i in 0..4_000 {
         if i % 7 == 0 {
@@ -782,7 +714,7 @@ fn sums_of_floating_point_numbers_have_the_digits_of_redis() {
 #[test]
 fn generated_commands_get_the_replies_of_redis() {
     for seed in 1..=4 {
-        let mut pair = Pair::start();
+        let mut pair = Pair::start(Protocol::Resp2);
         let mut generator = Generator::new(seed);
         for _ in 0..6_000 {
             let words = generator.command();

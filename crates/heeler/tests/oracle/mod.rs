@@ -5,6 +5,7 @@
     reason = "each test file uses a part of this module"
 )]
 
+mod pair;
 mod random;
 mod value;
 
@@ -15,6 +16,7 @@ use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
 use crate::servers::{Client, RedisServer, request};
+pub use pair::{Pair, sorted};
 pub use random::Random;
 pub use value::Value;
 
