@@ -9,7 +9,7 @@ use super::login::Login;
 use crate::admin::Client;
 use crate::command::{Arg, Command, Id};
 use crate::deliver::{Alarm, Caller, Door};
-use crate::wire::resp::{Scanner, encode_command};
+use crate::wire::resp::{Scanner, encode_with_places};
 use crate::{clock, limits};
 
 /// Where the door of this worker is found.
@@ -93,17 +93,7 @@ impl Conversation {
     pub fn say(&mut self, id: Id, words: &[&[u8]]) {
         self.request.clear();
         self.args.clear();
-        encode_command(words.iter().copied(), &mut self.request);
-        let mut at = header_len(words.len());
-        for word in words {
-            at += header_len(word.len());
-            let start = at as u32;
-            at += word.len();
-            let end = at as u32;
-            self.args.push(Arg { start, end });
-            at += 2;
-        }
-        debug_assert_eq!(at, self.request.len());
+        encode_with_places(words, &mut self.request, &mut self.args);
         let (clock::Moment { now, ticks }, door) = (clock::moment(), (self.door)());
         let command = Command::new(id.spec(), &self.request, &self.args);
         door.begin(&mut self.caller, ticks);
@@ -179,22 +169,5 @@ impl Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         (self.door)().leave(&mut self.caller, true);
-    }
-}
-
-/// The length of a line that says a number: `$5\r\n`.
-fn header_len(number: usize) -> usize {
-    3 + number.checked_ilog10().unwrap_or(0) as usize + 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_that_say_a_number() {
-        for number in [0, 1, 9, 10, 99, 100, 12_345] {
-            assert_eq!(header_len(number), format!("${number}\r\n").len());
-        }
     }
 }
