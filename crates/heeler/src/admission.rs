@@ -143,7 +143,7 @@ mod tests {
     use heeler_ring::RingHash;
 
     use super::*;
-    use crate::command::{Arg, Id};
+    use crate::command::{Id, OwnedCommand};
 
     #[test]
     fn who_has_all_of_its_own_need_not_look_at_keys_that_were_routed_by_the_same_ring() {
@@ -173,17 +173,14 @@ mod tests {
         assert!(!tenure.serves_its_own_of(&ring), "it has to ask of some");
         let keys: Vec<String> = (0..40).map(|n| format!("key{n:02}")).collect();
         for (a, b) in keys.iter().zip(&keys[1..]) {
-            let raw = format!("MGET{a}{b}");
-            let arg = |start, end| Arg { start, end };
-            let args = [arg(0, 4), arg(4, 9), arg(9, 14)];
-            let command = Command::new(Id::Mget.spec(), raw.as_bytes(), &args);
+            let command = OwnedCommand::new(Id::Mget.spec(), ["MGET", a, b]);
             let of = |key: &String| standing.at(hash.hash(key.as_bytes()));
             let least = match [of(a), of(b)] {
                 [Standing::Serve, Standing::Serve] => Standing::Serve,
                 both if both.contains(&&moved()) => moved(),
                 _ => Standing::Ask,
             };
-            assert_eq!(*tenure.of(&command), least, "{a} {b}");
+            assert_eq!(*tenure.of(&command.as_command()), least, "{a} {b}");
         }
     }
 }

@@ -13,8 +13,6 @@ mod copies;
 mod grammar;
 #[path = "differential/pair.rs"]
 mod pair;
-#[path = "differential/value.rs"]
-mod value;
 
 use std::collections::BTreeSet;
 
