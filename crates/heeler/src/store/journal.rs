@@ -20,7 +20,7 @@ use super::multi_pop::MultiPop;
 use super::quicklist::End;
 use super::view::View;
 use super::zsets::Extreme;
-use crate::command::{Arg, Command, Id, Reply};
+use crate::command::{Command, Id, OwnedCommand, Reply};
 use crate::limits;
 
 /// The one step that has the key as its first two arguments.
@@ -125,15 +125,15 @@ impl Store {
     }
 
     fn apply_step(&self, key: &[u8], base: u64, step: &Step) -> Applied {
-        let Some((raw, args)) = unpacked(key, &step.words) else {
-            return Applied::Broken;
-        };
         let is_step = |command: &Command<'_>| {
             let keys = command.keys();
             let is_own = keys.is_ok_and(|keys| keys.iter().all(|at| command.arg(at) == key));
             is_own && (is_repeatable(command.spec.id) || command.spec.id == Id::Lmove)
         };
-        let Some(command) = Command::resolve(&raw, &args).ok().filter(is_step) else {
+        let words = unpacked(key, &step.words);
+        let owned = words.and_then(|words| OwnedCommand::resolve(words).ok());
+        let command = owned.as_ref().map(OwnedCommand::as_command);
+        let Some(command) = command.filter(is_step) else {
             return Applied::Broken;
         };
         let mut view = View::of_key(self, step.now, key);
@@ -392,28 +392,20 @@ fn packed<'a>(words: impl Iterator<Item = &'a [u8]>) -> Arc<[u8]> {
     bytes.into()
 }
 
-/// A command from such words, with the key as its first argument.
-fn unpacked(key: &[u8], mut words: &[u8]) -> Option<(Vec<u8>, Vec<Arg>)> {
-    let mut raw = Vec::with_capacity(words.len() + key.len());
-    let mut args = Vec::new();
-    let mut add = |word: &[u8]| {
-        let start = u32::try_from(raw.len()).ok()?;
-        raw.extend_from_slice(word);
-        let end = u32::try_from(raw.len()).ok()?;
-        args.push(Arg { start, end });
-        Some(args.len())
-    };
-    while let Some((length, rest)) = words.split_first_chunk() {
+/// The words of a command, with the key as its first argument.
+fn unpacked<'a>(key: &'a [u8], mut packed: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    let mut words = Vec::new();
+    while let Some((length, rest)) = packed.split_first_chunk() {
         let (word, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        words = rest;
-        if add(word)? == 1 {
-            add(key)?;
-            if word == ROTATE {
-                add(key)?;
-            }
+        packed = rest;
+        words.push(word);
+        match &words[..] {
+            [name] if *name == ROTATE => words.extend([key, key]),
+            [_] => words.push(key),
+            _ => {}
         }
     }
-    (words.is_empty() && !args.is_empty()).then_some((raw, args))
+    (packed.is_empty() && !words.is_empty()).then_some(words)
 }
 
 #[cfg(test)]
