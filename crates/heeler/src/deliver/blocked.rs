@@ -45,10 +45,7 @@ impl Door {
         match caller.blocked.take() {
             None => {}
             Some(Blocked::Paused(command, _)) => {
-                let command = command.as_command();
-                if !self.pauses(now, caller, &command) {
-                    self.run(now, caller, &command);
-                }
+                self.run_or_pause(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
                 0 => self.run(now, caller, &command.as_command()),
