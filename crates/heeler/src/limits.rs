@@ -61,7 +61,7 @@ pub const COPIES: usize = 512;
 /// Keys that were fetched before they were surveyed, and are remembered.
 pub const FETCHED: usize = 256 * 1024;
 /// How long a node waits for another's settings, and before it asks again, in milliseconds.
-pub const SETTINGS_MS: u64 = 500;
+pub const SETTINGS_MS: u64 = 1000;
 /// How often it asks.
 pub const SETTINGS_TRIES: u32 = 20;
 /// Keys that may wait to be sent to one replica; past that it compares all that it holds.

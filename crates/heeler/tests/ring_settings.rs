@@ -25,6 +25,8 @@ fn differing(node: &mut Client) -> String {
 fn a_node_that_would_name_other_owners_does_not_join() {
     let mut cluster = Cluster::planned(2, &["--num-partitions", "271"]);
     cluster.up(0);
+    // Its port for nodes is open, too.
+    cluster.agrees(1);
     for (flags, there) in [
         (
             &["--num-partitions", "272"][..],

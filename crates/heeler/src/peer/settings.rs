@@ -124,11 +124,12 @@ impl Alike {
         if address == ringpop.whoami() {
             return;
         }
-        for _ in 0..limits::SETTINGS_TRIES {
+        for asked in 0..limits::SETTINGS_TRIES {
             match ask(ringpop.channel(), &address).await {
                 Asked::Settings(other) => return self.note(&address, other),
-                Asked::Other => return,
-                Asked::Nobody => {}
+                // It may be about to offer its services.
+                Asked::Other if asked > 2 => return,
+                Asked::Other | Asked::Nobody => {}
             }
             tokio::time::sleep(Duration::from_millis(limits::SETTINGS_MS)).await;
         }
