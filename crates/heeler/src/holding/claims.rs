@@ -172,18 +172,22 @@ impl Holding {
         self.send(node, Ask::Level(ranges), flight, out);
     }
 
+    /// A replica says that it is level. Answers where it is.
     pub(super) fn note_level(&mut self, from: &Node, ranges: Vec<Range>) -> Answer {
         let me = self.config.me.clone();
-        let mut known = true;
-        self.parts.update(&Ranges::new(ranges), |_, part| {
-            if part.owner() != Some(&me) || !part.holders.contains(from) || !part.opened {
-                known = false;
-            } else if !part.level.contains(from) {
+        let mut level = Vec::new();
+        self.parts.update(&Ranges::new(ranges), |range, part| {
+            let is_replica = part.owner() == Some(&me) && part.holders.contains(from);
+            if !is_replica || !part.opened || !part.surveyed.contains(from) {
+                return;
+            }
+            level.push(range);
+            if !part.level.contains(from) {
                 part.level.push(from.clone());
             }
         });
         self.stale = true;
-        if known { Answer::Done } else { Answer::Later }
+        Answer::Released(level)
     }
 
     pub(super) fn report_answered(
@@ -196,12 +200,22 @@ impl Holding {
         let peer = self.peer(from);
         peer.report.busy = false;
         peer.report.at = now.ms + limits::ASK_AGAIN_MS;
-        if !matches!(answer, Some(Answer::Done)) {
+        let Some(Answer::Released(level)) = answer else {
             return;
-        }
-        self.parts.update(&Ranges::new(ranges), |_, part| {
+        };
+        self.counter += 1;
+        let (since, me) = (self.counter, self.config.me.clone());
+        let said = Ranges::new(ranges);
+        self.parts.update(&Ranges::new(level), |_, part| {
             if part.owner() == Some(from) && part.is_settled() {
                 part.reported = true;
+            }
+        });
+        self.parts.update(&said, |_, part| {
+            let is_replica = part.owner() == Some(from) && part.holders.contains(&me);
+            if is_replica && part.is_settled() && !part.reported {
+                // It was no replica to the owner for a while, and was not told of all writes.
+                part.sources = vec![Source::new(from.clone(), Stage::Heard, since)];
             }
         });
         self.stale = true;

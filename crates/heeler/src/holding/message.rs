@@ -115,7 +115,8 @@ pub enum Answer {
         /// For how many keys of the question this is the answer, from the first on.
         covered: u32,
     },
-    /// To an offer: the ranges that need not be kept for the one who asked.
+    /// To an offer: the ranges that need not be kept for the one who asked. To a replica that says
+    /// that it is level: where it is.
     Released(Vec<Range>),
     /// To what a replica is told: what came of each.
     Kept(Vec<Keeping>),

@@ -246,7 +246,14 @@ impl Holding {
         if outbox.overflowed && !before {
             self.parts
                 .update_all(|_, part| part.level.retain(|level| level != node));
+            self.has_missed(node);
         }
+    }
+
+    /// A replica was not told of some writes: it needs a survey that begins after this.
+    fn has_missed(&mut self, node: &Node) {
+        self.parts
+            .update_all(|_, part| part.surveyed.retain(|surveyed| surveyed != node));
     }
 
     /// Sends what waits for a replica.
@@ -445,7 +452,10 @@ impl Holding {
         let peer = self.peer(from);
         peer.keep.busy = false;
         match answer {
-            Some(Answer::Done) => peer.outbox.overflowed = false,
+            Some(Answer::Done) => {
+                peer.outbox.overflowed = false;
+                self.has_missed(from);
+            }
             _ => peer.keep.at = now.ms + limits::ASK_AGAIN_MS,
         }
     }

@@ -22,6 +22,9 @@ pub struct Part {
     pub sources: Vec<Source>,
     /// As owner: replicas that are level.
     pub level: SmallVec<[Node; 2]>,
+    /// As owner: replicas that have begun a survey since they were told of each write. Who was not
+    /// told of some, because it was no replica for a while, is level only after another survey.
+    pub surveyed: SmallVec<[Node; 2]>,
     /// As replica: whether the owner knows that this node is level.
     pub reported: bool,
     /// What was held and is owed to the owner.

@@ -119,6 +119,13 @@ impl Holding {
             return Answer::Later;
         }
         let (hash, mut keys) = (view.ring.hash(), Vec::new());
+        if level && cursor == 0 {
+            self.parts.update(&ranges, |_, part| {
+                if !part.surveyed.contains(from) {
+                    part.surveyed.push(from.clone());
+                }
+            });
+        }
         let terms = self.config.terms;
         let budget = limits::SURVEY_BYTES;
         let next = self.store.survey(cursor, budget, |met| {

@@ -96,6 +96,7 @@ impl Holding {
         let (since, me) = (self.counter, &self.config.me);
         self.parts.update_all(|_, part| {
             part.level.retain(|level| level != node);
+            part.surveyed.retain(|surveyed| surveyed != node);
             if part.owner() == Some(me) {
                 part.sources.retain(|it| it.node != *node || it.is_open());
                 let heard = |it: &Source| it.node == *node && it.stage == Stage::Heard;
@@ -167,6 +168,7 @@ impl Turn<'_> {
         let held = old.contains(self.me);
         part.drop_sources(|node| self.is_gone(node));
         part.level.retain(|node| holders.contains(node));
+        part.surveyed.retain(|node| holders.contains(node));
         if holders.first() == Some(self.me) {
             if !owned {
                 self.gain(range, &mut part, &old);
@@ -252,6 +254,7 @@ impl Turn<'_> {
     fn level(&self, part: &mut Part) {
         part.claimed = false;
         part.level.clear();
+        part.surveyed.clear();
         part.reported = false;
         let owner = part.holders.first().cloned();
         let source = |node| Source::new(node, Stage::Heard, self.since);
@@ -270,6 +273,7 @@ fn lose(part: &mut Part) {
     part.claimed = false;
     part.opened = false;
     part.level.clear();
+    part.surveyed.clear();
     part.sources.clear();
 }
 
