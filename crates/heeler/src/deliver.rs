@@ -5,6 +5,7 @@ mod debug;
 mod items;
 mod memcached;
 mod messages;
+mod monitor;
 mod ring;
 mod timer;
 mod tracking;
@@ -230,9 +231,7 @@ impl Door {
         match self.admit(caller, raw, args) {
             Ok(command) => {
                 self.took(caller, command.spec.family());
-                if !(self.is_paused() && self.pauses(now, caller, &command)) {
-                    self.run(now, caller, &command);
-                }
+                self.take(now, caller, &command);
             }
             Err(refused) => self.answer_refused(caller, &refused),
         }
@@ -259,9 +258,7 @@ impl Door {
             return self.answer_refused(caller, &Refused { spec, why, reply });
         }
         self.took(caller, command.spec.family());
-        if !(self.is_paused() && self.pauses(now, caller, command)) {
-            self.run(now, caller, command);
-        }
+        self.take(now, caller, command);
     }
 
     /// Runs a command, or queues it in a transaction.
@@ -399,6 +396,10 @@ impl Door {
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
             Route::Here if self.goes_round(command) => self.go_round(now, caller, command),
+            Route::Here if command.spec.id == Id::Monitor => {
+                self.executed(command.spec, &Reply::OK);
+                self.monitor(caller);
+            }
             Route::Here if command.spec.id == Id::Debug => {
                 if let Some(reply) = self.of_node(now, caller, command) {
                     self.executed(command.spec, &reply);
@@ -516,6 +517,7 @@ impl Door {
                 }
                 if command.spec.id == Id::Reset {
                     tracking::stop(caller, store);
+                    self.stop_monitoring(caller);
                     self.stop_listening(caller);
                 }
                 session::answer(&mut caller.session, command, &self.greeting)
@@ -589,6 +591,7 @@ impl Door {
         commands: Vec<OwnedCommand>,
     ) -> Reply {
         let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+        let told = self.process.monitors.any().then(|| commands.clone());
         let order: Vec<bool> = commands.iter().map(is_of_store).collect();
         let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
         let (mut began, origin) = (clock::ticks(), caller.origin.clone());
@@ -601,6 +604,7 @@ impl Door {
         let Some(replies) = store.transaction_for(now, watched, &of_store, reader, done) else {
             return Reply::NullArray;
         };
+        self.tell_monitors_of_all(&caller.origin, &told.unwrap_or_default());
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
@@ -618,6 +622,7 @@ impl Door {
             Id::Ssubscribe => {
                 Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
             }
+            Id::Monitor => Reply::error("ERR MONITOR isn't allowed for DENY BLOCKING client"),
             _ => self.here(now, caller, command),
         };
         self.executed(command.spec, &reply);
@@ -657,6 +662,7 @@ impl Door {
             false => self.count(PoolStat::ClientErr, 1),
         }
         self.abandon(caller);
+        self.stop_monitoring(caller);
         self.stop_listening(caller);
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {

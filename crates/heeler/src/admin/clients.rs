@@ -42,6 +42,7 @@ pub struct Client {
     seen: AtomicU64,
     killed: AtomicBool,
     leaves: AtomicBool,
+    monitors: AtomicBool,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -114,6 +115,7 @@ impl Client {
         };
         let mut flags = String::new();
         for (letter, is_set) in [
+            ('O', self.monitors.load(Relaxed)),
             ('P', listens != [0; 3]),
             ('b', waits),
             ('x', multi >= 0),
@@ -215,6 +217,7 @@ impl Clients {
             seen: AtomicU64::new(now),
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
+            monitors: AtomicBool::new(false),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -239,6 +242,13 @@ impl Clients {
             .map(|(name, value)| (format!("{}:{name}", client.id), value))
         });
         lines.collect()
+    }
+
+    /// A connection tells by MONITOR what others do, or does not any more.
+    pub fn monitors(&self, id: u64, monitors: bool) {
+        if let Some(client) = self.all.lock().get(&id) {
+            client.monitors.store(monitors, Relaxed);
+        }
     }
 
     /// Whether this connection is open.

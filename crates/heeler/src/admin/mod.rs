@@ -22,7 +22,7 @@ pub use pause::Pause;
 
 use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
-use crate::pubsub::Exchange;
+use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
@@ -62,6 +62,8 @@ pub struct Process {
     pub clients: Clients,
     /// Who listens to which channels.
     pub exchange: Arc<Exchange>,
+    /// Who is told of every command.
+    pub monitors: Monitors,
     /// Who may use DEBUG.
     pub debugging: Debugging,
     /// Whether its clients' commands wait.
@@ -107,6 +109,7 @@ impl Process {
             bind: String::new(),
             clients: Clients::new(most_clients),
             exchange: Arc::default(),
+            monitors: Monitors::default(),
             debugging: Debugging::No,
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),

@@ -383,7 +383,7 @@ table! {
     ModuleLoad,                "module|load",                 -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
     ModuleLoadex,              "module|loadex",               -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
     ModuleUnload,              "module|unload",               3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
-    Monitor,                   "monitor",                     1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    Monitor,                   "monitor",                     1,   Keyless,        [],                          Process, Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Psync,                     "psync",                       -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
     Replconf,                  "replconf",                    -1,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | ALLOW_BUSY | LOADING | NOSCRIPT | STALE;
     Replicaof,                 "replicaof",                   3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT | STALE;

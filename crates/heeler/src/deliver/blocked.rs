@@ -45,17 +45,14 @@ impl Door {
         match caller.blocked.take() {
             None => {}
             Some(Blocked::Paused(command, _)) => {
-                let command = command.as_command();
-                if !self.pauses(now, caller, &command) {
-                    self.run(now, caller, &command);
-                }
+                self.take(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
-                0 => self.run(now, caller, &command.as_command()),
+                0 => self.take(now, caller, &command.as_command()),
                 _ => caller.blocked = Some(Blocked::Behind(command)),
             },
             Some(Blocked::Held(command, done)) => match done.load(Relaxed) {
-                true => self.run(now, caller, &command.as_command()),
+                true => self.take(now, caller, &command.as_command()),
                 false => caller.blocked = Some(Blocked::Held(command, done)),
             },
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
@@ -64,7 +61,11 @@ impl Door {
                     self.stop_waiting(caller, &waiter);
                     let command = waiter.command().map(OwnedCommand::as_command);
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
+                    let was_sent = caller.sent.is_some();
                     let reply = self.finished(now, caller, reply);
+                    if let Some(exec) = command.filter(|_| was_sent) {
+                        self.tell_monitors(&caller.origin, &exec);
+                    }
                     self.executed(spec, &reply);
                     match command {
                         Some(command) => self.answer(caller, &command, &reply),
@@ -73,12 +74,6 @@ impl Door {
                 }
             },
         }
-    }
-
-    /// Whether commands may have to wait for the end of a pause. Those of a proxy never do.
-    #[inline]
-    pub(super) fn is_paused(&self) -> bool {
-        matches!(self.behind, Behind::Node(_)) && self.process.pause.is_set()
     }
 
     /// Holds a command back while a pause lasts; whether it did.

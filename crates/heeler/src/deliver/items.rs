@@ -18,10 +18,7 @@ impl Door {
     pub(super) fn item_request(&self, now: u64, caller: &mut Caller, request: &Request<'_>) {
         caller.session.quiet = request.quiet;
         if let Some(command) = request.command() {
-            if !(self.is_paused() && self.pauses(now, caller, &command)) {
-                self.run(now, caller, &command);
-            }
-            return;
+            return self.take(now, caller, &command);
         }
         let Some(spec) = request.spec else {
             return;

@@ -234,6 +234,7 @@ impl Door {
                 _ => reply,
             };
         };
+        self.tell_monitors_of_all(&caller.origin, &sent.commands);
         let protocol = caller.session.protocol;
         let mut all = Vec::with_capacity(sent.commands.len());
         for command in &sent.commands {

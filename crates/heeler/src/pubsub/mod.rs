@@ -5,6 +5,7 @@
 //! in the inbox. While one message is handed out nobody begins or ends a subscription, so that a
 //! channel's messages come in the same order to all.
 
+mod monitors;
 mod subscriber;
 mod tracker;
 
@@ -15,6 +16,7 @@ use parking_lot::RwLock;
 
 use crate::command::Reply;
 use crate::command::pattern::matches;
+pub use monitors::Monitors;
 use subscriber::Message;
 pub use subscriber::Subscriber;
 pub use tracker::Tracker;

@@ -100,7 +100,7 @@ impl Subscriber {
     }
 
     /// Puts bytes into the inbox, unless there are too many.
-    fn put_bytes(&self, bytes: &[u8]) {
+    pub(super) fn put_bytes(&self, bytes: &[u8]) {
         let mut inbox = self.inbox.lock();
         let Some(waiting) = &mut *inbox else {
             return;
