@@ -41,6 +41,10 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             store.map(Store::notified).unwrap_or_default(),
         ),
         ("port", process.port.to_string()),
+        (
+            "rdbcompression",
+            yes_no(store.is_none_or(Store::compresses)),
+        ),
         ("proto-max-bulk-len", limits::BULK_BYTES.to_string()),
         (
             "requirepass",
@@ -60,6 +64,19 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
     found.extend(encodings::parameters(store));
     found.sort_unstable();
     found
+}
+
+fn yes_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.into()
+}
+
+/// Whether a value says yes or no, in whatever letters.
+fn said(value: &[u8]) -> Option<bool> {
+    match value {
+        v if v.eq_ignore_ascii_case(b"yes") => Some(true),
+        v if v.eq_ignore_ascii_case(b"no") => Some(false),
+        _ => None,
+    }
 }
 
 /// Parameters that Redis cannot change while it runs either.
@@ -112,6 +129,10 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
         return encodings::value(limit, value).err();
     }
     match name {
+        "rdbcompression" => match said(value) {
+            Some(_) => None,
+            None => Some("argument must be 'yes' or 'no'".into()),
+        },
         "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
         "slowlog-max-len" => out_of_range(value, 0, i64::MAX),
         "maxclients" => out_of_range(value, 1, 0xffff_ffff),
@@ -224,6 +245,7 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             let secret = (!text.is_empty()).then(|| Secret::new(text));
             process.password.set(secret);
         }
+        ("rdbcompression", Some(store)) => store.compress(said(value).unwrap_or(true)),
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}
     }

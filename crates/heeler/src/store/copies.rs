@@ -118,7 +118,7 @@ impl Store {
                 deadline: entry.deadline(),
                 marks: extras.marks,
                 stamp: extras.stamp,
-                payload: dump::payload(entry, limits).into(),
+                payload: dump::payload(entry, limits, false).into(),
             }),
         })
     }

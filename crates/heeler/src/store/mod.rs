@@ -413,7 +413,7 @@ impl Store {
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry, limits).len() - 11;
+        let length = dump::payload(entry, limits, limits.compresses()).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         let address = entry.key().as_ptr();
         Some(format!(
