@@ -192,6 +192,8 @@ pub const SLOWLOG_MS: f64 = 10.0;
 pub const SLOWLOG_ENTRIES: usize = 128;
 /// Most slow commands that may be kept.
 pub const SLOWLOG_MOST: u32 = 1_000_000;
+/// Samples of one event of LATENCY that are kept (Redis: 160).
+pub const LATENCY_SAMPLES: usize = 160;
 /// Words of a slow command that are shown (Redis: 32).
 pub const SLOWLOG_WORDS: usize = 32;
 /// Bytes of such a word that are shown (Redis: 128).
@@ -201,6 +203,8 @@ pub const SLOWLOG_WORD_BYTES: usize = 128;
 pub const SLOW_TOGETHER: usize = 4;
 /// Most words of a command that counts as quick.
 pub const QUICK_WORDS: usize = 16;
+/// Of those that come many at a time, one in so many is timed alone: a power of two.
+pub const QUICK_TIMED: u64 = 256;
 /// Bytes of requests that are kept whole while they wait for their replies, so that the slow log
 /// can show them. Of those written in larger runs …
 pub const SENT_BYTES: usize = 64 * 1024;

@@ -13,7 +13,7 @@ pub use tls::{AuthClients, DoorTls, TlsDoor};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Debugging, Process};
+use crate::admin::{Debugging, EXPIRE_CYCLE, Process};
 use crate::allocator::Watermark;
 use crate::config::pools::Source as PasswordSource;
 use crate::http::{AdminPort, Pools, Subject};
@@ -124,7 +124,8 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
-        let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
+        let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
+        let removed = process.latency.watch(EXPIRE_CYCLE, round);
         if removed >= limits::EXPIRE_BUDGET {
             // More may be due: others get their turn in between, then it goes on.
             tokio::time::sleep(Duration::from_millis(1)).await;

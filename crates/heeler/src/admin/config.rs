@@ -29,6 +29,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ("bind", process.bind.clone()),
         ("databases", text("1")),
         ("io-threads", process.counters.len().to_string()),
+        (
+            "latency-monitor-threshold",
+            process.latency.threshold().to_string(),
+        ),
+        ("latency-tracking", yes_no(process.latency.tracks())),
         ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
         ("lfu-log-factor", memory.lfu_log_factor.to_string()),
         ("list-compress-depth", text("0")),
@@ -129,7 +134,8 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
         return encodings::value(limit, value).err();
     }
     match name {
-        "rdbcompression" => match said(value) {
+        "latency-monitor-threshold" => out_of_range(value, 0, i64::MAX),
+        "rdbcompression" | "latency-tracking" => match said(value) {
             Some(_) => None,
             None => Some("argument must be 'yes' or 'no'".into()),
         },
@@ -240,6 +246,11 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             let most = limits::SLOWLOG_MOST as usize;
             process.slowlog.set_length(length.unwrap_or(most).min(most));
         }
+        ("latency-monitor-threshold", _) => {
+            let millis = integer(value).and_then(|millis| u64::try_from(millis).ok());
+            process.latency.set_threshold(millis.unwrap_or(0));
+        }
+        ("latency-tracking", _) => process.latency.track(said(value).unwrap_or(true)),
         ("requirepass", _) => {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));

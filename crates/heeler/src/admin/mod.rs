@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
 pub use items::MEMCACHED_VERSION;
+pub use latency::{EXPIRE_CYCLE, Latency};
 pub use pause::Pause;
 
 use crate::allocator::Allocator;
@@ -82,6 +83,8 @@ pub struct Process {
     pub password: Arc<Password>,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What took long.
+    pub latency: Latency,
     /// What is asked to give memory back.
     pub allocator: Allocator,
     /// What INFO tells of the ring that it is in.
@@ -119,6 +122,7 @@ impl Process {
             items: ItemStats::default(),
             password: Arc::default(),
             slowlog: Arc::default(),
+            latency: Latency::default(),
             allocator: Allocator::default(),
             ring: OnceLock::new(),
         }
@@ -151,7 +155,7 @@ impl Process {
             | Id::LatencyHistogram
             | Id::LatencyHistory
             | Id::LatencyLatest
-            | Id::LatencyReset => latency::answer(command),
+            | Id::LatencyReset => self.latency.answer(now, &self.commands, command),
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
             Id::MemoryDoctor => memory::doctor(store),

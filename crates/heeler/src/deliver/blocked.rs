@@ -60,6 +60,9 @@ impl Door {
                 Some(reply) => {
                     self.stop_waiting(caller, &waiter);
                     let command = waiter.command().map(OwnedCommand::as_command);
+                    if let Some(command) = command.filter(|c| c.spec.id == Id::Debug) {
+                        self.has_slept(now, caller, &command);
+                    }
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
                     let was_sent = caller.sent.is_some();
                     let reply = self.finished(now, caller, reply);

@@ -28,7 +28,7 @@ impl Door {
         let is = |name: &[u8]| command.arg(1).eq_ignore_ascii_case(name);
         Some(match command.len() {
             2 if is(b"help") => help(),
-            3 if is(b"sleep") => return self.sleep(now, caller, command.arg(2)),
+            3 if is(b"sleep") => return self.sleep(now, caller, command),
             3 if is(b"object") => store
                 .describe(now, command.arg(2))
                 .map_or(Reply::error("ERR no such key"), Reply::Text),
@@ -58,19 +58,32 @@ impl Door {
     }
 
     /// Answers so many seconds later. Other clients are not held up, as Redis would.
-    fn sleep(&self, now: u64, caller: &mut Caller, seconds: &[u8]) -> Option<Reply> {
-        let seconds: Option<f64> = std::str::from_utf8(seconds)
-            .ok()
-            .and_then(|s| s.parse().ok());
-        let millis = seconds.filter(|s| *s > 0.0).map_or(0.0, |s| s * 1000.0) as u64;
+    fn sleep(&self, now: u64, caller: &mut Caller, command: &Command<'_>) -> Option<Reply> {
+        let millis = milliseconds(command.arg(2));
         if millis == 0 || caller.session.transaction.is_some() {
             return Some(Reply::OK);
         }
         let until = Some(now.saturating_add(millis));
-        let waiter = Waiter::for_time(until, Reply::OK, caller.task.clone());
+        // Nobody who waits in the store arrives that late.
+        let (arrival, command) = (u64::MAX, command.to_owned());
+        let waiter = Waiter::for_element(arrival, command, until, Reply::OK, caller.task.clone());
         self.start_waiting(caller, Arc::new(waiter));
         None
     }
+
+    /// DEBUG SLEEP is over: it took as long as it was asked to.
+    pub(super) fn has_slept(&self, now: u64, caller: &Caller, command: &Command<'_>) {
+        let took = milliseconds(command.arg(2)).saturating_mul(1000);
+        self.note(now, &caller.origin, command, took);
+    }
+}
+
+/// Seconds, as milliseconds.
+fn milliseconds(seconds: &[u8]) -> u64 {
+    let seconds: Option<f64> = std::str::from_utf8(seconds)
+        .ok()
+        .and_then(|s| s.parse().ok());
+    seconds.filter(|s| *s > 0.0).map_or(0.0, |s| s * 1000.0) as u64
 }
 
 fn help() -> Reply {
