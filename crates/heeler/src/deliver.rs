@@ -533,6 +533,11 @@ impl Door {
                 Behind::Node(store),
             ) => self.tracking(caller, store, command),
             (Id::Debug, _) => self.of_node(now, caller, command).unwrap_or(Reply::OK),
+            (Id::Shutdown, _) => {
+                let reply = self.of_process(now, &caller.session, command);
+                caller.session.closing |= !reply.is_error();
+                reply
+            }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
                 let reply = session::answer(&mut caller.session, command, &self.greeting);

@@ -70,6 +70,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
+        let stopping = process.clone();
         store.limit_memory(options.memory);
         let how = (options.terms, options.keeping);
         let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
@@ -91,7 +92,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         let mut server = Server::start(process.clone())?;
         let expiring = tokio::spawn(expire(store, process));
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = std::pin::pin!(stopping.stopping.or(stop));
         let joined = async {
             // Until then clients wait in the listener's queue.
             if let Some(port) = &port {

@@ -3,16 +3,17 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Process, REDIS_VERSION, usage};
+use super::{Process, REDIS_VERSION, persistence, usage};
 use crate::command::{Command, Reply, TABLE};
 use crate::pubsub::Topic;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 9] = [
+const SECTIONS: [(&str, bool); 10] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
+    ("persistence", true),
     ("stats", true),
     ("replication", true),
     ("cpu", true),
@@ -37,7 +38,11 @@ pub(super) fn info(
     let wanted = |(name, is_usual): &(&str, bool)| asked(name) || all || (usual && *is_usual);
     let mut text = String::new();
     let in_ring = process.ring.get().is_some();
-    let known = |(name, _): &(&str, bool)| *name != "ring" || in_ring;
+    let known = |(name, _): &(&str, bool)| match *name {
+        "ring" => in_ring,
+        "persistence" => store.is_some(),
+        _ => true,
+    };
     for (section, _) in SECTIONS.into_iter().filter(wanted).filter(known) {
         if !text.is_empty() {
             text.push_str("\r\n");
@@ -70,6 +75,7 @@ fn lines(
         "server" => server(process, now),
         "clients" => clients(process),
         "memory" => memory(process, store),
+        "persistence" => persistence::lines(process),
         "stats" => stats(process, now, store),
         "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
         "cpu" => cpu(),

@@ -8,6 +8,7 @@ mod items;
 mod latency;
 mod memory;
 mod pause;
+mod persistence;
 mod slowlog;
 pub mod usage;
 
@@ -20,6 +21,7 @@ pub use clients::{Client, Clients};
 pub use items::MEMCACHED_VERSION;
 pub use latency::{EXPIRE_CYCLE, Latency};
 pub use pause::Pause;
+pub use persistence::Stopping;
 
 use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
@@ -67,6 +69,8 @@ pub struct Process {
     pub monitors: Monitors,
     /// Who may use DEBUG.
     pub debugging: Debugging,
+    /// Whether a client has asked it to stop.
+    pub stopping: Stopping,
     /// Whether its clients' commands wait.
     pub pause: Pause,
     /// What each of its workers counts.
@@ -114,6 +118,7 @@ impl Process {
             exchange: Arc::default(),
             monitors: Monitors::default(),
             debugging: Debugging::No,
+            stopping: Stopping::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
@@ -156,13 +161,14 @@ impl Process {
             | Id::LatencyHistory
             | Id::LatencyLatest
             | Id::LatencyReset => self.latency.answer(now, &self.commands, command),
+            Id::Save | Id::Bgsave | Id::Bgrewriteaof | Id::Shutdown => {
+                persistence::answer(self, command)
+            }
+            Id::Pfselftest => test_sketches(),
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
             Id::MemoryDoctor => memory::doctor(store),
-            Id::MemoryPurge => {
-                self.allocator.ask();
-                Reply::OK
-            }
+            Id::MemoryPurge => memory::purge(&self.allocator),
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
@@ -217,6 +223,14 @@ impl Process {
         self.items.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
+    }
+}
+
+/// PFSELFTEST.
+fn test_sketches() -> Reply {
+    match crate::store::test_sketches() {
+        Ok(()) => Reply::OK,
+        Err(fault) => Reply::error(format!("ERR TESTFAILED {fault}")),
     }
 }
 

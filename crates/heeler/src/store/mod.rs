@@ -94,6 +94,7 @@ use encodings::{Encodings, Limits};
 use entries::Entries;
 use entry::Object;
 pub use extras::Stamp;
+pub use hyperloglog::self_test as test_sketches;
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;

@@ -165,19 +165,24 @@ mod tests {
     /// What redis-server 7.0.15 draws of one sample, and of three.
     #[test]
     fn a_graph_is_that_of_redis() {
-        let rule = "-".repeat(80);
+        let drawn = |head: &str, rows: &[&str]| {
+            let rule = "-".repeat(80);
+            format!(
+                "command - {head} (all time high 70 ms)\n{rule}\n{}\n",
+                rows.join("\n")
+            )
+        };
         assert_eq!(
             graph(1000, "command", &event(&[50])),
-            format!(
-                "command - high 50 ms, low 50 ms (all time high 70 ms)\n{rule}\n \n \n \n_\n \n0\ns\n"
+            drawn(
+                "high 50 ms, low 50 ms",
+                &[" ", " ", " ", "_", " ", "0", "s"]
             )
         );
+        let rows = ["  #", " #|", " ||", "_||", "   ", "115", "mm9", "  s"];
         assert_eq!(
-            graph(1062, "command", &event(&[10, 40, 55])),
-            format!(
-                "command - high 55 ms, low 10 ms (all time high 70 ms)\n{rule}\n  #\n o|\n ||\n_||\n   \
-                 \n116\nmm0\n  s\n"
-            )
+            graph(1061, "command", &event(&[10, 40, 55])),
+            drawn("high 55 ms, low 10 ms", &rows)
         );
         let many = graph(2000, "command", &event(&[7; 100]));
         assert_eq!(many.lines().count(), 2 + 8 + 1 + 8);
