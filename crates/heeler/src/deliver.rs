@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::admin::Process;
+use crate::admin::{Process, Settings};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::command::{
@@ -167,6 +167,11 @@ impl Door {
 
     fn pool_name(&self) -> Option<&str> {
         self.pool().map(Pool::name)
+    }
+
+    /// How connections are kept.
+    pub fn settings(&self) -> &Settings {
+        &self.process.settings
     }
 
     fn slowlog(&self) -> &SlowLog {

@@ -94,6 +94,14 @@ pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of messages that a client may leave unread before it is closed (Redis:
 /// `client-output-buffer-limit pubsub`).
 pub const SUBSCRIBER_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of them that it may leave unread only for so many seconds.
+pub const SUBSCRIBER_SOFT: (usize, u64) = (8 * 1024 * 1024, 60);
+/// Seconds after which a store probes a client that is silent (Redis: `tcp-keepalive`).
+pub const KEEPALIVE_S: u64 = 300;
+/// How often a store looks for connections that are idle for too long, in milliseconds.
+pub const LOOK_AT_CLIENTS_MS: u64 = 1_000;
+/// Least that the longest bulk string and the longest request may be limited to, in bytes.
+pub const LEAST_LIMIT: usize = 1024 * 1024;
 /// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
 /// `tracking-table-max-keys`).
 pub const TRACKED_KEYS: usize = 1024 * 1024;

@@ -125,6 +125,7 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
+        process.close_over_limits(clock::now());
         let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
         let removed = process.latency.watch(EXPIRE_CYCLE, round);
         if removed >= limits::EXPIRE_BUDGET {

@@ -9,6 +9,7 @@ mod latency;
 mod memory;
 mod pause;
 mod persistence;
+mod settings;
 mod slowlog;
 pub mod usage;
 
@@ -22,6 +23,7 @@ pub use items::MEMCACHED_VERSION;
 pub use latency::{EXPIRE_CYCLE, Latency};
 pub use pause::Pause;
 pub use persistence::Stopping;
+pub use settings::Settings;
 
 use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
@@ -69,6 +71,8 @@ pub struct Process {
     pub monitors: Monitors,
     /// Who may use DEBUG.
     pub debugging: Debugging,
+    /// How its connections are kept, where it is a store.
+    pub settings: Settings,
     /// Whether a client has asked it to stop.
     pub stopping: Stopping,
     /// Whether its clients' commands wait.
@@ -118,6 +122,7 @@ impl Process {
             exchange: Arc::default(),
             monitors: Monitors::default(),
             debugging: Debugging::No,
+            settings: Settings::default(),
             stopping: Stopping::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),

@@ -87,7 +87,8 @@ impl Door {
             return caller.session.pipeline.answer_nothing();
         }
         caller.session.monitors = true;
-        self.process.monitors.join(&caller.inbox());
+        let inbox = caller.inbox(&self.process.exchange);
+        self.process.monitors.join(&inbox);
         self.process.clients.monitors(caller.session.id, true);
         caller.session.answer(&Reply::OK);
     }

@@ -42,6 +42,15 @@ impl Monitors {
         self.any() && self.all.read().contains_key(&id)
     }
 
+    /// Gives up those who have left more than so many bytes unread for so many milliseconds.
+    pub fn close_slow(&self, now: u64, most: usize, millis: u64) {
+        if self.any() {
+            for subscriber in self.all.read().values() {
+                subscriber.give_up_if_slow(now, most, millis);
+            }
+        }
+    }
+
     /// Puts a line, with all that belongs to it as a reply, into the inbox of each. One who has
     /// read too little is told nothing more.
     pub fn tell(&self, line: &[u8]) {

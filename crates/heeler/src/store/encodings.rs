@@ -1,7 +1,7 @@
 //! How small collections are kept: up to which size in one allocation, as CONFIG SET says. What is
 //! kept already stays as it is until it changes.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use super::Store;
 use super::compact::chunks::Bounds;
@@ -84,6 +84,8 @@ pub(super) struct Encodings {
     limits: [AtomicI64; Limit::ALL.len()],
     /// Whether DUMP compresses long strings.
     compresses: AtomicBool,
+    /// Longest string in bytes.
+    most: AtomicUsize,
     seed: u64,
 }
 
@@ -97,6 +99,7 @@ impl Encodings {
         Encodings {
             limits,
             compresses: AtomicBool::new(true),
+            most: crate::limits::VALUE_BYTES.into(),
             seed,
         }
     }
@@ -178,6 +181,12 @@ impl<'s> Limits<'s> {
         list_bounds(self.0.get(Limit::ListSize))
     }
 
+    /// Bytes that a command may make a string long.
+    #[inline]
+    pub(super) fn most_bytes(self) -> usize {
+        self.0.most.load(Ordering::Relaxed)
+    }
+
     /// Whether long strings are compressed where a value is dumped.
     pub(super) fn compresses(self) -> bool {
         self.0.compresses.load(Ordering::Relaxed)
@@ -202,6 +211,11 @@ impl Store {
     /// A limit up to which small collections are kept in one allocation.
     pub fn encoding_limit(&self, limit: Limit) -> i64 {
         self.encodings.get(limit)
+    }
+
+    /// Commands make no string longer than so many bytes from now on.
+    pub fn limit_strings(&self, bytes: usize) {
+        self.encodings.most.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether DUMP compresses long strings.
