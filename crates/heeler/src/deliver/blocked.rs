@@ -9,6 +9,7 @@ use crate::command::number::integer;
 use crate::command::{Command, Flags, Id, OwnedCommand, Reply};
 use crate::store::{Store, wait_deadline};
 use crate::waiting::Waiter;
+use crate::wire::{Wire, memcache};
 
 /// Why a connection waits.
 #[derive(Debug)]
@@ -70,6 +71,11 @@ impl Door {
                         self.tell_monitors(&caller.origin, &exec);
                     }
                     self.executed(spec, &reply);
+                    let reply = match (&reply, caller.session.wire) {
+                        // It is counted by what it says.
+                        (Reply::Raw(raw), Wire::Memcache) => memcache::read(raw),
+                        _ => reply,
+                    };
                     match command {
                         Some(command) => self.answer(caller, &command, &reply),
                         None => caller.session.answer(&reply),

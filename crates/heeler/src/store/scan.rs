@@ -56,8 +56,8 @@ pub(super) fn randomkey(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
     }
 }
 
-/// Draws a shard and a place in it, until there is a key. A shard has more places than keys, and all
-/// have as many, so that it does not matter in which a key is. `None` where keys are too few.
+/// Draws a shard and a place in it, until there is a key. A shard has more places than keys, and
+/// all have as many, so that it does not matter in which a key is. `None` where keys are too few.
 fn draw_key(view: &mut View<'_>) -> Option<Reply> {
     let (now, hashing) = (view.now(), view.hashing());
     let look = |view: &mut View<'_>| {
