@@ -80,6 +80,8 @@ pub struct Caller {
     watched: Vec<Watched>,
     /// Those of other nodes among them.
     guarded: Guards,
+    /// What a transaction has published at other nodes: how many have got it there.
+    published: Vec<tokio::task::JoinHandle<i64>>,
     /// The transaction that another node executes.
     sent: Option<Box<Sent>>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -118,6 +120,7 @@ impl Caller {
             errand: None,
             watched: Vec::new(),
             guarded: Guards::default(),
+            published: Vec::new(),
             sent: None,
             gathers: Vec::new(),
             origin,
@@ -631,6 +634,10 @@ impl Door {
             // A shard's channels may move to another node at any time.
             Id::Ssubscribe => {
                 Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+            }
+            Id::Publish | Id::Spublish => {
+                let reply = self.here(now, caller, command);
+                self.publish_elsewhere(caller, command, reply)
             }
             Id::Monitor => Reply::error("ERR MONITOR isn't allowed for DENY BLOCKING client"),
             _ => self.here(now, caller, command),

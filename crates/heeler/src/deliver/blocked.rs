@@ -70,6 +70,13 @@ impl Door {
                     if let Some(exec) = command.filter(|_| was_sent) {
                         self.tell_monitors(&caller.origin, &exec);
                     }
+                    let reply = match command {
+                        None => Some(reply),
+                        Some(command) => self.counts_receivers(caller, &command, reply),
+                    };
+                    let Some(reply) = reply else {
+                        return;
+                    };
                     self.executed(spec, &reply);
                     let reply = match (&reply, caller.session.wire) {
                         // It is counted by what it says.

@@ -74,10 +74,6 @@ impl Caller {
 impl Door {
     /// Answers a command about channels.
     pub(super) fn messages(&self, caller: &mut Caller, command: &Command<'_>) -> Reply {
-        if matches!(command.spec.id, Id::Publish | Id::Spublish) {
-            // In a ring this is part of a transaction, whose reply does not wait for the others.
-            self.publish_elsewhere(command);
-        }
         let exchange = &self.process.exchange;
         match command.spec.id {
             Id::Subscribe => self.subscribe(caller, command, Topic::Channel),

@@ -72,6 +72,7 @@ impl Door {
             Id::Watch => self.watch_in_ring(now, caller, (ring, store), command),
             _ => self.exec_in_ring(now, caller, (ring, store), command),
         };
+        let reply = reply.and_then(|reply| self.counts_receivers(caller, command, reply));
         if let Some(reply) = reply {
             self.executed(command.spec, &reply);
             caller.session.answer(&reply);
