@@ -1,21 +1,17 @@
 //! What collections cost in memory, in redis-server and in heeler: many small ones of each type,
 //! and one big one.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::batches::{BATCH, Client, push};
 use crate::kernel::{Machine, rss_kib};
-use crate::process::{Process, free_port};
-use crate::{heeler, redis_server, report};
-
-/// Requests that are sent at a time.
-const BATCH: u64 = 16;
+use crate::process::free_port;
+use crate::{heeler, heeler_store, redis_server, report};
 
 #[derive(Args)]
 pub struct Options {
@@ -175,24 +171,21 @@ pub fn run(options: &Options) -> Result<()> {
 fn measure(heeler: Option<&str>, kind: &Kind, count: u64) -> Result<Taken> {
     let port = free_port()?;
     let process = match heeler {
-        None => redis_server(port)?,
-        Some(heeler) => {
-            let address = format!("127.0.0.1:{port}");
-            Process::start(heeler, &["serve", "--redis", &address], port)?
-        }
+        None => redis_server(port, &[])?,
+        Some(heeler) => heeler_store(heeler, port, &[])?,
     };
     let mut client = Client::connect(port)?;
-    client.batch((0..BATCH).map(|_| "PING".to_owned()))?;
-    let (before, told_before) = (rss_kib(process.pid())?, client.told()?);
+    let used = |client: &mut Client| client.told("memory", "used_memory");
+    let told_before = used(&mut client)?;
+    let before = rss_kib(process.pid())?;
     let mut worst = Duration::ZERO;
     for first in (0..count).step_by(BATCH as usize) {
         let numbers = first..(first + BATCH).min(count);
-        let requests: Vec<String> = numbers.map(|number| kind.request(number)).collect();
-        let sent = Instant::now();
-        client.batch(requests.into_iter())?;
-        worst = worst.max(sent.elapsed());
+        let (mut requests, lines) = (Vec::new(), numbers.end - first);
+        numbers.for_each(|number| push(&kind.request(number), &mut requests));
+        worst = worst.max(client.exchange(&requests, lines as usize)?);
     }
-    let (after, told) = (rss_kib(process.pid())?, client.told()?);
+    let (after, told) = (rss_kib(process.pid())?, used(&mut client)?);
     Ok(Taken {
         resident: after.saturating_sub(before) as f64 * 1024.0 / count as f64,
         told: (told - told_before) / count as f64,
@@ -210,61 +203,5 @@ impl Kind {
             text.push_str(&self.rest.replace('I', &i.to_string()));
         }
         text.replace('#', &digits).replace('?', &random.to_string())
-    }
-}
-
-/// One connection that sends some requests and waits for the replies to all of them.
-struct Client {
-    stream: TcpStream,
-    reply: Vec<u8>,
-}
-
-impl Client {
-    fn connect(port: u16) -> Result<Client> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Client {
-            stream,
-            reply: vec![0; 64 * 1024],
-        })
-    }
-
-    /// Sends requests that are answered by a line each.
-    fn batch(&mut self, requests: impl Iterator<Item = String>) -> Result<()> {
-        let (mut bytes, mut lines) = (Vec::new(), 0);
-        for request in requests {
-            let words: Vec<&str> = request.split(' ').collect();
-            write!(bytes, "*{}\r\n", words.len())?;
-            for word in words {
-                write!(bytes, "${}\r\n{word}\r\n", word.len())?;
-            }
-            lines += 1;
-        }
-        self.stream.write_all(&bytes)?;
-        while lines > 0 {
-            let len = self.stream.read(&mut self.reply)?;
-            ensure!(len > 0, "the server has closed the connection");
-            let reply = &self.reply[..len];
-            ensure!(!reply.contains(&b'-'), "{}", String::from_utf8_lossy(reply));
-            let read = reply.iter().filter(|byte| **byte == b'\n').count();
-            lines = usize::checked_sub(lines, read).context("more replies than requests")?;
-        }
-        Ok(())
-    }
-
-    /// What the server says that it uses, in bytes.
-    fn told(&mut self) -> Result<f64> {
-        self.stream.write_all(b"INFO memory\r\nPING\r\n")?;
-        let mut text = String::new();
-        while !text.ends_with("+PONG\r\n") {
-            let len = self.stream.read(&mut self.reply)?;
-            ensure!(len > 0, "the server has closed the connection");
-            text.push_str(&String::from_utf8_lossy(&self.reply[..len]));
-        }
-        let mut lines = text.lines();
-        let line = lines.find_map(|line| line.strip_prefix("used_memory:"));
-        let number = line.context("INFO has no used_memory")?;
-        number.parse().context("used_memory is a number")
     }
 }

@@ -89,6 +89,17 @@ fn warm_up(contestants: &[Contestant], load: &Load) -> Result<()> {
 }
 
 impl Contestant {
+    /// A server that answers by itself.
+    pub fn alone(name: impl Into<String>, port: u16, process: Process) -> Contestant {
+        Contestant {
+            name: name.into(),
+            port,
+            wide_port: port,
+            process,
+            with: Vec::new(),
+        }
+    }
+
     fn port_for(&self, load: &Load) -> u16 {
         if load.wide { self.wide_port } else { self.port }
     }

@@ -33,6 +33,8 @@ pub const REDIS_BENCHMARK: &[&str] = &[
 ];
 /// Different keys of a run, at most.
 const KEYS: u64 = 100_000;
+/// The same where a store has room for a part of them.
+const KEYS_TO_EVICT: u64 = 2_000_000;
 /// What the values of all keys take together, at most, in bytes.
 const DATA: u64 = 256 << 20;
 
@@ -62,6 +64,8 @@ pub struct Load {
     pub value_size: u32,
     /// Whether it goes to the pool of four servers, not of two.
     pub wide: bool,
+    /// Whether there are more keys than the contestants have room for.
+    pub evicts: bool,
 }
 
 /// What the clients saw.
@@ -79,7 +83,11 @@ impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (test, size) = (self.test, self.value_size);
         let (pipeline, clients) = (self.pipeline, self.clients);
-        write!(f, "{test} P={pipeline} c={clients} {size} B")
+        write!(f, "{test} P={pipeline} c={clients} {size} B")?;
+        match self.evicts {
+            true => write!(f, " with eviction"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -97,8 +105,8 @@ impl Load {
         let fill = Load {
             test: "set",
             pipeline: 16,
-            // Keys are drawn: nineteen in twenty are there then.
-            requests: 3 * self.keys(),
+            // Keys are drawn: nineteen in twenty are there then, or as many as there is room for.
+            requests: if self.evicts { 1 } else { 3 } * self.keys(),
             clients: CLIENTS,
             ..*self
         };
@@ -110,12 +118,16 @@ impl Load {
 
     /// Whether what was made ready for another load serves this one, too.
     pub fn is_prepared_by(&self, other: &Load) -> bool {
-        (self.wire, self.value_size, self.wide) == (other.wire, other.value_size, other.wide)
+        let data = |load: &Load| (load.wire, load.value_size, load.wide, load.evicts);
+        data(self) == data(other)
     }
 
     /// How many different keys are asked for.
     pub fn keys(&self) -> u64 {
-        KEYS.min(DATA / u64::from(self.value_size.max(1)))
+        match self.evicts {
+            true => KEYS_TO_EVICT,
+            false => KEYS.min(DATA / u64::from(self.value_size.max(1))),
+        }
     }
 
     fn redis_benchmark(&self, port: u16) -> Result<Seen> {

@@ -14,8 +14,10 @@
 //! cargo run --release -p heeler-bench -- ringpop
 //! ```
 
+mod batches;
 mod collections;
 mod contest;
+mod eviction;
 mod http;
 mod idle;
 mod kernel;
@@ -51,7 +53,7 @@ enum What {
     Proxy(Options),
     /// nutcracker and heeler proxy over the same two memcacheds.
     Memcached(Options),
-    /// redis-server and heeler serve.
+    /// redis-server and heeler serve, also with room for a part of the keys.
     Store(Options),
     /// Two nodes of a ring: through the owner of all keys, and through the other.
     Ring(Options),
@@ -73,8 +75,8 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests of a run without pipelining; a run with P in flight sends P/2 times as
-    /// many, one of N keys at a time or of large values fewer.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// many, 8 times at most, one of N keys at a time or of large values fewer.
+    #[arg(long, default_value_t = 150_000, value_parser = clap::value_parser!(u32).range(1..))]
     requests: u32,
     /// Requests in flight on a connection. [store: 1,16,64, others: 1,16]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
@@ -153,7 +155,14 @@ fn main() -> Result<()> {
     }
     let loads = loads(name, wire, &options);
     ensure!(!loads.is_empty(), "no test is called that way");
-    let cells = contest::run(&contestants, &loads, rounds(&options))?;
+    let (evicting, usual): (Vec<_>, Vec<_>) = loads.into_iter().partition(|load| load.evicts);
+    let mut cells = contest::run(&contestants, &usual, rounds(&options))?;
+    drop(contestants);
+    if !evicting.is_empty() {
+        let stores = eviction::contestants(&heeler)?;
+        cells.extend(contest::run(&stores, &evicting, rounds(&options))?);
+        eviction::ensure_evicted(&stores)?;
+    }
     println!("{}", report::table(&cells));
 
     let json = options
@@ -176,7 +185,7 @@ fn proxies(
         let port = free_port()?;
         behind.push(port);
         servers.push(match wire {
-            Wire::Redis => redis_server(port)?,
+            Wire::Redis => redis_server(port, &[])?,
             Wire::Memcached => memcached(port, "1024", 4)?,
         });
     }
@@ -223,26 +232,13 @@ fn pool(name: &str, listen: u16, wire: Wire, servers: &[u16]) -> String {
 /// redis-server first: ratios are to the first.
 fn stores(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     let port = free_port()?;
-    let process = redis_server(port)?;
-    let mut all = vec![Contestant {
-        name: "redis-server".into(),
-        port,
-        wide_port: port,
-        process,
-        with: Vec::new(),
-    }];
+    let redis = redis_server(port, &[])?;
+    let mut all = vec![Contestant::alone("redis-server", port, redis)];
     for threads in options.threads.as_deref().unwrap_or(&[1, 2]) {
-        let port = free_port()?;
-        let (address, count) = (format!("127.0.0.1:{port}"), threads.to_string());
-        let args = ["serve", "--redis", &address, "--threads", &count];
-        let process = Process::start(heeler, &args, port)?;
-        all.push(Contestant {
-            name: format!("heeler, threads {threads}"),
-            port,
-            wide_port: port,
-            process,
-            with: Vec::new(),
-        });
+        let (port, count) = (free_port()?, threads.to_string());
+        let process = heeler_store(heeler, port, &["--threads", &count])?;
+        let name = format!("heeler, threads {threads}");
+        all.push(Contestant::alone(name, port, process));
     }
     Ok(all)
 }
@@ -252,13 +248,9 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
     let threads = options.threads.as_deref().unwrap_or(&[1]);
     let first = threads.first().copied().unwrap_or(1);
     let port = free_port()?;
-    let mut all = vec![Contestant {
-        name: format!("memcached, threads {first}"),
-        port,
-        wide_port: port,
-        with: Vec::new(),
-        process: memcached(port, "4096", first)?,
-    }];
+    let process = memcached(port, "4096", first)?;
+    let name = format!("memcached, threads {first}");
+    let mut all = vec![Contestant::alone(name, port, process)];
     for threads in threads {
         let (port, redis) = (free_port()?, free_port()?);
         let at = |port: u16| format!("127.0.0.1:{port}");
@@ -272,30 +264,27 @@ fn items(heeler: &str, options: &Options) -> Result<Vec<Contestant>> {
             "--threads",
             &count,
         ];
-        all.push(Contestant {
-            name: format!("heeler, threads {threads}"),
-            port,
-            wide_port: port,
-            with: Vec::new(),
-            process: Process::start(heeler, &args, port)?,
-        });
+        let process = Process::start(heeler, &args, port)?;
+        let name = format!("heeler, threads {threads}");
+        all.push(Contestant::alone(name, port, process));
     }
     Ok(all)
 }
 
-fn redis_server(port: u16) -> Result<Process> {
+fn redis_server(port: u16, more: &[&str]) -> Result<Process> {
     let at = port.to_string();
-    let args = [
-        "--port",
-        &at,
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-    ];
+    let mut args = vec!["--port", &at, "--bind", "127.0.0.1"];
+    args.extend(["--save", "", "--appendonly", "no"]);
+    args.extend(more);
     Process::start("redis-server", &args, port)
+}
+
+/// `heeler serve` with a door for the Redis protocol.
+fn heeler_store(heeler: &str, port: u16, more: &[&str]) -> Result<Process> {
+    let address = format!("127.0.0.1:{port}");
+    let mut args = vec!["serve", "--redis", &address];
+    args.extend(more);
+    Process::start(heeler, &args, port)
 }
 
 /// With room for so many megabytes of keys, and so many threads.
@@ -331,15 +320,19 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
             .value_size
             .unwrap_or(if is_store { 100 } else { 64 }),
         wide: false,
+        evicts: false,
     };
     let groups = match name {
         "store" => groups_of_store(&usual),
         "ring" => vec![(&["set", "get", "incr", "lpush", "hset"][..], usual)],
         _ => groups_of_proxy(&usual),
     };
-    let in_flight: &[u32] = if is_store { &[1, 16, 64] } else { &[1, 16] };
     let mut loads = Vec::new();
     for (tests, like) in &groups {
+        let in_flight: &[u32] = match is_store && !like.evicts {
+            true => &[1, 16, 64],
+            false => &[1, 16],
+        };
         for pipeline in options.pipeline.as_deref().unwrap_or(in_flight) {
             loads.extend(tests.iter().map(|test| Load {
                 test,
@@ -359,7 +352,7 @@ fn loads(name: &str, wire: Wire, options: &Options) -> Vec<Load> {
 /// Tests that are alike but for their names.
 type Group = (&'static [&'static str], Load);
 
-/// redis-benchmark's tests, and other sizes of values.
+/// redis-benchmark's tests, other sizes of values, and more keys than there is room for.
 fn groups_of_store(usual: &Load) -> Vec<Group> {
     let mut groups = vec![(load::REDIS_BENCHMARK, usual.clone())];
     for value_size in [16, 4 << 10, 100 << 10] {
@@ -369,6 +362,11 @@ fn groups_of_store(usual: &Load) -> Vec<Group> {
         };
         groups.push((&["set", "get"], like));
     }
+    let like = Load {
+        evicts: true,
+        ..usual.clone()
+    };
+    groups.push((&["set", "get"], like));
     groups
 }
 
@@ -406,7 +404,7 @@ fn groups_of_proxy(usual: &Load) -> Vec<Group> {
 /// How many requests make a run of some seconds.
 fn requests(load: &Load, options: &Options) -> u64 {
     let few = if options.quick { 10 } else { 1 };
-    let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).max(1);
+    let whole = u64::from(options.requests) * u64::from(load.pipeline / 2).clamp(1, 8);
     let weight = load::weight_of(load.test) + u64::from(load.value_size) / 2048;
     (whole / weight.max(1) / few).max(1)
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use fastrand::Rng;
 
 use crate::load::{Load, Seen, keys_of};
 
@@ -75,7 +76,7 @@ struct Connection {
     stream: TcpStream,
     value: Vec<u8>,
     keys: u64,
-    random: u64,
+    random: Rng,
     requests: Vec<u8>,
     replies: Vec<u8>,
 }
@@ -89,7 +90,7 @@ impl Connection {
             stream,
             value: vec![b'x'; load.value_size as usize],
             keys: load.keys(),
-            random: seed + 1,
+            random: Rng::with_seed(seed),
             requests: Vec::new(),
             replies: Vec::new(),
         })
@@ -145,12 +146,8 @@ impl Connection {
         self.requests.extend_from_slice(b"\r\n");
     }
 
-    /// A random key (xorshift64*, Vigna 2016).
     fn key(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % self.keys
+        self.random.u64(..self.keys)
     }
 }
 

@@ -5,22 +5,19 @@
 //! requests sent sixteen at a time: the wait is from writing sixteen to reading their replies.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::batches::{BATCH, Client, push};
 use crate::kernel::{Machine, rss_kib};
 use crate::load::Wire;
-use crate::process::{Process, free_port};
-use crate::{heeler, memcached, redis_server, report};
+use crate::process::free_port;
+use crate::{heeler, heeler_store, memcached, redis_server, report};
 
-/// Requests that are sent at a time.
-const BATCH: u64 = 16;
 /// Memory is given back in a while.
 const SETTLING: Duration = Duration::from_secs(3);
 /// One key of ten stays.
@@ -112,32 +109,34 @@ fn line(row: &Row) -> String {
 fn measure(server: &'static str, heeler: &str, keys: u64) -> Result<Row> {
     let port = free_port()?;
     let (process, wire) = match server {
-        "redis-server" => (redis_server(port)?, Wire::Redis),
+        "redis-server" => (redis_server(port, &[])?, Wire::Redis),
         "memcached" => {
             let megabytes = (keys * 200 / 1_000_000 + 64).to_string();
             (memcached(port, &megabytes, 4)?, Wire::Memcached)
         }
-        _ => {
-            let address = format!("127.0.0.1:{port}");
-            let args = ["serve", "--redis", &address];
-            (Process::start(heeler, &args, port)?, Wire::Redis)
-        }
+        _ => (heeler_store(heeler, port, &[])?, Wire::Redis),
     };
-    let mut client = Client::connect(port, wire)?;
-    client.batch(0..BATCH, Client::set)?;
-    let (before, told_before) = (rss_kib(process.pid())?, client.told()?);
+    let (mut client, mut requests) = (Client::connect(port)?, Requests::new(wire));
+    let used = |client: &mut Client| match wire {
+        Wire::Redis => client.told("memory", "used_memory").map(Some),
+        Wire::Memcached => Ok(None),
+    };
+    (0..BATCH).for_each(|key| requests.set(key));
+    requests.send(&mut client)?;
+    let (before, told_before) = (rss_kib(process.pid())?, used(&mut client)?);
     let start = Instant::now();
     let mut waits = Vec::with_capacity((keys / BATCH) as usize);
     for first in (0..keys).step_by(BATCH as usize) {
-        let sent = Instant::now();
-        client.batch(first..(first + BATCH).min(keys), Client::set)?;
-        waits.push(sent.elapsed());
+        (first..(first + BATCH).min(keys)).for_each(|key| requests.set(key));
+        waits.push(requests.send(&mut client)?);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let (full, told) = (rss_kib(process.pid())?, client.told()?);
+    let (full, told) = (rss_kib(process.pid())?, used(&mut client)?);
     for first in (0..keys).step_by(BATCH as usize) {
         let some = first..(first + BATCH).min(keys);
-        client.batch(some.filter(|key| key % STAYS != 0), Client::delete)?;
+        let gone = some.filter(|key| key % STAYS != 0);
+        gone.for_each(|key| requests.delete(key));
+        requests.send(&mut client)?;
     }
     std::thread::sleep(SETTLING);
     let left = rss_kib(process.pid())?;
@@ -160,95 +159,50 @@ fn measure(server: &'static str, heeler: &str, keys: u64) -> Result<Row> {
     })
 }
 
-/// One connection that sends some requests and waits for the replies to all of them.
-struct Client {
-    stream: TcpStream,
+/// Requests for keys, in what the server speaks.
+struct Requests {
     wire: Wire,
-    request: Vec<u8>,
-    reply: Vec<u8>,
+    bytes: Vec<u8>,
+    count: usize,
 }
 
-impl Client {
-    fn connect(port: u16, wire: Wire) -> Result<Client> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Client {
-            stream,
+impl Requests {
+    fn new(wire: Wire) -> Requests {
+        Requests {
             wire,
-            request: Vec::new(),
-            reply: vec![0; 64 * 1024],
-        })
-    }
-
-    /// Sends a request for each key, and reads a line of reply to each.
-    fn batch(
-        &mut self,
-        keys: impl Iterator<Item = u64>,
-        request: fn(&mut Client, u64),
-    ) -> Result<()> {
-        self.request.clear();
-        let mut lines = 0;
-        for key in keys {
-            request(self, key);
-            lines += 1;
+            bytes: Vec::new(),
+            count: 0,
         }
-        self.stream.write_all(&self.request)?;
-        while lines > 0 {
-            let len = self.stream.read(&mut self.reply)?;
-            ensure!(len > 0, "the server has closed the connection");
-            let reply = &self.reply[..len];
-            ensure!(
-                !reply.starts_with(b"-") && !reply.starts_with(b"SERVER_ERROR"),
-                "{}",
-                String::from_utf8_lossy(reply)
-            );
-            let read = reply.iter().filter(|byte| **byte == b'\n').count();
-            lines = usize::checked_sub(lines, read).context("more replies than requests")?;
-        }
-        Ok(())
     }
 
     fn set(&mut self, key: u64) {
         let value = format!("{:064}", key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let value = value.replace('0', "v");
-        let text = match self.wire {
-            Wire::Redis => {
-                format!("*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n$64\r\n{value}\r\n")
-            }
-            Wire::Memcached => format!("set key:{key:012} 0 0 64\r\n{value}\r\n"),
-        };
-        self.request.extend_from_slice(text.as_bytes());
+        match self.wire {
+            Wire::Redis => push(&format!("SET key:{key:012} {value}"), &mut self.bytes),
+            Wire::Memcached => self.line(&format!("set key:{key:012} 0 0 64\r\n{value}")),
+        }
+        self.count += 1;
     }
 
     fn delete(&mut self, key: u64) {
-        let text = match self.wire {
-            Wire::Redis => format!("*2\r\n$3\r\nDEL\r\n$16\r\nkey:{key:012}\r\n"),
-            Wire::Memcached => format!("delete key:{key:012}\r\n"),
-        };
-        self.request.extend_from_slice(text.as_bytes());
+        match self.wire {
+            Wire::Redis => push(&format!("DEL key:{key:012}"), &mut self.bytes),
+            Wire::Memcached => self.line(&format!("delete key:{key:012}")),
+        }
+        self.count += 1;
     }
 
-    /// What the server says that it uses, in bytes, where it says so.
-    fn told(&mut self) -> Result<Option<f64>> {
-        if self.wire != Wire::Redis {
-            return Ok(None);
-        }
-        self.stream.write_all(b"INFO memory\r\n")?;
-        let mut text = String::new();
-        while !text.contains("mem_allocator:") {
-            let len = self.stream.read(&mut self.reply)?;
-            ensure!(len > 0, "the server has closed the connection");
-            text.push_str(&String::from_utf8_lossy(&self.reply[..len]));
-        }
-        // What still comes of it is read before the next request.
-        std::thread::sleep(Duration::from_millis(50));
-        self.stream.set_nonblocking(true)?;
-        while self.stream.read(&mut self.reply).is_ok_and(|len| len > 0) {}
-        self.stream.set_nonblocking(false)?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("used_memory:"));
-        Ok(line.and_then(|number| number.parse().ok()))
+    fn line(&mut self, line: &str) {
+        self.bytes.extend_from_slice(line.as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Sends them all; returns how long the replies took.
+    fn send(&mut self, client: &mut Client) -> Result<Duration> {
+        let took = client.exchange(&self.bytes, self.count);
+        self.bytes.clear();
+        self.count = 0;
+        took
     }
 }

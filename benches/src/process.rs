@@ -159,7 +159,7 @@ fn stopped() -> &'static Arc<AtomicBool> {
 }
 
 /// Waits a little, and fails if a signal has come.
-fn pause() -> Result<()> {
+pub fn pause() -> Result<()> {
     thread::sleep(Duration::from_millis(5));
     ensure_not_stopped()
 }

@@ -118,6 +118,7 @@ fn ratios_are_to_the_first_of_the_same_load() {
             clients: 1,
             value_size: 1,
             wide: false,
+            evicts: false,
         };
         Cell {
             load,

@@ -2,14 +2,13 @@
 //!
 //! There is one partition, so that one of two nodes owns all keys. CPU time is that of both nodes.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::contest::Contestant;
-use crate::process::{Process, free_port, output_of};
+use crate::process::{Process, free_port, output_of, pause};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -63,17 +62,22 @@ fn contestant(heeler: &str, threads: u32, through_owner: bool) -> Result<Contest
 fn owner(heeler: &str, peers: &[String; 2]) -> Result<usize> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let told = output_of(heeler, &["ring", "--peer", &peers[0], "--json", "key"])?;
-        let told: Value = serde_json::from_str(&told)?;
-        let nodes = told["shares"]["nodes"].as_object().context("no nodes")?;
-        if nodes.len() == 2 {
-            let owner = told["owners"]["key"].as_str().context("no owner")?;
-            return Ok(usize::from(owner != peers[0]));
+        match owner_by_now(heeler, peers) {
+            Ok(owner) => return Ok(owner),
+            Err(why) if Instant::now() > end => {
+                return Err(why.context("the nodes do not find each other"));
+            }
+            Err(_) => pause()?,
         }
-        ensure!(
-            Instant::now() < end,
-            "the nodes do not find each other: {told}"
-        );
-        thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The same, where the ring may not be there yet, or not be whole: that is an error.
+fn owner_by_now(heeler: &str, peers: &[String; 2]) -> Result<usize> {
+    let told = output_of(heeler, &["ring", "--peer", &peers[0], "--json", "key"])?;
+    let told: Value = serde_json::from_str(&told)?;
+    let nodes = told["shares"]["nodes"].as_object().context("no nodes")?;
+    ensure!(nodes.len() == peers.len(), "the ring is {told}");
+    let owner = told["owners"]["key"].as_str().context("no owner")?;
+    Ok(usize::from(owner != peers[0]))
 }

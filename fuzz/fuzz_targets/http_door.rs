@@ -27,7 +27,10 @@ fuzz_target!(|input: &[u8]| {
     let _ = body::item(input);
     let _ = body::list(input, "keys");
     negotiation::sent(Some(input));
-    negotiation::wanted(Some(input), &[negotiation::Form::Json, negotiation::Form::Bytes]);
+    negotiation::wanted(
+        Some(input),
+        &[negotiation::Form::Json, negotiation::Form::Bytes],
+    );
     let condition = Condition::read([input].into_iter(), [input].into_iter());
     if let Versions::Of(versions) = &condition.if_match {
         assert!(versions.iter().all(|v| condition.if_match.names(Some(*v))));

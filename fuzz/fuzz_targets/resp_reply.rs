@@ -3,6 +3,7 @@
 #![no_main]
 
 use heeler::wire::resp::{Elements, Fault, Scanner};
+use heeler_fuzz::{however_cut, in_pieces};
 use libfuzzer_sys::fuzz_target;
 
 // The first byte cuts the others in pieces.
@@ -10,9 +11,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((&piece, bytes)) = input.split_first() else {
         return;
     };
-    let whole = read(bytes, usize::MAX);
-    assert_eq!(read(bytes, usize::from(piece).max(1)), whole);
-    assert_eq!(read(bytes, 1), whole);
+    let whole = however_cut(bytes, piece, read);
     for reply in &whole.0 {
         let Some(elements) = Elements::of(reply) else {
             continue;
@@ -27,21 +26,17 @@ fuzz_target!(|input: &[u8]| {
 
 /// The replies and what ends them: a fault, or the bytes that are left over.
 fn read(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Result<usize, Fault>) {
-    let (mut scanner, mut buffer, mut replies) = (Scanner::default(), Vec::new(), Vec::new());
-    for piece in bytes.chunks(piece) {
-        buffer.extend_from_slice(piece);
-        let mut expected = scanner.expects(&buffer);
-        while !buffer.is_empty() {
-            match scanner.scan(&buffer) {
-                Err(fault) => return (replies, Err(fault)),
-                Ok(None) => break,
-                Ok(Some(length)) => {
-                    assert!(length > 0 && length >= expected, "{expected} of {length}");
-                    replies.push(buffer.drain(..length).collect());
-                    expected = 0;
-                }
-            }
+    let (mut scanner, mut replies) = (Scanner::default(), Vec::new());
+    let end = in_pieces(bytes, piece, |buffer| {
+        let mut expected = scanner.expects(buffer);
+        while !buffer.is_empty()
+            && let Some(length) = scanner.scan(buffer)?
+        {
+            assert!(length > 0 && length >= expected, "{expected} of {length}");
+            expected = 0;
+            replies.push(buffer.drain(..length).collect());
         }
-    }
-    (replies, Ok(buffer.len()))
+        Ok(())
+    });
+    (replies, end)
 }

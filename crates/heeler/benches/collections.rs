@@ -5,12 +5,13 @@
 //! this thread's on its processor, and the least of some rounds, so that what else runs on the
 //! machine disturbs it little.
 
+mod script;
+
 use std::hint::black_box;
 use std::time::Duration;
 
-use heeler::command::{Arg, Command, Spec, find};
 use heeler::store::Store;
-use rustix::time::{ClockId, clock_gettime};
+use script::{Script, processor_time};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -79,67 +80,21 @@ fn main() {
     }
 }
 
+fn script(template: &str) -> Script {
+    Script::new(template, COMMANDS, COMMANDS as u64)
+}
+
 fn measure(Line(_, before, measured): &Line) -> Duration {
     let store = Store::new(1);
     for template in *before {
-        Script::new(template)
+        script(template)
             .iter()
             .for_each(|c| drop(store.execute(1_000, &c)));
     }
-    let script = Script::new(measured);
+    let script = script(measured);
     let start = processor_time();
     for command in script.iter() {
         drop(black_box(store.execute(black_box(1_000), &command)));
     }
     processor_time() - start
-}
-
-/// The time that this thread has spent on a processor.
-fn processor_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
-/// Commands one after the other, as in a read buffer.
-struct Script {
-    spec: &'static Spec,
-    words: usize,
-    raw: Vec<u8>,
-    args: Vec<Arg>,
-}
-
-impl Script {
-    fn new(template: &str) -> Script {
-        let words: Vec<&str> = template.split(' ').collect();
-        let mut script = Script {
-            spec: find(words[0].as_bytes()).expect("a command of the table"),
-            words: words.len(),
-            raw: Vec::new(),
-            args: Vec::new(),
-        };
-        let mut random = 1u64;
-        for number in 0..COMMANDS {
-            for word in &words {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                let chosen = format!("{:012}", (random >> 33) as usize % COMMANDS);
-                let word = word.replace('#', &format!("{number:012}"));
-                script.push(&word.replace('?', &chosen));
-            }
-        }
-        script
-    }
-
-    fn push(&mut self, word: &str) {
-        let start = self.raw.len() as u32;
-        self.raw.extend_from_slice(word.as_bytes());
-        let end = self.raw.len() as u32;
-        self.args.push(Arg { start, end });
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Command<'_>> {
-        let commands = self.args.chunks_exact(self.words);
-        commands.map(|args| Command::new(self.spec, &self.raw, args))
-    }
 }

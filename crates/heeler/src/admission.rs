@@ -107,7 +107,7 @@ pub fn shows(nodes: &Nodes, key: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Arg, Id};
+    use crate::command::{Id, OwnedCommand};
 
     #[test]
     fn the_key_decides_that_allows_least() {
@@ -122,17 +122,14 @@ mod tests {
         let tenure = Tenure::new(standing.clone(), hash, Terms::default());
         let keys: Vec<String> = (0..40).map(|n| format!("key{n:02}")).collect();
         for (a, b) in keys.iter().zip(&keys[1..]) {
-            let raw = format!("MGET{a}{b}");
-            let arg = |start, end| Arg { start, end };
-            let args = [arg(0, 4), arg(4, 9), arg(9, 14)];
-            let command = Command::new(Id::Mget.spec(), raw.as_bytes(), &args);
+            let command = OwnedCommand::new(Id::Mget.spec(), ["MGET", a, b]);
             let of = |key: &String| standing.at(hash.hash(key.as_bytes()));
             let least = match [of(a), of(b)] {
                 [Standing::Serve, Standing::Serve] => Standing::Serve,
                 both if both.contains(&&moved()) => moved(),
                 _ => Standing::Ask,
             };
-            assert_eq!(*tenure.of(&command), least, "{a} {b}");
+            assert_eq!(*tenure.of(&command.as_command()), least, "{a} {b}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a request to its reply: resolve it, decide its way, go it. The one `match Destination`.
 
+mod alarm;
 mod blocked;
 mod debug;
 mod items;
@@ -29,6 +30,7 @@ use crate::slowlog::{Origin, SlowLog};
 use crate::stats::{Call, CommandCounters, ErrorKind, ItemCounters, ONE_LESS, PoolStat};
 use crate::store::{Store, Watched};
 use crate::wire::{Wire, resp};
+pub use alarm::Alarm;
 use blocked::Blocked;
 use messages::Listening;
 use ring::Errand;
@@ -105,6 +107,13 @@ struct Refused {
     spec: Option<&'static Spec>,
     why: ErrorKind,
     reply: Reply,
+}
+
+impl Refused {
+    fn of(spec: &'static Spec, why: ErrorKind, reply: Reply) -> Box<Refused> {
+        let spec = Some(spec);
+        Box::new(Refused { spec, why, reply })
+    }
 }
 
 impl Caller {
@@ -237,10 +246,7 @@ impl Door {
     pub fn request(&self, now: u64, caller: &mut Caller, raw: &[u8], args: &[Arg]) {
         caller.session.begin();
         match self.admit(caller, raw, args) {
-            Ok(command) => {
-                self.took(caller, command.spec.family());
-                self.take(now, caller, &command);
-            }
+            Ok(command) => self.take(now, caller, &command),
             Err(refused) => self.answer_refused(caller, &refused),
         }
     }
@@ -257,16 +263,16 @@ impl Door {
     /// Takes a command that another protocol's request stands for: a hidden one, too.
     pub fn command(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         caller.session.begin();
-        let refused = self
-            .greeting
-            .access
-            .refuses(&caller.session, command.spec.id);
-        if let Some(reply) = refused {
-            let (spec, why) = (Some(command.spec), ErrorKind::Auth);
-            return self.answer_refused(caller, &Refused { spec, why, reply });
+        match self.lets_use(caller, command.spec) {
+            Ok(()) => self.take(now, caller, command),
+            Err(refused) => self.answer_refused(caller, &refused),
         }
+    }
+
+    #[inline]
+    fn take(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         self.took(caller, command.spec.family());
-        self.take(now, caller, command);
+        self.run_or_pause(now, caller, command);
     }
 
     /// Runs a command, or queues it in a transaction.
@@ -318,20 +324,22 @@ impl Door {
         let serves = |spec: &_| self.behind.serves(spec);
         let resolved = Command::resolve_for(raw, args, serves);
         let command = resolved.map_err(|reply| self.refuse(caller, raw, args, reply))?;
-        let refused = |why: ErrorKind, reply: Reply| {
-            let spec = Some(command.spec);
-            Box::new(Refused { spec, why, reply })
-        };
-        let access = &self.greeting.access;
-        if let Some(reply) = access.refuses(&caller.session, command.spec.id) {
-            return Err(refused(ErrorKind::Auth, reply));
-        }
+        self.lets_use(caller, command.spec)?;
         match caller.session.refuses_listener(&command) {
             Some(reply) => {
                 caller.session.spoil();
-                Err(refused(ErrorKind::Usage, reply))
+                Err(Refused::of(command.spec, ErrorKind::Usage, reply))
             }
             None => Ok(command),
+        }
+    }
+
+    /// Whether this client may use a command: before it has said a password it may not.
+    #[inline]
+    fn lets_use(&self, caller: &Caller, spec: &'static Spec) -> Result<(), Box<Refused>> {
+        match self.greeting.access.refuses(&caller.session, spec.id) {
+            None => Ok(()),
+            Some(reply) => Err(Refused::of(spec, ErrorKind::Auth, reply)),
         }
     }
 

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clients::{Flock, Tally};
+use fastrand::Rng;
 use herd::Herd;
 use servers::{Heeler, PATIENCE, free_port};
 
@@ -41,19 +42,6 @@ fn seed() -> u64 {
     seed
 }
 
-/// A row of numbers that looks random (splitmix64, Steele et al. 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % end
-    }
-}
-
 #[test]
 fn whatever_happens_to_servers_each_client_gets_its_own_answers() {
     run(&["server_connections: 2"], false);
@@ -72,7 +60,7 @@ fn ejected_or_not_each_client_gets_its_own_answers() {
 }
 
 fn run(settings: &[&str], ejects: bool) {
-    let mut random = Random(seed());
+    let mut random = Rng::with_seed(seed());
     let mut herd = Herd::start(SERVERS);
     let proxy = proxy(settings, &herd);
     let over = Arc::new(AtomicBool::new(false));
@@ -81,7 +69,7 @@ fn run(settings: &[&str], ejects: bool) {
     let mut most_kib = 0;
     while Instant::now() < end {
         herd.disturb(&mut random);
-        thread::sleep(Duration::from_millis(20 + random.below(300)));
+        thread::sleep(Duration::from_millis(20 + random.u64(..300)));
         most_kib = most_kib.max(resident_kib(proxy.process.pid()));
         flock.check();
     }

@@ -8,12 +8,11 @@ mod oracle;
 mod servers;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use heeler::command::Reply;
 use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Redis, encode, execute, resolve, show, word};
+use oracle::{Random, Redis, Value, encode, execute, resolve, show, word};
 
 type Words = Vec<Vec<u8>>;
 
@@ -67,7 +66,10 @@ impl Pair {
             _ => {
                 let (found, expected) = (self.store(words), self.redis(words));
                 let order = if self.is_listpack(words) { "" } else { &name };
-                self.same(found.without_order(order), expected.without_order(order));
+                self.same(
+                    without_order(&found, order),
+                    without_order(&expected, order),
+                );
             }
         }
     }
@@ -126,8 +128,8 @@ impl Pair {
         again[1] = b"popped".to_vec();
         let expected = self.redis(&again);
         self.same(
-            found.without_order("SMEMBERS"),
-            expected.without_order("SMEMBERS"),
+            without_order(&found, "SMEMBERS"),
+            without_order(&expected, "SMEMBERS"),
         );
         self.redis(&[b"DEL".to_vec(), b"popped".to_vec()]);
     }
@@ -191,7 +193,7 @@ impl Pair {
             return if both_errors {
                 self.same(found, expected)
             } else {
-                self.same(found.shape_of_scan(), expected.shape_of_scan())
+                self.same(shape_of_scan(&found), shape_of_scan(&expected))
             };
         }
         let found = self.walk(found, words, |pair, words| pair.store(words));
@@ -201,7 +203,10 @@ impl Pair {
             _ if self.is_listpack(words) => "",
             _ => "HGETALL",
         };
-        self.same(found.without_order(order), expected.without_order(order));
+        self.same(
+            without_order(&found, order),
+            without_order(&expected, order),
+        );
     }
 
     fn walk(
@@ -260,124 +265,23 @@ impl Pair {
     }
 }
 
-/// A reply as it was read off the wire.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Value {
-    Null,
-    /// With its type's byte.
-    Line(Vec<u8>),
-    Bulk(Vec<u8>),
-    /// An array, a set, a map (its type's byte says which), or one of RESP2's null arrays.
-    Many(u8, Vec<Value>),
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Null => f.write_str("null"),
-            Value::Line(line) => write!(f, "{}", line.escape_ascii()),
-            Value::Bulk(bytes) => write!(f, "'{}'", bytes.escape_ascii()),
-            Value::Many(kind, items) => {
-                write!(f, "{}", char::from(*kind))?;
-                f.debug_list().entries(items).finish()
-            }
+/// With the elements sorted, if the reply of the command with this name has no order.
+fn without_order(reply: &Value, name: &str) -> Value {
+    match name {
+        "SMEMBERS" | "SUNION" | "SINTER" | "SDIFF" | "HKEYS" | "HVALS" => reply.sorted(1),
+        "HGETALL" => {
+            assert!(reply.width().is_none_or(|width| width.is_multiple_of(2)));
+            reply.sorted(2)
         }
+        _ => reply.clone(),
     }
 }
 
-impl Value {
-    fn parse(bytes: &[u8]) -> Value {
-        let mut rest = bytes;
-        let value = Value::read(&mut rest);
-        assert!(rest.is_empty(), "after a reply: {}", rest.escape_ascii());
-        value
-    }
-
-    fn read(from: &mut &[u8]) -> Value {
-        let end = from.windows(2).position(|w| w == b"\r\n").expect("a line");
-        let line = from[..end].to_vec();
-        *from = &from[end + 2..];
-        let number = || {
-            std::str::from_utf8(&line[1..])
-                .unwrap()
-                .parse::<usize>()
-                .unwrap()
-        };
-        match line[0] {
-            b'$' if line == b"$-1" => Value::Null,
-            b'*' if line == b"*-1" => Value::Line(line),
-            b'_' => Value::Null,
-            b'$' => {
-                let bulk = from[..number()].to_vec();
-                *from = &from[number() + 2..];
-                Value::Bulk(bulk)
-            }
-            kind @ (b'*' | b'~') => {
-                Value::Many(kind, (0..number()).map(|_| Value::read(from)).collect())
-            }
-            b'%' => Value::Many(b'%', (0..2 * number()).map(|_| Value::read(from)).collect()),
-            _ => Value::Line(line),
-        }
-    }
-
-    fn is_error(&self) -> bool {
-        matches!(self, Value::Line(line) if line[0] == b'-')
-    }
-
-    /// With the elements sorted, if the reply of the command with this name has no order.
-    fn without_order(self, name: &str) -> Value {
-        let Value::Many(kind, mut items) = self else {
-            return self;
-        };
-        match name {
-            "SMEMBERS" | "SUNION" | "SINTER" | "SDIFF" | "HKEYS" | "HVALS" => items.sort(),
-            "HGETALL" => {
-                assert!(items.len().is_multiple_of(2));
-                let mut pairs: Vec<&[Value]> = items.chunks(2).collect();
-                pairs.sort();
-                items = pairs.concat();
-            }
-            _ => {}
-        }
-        Value::Many(kind, items)
-    }
-
-    /// Without what random choices may differ in.
-    fn shape(&self) -> Value {
-        match self {
-            Value::Many(kind, items) => {
-                Value::Many(*kind, items.iter().map(Value::shape).collect())
-            }
-            Value::Line(line) if line[0] == b',' => Value::Line(b",".into()),
-            Value::Bulk(_) => Value::Bulk(Vec::new()),
-            other => other.clone(),
-        }
-    }
-
-    /// A scan from a cursor of no meaning to the other finds what it finds.
-    fn shape_of_scan(&self) -> Value {
-        match self {
-            Value::Many(b'*', items) if items.len() == 2 => Value::Many(b'*', Vec::new()),
-            other => other.clone(),
-        }
-    }
-
-    /// The elements, those of arrays in it included.
-    fn flat(&self) -> Vec<Value> {
-        match self {
-            Value::Many(_, items) => items.iter().flat_map(Value::flat).collect(),
-            Value::Null => vec![Value::Null],
-            other => vec![other.clone()],
-        }
-    }
-
-    /// The bytes of all bulk strings in it.
-    fn bulks(&self) -> Words {
-        match self {
-            Value::Many(_, items) => items.iter().flat_map(Value::bulks).collect(),
-            Value::Bulk(bytes) => vec![bytes.clone()],
-            _ => Vec::new(),
-        }
+/// A scan from a cursor of no meaning to the other finds what it finds.
+fn shape_of_scan(reply: &Value) -> Value {
+    match reply {
+        Value::Many(b'*', items) if items.len() == 2 => Value::Many(b'*', Vec::new()),
+        other => other.clone(),
     }
 }
 
@@ -1408,16 +1312,13 @@ fn generated_commands_get_the_replies_of_redis() {
     for (seed, protocol) in [(1, PROTOCOLS[0]), (2, PROTOCOLS[1]), (3, PROTOCOLS[0])] {
         let mut pair = Pair::start(protocol);
         pair.in_transactions = seed == 3;
-        let mut random = Random {
-            state: seed,
-            own: &KEYS,
-        };
+        let mut generator = Generator::new(seed);
         for i in 0..8_000 {
-            let words = random.command();
+            let words = generator.command();
             pair.check(&words);
             if i % 40 == 0 {
                 // Most likely a key that has another type than its name says.
-                pair.check(&[b"DEL".to_vec(), word(random.one(&KEYS))]);
+                pair.check(&[b"DEL".to_vec(), word(generator.random.one(&KEYS))]);
             }
             if i % 400 == 0 {
                 KEYS.iter().for_each(|key| pair.contents(&word(key)));
@@ -1430,21 +1331,18 @@ fn generated_commands_get_the_replies_of_redis() {
 #[test]
 fn generated_commands_change_what_they_change_in_redis() {
     let mut pair = Pair::start(Protocol::Resp2);
-    let mut random = Random {
-        state: 21,
-        own: &KEYS,
-    };
+    let mut generator = Generator::new(21);
     let mut seen = [0; 2];
     for i in 0..9_000 {
         if i % 40 == 0 {
-            pair.check(&[b"DEL".to_vec(), word(random.one(&KEYS))]);
+            pair.check(&[b"DEL".to_vec(), word(generator.random.one(&KEYS))]);
         }
-        let words = random.command();
+        let words = generator.command();
         if words[0] == b"SPOP" {
             continue;
         }
         // The source or the destination, where there are two.
-        let place = 1 + usize::from(words.len() > 2 && random.below(5) == 0);
+        let place = 1 + usize::from(words.len() > 2 && generator.random.below(5) == 0);
         let key = words[place].clone();
         let watched = pair.store.watch(&key, oracle::now());
         pair.redis(&[b"WATCH".to_vec(), key.clone()]);
@@ -1472,32 +1370,29 @@ fn generated_commands_change_what_they_change_in_redis() {
     );
 }
 
-/// A generator of commands (xorshift).
-struct Random {
-    state: u64,
+/// What may stand for a number with a fraction, and is none, or an extreme one.
+const ODD: &[&str] = &[
+    "x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201",
+];
+
+/// A generator of commands.
+struct Generator {
+    random: Random,
     /// Keys that the command at hand takes in most cases.
     own: &'static [&'static str],
 }
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
+impl Generator {
+    fn new(seed: u64) -> Generator {
+        Generator {
+            random: Random::new(seed),
+            own: &KEYS,
+        }
     }
 
     /// A command whose words in capitals that stand for something are filled in.
     fn command(&mut self) -> Words {
-        let (kind, own) = match self.below(30) {
+        let (kind, own) = match self.random.below(30) {
             0 => (OTHERS, &KEYS[..]),
             1..=7 => (LIST_COMMANDS, &KEYS[0..2]),
             8..=14 => (SET_COMMANDS, &KEYS[2..4]),
@@ -1510,7 +1405,7 @@ impl Random {
             .map(str::trim)
             .filter(|l| !l.is_empty())
             .collect();
-        let line = self.one(&lines);
+        let line = self.random.one(&lines);
         let mut words = Vec::new();
         for part in line.split(' ') {
             self.fill(part, &mut words);
@@ -1522,18 +1417,23 @@ impl Random {
         let filled = match part {
             "_KEY" => self.key(),
             "_ELEM" => self.element(),
-            "_INT" => self.integer(),
-            "_COUNT" => self.below(6).to_string().into_bytes(),
-            "_FLOAT" => self.float(),
-            "_MIN" | "_MAX" => self.bound(),
-            "_LEX" => self.lexical(),
+            "_INT" => self.random.integer(),
+            "_COUNT" => self.random.below(6).to_string().into_bytes(),
+            "_FLOAT" => self.random.float(ODD),
+            "_MIN" | "_MAX" => self.random.bound(ODD),
+            "_LEX" => {
+                let member = self.element();
+                self.random.lexical(member)
+            }
             "_ELEMS" => return self.several(words, |r, w| w.push(r.element())),
             "_KEYS" => return self.several(words, |r, w| w.push(r.key())),
             "_FIELDS" => return self.several(words, |r, w| w.extend([r.element(), r.element()])),
-            "_SCORES" => return self.several(words, |r, w| w.extend([r.float(), r.element()])),
+            "_SCORES" => {
+                return self.several(words, |r, w| w.extend([r.random.float(ODD), r.element()]));
+            }
             _ if part.contains('|') => {
                 let alternatives: Vec<&str> = part.split('|').collect();
-                let chosen = self.one(&alternatives);
+                let chosen = self.random.one(&alternatives);
                 if chosen.is_empty() {
                     return;
                 }
@@ -1548,71 +1448,37 @@ impl Random {
         words.push(filled);
     }
 
-    fn several(&mut self, words: &mut Words, one: impl Fn(&mut Random, &mut Words)) {
-        let count = match self.below(60) {
-            0 => 150 + self.below(450),
-            _ => 1 + self.below(4),
+    fn several(&mut self, words: &mut Words, one: impl Fn(&mut Generator, &mut Words)) {
+        let count = match self.random.below(60) {
+            0 => 150 + self.random.below(450),
+            _ => 1 + self.random.below(4),
         };
         (0..count).for_each(|_| one(self, words));
     }
 
     fn key(&mut self) -> Vec<u8> {
-        let from = if self.below(12) == 0 { &KEYS } else { self.own };
-        word(self.one(from))
+        let from = if self.random.below(12) == 0 {
+            &KEYS
+        } else {
+            self.own
+        };
+        word(self.random.one(from))
     }
 
     /// One of few, so that commands meet it again; at times a long one, or one of many.
     fn element(&mut self) -> Vec<u8> {
-        match self.below(40) {
-            0 => self.one(&["x", "yz"]).repeat(40).into(),
-            1 => word(self.one(&["\"\"", "\\x00", "\\xff\\xfe", "01", "-0", "1.5"])),
-            2..=5 => self.below(700).to_string().into(),
-            6..=20 => (self.below(12) as i64 - 2).to_string().into(),
+        match self.random.below(40) {
+            0 => self.random.one(&["x", "yz"]).repeat(40).into(),
+            1 => word(
+                self.random
+                    .one(&["\"\"", "\\x00", "\\xff\\xfe", "01", "-0", "1.5"]),
+            ),
+            2..=5 => self.random.below(700).to_string().into(),
+            6..=20 => (self.random.below(12) as i64 - 2).to_string().into(),
             _ => self
+                .random
                 .one(&["a", "b", "c", "d", "e", "f", "ab", "abc", "foo", "zz"])
                 .into(),
-        }
-    }
-
-    fn integer(&mut self) -> Vec<u8> {
-        let number = match self.below(20) {
-            0 => return word(self.one(&["x", "1.5", "\"\"", "9223372036854775808"])),
-            1 => i64::MAX - self.below(2) as i64,
-            2 => i64::MIN + self.below(2) as i64,
-            _ => self.below(16) as i64 - 6,
-        };
-        number.to_string().into()
-    }
-
-    fn float(&mut self) -> Vec<u8> {
-        match self.below(30) {
-            0 => word(self.one(&[
-                "x", "nan", "\"\"", "1e400", "1e-400", "0x1p4", "1e", "\\x201",
-            ])),
-            1 => self
-                .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
-                .into(),
-            2 => format!("{}.{}", self.next(), self.next()).into(),
-            3..=9 => format!("{}.{}", self.below(20) as i64 - 10, self.below(100)).into(),
-            _ => (self.below(14) as i64 - 4).to_string().into(),
-        }
-    }
-
-    fn bound(&mut self) -> Vec<u8> {
-        match self.below(10) {
-            0 => self
-                .one(&["-inf", "+inf", "(inf", "(", "", "nan", "((1"])
-                .into(),
-            1..=3 => [b"(".to_vec(), self.float()].concat(),
-            _ => self.float(),
-        }
-    }
-
-    fn lexical(&mut self) -> Vec<u8> {
-        match self.below(8) {
-            0 => self.one(&["a", "", "+x", "(", "["]).into(),
-            1 | 2 => self.one(&["-", "+"]).into(),
-            _ => [self.one(&["[", "("]).into(), self.element()].concat(),
         }
     }
 }
@@ -1709,10 +1575,7 @@ const SORTED_SET_COMMANDS: &str = "
 fn generated_ranges_of_members_are_those_of_redis() {
     for protocol in PROTOCOLS {
         let mut pair = Pair::start(protocol);
-        let mut random = Random {
-            state: 11,
-            own: &KEYS,
-        };
+        let mut generator = Generator::new(11);
         for i in 0..3_000 {
             let mut words = Vec::new();
             let line = match i % 9 {
@@ -1725,7 +1588,7 @@ fn generated_ranges_of_members_are_those_of_redis() {
                 _ => "ZRANGESTORE other lex _LEX _LEX BYLEX |REV",
             };
             line.split(' ')
-                .for_each(|part| random.fill(part, &mut words));
+                .for_each(|part| generator.fill(part, &mut words));
             pair.check(&words);
         }
         pair.contents(b"lex");

@@ -1,33 +1,39 @@
 //! The command table and everything that is said from it, against a real redis-server.
 
+mod oracle;
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command as Program, Stdio};
-use std::time::{Duration, Instant};
+use std::fmt::Debug;
 
 use heeler::command::pattern::matches;
 use heeler::command::{
-    Arg, Command, Flags, Id, Keys, Reply, Room, Spec, Split, TABLE, describe, find, resolve,
-    subcommands,
+    Command, Flags, Id, Keys, OwnedCommand, Reply, Room, Spec, Split, TABLE, describe, find,
+    resolve, subcommands,
 };
+use heeler::wire::resp::{Decoder, Protocol};
+use oracle::{Redis, encode};
+use servers::{Value, request};
 
 /// Bytes that Redis answers to a request, errors and all, must be those that the table's own
 /// functions make.
 #[test]
 fn unknown_words_and_wrong_numbers_of_arguments_get_the_texts_of_redis() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(Protocol::Resp3);
     let a = |n: usize| "a".repeat(n);
     let long = [a(50), a(50), a(50), a(50)];
     let long: Vec<&[u8]> = long.iter().map(|a| a.as_bytes()).collect();
     for tail in 120..132 {
-        redis.same_error(&[b"foo", a(tail).as_bytes(), b"second", b"third"]);
+        same_error(
+            &mut redis,
+            &[b"foo", a(tail).as_bytes(), b"second", b"third"],
+        );
     }
     for name in [1, 127, 128, 129, 1000] {
-        redis.same_error(&[a(name).as_bytes(), b"x"]);
-        redis.same_error(&[b"config", a(name).as_bytes(), b"x"]);
+        same_error(&mut redis, &[a(name).as_bytes(), b"x"]);
+        same_error(&mut redis, &[b"config", a(name).as_bytes(), b"x"]);
     }
-    redis.same_error(&[&[b"foo".as_slice()][..], &long].concat());
+    same_error(&mut redis, &[&[b"foo".as_slice()][..], &long].concat());
     let requests: &[&[&[u8]]] = &[
         &[b"foo"],
         &[b"foo", b"a", b"b"],
@@ -61,7 +67,7 @@ fn unknown_words_and_wrong_numbers_of_arguments_get_the_texts_of_redis() {
         &[b"BITFIELD_RO"],
     ];
     for request in requests {
-        redis.same_error(request);
+        same_error(&mut redis, request);
     }
 }
 
@@ -80,8 +86,8 @@ fn names_are_found_in_any_case() {
 /// step, categories, tips, key specifications, subcommands.
 #[test]
 fn every_line_says_what_redis_says() {
-    let mut redis = Redis::start();
-    let theirs = by_name(&redis.ask(&[b"COMMAND"]));
+    let mut redis = Redis::start(Protocol::Resp3);
+    let theirs = by_name(&ask(&mut redis, &[b"COMMAND"]));
     let ours = by_name(&described(&[b"COMMAND"], |_| true));
     assert!(
         theirs.len() > 300,
@@ -99,7 +105,7 @@ fn every_line_says_what_redis_says() {
 
 #[test]
 fn keys_and_their_uses_are_found_as_redis_finds_them() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(Protocol::Resp3);
     for line in COMMAND_LINES {
         let words: Vec<&[u8]> = line
             .split(' ')
@@ -107,19 +113,19 @@ fn keys_and_their_uses_are_found_as_redis_finds_them() {
             .collect();
         for subcommand in [b"getkeys".as_slice(), b"GETKEYSANDFLAGS"] {
             let request = [&[b"COMMAND".as_slice(), subcommand], words.as_slice()].concat();
-            let theirs = redis.ask(&request);
-            let ours = match Request::new(&request).resolve() {
-                Ok(command) => Value::from(&describe(&command, |_| true)),
-                Err(reply) => Value::from(&reply),
+            let theirs = ask(&mut redis, &request);
+            let ours = match OwnedCommand::resolve(&request) {
+                Ok(command) => value(&describe(&command.as_command(), |_| true)),
+                Err(reply) => value(&reply),
             };
-            assert_eq!(ours.sorted(), theirs.sorted(), "{line}");
+            assert_eq!(sorted(ours), sorted(theirs), "{line}");
         }
     }
 }
 
 #[test]
 fn lists_of_commands_are_those_of_redis() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(Protocol::Resp3);
     let requests: &[&str] = &[
         "COMMAND COUNT",
         "COMMAND LIST",
@@ -141,31 +147,27 @@ fn lists_of_commands_are_those_of_redis() {
     for line in requests {
         let request: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let ours = described(&request, |_| true);
-        let theirs = redis.ask(&request);
-        assert_eq!(
-            ours.sorted_throughout(),
-            theirs.sorted_throughout(),
-            "{line}"
-        );
+        let theirs = ask(&mut redis, &request);
+        assert_eq!(sorted_throughout(ours), sorted_throughout(theirs), "{line}");
     }
 }
 
 #[test]
 fn commands_are_described_in_the_order_asked() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(Protocol::Resp3);
     for line in [
         "COMMAND INFO get SET config|get",
         "COMMAND INFO nosuch get get|x config|nosuch config|get|x |get object|ENCODING",
     ] {
         let request: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let ours = described(&request, |_| true);
-        assert_eq!(ours.sorted(), redis.ask(&request).sorted(), "{line}");
+        assert_eq!(sorted(ours), sorted(ask(&mut redis, &request)), "{line}");
     }
 }
 
 #[test]
 fn help_in_words_has_the_facts_of_redis() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(Protocol::Resp3);
     for request in [
         &[b"COMMAND".as_slice(), b"DOCS"][..],
         &[
@@ -178,7 +180,7 @@ fn help_in_words_has_the_facts_of_redis() {
         ],
         &[b"command", b"docs", b"nosuch"],
     ] {
-        let theirs = docs_by_name(&redis.ask(request));
+        let theirs = docs_by_name(&ask(&mut redis, request));
         let ours = docs_by_name(&described(request, |_| true));
         let names = |of: &BTreeMap<String, Doc>| of.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&ours), names(&theirs));
@@ -204,11 +206,8 @@ fn help_in_words_has_the_facts_of_redis() {
 fn a_door_tells_only_of_what_it_serves() {
     let door = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet | Id::CommandCount);
     let names = |of: &[&str]| {
-        Value::Array(
-            of.iter()
-                .map(|n| Value::Bulk(n.as_bytes().to_vec()))
-                .collect(),
-        )
+        let names = of.iter().map(Value::bulk);
+        Value::Array(names.collect())
     };
     let ask = |line: &str| {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
@@ -222,7 +221,7 @@ fn a_door_tells_only_of_what_it_serves() {
     assert_eq!(by_name(&ask("COMMAND INFO config")).len(), 2);
     assert_eq!(ask("COMMAND INFO set"), Value::Array(vec![Value::Null]));
     assert_eq!(ask("COMMAND DOCS set"), Value::Map(vec![]));
-    let refused = Value::Error(b"ERR Invalid command specified".to_vec());
+    let refused = Value::Error("ERR Invalid command specified".into());
     assert_eq!(ask("COMMAND GETKEYS set a b"), refused);
     assert_eq!(ask("COMMAND GETKEYS get a"), names(&["a"]));
 }
@@ -263,10 +262,13 @@ fn a_door_answers_what_it_does_not_serve_as_if_it_were_not_in_the_table() {
     ];
     for (line, text) in table {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        let request = Request::new(&words);
-        let refused = Command::resolve_for(&request.raw, &request.args, served).unwrap_err();
+        let request = request(&words);
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.decode(&request), Ok(Some(request.len())));
+        let (raw, args) = decoder.request(&request);
+        let refused = Command::resolve_for(raw, args, served).unwrap_err();
         assert_eq!(refused, Reply::error(*text), "{line}");
-        if let Ok(command) = request.resolve()
+        if let Ok(command) = Command::resolve(raw, args)
             && !served(command.spec)
         {
             assert_eq!(command.unknown(served), refused, "{line}");
@@ -327,14 +329,9 @@ fn a_container_is_served_where_one_of_its_subcommands_is() {
 #[test]
 fn patterns_match_what_they_match_in_redis() {
     const BYTES: &[u8] = b"aabbcAZ**?[]^-\\\x80\xff";
-    let mut redis = Redis::start();
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut draw = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random >> 33) as usize % below
-    };
+    let mut redis = Redis::start(Protocol::Resp3);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut draw = |below: usize| random.usize(..below);
     let mut word = |longest: usize| -> Vec<u8> {
         (0..draw(longest + 1))
             .map(|_| BYTES[draw(BYTES.len())])
@@ -343,19 +340,19 @@ fn patterns_match_what_they_match_in_redis() {
     let mut matched = 0;
     for _ in 0..200 {
         let keys: BTreeSet<Vec<u8>> = (0..20).map(|_| word(5)).collect();
-        redis.ask(&[b"FLUSHALL"]);
+        ask(&mut redis, &[b"FLUSHALL"]);
         for key in &keys {
-            redis.ask(&[b"SET", key, b""]);
+            ask(&mut redis, &[b"SET", key, b""]);
         }
         for _ in 0..50 {
             let pattern = word(8);
             let fits = keys.iter().filter(|key| matches(&pattern, key, false));
             let ours: Vec<Value> = fits.cloned().map(Value::Bulk).collect();
             matched += ours.len();
-            let theirs = redis.ask(&[b"KEYS", &pattern]).sorted_throughout();
+            let theirs = ask(&mut redis, &[b"KEYS", &pattern]);
             assert_eq!(
-                Value::Array(ours).sorted(),
-                theirs,
+                sorted_throughout(Value::Array(ours)),
+                sorted_throughout(theirs),
                 "{:?}",
                 pattern.escape_ascii()
             );
@@ -486,9 +483,8 @@ const COMMAND_LINES: &[&str] = &[
 
 /// What this house says to a request that the table knows.
 fn described(words: &[&[u8]], served: impl Fn(&Spec) -> bool) -> Value {
-    let request = Request::new(words);
-    let command = request.resolve().expect("a request that the table knows");
-    Value::from(&describe(&command, served))
+    let command = OwnedCommand::resolve(words).expect("a request that the table knows");
+    value(&describe(&command.as_command(), served))
 }
 
 /// The entries of `COMMAND`'s answer by name, subcommands beside their containers, sets sorted.
@@ -508,7 +504,7 @@ fn by_name(entries: &Value) -> BTreeMap<String, Value> {
         if let Value::Array(_) = parts {
             lines.extend(by_name(parts));
         }
-        let line = Value::Array(elements[..9].to_vec()).sorted();
+        let line = sorted(Value::Array(elements[..9].to_vec()));
         assert!(
             lines.insert(name.clone(), line).is_none(),
             "{name} is there twice"
@@ -581,209 +577,53 @@ fn a_name_with_one_wrong_byte_is_not_found() {
     }
 }
 
-/// A request as a wire would hand it on: RESP bytes and the places of the words in them.
-struct Request {
-    raw: Vec<u8>,
-    args: Vec<Arg>,
+/// What the house says, as it comes off the wire.
+fn value(reply: &Reply) -> Value {
+    Value::parse(&encode(reply, Protocol::Resp3))
 }
 
-impl Request {
-    fn new(words: &[&[u8]]) -> Request {
-        let mut raw = format!("*{}\r\n", words.len()).into_bytes();
-        let mut args = Vec::new();
-        for word in words {
-            raw.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            let start = raw.len() as u32;
-            raw.extend_from_slice(word);
-            args.push(Arg {
-                start,
-                end: raw.len() as u32,
-            });
-            raw.extend_from_slice(b"\r\n");
+/// The same, with sets and maps in one order; arrays keep theirs.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Set(of) => Value::Set(in_order(of.into_iter().map(sorted))),
+        Value::Array(of) => Value::Array(of.into_iter().map(sorted).collect()),
+        Value::Map(of) => {
+            let of = of.into_iter().map(|(k, v)| (sorted(k), sorted(v)));
+            Value::Map(in_order(of))
         }
-        Request { raw, args }
-    }
-
-    fn resolve(&self) -> Result<Command<'_>, Reply> {
-        Command::resolve(&self.raw, &self.args)
+        single => single,
     }
 }
 
-/// What a server answers, or what a [`Reply`] says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Value {
-    Null,
-    Status(Vec<u8>),
-    Error(Vec<u8>),
-    Int(i64),
-    Bulk(Vec<u8>),
-    Text(String),
-    Array(Vec<Value>),
-    Map(Vec<(Value, Value)>),
-    Set(Vec<Value>),
-}
-
-impl Value {
-    /// The same, with sets and maps in one order; arrays keep theirs.
-    fn sorted(self) -> Value {
-        let all = |of: Vec<Value>| of.into_iter().map(Value::sorted);
-        match self {
-            Value::Set(of) => Value::Set(all(of).collect::<BTreeSet<_>>().into_iter().collect()),
-            Value::Array(of) => Value::Array(all(of).collect()),
-            Value::Map(of) => {
-                let of = of.into_iter().map(|(k, v)| (k.sorted(), v.sorted()));
-                Value::Map(of.collect::<BTreeMap<_, _>>().into_iter().collect())
-            }
-            single => single,
-        }
-    }
-
-    /// The same, with arrays in one order too: for lists that Redis gives in the order of its hash
-    /// table.
-    fn sorted_throughout(self) -> Value {
-        match self.sorted() {
-            Value::Array(of) => {
-                let mut of: Vec<_> = of.into_iter().map(Value::sorted_throughout).collect();
-                of.sort();
-                Value::Array(of)
-            }
-            other => other,
-        }
+/// The same, with arrays in one order too: for lists that Redis gives in the order of its hash
+/// table.
+fn sorted_throughout(value: Value) -> Value {
+    match sorted(value) {
+        Value::Array(of) => Value::Array(in_order(of.into_iter().map(sorted_throughout))),
+        other => other,
     }
 }
 
-impl From<&Reply> for Value {
-    fn from(reply: &Reply) -> Value {
-        let all = |of: &[Reply]| of.iter().map(Value::from).collect();
-        match reply {
-            Reply::Status(s) => Value::Status(s.as_bytes().to_vec()),
-            Reply::Error(e) => Value::Error(e.as_bytes().to_vec()),
-            Reply::Int(n) => Value::Int(*n),
-            Reply::Bulk(b) => Value::Bulk(b.to_vec()),
-            Reply::Null | Reply::NullArray => Value::Null,
-            Reply::Array(of) => Value::Array(all(of)),
-            Reply::Set(of) => Value::Set(all(of)),
-            Reply::Map(of) => Value::Map(of.iter().map(|(k, v)| (k.into(), v.into())).collect()),
-            Reply::Raw(raw) => read_value(&mut raw.as_ref()),
-            Reply::Pairs(_)
-            | Reply::Push(_)
-            | Reply::Several(_)
-            | Reply::Double(_)
-            | Reply::Bool(_)
-            | Reply::Text(_) => {
-                panic!("not here: {reply:?}")
-            }
-        }
-    }
+fn in_order<T: Debug>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_by_cached_key(|value| format!("{value:?}"));
+    values
 }
 
-fn read_value(from: &mut impl BufRead) -> Value {
-    let mut line = Vec::new();
-    from.read_until(b'\n', &mut line)
-        .expect("a line of the server's reply");
-    let body = line
-        .strip_suffix(b"\r\n")
-        .expect("a line that ends in CR LF");
-    let (kind, text) = body.split_first().expect("a line that is not empty");
-    let number = || std::str::from_utf8(text).unwrap().parse::<i64>().unwrap();
-    let mut next = |_| read_value(from);
-    match kind {
-        b'+' => Value::Status(text.to_vec()),
-        b'-' => Value::Error(text.to_vec()),
-        b':' => Value::Int(number()),
-        b'_' => Value::Null,
-        b'*' | b'$' if number() < 0 => Value::Null,
-        b'*' => Value::Array((0..number()).map(next).collect()),
-        b'~' => Value::Set((0..number()).map(next).collect()),
-        b'%' => Value::Map((0..number()).map(|i| (next(i), next(i))).collect()),
-        b'$' => Value::Bulk(read_bytes(from, number())),
-        b'=' => Value::Text(String::from_utf8(read_bytes(from, number())).expect("UTF-8")),
-        _ => panic!("unexpected reply line {:?}", String::from_utf8_lossy(&line)),
-    }
+fn ask(redis: &mut Redis, words: &[&[u8]]) -> Value {
+    Value::parse(&redis.call(words))
 }
 
-fn read_bytes(from: &mut impl BufRead, length: i64) -> Vec<u8> {
-    let mut bytes = vec![0; length as usize + 2];
-    from.read_exact(&mut bytes).expect("a bulk string");
-    bytes.truncate(bytes.len() - 2);
-    bytes
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("the port's number").port()
-}
-
-/// A redis-server of this test's own, killed when the test is done.
-struct Redis {
-    child: Child,
-    connection: BufReader<TcpStream>,
-}
-
-impl Redis {
-    /// Tries a few ports: between the look for a free one and its use another may take it.
-    fn start() -> Redis {
-        (0..10)
-            .find_map(|_| Redis::start_on(free_port()))
-            .expect("redis-server found no free port in ten tries")
-    }
-
-    fn start_on(port: u16) -> Option<Redis> {
-        let mut child = Program::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed for this test (Debian: redis-server)");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while child
-            .try_wait()
-            .expect("to ask after redis-server")
-            .is_none()
-        {
-            if let Ok(connection) = TcpStream::connect(("127.0.0.1", port)) {
-                let connection = BufReader::new(connection);
-                let mut redis = Redis { child, connection };
-                return redis.is_the_child().then_some(redis);
-            }
-            if Instant::now() > deadline {
-                let _ = child.kill();
-                panic!("redis-server did not answer on port {port}");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        None
-    }
-
-    /// Changes to RESP3, and makes sure that no other server took the port.
-    fn is_the_child(&mut self) -> bool {
-        self.ask(&[b"HELLO", b"3"]);
-        let process = format!("process_id:{}\r\n", self.child.id());
-        matches!(self.ask(&[b"INFO", b"server"]), Value::Text(info) if info.contains(&process))
-    }
-
-    fn ask(&mut self, words: &[&[u8]]) -> Value {
-        let request = Request::new(words);
-        self.connection
-            .get_mut()
-            .write_all(&request.raw)
-            .expect("to write to redis-server");
-        read_value(&mut self.connection)
-    }
-
-    fn same_error(&mut self, words: &[&[u8]]) {
-        let theirs = self.ask(words);
-        let shown: Vec<_> = words.iter().map(|w| String::from_utf8_lossy(w)).collect();
-        let request = Request::new(words);
-        let ours = request.resolve().expect_err("a request that Redis refuses");
-        assert!(ours.is_error());
-        assert_eq!(Value::from(&ours), theirs, "{shown:?}");
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn same_error(redis: &mut Redis, words: &[&[u8]]) {
+    let theirs = redis.call(words);
+    let ours = OwnedCommand::resolve(words).expect_err("a request that Redis refuses");
+    assert!(ours.is_error());
+    let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    let ours = encode(&ours, Protocol::Resp3);
+    assert_eq!(
+        shown(&ours),
+        shown(&theirs),
+        "{}",
+        shown(&words.join(&b' '))
+    );
 }

@@ -11,8 +11,6 @@ mod servers;
 mod grammar;
 #[path = "differential/pair.rs"]
 mod pair;
-#[path = "differential/value.rs"]
-mod value;
 
 use std::collections::BTreeSet;
 

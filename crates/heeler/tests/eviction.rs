@@ -3,20 +3,14 @@
 #[path = "../examples/policies/trace.rs"]
 mod trace;
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply};
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::{MemoryLimit, Policy, Store};
 use trace::{Size, Trace, with_exact_lru, with_policy};
 
 const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 fn command(line: &str) -> OwnedCommand {
-    let (mut args, mut start) = (Vec::new(), 0);
-    for word in line.split(' ') {
-        let end = start + word.len() as u32;
-        args.push(Arg { start, end });
-        start = end + 1;
-    }
-    Command::resolve(line.as_bytes(), &args).unwrap().to_owned()
+    OwnedCommand::resolve(line.split(' ')).unwrap()
 }
 
 fn run(store: &Store, now: u64, line: &str) -> Reply {

@@ -16,6 +16,7 @@ mod quiet;
 #[path = "memcache/settings.rs"]
 mod settings;
 
+use servers::text_protocol::{answers, shown, told};
 use servers::{Client, Heeler, Memcached, free_port, wait_until};
 
 /// A pool of nutcracker.yml. `settings` are lines such as `timeout: 400`; the servers are named
@@ -40,31 +41,9 @@ fn addresses(servers: &[Memcached]) -> Vec<String> {
     servers.iter().map(Memcached::address).collect()
 }
 
-/// All that is answered to these bytes and a `quit` after them, on a connection of their own.
-fn answers(port: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut client = Client::connect(("127.0.0.1", port));
-    client.send(bytes);
-    client.send(b"quit\r\n");
-    client.read_to_close()
-}
-
-/// [`answers`] as text.
-fn told(port: u16, bytes: impl AsRef<[u8]>) -> String {
-    shown(&answers(port, bytes.as_ref()))
-}
-
 /// How many keys a server has.
 fn items(server: &Memcached) -> usize {
     let stats = String::from_utf8(answers(server.port, b"stats\r\n")).unwrap();
     let items = stats.split("STAT curr_items ").nth(1).unwrap();
     items.split('\r').next().unwrap().parse().unwrap()
-}
-
-/// Bytes as a text of one line; long ones are cut.
-fn shown(bytes: &[u8]) -> String {
-    let text = bytes.escape_ascii().to_string();
-    match text.char_indices().nth(2000) {
-        Some((cut, _)) => format!("{}… {} bytes", &text[..cut], bytes.len()),
-        None => text,
-    }
 }

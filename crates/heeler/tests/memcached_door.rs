@@ -14,6 +14,7 @@ mod ring;
 #[path = "memcached_door/server.rs"]
 mod server;
 
+use servers::text_protocol::{answers, told};
 use servers::{Client, Heeler, free_port};
 
 /// A store with both doors.
@@ -37,22 +38,5 @@ impl Node {
 
     fn client(&self) -> Client {
         Client::connect(("127.0.0.1", self.port))
-    }
-}
-
-/// All that is answered to these bytes and a `quit` after them, on a connection of their own.
-fn answers(port: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut client = Client::connect(("127.0.0.1", port));
-    client.send(bytes);
-    client.send(b"quit\r\n");
-    client.read_to_close()
-}
-
-/// [`answers`] as text of one line; long ones are cut.
-fn told(port: u16, bytes: impl AsRef<[u8]>) -> String {
-    let text = answers(port, bytes.as_ref()).escape_ascii().to_string();
-    match text.char_indices().nth(3000) {
-        Some((cut, _)) => format!("{}… {} bytes", &text[..cut], text.len()),
-        None => text,
     }
 }

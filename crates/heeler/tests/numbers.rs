@@ -9,7 +9,7 @@ mod metrics;
 #[path = "numbers/slowlog.rs"]
 mod slowlog;
 
-use servers::{Heeler, ask, free_port};
+use servers::{Heeler, RedisServer, ask, free_port, wait_until};
 
 /// A process with its admin port.
 struct Told {
@@ -39,7 +39,25 @@ fn store(args: &[&str]) -> Told {
     }
 }
 
+/// A proxy over two redis-servers.
+fn over_two(settings: &[&str], threads: &str) -> ([RedisServer; 2], Told) {
+    let servers = [RedisServer::start(), RedisServer::start()];
+    let addresses = servers.each_ref().map(RedisServer::address);
+    let settings = [&["redis: true", "hash: md5"], settings].concat();
+    let proxy = proxy(&settings, &addresses, &["--threads", threads]);
+    (servers, proxy)
+}
+
 impl Told {
+    /// Waits until so many requests wait for the first server of the pool.
+    fn wait_until_unanswered(&self, requests: u64) {
+        let labels = "{pool=\"herd\",server=\"s0\"}";
+        let sample = format!("heeler_server_unanswered_requests{labels} {requests}\n");
+        wait_until("they wait for the server", || {
+            self.get("/metrics").contains(&sample)
+        });
+    }
+
     /// What `GET` answers.
     fn get(&self, path: &str) -> String {
         let (status, body) = ask(self.admin, "GET", path);

@@ -4,57 +4,8 @@
 mod oracle;
 mod servers;
 
-use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Redis, encode, execute, show, word};
-
-/// Both, side by side.
-struct Pair {
-    redis: Redis,
-    store: Store,
-    protocol: Protocol,
-    history: Vec<String>,
-}
-
-impl Pair {
-    fn start(protocol: Protocol) -> Pair {
-        Pair {
-            redis: Redis::start(protocol),
-            store: Store::new(42),
-            protocol,
-            history: Vec::new(),
-        }
-    }
-
-    fn store(&self, words: &[Vec<u8>]) -> Vec<u8> {
-        encode(&execute(&self.store, words), self.protocol)
-    }
-
-    /// Sends a command to both, and compares what comes back.
-    fn check(&mut self, words: &[Vec<u8>]) {
-        let expected = self.redis.call(words);
-        let found = self.store(words);
-        self.history.push(show(words));
-        let earlier = self.history.len().saturating_sub(25);
-        assert!(
-            expected == found,
-            "redis: {}\nstore: {}\nafter:\n  {}",
-            expected.escape_ascii(),
-            found.escape_ascii(),
-            self.history[earlier..].join("\n  "),
-        );
-    }
-
-    fn lines(&mut self, lines: &str) {
-        for line in lines.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            self.line(line);
-        }
-    }
-
-    fn line(&mut self, line: &str) {
-        self.check(&line.split(' ').map(word).collect::<Vec<_>>());
-    }
-}
+use oracle::{Pair, Random, word};
 
 fn compare(lines: &str) {
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
@@ -475,7 +426,7 @@ fn large_sketches_have_the_bytes_of_redis() {
 
 #[test]
 fn random_sets_are_combined_as_redis_does() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let mut pair = Pair::start(Protocol::Resp2);
     for _ in 0..400 {
         let key = random.one(&["a", "b", "c", "d"]);
@@ -511,7 +462,7 @@ fn random_sets_are_combined_as_redis_does() {
 
 #[test]
 fn random_lists_are_sorted_as_redis_does() {
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut pair = Pair::start(Protocol::Resp2);
     for i in 0..60 {
         pair.line(&format!("SET w{i} {}", random.below(100_000)));
@@ -538,7 +489,7 @@ fn random_lists_are_sorted_as_redis_does() {
 #[test]
 fn dumps_go_both_ways() {
     let mut pair = Pair::start(Protocol::Resp2);
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     for (number, make) in values(&mut random).iter().enumerate() {
         pair.line("FLUSHALL");
         pair.check(make);
@@ -551,7 +502,7 @@ fn dumps_go_both_ways() {
             _ => "GET copy",
         };
         let dump = [b"DUMP".to_vec(), key.clone()];
-        let (theirs, ours) = (bulk(pair.redis.call(&dump)), bulk(pair.store(&dump)));
+        let (theirs, ours) = (bulk(pair.redis.call(&dump)), bulk(pair.call_store(&dump)));
         for payload in [theirs, ours] {
             let restore = [words("RESTORE copy 0"), vec![payload], words("REPLACE")].concat();
             pair.check(&restore);
@@ -572,7 +523,7 @@ fn dumps_go_both_ways() {
 #[test]
 fn long_strings_are_compressed_as_redis_compresses_them() {
     let mut pair = Pair::start(Protocol::Resp2);
-    let mut random = Random(12);
+    let mut random = Random::new(12);
     for round in 0..300usize {
         let most = [30, 300, 3_000, 30_000, 300_000][round % 5];
         let letters = [1, 2, 4, 26, 256][random.below(5) as usize];
@@ -604,11 +555,11 @@ fn long_strings_are_compressed_as_redis_compresses_them() {
 fn dumps_are_not_compressed_where_that_is_said() {
     let mut pair = Pair::start(Protocol::Resp2);
     pair.line("SET v aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-    let compressed = bulk(pair.store(&words("DUMP v")));
+    let compressed = bulk(pair.call_store(&words("DUMP v")));
     pair.redis.call(&words("CONFIG SET rdbcompression no"));
     pair.store.compress(false);
     pair.line("DUMP v");
-    assert!(compressed.len() < bulk(pair.store(&words("DUMP v"))).len());
+    assert!(compressed.len() < bulk(pair.call_store(&words("DUMP v"))).len());
 }
 
 /// A payload of which any byte is wrong is refused by both, whatever else there is.
@@ -709,21 +660,4 @@ fn values(random: &mut Random) -> Vec<Vec<Vec<u8>>> {
 fn bulk(reply: Vec<u8>) -> Vec<u8> {
     let start = reply.iter().position(|b| *b == b'\n').unwrap() + 1;
     reply[start..reply.len() - 2].to_vec()
-}
-
-/// The splitmix64 generator.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
-    }
 }

@@ -3,21 +3,14 @@
 
 mod servers;
 
+use fastrand::Rng;
 use servers::{Client, Cluster, RedisServer, Value};
 
-/// xorshift64* (Vigna 2016).
-struct Chance(u64);
+struct Chance(Rng);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
     fn below(&mut self, count: usize) -> usize {
-        (self.next() % count as u64) as usize
+        self.0.usize(..count)
     }
 
     fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
@@ -109,7 +102,7 @@ fn same(seed: u64, hello: &str, commands: usize) {
         .split(['\n', '|'])
         .filter(|line| !line.is_empty())
         .collect();
-    let mut chance = Chance(seed);
+    let mut chance = Chance(Rng::with_seed(seed));
     let mut history: Vec<String> = Vec::new();
     for _ in 0..commands {
         let line = *chance.pick(&lines);

@@ -7,76 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use heeler::command::Reply;
-use heeler::store::Store;
 use heeler::wire::resp::Protocol;
-use oracle::{Redis, encode, execute, show, word};
-
-/// Both, side by side.
-struct Pair {
-    redis: Redis,
-    store: Store,
-    history: Vec<String>,
-}
-
-impl Pair {
-    fn start() -> Pair {
-        Pair {
-            redis: Redis::start(Protocol::Resp2),
-            store: Store::new(42),
-            history: Vec::new(),
-        }
-    }
-
-    /// Sends a command to both, and compares what comes back.
-    fn check(&mut self, words: &[Vec<u8>]) {
-        let expected = self.redis.call(words);
-        let found = encode(&execute(&self.store, words), Protocol::Resp2);
-        self.history.push(show(words));
-        let name = words[0].to_ascii_lowercase();
-        let same = match &name[..] {
-            b"ttl" | b"expiretime" => differ_by(&expected, &found) <= 1,
-            b"pttl" | b"pexpiretime" => differ_by(&expected, &found) <= 2_000,
-            b"keys" => sorted(&expected) == sorted(&found),
-            _ => expected == found,
-        };
-        let earlier = self.history.len().saturating_sub(25);
-        assert!(
-            same,
-            "redis: {}\nstore: {}\nafter:\n  {}",
-            expected.escape_ascii(),
-            found.escape_ascii(),
-            self.history[earlier..].join("\n  "),
-        );
-    }
-
-    /// Checks a line of words, in which `\xNN` and `""` may stand.
-    fn line(&mut self, line: &str) {
-        self.check(&line.split(' ').map(word).collect::<Vec<_>>());
-    }
-
-    fn lines(&mut self, lines: &str) {
-        let lines = lines.lines().map(str::trim);
-        lines.filter(|l| !l.is_empty()).for_each(|l| self.line(l));
-    }
-}
-
-fn differ_by(first: &[u8], second: &[u8]) -> u64 {
-    let number = |reply: &[u8]| -> Option<i64> {
-        let text = std::str::from_utf8(reply).ok()?;
-        text.strip_prefix(':')?.trim().parse().ok()
-    };
-    match (number(first), number(second)) {
-        (Some(first), Some(second)) => first.abs_diff(second),
-        _ if first == second => 0,
-        _ => u64::MAX,
-    }
-}
-
-fn sorted(reply: &[u8]) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = reply.split(|b| *b == b'\n').collect();
-    lines.sort_unstable();
-    lines
-}
+use oracle::{Pair, Random, encode, execute, sorted, word};
 
 const STRINGS: &str = r#"
     GET k
@@ -661,14 +593,14 @@ fn hand_picked_commands_get_the_replies_of_redis() {
         SUBSEQUENCES,
         WRONG_TYPES,
     ] {
-        let mut pair = Pair::start();
+        let mut pair = Pair::start(Protocol::Resp2);
         pair.lines(lines);
     }
 }
 
 #[test]
 fn keys_expire_when_they_do_in_redis() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     for round in 0..20 {
         pair.line(&format!("SET k{round} v PX {}", 1 + round));
         pair.line(&format!("SET l{round} v"));
@@ -690,7 +622,7 @@ fn keys_expire_when_they_do_in_redis() {
 
 #[test]
 fn long_values_are_bounded_as_in_redis() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     pair.line("SETRANGE k 536870911 x");
     pair.line("STRLEN k");
     pair.line("APPEND k y");
@@ -724,7 +656,7 @@ fn long_values_are_bounded_as_in_redis() {
 
 #[test]
 fn a_scan_finds_the_keys_that_redis_has() {
-    let mut pair = Pair::start();
+    let mut pair = Pair::start(Protocol::Resp2);
     for i in 0..3_000 {
         pair.line(&format!("SET key:{i} {i}"));
     }
@@ -768,13 +700,13 @@ fn a_scan_finds_the_keys_that_redis_has() {
 
 #[test]
 fn sums_of_floating_point_numbers_have_the_digits_of_redis() {
-    let mut pair = Pair::start();
-    let mut random = Random(7);
+    let mut pair = Pair::start(Protocol::Resp2);
+    let mut generator = Generator::new(7);
     for i in 0..4_000 {
         if i % 7 == 0 {
-            pair.check(&[b"SET".to_vec(), b"f".to_vec(), random.float()]);
+            pair.check(&[b"SET".to_vec(), b"f".to_vec(), generator.float()]);
         }
-        pair.check(&[b"INCRBYFLOAT".to_vec(), b"f".to_vec(), random.float()]);
+        pair.check(&[b"INCRBYFLOAT".to_vec(), b"f".to_vec(), generator.float()]);
         pair.line("GET f");
     }
 }
@@ -782,10 +714,10 @@ fn sums_of_floating_point_numbers_have_the_digits_of_redis() {
 #[test]
 fn generated_commands_get_the_replies_of_redis() {
     for seed in 1..=4 {
-        let mut pair = Pair::start();
-        let mut random = Random(seed);
+        let mut pair = Pair::start(Protocol::Resp2);
+        let mut generator = Generator::new(seed);
         for _ in 0..6_000 {
-            let words = random.command();
+            let words = generator.command();
             pair.check(&words);
         }
         pair.line("KEYS *");
@@ -793,27 +725,16 @@ fn generated_commands_get_the_replies_of_redis() {
     }
 }
 
-/// A generator of commands (xorshift).
-struct Random(u64);
+/// A generator of commands.
+struct Generator(Random);
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
+impl Generator {
+    fn new(seed: u64) -> Generator {
+        Generator(Random::new(seed))
     }
 
     fn key(&mut self) -> Vec<u8> {
-        word(self.one(&[
+        word(self.0.one(&[
             "a",
             "b",
             "c",
@@ -825,54 +746,63 @@ impl Random {
     }
 
     fn value(&mut self) -> Vec<u8> {
-        match self.below(10) {
-            0 => word(self.one(&["", "0", "-1", "9223372036854775807", "-9223372036854775808"])),
+        match self.0.below(10) {
+            0 => word(
+                self.0
+                    .one(&["", "0", "-1", "9223372036854775807", "-9223372036854775808"]),
+            ),
             1 => self.float(),
             2 => {
-                let len = self.below(3_000);
-                (0..len).map(|_| self.below(256) as u8).collect()
+                let len = self.0.below(3_000);
+                (0..len).map(|_| self.0.below(256) as u8).collect()
             }
-            3..=5 => self.next().to_string().into_bytes(),
+            3..=5 => self.0.next().to_string().into_bytes(),
             6 => self.integer(),
             _ => {
-                let len = self.below(60);
-                (0..len).map(|_| self.below(4) as u8 + b'a').collect()
+                let len = self.0.below(60);
+                (0..len).map(|_| self.0.below(4) as u8 + b'a').collect()
             }
         }
     }
 
     fn integer(&mut self) -> Vec<u8> {
-        let number = match self.below(8) {
-            0 => return word(self.one(&["x", "1.5", "", "9223372036854775808", "01", "\\x00"])),
-            1 => i64::MAX - self.below(3) as i64,
-            2 => i64::MIN + self.below(3) as i64,
-            3 => -(self.below(40) as i64),
-            _ => self.below(80) as i64,
+        let number = match self.0.below(8) {
+            0 => {
+                return word(
+                    self.0
+                        .one(&["x", "1.5", "", "9223372036854775808", "01", "\\x00"]),
+                );
+            }
+            1 => i64::MAX - self.0.below(3) as i64,
+            2 => i64::MIN + self.0.below(3) as i64,
+            3 => -(self.0.below(40) as i64),
+            _ => self.0.below(80) as i64,
         };
         number.to_string().into_bytes()
     }
 
     /// A place in a string: never so great that the string becomes huge.
     fn place(&mut self) -> Vec<u8> {
-        match self.below(12) {
-            0 => word(self.one(&["x", "-1", "", "99999999999"])),
-            1 => self.below(30_000).to_string().into_bytes(),
-            _ => self.below(100).to_string().into_bytes(),
+        match self.0.below(12) {
+            0 => word(self.0.one(&["x", "-1", "", "99999999999"])),
+            1 => self.0.below(30_000).to_string().into_bytes(),
+            _ => self.0.below(100).to_string().into_bytes(),
         }
     }
 
     fn float(&mut self) -> Vec<u8> {
-        let sign = self.one(&["", "-", ""]);
-        let digits = self.next() >> self.below(53);
-        let text = match self.below(8) {
+        let sign = self.0.one(&["", "-", ""]);
+        let digits = self.0.next() >> self.0.below(53);
+        let text = match self.0.below(8) {
             0 => format!("{sign}{digits}"),
-            1 => format!("{sign}{digits}e{}", self.below(40) as i64 - 30),
+            1 => format!("{sign}{digits}e{}", self.0.below(40) as i64 - 30),
             2 => format!("{sign}0.{digits}"),
-            3 => format!("{sign}{}.{digits}", self.next() >> self.below(53)),
-            4 => format!("{sign}0x{digits:x}p{}", self.below(90) as i64 - 80),
-            5 => format!("{sign}{}.{}", self.below(100), self.below(100)),
+            3 => format!("{sign}{}.{digits}", self.0.next() >> self.0.below(53)),
+            4 => format!("{sign}0x{digits:x}p{}", self.0.below(90) as i64 - 80),
+            5 => format!("{sign}{}.{}", self.0.below(100), self.0.below(100)),
             6 => format!("{sign}{digits}{digits}.{digits}"),
             _ => self
+                .0
                 .one(&["3.0e3", ".5", "5.", "1e-17", "x", "inf", "1e4000"])
                 .to_owned(),
         };
@@ -881,9 +811,9 @@ impl Random {
 
     /// A deadline in 2100, or thereabouts, or in the past.
     fn deadline(&mut self) -> u64 {
-        match self.below(8) {
+        match self.0.below(8) {
             0 => 1,
-            _ => 4_102_444_800 + self.below(5),
+            _ => 4_102_444_800 + self.0.below(5),
         }
     }
 
@@ -892,7 +822,7 @@ impl Random {
     }
 
     fn command(&mut self) -> Vec<Vec<u8>> {
-        match self.below(8) {
+        match self.0.below(8) {
             0..=2 => self.string_command(),
             3 => self.set_command(),
             4 => self.bit_command(),
@@ -902,7 +832,7 @@ impl Random {
     }
 
     fn string_command(&mut self) -> Vec<Vec<u8>> {
-        let name = self.one(&[
+        let name = self.0.one(&[
             "GET",
             "GETSET",
             "GETDEL",
@@ -934,7 +864,8 @@ impl Random {
             "LCS" => {
                 words.push(self.key());
                 let options =
-                    self.one(&["", "LEN", "IDX", "IDX WITHMATCHLEN", "IDX MINMATCHLEN 2"]);
+                    self.0
+                        .one(&["", "LEN", "IDX", "IDX WITHMATCHLEN", "IDX MINMATCHLEN 2"]);
                 words.extend(options.split_whitespace().map(word));
             }
             _ => {}
@@ -943,11 +874,11 @@ impl Random {
     }
 
     fn set_command(&mut self) -> Vec<Vec<u8>> {
-        let mut words = match self.below(4) {
+        let mut words = match self.0.below(4) {
             0 => vec![b"GETEX".to_vec(), self.key()],
             1 => {
-                let seconds = self.below(1_000).to_string();
-                let name = self.one(&["SETEX", "PSETEX"]);
+                let seconds = self.0.below(1_000).to_string();
+                let name = self.0.one(&["SETEX", "PSETEX"]);
                 let seconds = if name == "PSETEX" {
                     seconds + "0000"
                 } else {
@@ -957,14 +888,14 @@ impl Random {
             }
             _ => vec![b"SET".to_vec(), self.key(), self.value()],
         };
-        for _ in 0..self.below(4) {
-            let option = self.one(&[
+        for _ in 0..self.0.below(4) {
+            let option = self.0.one(&[
                 "NX", "xx", "GET", "KEEPTTL", "PERSIST", "EX", "PX", "EXAT", "PXAT", "bogus",
             ]);
             words.push(option.into());
             match option {
-                "EX" => words.push(self.below(1_000).to_string().into()),
-                "PX" => words.push((self.below(1_000) * 10_000).to_string().into()),
+                "EX" => words.push(self.0.below(1_000).to_string().into()),
+                "PX" => words.push((self.0.below(1_000) * 10_000).to_string().into()),
                 "EXAT" => words.push(self.deadline().to_string().into()),
                 "PXAT" => words.push((self.deadline() * 1_000).to_string().into()),
                 _ => {}
@@ -974,7 +905,7 @@ impl Random {
     }
 
     fn bit_command(&mut self) -> Vec<Vec<u8>> {
-        let name = self.one(&[
+        let name = self.0.one(&[
             "SETBIT",
             "GETBIT",
             "BITCOUNT",
@@ -986,61 +917,65 @@ impl Random {
         let mut words = self.words(&[name]);
         match name {
             "SETBIT" => {
-                words.extend([self.key(), self.place(), self.one(&["0", "1", "2"]).into()]);
+                words.extend([
+                    self.key(),
+                    self.place(),
+                    self.0.one(&["0", "1", "2"]).into(),
+                ]);
             }
             "GETBIT" => words.extend([self.key(), self.place()]),
             "BITOP" => {
-                let operation = self.one(&["AND", "or", "XOR", "NOT"]);
+                let operation = self.0.one(&["AND", "or", "XOR", "NOT"]);
                 words.extend([operation.into(), self.key(), self.key()]);
-                (0..self.below(3)).for_each(|_| words.push(self.key()));
+                (0..self.0.below(3)).for_each(|_| words.push(self.key()));
             }
             "BITCOUNT" | "BITPOS" => {
                 words.push(self.key());
                 if name == "BITPOS" {
-                    words.push(self.one(&["0", "1", "1", "0", "2"]).into());
+                    words.push(self.0.one(&["0", "1", "1", "0", "2"]).into());
                 }
-                (0..self.below(3)).for_each(|_| words.push(self.integer()));
-                if self.below(2) == 0 {
-                    words.push(self.one(&["BIT", "byte"]).into());
+                (0..self.0.below(3)).for_each(|_| words.push(self.integer()));
+                if self.0.below(2) == 0 {
+                    words.push(self.0.one(&["BIT", "byte"]).into());
                 }
             }
             _ => {
                 words.push(self.key());
-                (0..self.below(4)).for_each(|_| self.field_operation(&mut words));
+                (0..self.0.below(4)).for_each(|_| self.field_operation(&mut words));
             }
         }
         words
     }
 
     fn field_operation(&mut self, words: &mut Vec<Vec<u8>>) {
-        let operation = self.one(&["GET", "SET", "INCRBY", "OVERFLOW"]);
+        let operation = self.0.one(&["GET", "SET", "INCRBY", "OVERFLOW"]);
         words.push(operation.into());
         if operation == "OVERFLOW" {
-            words.push(self.one(&["wrap", "SAT", "FAIL"]).into());
+            words.push(self.0.one(&["wrap", "SAT", "FAIL"]).into());
             return;
         }
-        words.push(format!("{}{}", self.one(&["u", "i"]), self.below(65)).into());
-        let hash = self.one(&["", "", "#"]);
-        words.push(format!("{hash}{}", self.below(200)).into());
+        words.push(format!("{}{}", self.0.one(&["u", "i"]), self.0.below(65)).into());
+        let hash = self.0.one(&["", "", "#"]);
+        words.push(format!("{hash}{}", self.0.below(200)).into());
         if operation != "GET" {
             words.push(self.integer());
         }
     }
 
     fn expiry_command(&mut self) -> Vec<Vec<u8>> {
-        match self.below(6) {
+        match self.0.below(6) {
             0 => vec![
                 b"EXPIRE".to_vec(),
                 self.key(),
-                self.below(1_000).to_string().into(),
+                self.0.below(1_000).to_string().into(),
             ],
             1 => {
-                let millis = (self.below(1_000) * 10_000).to_string();
+                let millis = (self.0.below(1_000) * 10_000).to_string();
                 vec![b"PEXPIRE".to_vec(), self.key(), millis.into()]
             }
             2 | 3 => {
                 let at = self.deadline();
-                let mut words = match self.below(2) {
+                let mut words = match self.0.below(2) {
                     0 => vec![b"EXPIREAT".to_vec(), self.key(), at.to_string().into()],
                     _ => vec![
                         b"PEXPIREAT".to_vec(),
@@ -1048,31 +983,34 @@ impl Random {
                         (at * 1_000).to_string().into(),
                     ],
                 };
-                (0..self.below(3))
-                    .for_each(|_| words.push(self.one(&["NX", "XX", "gt", "LT"]).into()));
+                (0..self.0.below(3))
+                    .for_each(|_| words.push(self.0.one(&["NX", "XX", "gt", "LT"]).into()));
                 words
             }
             _ => {
-                let name = self.one(&["TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "PERSIST"]);
+                let name = self
+                    .0
+                    .one(&["TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "PERSIST"]);
                 vec![name.into(), self.key()]
             }
         }
     }
 
     fn key_command(&mut self) -> Vec<Vec<u8>> {
-        let name = self.one(&[
+        let name = self.0.one(&[
             "DEL", "UNLINK", "EXISTS", "TOUCH", "TYPE", "RENAME", "RENAMENX", "COPY", "OBJECT",
             "KEYS", "DBSIZE", "GET", "STRLEN",
         ]);
         let mut words = self.words(&[name]);
         match name {
             "DBSIZE" => {}
-            "KEYS" => words.push(self.one(&["*", "?", "[a-c]", "k*e", "[^a]*"]).into()),
+            "KEYS" => words.push(self.0.one(&["*", "?", "[a-c]", "k*e", "[^a]*"]).into()),
             "OBJECT" => words.extend([b"ENCODING".to_vec(), self.key()]),
             "RENAME" | "RENAMENX" => words.extend([self.key(), self.key()]),
             "COPY" => {
                 words.extend([self.key(), self.key()]);
-                (0..self.below(2)).for_each(|_| words.push(self.one(&["REPLACE", "bogus"]).into()));
+                (0..self.0.below(2))
+                    .for_each(|_| words.push(self.0.one(&["REPLACE", "bogus"]).into()));
             }
             "EXISTS" | "TOUCH" => words.extend([self.key(), self.key()]),
             _ => words.push(self.key()),

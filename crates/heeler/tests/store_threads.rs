@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
+use fastrand::Rng;
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::Store;
 
 const THREADS: u64 = 4;
@@ -11,26 +12,11 @@ const ACCOUNTS: u64 = 16;
 const TRANSFERS: u64 = 3_000;
 
 fn command(line: &str) -> OwnedCommand {
-    let mut args = Vec::new();
-    let mut start = 0;
-    for word in line.split(' ') {
-        let end = start + word.len() as u32;
-        args.push(Arg { start, end });
-        start = end + 1;
-    }
-    let spec = find(line.split(' ').next().unwrap().as_bytes()).unwrap();
-    Command::new(spec, line.as_bytes(), &args).to_owned()
+    OwnedCommand::resolve(line.split(' ')).unwrap()
 }
 
 fn run(store: &Store, line: &str) -> Reply {
     store.execute(0, &command(line).as_command())
-}
-
-fn next(random: &mut u64) -> u64 {
-    *random = random
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1);
-    *random >> 33
 }
 
 fn all_accounts() -> String {
@@ -58,13 +44,13 @@ fn transactions_of_many_threads_are_atomic() {
             .map(|seed| {
                 let store = &store;
                 scope.spawn(move || {
-                    let mut random = seed;
+                    let mut random = Rng::with_seed(seed);
                     for _ in 0..TRANSFERS {
-                        let (from, to) = (next(&mut random), next(&mut random));
-                        let amount = next(&mut random) % 100;
+                        let (from, to) = (random.u64(..ACCOUNTS), random.u64(..ACCOUNTS));
+                        let amount = random.u64(..100);
                         let commands = [
-                            command(&format!("DECRBY account{} {amount}", from % ACCOUNTS)),
-                            command(&format!("INCRBY account{} {amount}", to % ACCOUNTS)),
+                            command(&format!("DECRBY account{from} {amount}")),
+                            command(&format!("INCRBY account{to} {amount}")),
                         ];
                         assert!(store.transaction(0, &[], &commands).is_some());
                     }
@@ -120,9 +106,9 @@ fn crossing_commands_of_many_keys_do_not_wait_for_each_other_for_ever() {
         for seed in 0..THREADS {
             let store = &store;
             scope.spawn(move || {
-                let mut random = seed;
+                let mut random = Rng::with_seed(seed);
                 for _ in 0..2_000 {
-                    let keys = [(); 3].map(|()| next(&mut random) % 50);
+                    let keys = [(); 3].map(|()| random.u64(..50));
                     let [a, b, c] = keys;
                     run(store, &format!("MSET k{a} 1 k{b} 2 k{c} 3"));
                     run(store, &format!("RENAME k{b} k{a}"));

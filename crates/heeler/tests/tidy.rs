@@ -557,8 +557,8 @@ fn orphans(sources: &[Source], manifests: Vec<Source>) -> Vec<String> {
             file.is_some_and(|file| m.text.contains(&format!("path = \"{file}\"")))
         });
         let beside = sources.iter().filter(|s| {
-            let in_tests = dir_name == "tests";
-            in_tests && s.path.rsplit_once('/').is_some_and(|(home, _)| home == dir)
+            let of_targets = ["tests", "benches"].contains(&dir_name);
+            of_targets && s.path.rsplit_once('/').is_some_and(|(home, _)| home == dir)
         });
         let declared = ["mod.rs", "lib.rs", "main.rs"]
             .iter()

@@ -1,20 +1,16 @@
 //! Bytes that no peer should send: bodies with bytes changed, cut out and put in.
 
+use fastrand::Rng;
 use heeler_swim::{Config, Damping, Endpoint, Failure, Form, Lifeguard, Status, limits};
 
 use crate::bodies::captures;
 use crate::member::{Machine, plain};
 
-/// SplitMix64.
-struct Chance(u64);
+struct Chance(Rng);
 
 impl Chance {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end.max(1) as u64) as usize
+        self.0.usize(..end.max(1))
     }
 
     /// A body with some damage.
@@ -51,7 +47,7 @@ fn damaged_bodies_are_answered_once_and_kept_in_bounds() {
     };
     let bodies: Vec<&str> = captures().map(|(_, body)| body).collect();
     for seed in 0..20 {
-        let mut chance = Chance(seed);
+        let mut chance = Chance(Rng::with_seed(seed));
         let mut machine = Machine::ready(config.clone(), &[("127.0.0.1:3101", "alive", 1)]);
         for _ in 0..500 {
             let body = bodies[chance.below(bodies.len())];

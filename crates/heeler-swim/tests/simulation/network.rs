@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use fastrand::Rng;
 use heeler_swim::{
     Answer, Command, Config, Endpoint, Event, Failure, Fault, Form, Input, Now, Output, RequestId,
     Status, Swim, Token,
@@ -115,7 +116,7 @@ pub struct Network {
     by_address: BTreeMap<String, usize>,
     /// Who asked, by token.
     askers: BTreeMap<Token, (usize, usize, u64, RequestId)>,
-    random: u64,
+    random: Rng,
     oracle: Vec<u8>,
 }
 
@@ -134,7 +135,7 @@ impl Network {
             number: 0,
             by_address: BTreeMap::new(),
             askers: BTreeMap::new(),
-            random: seed,
+            random: Rng::with_seed(seed),
             oracle: Vec::new(),
         }
     }
@@ -333,15 +334,11 @@ impl Network {
 
     /// Chance of its own: whoever uses it in a schedule gets the same one from the same seed.
     pub fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.u64(..)
     }
 
     fn chance(&mut self, share: f64) -> bool {
-        share > 0.0 && ((self.random() >> 11) as f64 / (1_u64 << 53) as f64) < share
+        share > 0.0 && self.random.f64() < share
     }
 
     fn clock(&self, node: usize) -> Now {

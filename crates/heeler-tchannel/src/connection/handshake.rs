@@ -65,17 +65,16 @@ impl Peer {
 impl Connection {
     pub(super) fn send_init_req(&mut self, out: &mut Output) {
         let id = self.next_id();
-        let init = Init {
+        let body = Body::InitReq(self.init());
+        self.send(Frame { id, body }, out);
+    }
+
+    /// What it says of itself.
+    fn init(&self) -> Init {
+        Init {
             version: VERSION,
             headers: self.identity.0.clone(),
-        };
-        self.send(
-            Frame {
-                id,
-                body: Body::InitReq(init),
-            },
-            out,
-        );
+        }
     }
 
     /// Takes the first frame.
@@ -99,17 +98,8 @@ impl Connection {
         let Some(peer) = Peer::new(init) else {
             return self.refuse_init(id, HOST_PORT, out);
         };
-        let init = Init {
-            version: VERSION,
-            headers: self.identity.0.clone(),
-        };
-        self.send(
-            Frame {
-                id,
-                body: Body::InitRes(init),
-            },
-            out,
-        );
+        let body = Body::InitRes(self.init());
+        self.send(Frame { id, body }, out);
         self.open(peer, out);
     }
 

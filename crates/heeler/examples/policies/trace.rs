@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use heeler::command::{Arg, Command, Reply, find};
+use fastrand::Rng;
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::{MemoryLimit, Policy, Store};
 
 /// Which keys are asked for, in their order.
@@ -27,24 +28,6 @@ pub struct Size {
     pub memory: u64,
 }
 
-/// A splitmix64 generator.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 up to 1.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 impl Trace {
     /// Calls `ask` with each key.
     pub fn play(self, size: Size, mut ask: impl FnMut(u64)) {
@@ -56,13 +39,13 @@ impl Trace {
                 sum
             })
             .collect();
-        let (mut random, mut once) = (Random(7), size.keys as u64);
+        let (mut random, mut once) = (Rng::with_seed(7), size.keys as u64);
         for request in 0..size.requests {
             if self == Trace::Scans && request % 2 == 1 {
                 once += 1;
                 ask(once);
             } else {
-                let at = random.share() * sum;
+                let at = random.f64() * sum;
                 ask(upto.partition_point(|upto| *upto < at) as u64);
             }
         }
@@ -105,15 +88,8 @@ pub fn with_policy(trace: Trace, size: Size, policy: Policy) -> Hits {
 }
 
 fn run(store: &Store, now: u64, words: &[&str]) -> Reply {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word.as_bytes());
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let spec = find(words[0].as_bytes()).expect("a command of the table");
-    store.execute(now, &Command::new(spec, &raw, &args))
+    let command = OwnedCommand::resolve(words).expect("a command of the table");
+    store.execute(now, &command.as_command())
 }
 
 /// A cache that always evicts the key that was used least lately of all.

@@ -166,17 +166,12 @@ pub fn changes(flag: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Arg, Id};
+    use crate::command::{Id, OwnedCommand};
 
     fn parse(line: &str) -> Result<Flags, &'static str> {
-        let mut args = vec![Arg { start: 0, end: 0 }];
-        let mut start = 0;
-        for word in line.split(' ') {
-            let end = start + word.len() as u32;
-            args.push(Arg { start, end });
-            start = end + 1;
-        }
-        let command = Command::new(Id::ItemMetaGet.spec(), line.as_bytes(), &args);
+        let words = ["mg"].into_iter().chain(line.split(' '));
+        let command = OwnedCommand::new(Id::ItemMetaGet.spec(), words);
+        let command = command.as_command();
         Flags::parse(&command, 1, command.len(), 0)
     }
 

@@ -140,6 +140,30 @@ pub struct OwnedCommand {
 }
 
 impl OwnedCommand {
+    /// A command of this process's own making, from its words; the first one is its name. Together
+    /// they have less than 4 GiB. Its raw bytes are the words side by side, which is no wire's
+    /// form: so it is executed here, and never sent on.
+    pub fn new<W>(spec: &'static Spec, words: W) -> OwnedCommand
+    where
+        W: IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
+    {
+        let (raw, args) = side_by_side(words.into_iter());
+        OwnedCommand { spec, raw, args }
+    }
+
+    /// The command that these words are, by the table.
+    ///
+    /// # Errors
+    /// As of [`Command::resolve`].
+    pub fn resolve<W>(words: W) -> Result<OwnedCommand, Reply>
+    where
+        W: IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
+    {
+        let (raw, args) = side_by_side(words.into_iter());
+        let spec = Command::resolve(&raw, &args)?.spec;
+        Ok(OwnedCommand { spec, raw, args })
+    }
+
     /// The command itself.
     pub fn as_command(&self) -> Command<'_> {
         Command {
@@ -148,4 +172,20 @@ impl OwnedCommand {
             args: &self.args,
         }
     }
+}
+
+/// The words one after another, and their places.
+fn side_by_side<W>(words: impl Iterator<Item = W> + Clone) -> (Box<[u8]>, Box<[Arg]>)
+where
+    W: AsRef<[u8]>,
+{
+    let mut raw = Vec::with_capacity(words.clone().map(|word| word.as_ref().len()).sum());
+    let args = words.map(|word| {
+        let start = raw.len() as u32;
+        raw.extend_from_slice(word.as_ref());
+        let end = raw.len() as u32;
+        Arg { start, end }
+    });
+    let args = args.collect();
+    (raw.into(), args)
 }

@@ -46,14 +46,14 @@ impl Door {
         match caller.blocked.take() {
             None => {}
             Some(Blocked::Paused(command, _)) => {
-                self.take(now, caller, &command.as_command());
+                self.run_or_pause(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
-                0 => self.take(now, caller, &command.as_command()),
+                0 => self.run_or_pause(now, caller, &command.as_command()),
                 _ => caller.blocked = Some(Blocked::Behind(command)),
             },
             Some(Blocked::Held(command, done)) => match done.load(Relaxed) {
-                true => self.take(now, caller, &command.as_command()),
+                true => self.run_or_pause(now, caller, &command.as_command()),
                 false => caller.blocked = Some(Blocked::Held(command, done)),
             },
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {

@@ -18,7 +18,7 @@ impl Door {
     pub(super) fn item_request(&self, now: u64, caller: &mut Caller, request: &Request<'_>) {
         caller.session.quiet = request.quiet;
         if let Some(command) = request.command() {
-            return self.take(now, caller, &command);
+            return self.run_or_pause(now, caller, &command);
         }
         let Some(spec) = request.spec else {
             return;

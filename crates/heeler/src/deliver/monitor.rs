@@ -30,15 +30,15 @@ impl Door {
 
     /// Runs a command, unless a pause holds it back, and tells who monitors.
     #[inline]
-    pub(super) fn take(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+    pub(super) fn run_or_pause(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         match self.looks_on() {
             false => self.run(now, caller, command),
-            true => self.take_watched(now, caller, command),
+            true => self.run_watched(now, caller, command),
         }
     }
 
     #[cold]
-    fn take_watched(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
+    fn run_watched(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         if self.process.pause.is_set() && self.pauses(now, caller, command) {
             return;
         }

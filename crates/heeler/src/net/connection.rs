@@ -5,14 +5,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use super::worker::Entrance;
 use crate::admin::Client;
-use crate::deliver::{Caller, Door};
+use crate::deliver::{Alarm, Caller, Door};
 use crate::socket::{Scratch, Stream};
 use crate::wire::{Wire, memcache, resp};
 use crate::{clock, limits};
@@ -52,8 +50,7 @@ pub struct Connection {
     input: Vec<u8>,
     /// The client has sent all that it will.
     ended: bool,
-    /// Wakes the task when a command that waits gives up.
-    alarm: Option<(u64, Pin<Box<Sleep>>)>,
+    alarm: Alarm,
     /// Those who may have to wake this task know it.
     known: bool,
     /// What the client sent were no requests.
@@ -85,7 +82,7 @@ impl Connection {
             decoder: Decoder::new(wire, is_node),
             input: Vec::new(),
             ended: false,
-            alarm: None,
+            alarm: Alarm::default(),
             known: false,
             faulty: false,
             closed_by_client: false,
@@ -147,28 +144,11 @@ impl Connection {
 
     /// Goes on with a command that waits; whether it did. If it cannot, the task will be woken.
     fn goes_on(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.caller.is_blocked() {
-            return false;
+        self.caller.is_blocked() && {
+            let door = self.entrance.door();
+            let (alarm, caller) = (&mut self.alarm, &mut self.caller);
+            alarm.poll_go_on(&door, caller, cx).is_ready()
         }
-        while self.caller.is_blocked() {
-            self.entrance.door().go_on(clock::now(), &mut self.caller);
-            let Some(at) = self.caller.wakes_at() else {
-                break;
-            };
-            if self.alarm.as_ref().is_none_or(|(set, _)| *set != at) {
-                let left = Duration::from_millis(at.saturating_sub(clock::now()).max(1));
-                self.alarm = Some((at, Box::pin(tokio::time::sleep(left))));
-            }
-            let alarm = self.alarm.as_mut();
-            if alarm.is_some_and(|(_, alarm)| alarm.as_mut().poll(cx).is_pending()) {
-                return false;
-            }
-            self.alarm = None;
-        }
-        if !self.caller.is_blocked() {
-            self.alarm = None;
-        }
-        !self.caller.is_blocked()
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

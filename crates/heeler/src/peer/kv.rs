@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::Keyspace;
-use crate::command::{self, Arg, Command, Reply};
+use crate::command::{self, OwnedCommand, Reply};
 
 /// The service's name.
 const SERVICE: &str = "kv";
@@ -97,16 +97,8 @@ impl Keys {
     }
 
     async fn run(&self, id: command::Id, parts: &[&[u8]]) -> Reply {
-        let mut args = Vec::with_capacity(parts.len());
-        let mut at = 0;
-        for part in parts {
-            let end = at + part.len() as u32;
-            args.push(Arg { start: at, end });
-            at = end;
-        }
-        let raw = parts.concat();
-        let command = Command::new(id.spec(), &raw, &args);
-        self.keyspace.execute_own(&command).await
+        let command = OwnedCommand::new(id.spec(), parts);
+        self.keyspace.execute_own(&command.as_command()).await
     }
 }
 

@@ -31,7 +31,7 @@ use super::lists::{self, End, List};
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
-use crate::command::{Arg, Blob, Command, Id, Reply};
+use crate::command::{Blob, Command, Id, OwnedCommand, Reply};
 use crate::json::{self, Picked, Value};
 use crate::limits;
 
@@ -631,15 +631,7 @@ fn run(
     words: &[&[u8]],
     execute: impl FnOnce(&mut View<'_>, &Command<'_>) -> Outcome,
 ) -> Outcome {
-    let mut end = 0;
-    let place = |word: &&[u8]| {
-        let start = end;
-        end += word.len() as u32;
-        Arg { start, end }
-    };
-    let args: Vec<Arg> = words.iter().map(place).collect();
-    let raw = words.concat();
-    execute(view, &Command::new(id.spec(), &raw, &args))
+    execute(view, &OwnedCommand::new(id.spec(), words).as_command())
 }
 
 fn value_of(entry: Entry<'_>, is_json: bool) -> Result<Value, Error> {

@@ -6,20 +6,10 @@ use proptest::prelude::*;
 
 use super::extras::{Extras, Stamp};
 use super::*;
-use crate::command::{Arg, find};
 
 /// A command from its words.
 pub(super) fn command(words: &[&[u8]]) -> OwnedCommand {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word);
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let spec = find(words[0]).unwrap();
-    assert!(spec.accepts(words.len()), "{words:?}");
-    Command::new(spec, &raw, &args).to_owned()
+    OwnedCommand::resolve(words).unwrap()
 }
 
 fn line(line: &str) -> OwnedCommand {

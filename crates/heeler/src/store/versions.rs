@@ -45,22 +45,14 @@ fn state(slot: &mut Slot<'_, '_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Arg, Id};
+    use crate::command::Id;
 
     fn run(store: &Store, words: &[&str]) -> Reply {
         store.execute(1, &command(words).as_command())
     }
 
     fn command(words: &[&str]) -> OwnedCommand {
-        let (mut args, mut at) = (Vec::new(), 0);
-        for word in words {
-            let end = at + word.len() as u32;
-            args.push(Arg { start: at, end });
-            at = end;
-        }
-        let raw = words.concat();
-        let command = Command::resolve(raw.as_bytes(), &args);
-        command.expect("a command").to_owned()
+        OwnedCommand::resolve(words).expect("a command")
     }
 
     #[test]

@@ -1,19 +1,15 @@
 //! Commands of one connection, and the replies to them: from request to command and back.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use tokio::time::Sleep;
 
 use super::login::Login;
 use crate::admin::Client;
 use crate::command::{Arg, Command, Id};
-use crate::deliver::{Caller, Door};
-use crate::wire::resp::{Scanner, encode_command};
+use crate::deliver::{Alarm, Caller, Door};
+use crate::wire::resp::{Scanner, encode_with_places};
 use crate::{clock, limits};
 
 /// Where the door of this worker is found.
@@ -31,8 +27,7 @@ pub struct Conversation {
     scanner: Scanner,
     /// How many bytes it has; it is dropped before the next is heard.
     length: usize,
-    /// Wakes the task when a command that waits gives up.
-    alarm: Option<(u64, Pin<Box<Sleep>>)>,
+    alarm: Alarm,
     /// The header `Authorization` with which the client has logged in.
     proven: Option<Box<[u8]>>,
 }
@@ -50,7 +45,7 @@ impl Conversation {
             args: Vec::new(),
             scanner: Scanner::default(),
             length: 0,
-            alarm: None,
+            alarm: Alarm::default(),
             proven: None,
         }
     }
@@ -98,17 +93,7 @@ impl Conversation {
     pub fn say(&mut self, id: Id, words: &[&[u8]]) {
         self.request.clear();
         self.args.clear();
-        encode_command(words.iter().copied(), &mut self.request);
-        let mut at = header_len(words.len());
-        for word in words {
-            at += header_len(word.len());
-            let start = at as u32;
-            at += word.len();
-            let end = at as u32;
-            self.args.push(Arg { start, end });
-            at += 2;
-        }
-        debug_assert_eq!(at, self.request.len());
+        encode_with_places(words, &mut self.request, &mut self.args);
         let (clock::Moment { now, ticks }, door) = (clock::moment(), (self.door)());
         let command = Command::new(id.spec(), &self.request, &self.args);
         door.begin(&mut self.caller, ticks);
@@ -162,7 +147,8 @@ impl Conversation {
                 (self.door)().collect(&mut self.caller);
             }
             if self.caller.is_blocked() {
-                ready!(self.go_on(cx));
+                let door = (self.door)();
+                ready!(self.alarm.poll_go_on(&door, &mut self.caller, cx));
                 continue;
             }
             if self.caller.session.pipeline.out().len() == before {
@@ -178,49 +164,10 @@ impl Conversation {
             self.caller.task = cx.waker().clone();
         }
     }
-
-    /// Goes on with a command that waits.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            (self.door)().go_on(clock::now(), &mut self.caller);
-            if !self.caller.is_blocked() {
-                self.alarm = None;
-                return Poll::Ready(());
-            }
-            let Some(at) = self.caller.wakes_at() else {
-                return Poll::Pending;
-            };
-            if self.alarm.as_ref().is_none_or(|(set, _)| *set != at) {
-                let left = Duration::from_millis(at.saturating_sub(clock::now()).max(1));
-                self.alarm = Some((at, Box::pin(tokio::time::sleep(left))));
-            }
-            if let Some((_, alarm)) = &mut self.alarm {
-                ready!(alarm.as_mut().poll(cx));
-            }
-            self.alarm = None;
-        }
-    }
 }
 
 impl Drop for Conversation {
     fn drop(&mut self) {
         (self.door)().leave(&mut self.caller, true);
-    }
-}
-
-/// The length of a line that says a number: `$5\r\n`.
-fn header_len(number: usize) -> usize {
-    3 + number.checked_ilog10().unwrap_or(0) as usize + 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_that_say_a_number() {
-        for number in [0, 1, 9, 10, 99, 100, 12_345] {
-            assert_eq!(header_len(number), format!("${number}\r\n").len());
-        }
     }
 }

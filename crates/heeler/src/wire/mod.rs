@@ -1,6 +1,8 @@
 //! Bytes to requests, replies to bytes. Pure: no socket, no clock.
 
 pub mod memcache;
+#[cfg(test)]
+mod pieces;
 pub mod resp;
 
 /// The protocol that a client or a server speaks.

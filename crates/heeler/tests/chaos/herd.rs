@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use rustix::process::Signal;
 
-use crate::Random;
 use crate::servers::{RedisServer, free_port};
 use crate::slow::Slow;
 
@@ -59,8 +59,8 @@ impl Herd {
     }
 
     /// Something happens to one of the servers.
-    pub fn disturb(&mut self, random: &mut Random) {
-        let member = random.below(self.members.len() as u64) as usize;
+    pub fn disturb(&mut self, random: &mut Rng) {
+        let member = random.usize(..self.members.len());
         let member = &mut self.members[member];
         let event = member.disturb(random);
         *self.events.entry(event).or_default() += 1;
@@ -75,7 +75,7 @@ impl Herd {
 }
 
 impl Member {
-    fn disturb(&mut self, random: &mut Random) -> &'static str {
+    fn disturb(&mut self, random: &mut Rng) -> &'static str {
         let Some(server) = &self.server else {
             self.heal();
             return "started";
@@ -85,7 +85,7 @@ impl Member {
             server.process.signal(Signal::CONT);
             return "continued";
         }
-        match random.below(5) {
+        match random.u8(..5) {
             0 => {
                 // Dropped, it is killed and reaped.
                 self.server = None;
@@ -102,7 +102,7 @@ impl Member {
                 "stopped"
             }
             3 => {
-                self.slow.delay(1 + random.below(LONGEST_DELAY_MS));
+                self.slow.delay(random.u64(1..=LONGEST_DELAY_MS));
                 "slowed"
             }
             _ => {

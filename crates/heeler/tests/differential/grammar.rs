@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::oracle::{show, word};
+use crate::oracle::{Random, show, word};
 
 pub type Words = Vec<Vec<u8>>;
 
@@ -212,9 +212,13 @@ const ALONE: &[&[u8]] = &[
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "k\\x00\\xff", "w1"];
 const WORDS: [&str; 8] = ["a", "b", "c", "d", "ab", "abc", "1", "2"];
 
-/// Makes scripts (xorshift).
+/// What may stand for a number with a fraction. None is too great or too small for C: Redis 7.0
+/// would hold that against a later SORT.
+const ODD: &[&str] = &["x", "nan", "\"\"", "0x1p4", "1e"];
+
+/// Makes scripts.
 pub struct Generator<'a> {
-    state: u64,
+    random: Random,
     payloads: &'a [Vec<u8>],
     lines: Vec<&'static str>,
 }
@@ -227,7 +231,7 @@ impl<'a> Generator<'a> {
             std::iter::repeat_n(rest, times.parse().expect("a number"))
         };
         Generator {
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            random: Random::new(seed),
             payloads,
             lines: lines.flat_map(weighted).collect(),
         }
@@ -235,14 +239,14 @@ impl<'a> Generator<'a> {
 
     pub fn script(&mut self, steps: usize) -> Vec<Step> {
         // Most scripts know few commands, so that these meet what each other left.
-        let known = match self.below(3) {
+        let known = match self.random.below(3) {
             0 => self.lines.len(),
             _ => 25,
         };
         let lines: Vec<&'static str> = (0..known)
             .map(|i| match known == self.lines.len() {
                 true => self.lines[i],
-                false => self.one(&self.lines.clone()),
+                false => self.random.one(&self.lines.clone()),
             })
             .collect();
         (0..steps).map(|_| self.step(&lines)).collect()
@@ -252,10 +256,10 @@ impl<'a> Generator<'a> {
         let first = self.command(lines);
         let blocks = first[0].to_ascii_uppercase().starts_with(b"B")
             && !first[0].to_ascii_uppercase().starts_with(b"BIT");
-        if !blocks && self.below(12) > 0 {
+        if !blocks && self.random.below(12) > 0 {
             return Step::One(first);
         }
-        let more = (0..self.below(3)).map(|_| self.command(lines));
+        let more = (0..self.random.below(3)).map(|_| self.command(lines));
         let commands = std::iter::once(first).chain(more.collect::<Vec<_>>());
         let fits = |words: &Words| !ALONE.contains(&&words[0].to_ascii_uppercase()[..]);
         Step::Exec(commands.filter(fits).collect())
@@ -263,50 +267,44 @@ impl<'a> Generator<'a> {
 
     fn command(&mut self, lines: &[&'static str]) -> Words {
         let mut words = Vec::new();
-        for part in self.one(lines).split(' ') {
+        for part in self.random.one(lines).split(' ') {
             self.fill(part, &mut words);
         }
         words
     }
 
-    fn next(&mut self) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one<'w>(&mut self, of: &[&'w str]) -> &'w str {
-        of[self.below(of.len() as u64) as usize]
-    }
-
     fn fill(&mut self, part: &str, words: &mut Words) {
         if part.contains('|') {
             let alternatives: Vec<&str> = part.split('|').collect();
-            let chosen = self.one(&alternatives).replace('~', " ");
+            let chosen = self.random.one(&alternatives).replace('~', " ");
             let parts = chosen.split(' ').filter(|part| !part.is_empty());
             return parts.for_each(|part| self.fill(part, words));
         }
         let filled = match part {
-            "_KEY" => word(self.one(&KEYS)),
+            "_KEY" => word(self.random.one(&KEYS)),
             "_VALUE" => self.value(),
             "_ELEM" => self.element(),
-            "_INT" => self.integer(),
-            "_COUNT" => self.below(6).to_string().into_bytes(),
+            "_INT" => self.random.integer(),
+            "_COUNT" => self.random.below(6).to_string().into_bytes(),
             "_PLACE" => self.place(),
-            "_FLOAT" => self.float(),
-            "_BOUND" => self.bound(),
-            "_LEX" => self.lexical(),
+            "_FLOAT" => self.random.float(ODD),
+            "_BOUND" => self.random.bound(ODD),
+            "_LEX" => {
+                let member = self.element();
+                self.random.lexical(member)
+            }
             "_TYPE" => self
+                .random
                 .one(&["u8", "i16", "u63", "i64", "u1", "i5", "u64", "x"])
                 .into(),
-            "_OFFSET" => self.one(&["0", "#1", "7", "100", "#0", "-1", "x"]).into(),
-            "_AT" => (4_102_444_800 + self.below(5)).to_string().into(),
-            "_MSAT" => (4_102_444_800_000 + self.below(5)).to_string().into(),
+            "_OFFSET" => self
+                .random
+                .one(&["0", "#1", "7", "100", "#0", "-1", "x"])
+                .into(),
+            "_AT" => (4_102_444_800 + self.random.below(5)).to_string().into(),
+            "_MSAT" => (4_102_444_800_000 + self.random.below(5))
+                .to_string()
+                .into(),
             "_PAYLOAD" => self.payload(),
             _ if part.starts_with('_') => return self.several(part, words),
             literal => word(literal),
@@ -315,22 +313,26 @@ impl<'a> Generator<'a> {
     }
 
     fn several(&mut self, part: &str, words: &mut Words) {
-        let few = 1 + self.below(4) as usize;
-        let many = |limit: usize, r: &mut Self| limit - 2 + r.below(5) as usize;
+        let few = 1 + self.random.below(4) as usize;
+        let many = |limit: usize, r: &mut Self| limit - 2 + r.random.below(5) as usize;
         let number = |i: usize| i.to_string().into_bytes();
         match part {
-            "_KEYS" => (0..few).for_each(|_| words.push(word(self.one(&KEYS)))),
+            "_KEYS" => (0..few).for_each(|_| words.push(word(self.random.one(&KEYS)))),
             "_ELEMS" => (0..few).for_each(|_| words.push(self.element())),
             "_PAIRS" => (0..few).for_each(|_| {
-                let key = word(self.one(&KEYS));
+                let key = word(self.random.one(&KEYS));
                 words.extend([key, self.value()]);
             }),
             "_FIELDS" => (0..few).for_each(|_| words.extend([self.element(), self.element()])),
-            "_SCORES" => (0..few).for_each(|_| words.extend([self.float(), self.element()])),
-            "_SMALLINTS" => (0..few).for_each(|_| words.push(self.below(20).to_string().into())),
+            "_SCORES" => {
+                (0..few).for_each(|_| words.extend([self.random.float(ODD), self.element()]))
+            }
+            "_SMALLINTS" => {
+                (0..few).for_each(|_| words.push(self.random.below(20).to_string().into()))
+            }
             "_MANYINTS" => (0..many(512, self)).for_each(|i| words.push(number(i))),
             "_MANYELEMS" => {
-                let length = self.below(100) as usize;
+                let length = self.random.below(100) as usize;
                 let element = |i: usize| format!("{i}{}", "x".repeat(length)).into_bytes();
                 (0..many(128, self)).for_each(|i| words.push(element(i)));
             }
@@ -347,13 +349,18 @@ impl<'a> Generator<'a> {
     /// One of few, so that commands meet it again; at times one that is about too long for a
     /// compact encoding.
     fn element(&mut self) -> Vec<u8> {
-        match self.below(40) {
+        match self.random.below(40) {
             0 => self
+                .random
                 .one(&["x", "y"])
-                .repeat(62 + self.below(5) as usize)
+                .repeat(62 + self.random.below(5) as usize)
                 .into(),
-            1 => word(self.one(&["\"\"", "\\x00", "\\xff\\xfe", "01", "-0", "1.5", "+1"])),
+            1 => word(
+                self.random
+                    .one(&["\"\"", "\\x00", "\\xff\\xfe", "01", "-0", "1.5", "+1"]),
+            ),
             2 => self
+                .random
                 .one(&[
                     "9223372036854775807",
                     "-9223372036854775808",
@@ -361,86 +368,49 @@ impl<'a> Generator<'a> {
                 ])
                 .into(),
             3 => self
+                .random
                 .one(&["127", "128", "4095", "4096", "-4097", "32768", "2147483648"])
                 .into(),
             4 => vec![
                 b'z';
-                self.one(&["4095", "4096", "9000"])
+                self.random
+                    .one(&["4095", "4096", "9000"])
                     .parse()
                     .expect("a number")
             ],
-            5..=9 => (self.below(24) as i64 - 4).to_string().into(),
-            _ => self.one(&WORDS).into(),
+            5..=9 => (self.random.below(24) as i64 - 4).to_string().into(),
+            _ => self.random.one(&WORDS).into(),
         }
     }
 
     fn value(&mut self) -> Vec<u8> {
-        match self.below(8) {
-            0 => self.float(),
-            1..=3 => self.integer(),
+        match self.random.below(8) {
+            0 => self.random.float(ODD),
+            1..=3 => self.random.integer(),
             4 => {
-                let length = self.below(60);
-                (0..length).map(|_| self.below(256) as u8).collect()
+                let length = self.random.below(60);
+                (0..length).map(|_| self.random.below(256) as u8).collect()
             }
             _ => self.element(),
         }
     }
 
-    fn integer(&mut self) -> Vec<u8> {
-        let number = match self.below(24) {
-            0 => return word(self.one(&["x", "1.5", "\"\"", "9223372036854775808", "01"])),
-            1 => i64::MAX - self.below(2) as i64,
-            2 => i64::MIN + self.below(2) as i64,
-            _ => self.below(16) as i64 - 6,
-        };
-        number.to_string().into()
-    }
-
     /// A place in a string: never so great that the string becomes huge.
     fn place(&mut self) -> Vec<u8> {
-        match self.below(12) {
-            0 => word(self.one(&["x", "-1", "\"\"", "99999999999"])),
-            1 => self.below(3_000).to_string().into(),
-            _ => self.below(70).to_string().into(),
-        }
-    }
-
-    /// None that is too great or too small for C: Redis 7.0 would hold that against a later SORT.
-    fn float(&mut self) -> Vec<u8> {
-        match self.below(30) {
-            0 => word(self.one(&["x", "nan", "\"\"", "0x1p4", "1e"])),
-            1 => self
-                .one(&["inf", "-inf", "+inf", "1e300", "-1e-300", "-0"])
-                .into(),
-            2 => format!("{}.{}", self.next(), self.next()).into(),
-            3..=9 => format!("{}.{}", self.below(20) as i64 - 10, self.below(100)).into(),
-            _ => (self.below(14) as i64 - 4).to_string().into(),
-        }
-    }
-
-    fn bound(&mut self) -> Vec<u8> {
-        match self.below(10) {
-            0 => word(self.one(&["-inf", "+inf", "(inf", "(", "\"\"", "nan", "((1"])),
-            1..=3 => [b"(".to_vec(), self.float()].concat(),
-            _ => self.float(),
-        }
-    }
-
-    fn lexical(&mut self) -> Vec<u8> {
-        match self.below(8) {
-            0 => word(self.one(&["a", "\"\"", "+x", "(", "["])),
-            1 | 2 => self.one(&["-", "+"]).into(),
-            _ => [self.one(&["[", "("]).into(), self.element()].concat(),
+        match self.random.below(12) {
+            0 => word(self.random.one(&["x", "-1", "\"\"", "99999999999"])),
+            1 => self.random.below(3_000).to_string().into(),
+            _ => self.random.below(70).to_string().into(),
         }
     }
 
     /// The dump of some value; at times a broken one.
     fn payload(&mut self) -> Vec<u8> {
-        let at = self.below(self.payloads.len() as u64) as usize;
+        let at = self.random.below(self.payloads.len() as u64) as usize;
         let mut payload = self.payloads[at].clone();
-        if self.below(6) == 0 {
-            let place = self.below(payload.len() as u64) as usize;
-            payload[place] ^= 1 << self.below(8);
+        if self.random.below(6) == 0 {
+            let place = self.random.below(payload.len() as u64) as usize;
+            payload[place] ^= 1 << self.random.below(8);
         }
         payload
     }

@@ -5,8 +5,7 @@ use heeler::store::{Limit, Store};
 use heeler::wire::resp::Protocol;
 
 use crate::grammar::{Step, Words};
-use crate::oracle::{Redis, encode, execute, now, resolve, show};
-use crate::value::Value;
+use crate::oracle::{Redis, Value, encode, execute, now, resolve, show};
 
 /// What differs, in words.
 pub type Difference = String;

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply, find};
+use fastrand::Rng;
+use heeler::command::{OwnedCommand, Reply};
 use heeler::holding::{
     Admission, Answer, Ask, Config, Holding, Input, Letter, Now, Output, WriteAcks, decode_answer,
     decode_ask, encode_answer, encode_ask,
@@ -74,7 +75,7 @@ pub struct Cluster {
     events: BTreeMap<u64, Event>,
     tokens: BTreeMap<u64, (usize, u64, u64)>,
     number: u64,
-    random: u64,
+    random: Rng,
 }
 
 impl Cluster {
@@ -94,20 +95,16 @@ impl Cluster {
             events: BTreeMap::new(),
             tokens: BTreeMap::new(),
             number: 0,
-            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xabcd,
+            random: Rng::with_seed(seed),
         }
     }
 
     pub fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.u64(..)
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.random() % bound.max(1)
+        self.random.u64(..bound.max(1))
     }
 
     pub fn note(&self, what: impl FnOnce() -> String) {
@@ -255,7 +252,7 @@ impl Cluster {
     }
 
     fn is_lost(&mut self, from: usize, to: usize) -> bool {
-        let lost = (self.random() >> 11) as f64 / ((1_u64 << 53) as f64) < self.loss;
+        let lost = self.random.f64() < self.loss;
         lost || !self.connected(from, to)
     }
 
@@ -547,13 +544,5 @@ fn short(what: &impl std::fmt::Debug) -> String {
 
 /// A command from its words.
 pub fn command(words: &[String]) -> OwnedCommand {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word.as_bytes());
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    let spec = find(words[0].as_bytes()).expect("a command");
-    Command::new(spec, &raw, &args).to_owned()
+    OwnedCommand::resolve(words).expect("a command")
 }

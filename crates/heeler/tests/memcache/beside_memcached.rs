@@ -1,6 +1,6 @@
 //! One memcached and Heeler over three: the same bytes in, the same bytes out.
 
-use crate::servers::Memcached;
+use crate::servers::{Memcached, text_protocol};
 use crate::{addresses, answers, items, memcacheds, proxy, shown, told};
 
 /// What one memcached 1.6 and the proxy answer alike. Each script uses keys of its own.
@@ -154,30 +154,12 @@ fn what_memcached_finds_too_large_is_told_and_the_connection_lives() {
     }
 }
 
-/// A refused line's data is never read as commands; memcached 1.6.18 reads it so, which lets
-/// whoever chooses keys and values send commands of his own.
 #[test]
 fn data_of_a_refused_request_is_no_command() {
     let servers = memcacheds(2);
     let proxy = proxy(&[], &addresses(&servers));
-    let key = "k".repeat(251);
-    for line in [
-        &format!("set {key} 0 0 11"),
-        "set a x 0 11",
-        "set a 4294967296 0 11",
-        "set a\0b 0 0 11",
-        "set a 0 x 11",
-        "cas a 0 0 11",
-        "cas a 0 0 11 x",
-        &format!("ms {key} 11"),
-        &format!("ms a 11 {}", "k ".repeat(30)),
-    ] {
-        let script = format!("{line}\r\nflush_all\r\n\r\nmn\r\n");
-        let answer = told(proxy.port, &script);
-        assert!(answer.ends_with(r"\r\nMN\r\n"), "{line}: {answer}");
-        assert_eq!(answer.matches(r"\r\n").count(), 2, "{line}: {answer}");
-        assert!(answer.contains("ERROR"), "{line}: {answer}");
-    }
+    let long = format!("ms a 11 {}", "k ".repeat(30));
+    text_protocol::data_of_a_refused_request_is_no_command(proxy.port, &["set a 0 x 11", &long]);
 }
 
 #[test]
@@ -263,40 +245,11 @@ fn more_keys_than_a_memcached_reads_in_one_line() {
     assert!(answers(proxy.port, gat.as_bytes()) == expected);
 }
 
-/// Requests of all kinds in one write, a third without reply: the replies are those of one
-/// memcached, in the same order.
 #[test]
 fn a_pipeline_keeps_its_order() {
     let (memcached, servers) = (Memcached::start(), memcacheds(4));
     let proxy = proxy(&[], &addresses(&servers));
-    let mut state = 7u64;
-    let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) % below
-    };
-    for _ in 0..5 {
-        let mut script = String::new();
-        for i in 0..2000 {
-            let (key, other) = (random(50), random(50));
-            let quiet = if random(3) == 0 { " noreply" } else { "" };
-            let value = format!("{i}\r\n").repeat(random(4) as usize);
-            script += &match random(10) {
-                0..3 => format!("set k{key} 0 0 {}{quiet}\r\n{value}\r\n", value.len()),
-                3 => format!("add n{key} 0 0 1{quiet}\r\n1\r\n"),
-                4 => format!("incr n{key} {i}{quiet}\r\n"),
-                5 => format!("delete k{key}{quiet}\r\n"),
-                6 => format!("get k{key} n{other} k{}\r\n", random(50)),
-                7 => format!("mg k{key} v k q\r\n"),
-                8 => format!("ms k{key} 1 q\r\n{}\r\n", i % 10),
-                _ => format!("get k{key}\r\n"),
-            };
-        }
-        let ours = answers(proxy.port, script.as_bytes());
-        let theirs = answers(memcached.port, script.as_bytes());
-        assert!(ours == theirs, "{}", shown(&ours));
-    }
+    text_protocol::pipelines_are_answered_alike(proxy.port, memcached.port);
 }
 
 #[test]

@@ -4,24 +4,14 @@
 use crate::servers::{Heeler, Nutcracker, free_port};
 use crate::{addresses, answers, items, memcacheds, shown};
 
-const WAYS: [(&str, &str); 8] = [
-    ("ketama", "fnv1a_64"),
-    ("ketama", "md5"),
-    ("ketama", "murmur"),
-    ("ketama", "jenkins"),
-    ("modula", "crc16"),
-    ("modula", "crc32"),
-    ("modula", "hsieh"),
-    ("modula", "one_at_a_time"),
-];
 const KEYS: usize = 500;
 
 #[test]
 fn each_finds_what_the_other_has_set() {
     let servers = memcacheds(2);
-    let [ours, theirs] = [(); 2].map(|()| WAYS.map(|_| free_port()));
+    let [ours, theirs] = [(); 2].map(|()| Nutcracker::WAYS.map(|_| free_port()));
     let [our_file, their_file] = [&ours, &theirs].map(|ports| {
-        let pools = WAYS.iter().zip(ports).enumerate();
+        let pools = Nutcracker::WAYS.iter().zip(ports).enumerate();
         let text = pools.map(|(i, ((distribution, hash), port))| {
             let [one, two] = [0, 1].map(|s: usize| addresses(&servers)[s].clone());
             format!(
@@ -38,7 +28,7 @@ fn each_finds_what_the_other_has_set() {
     let _nutcracker = Nutcracker::start(theirs[0], &their_file);
     let _heeler = Heeler::proxy(ours[0], &our_file, &["--threads", "2"]);
     for (i, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
-        let way = format!("{:?}", WAYS[i]);
+        let way = format!("{:?}", Nutcracker::WAYS[i]);
         finds(ours, theirs, &format!("h{i}"), &way);
         finds(theirs, ours, &format!("n{i}"), &way);
     }

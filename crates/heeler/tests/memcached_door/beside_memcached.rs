@@ -1,6 +1,6 @@
 //! A real memcached and Heeler: the same bytes in, the same bytes out.
 
-use crate::servers::Memcached;
+use crate::servers::{Memcached, text_protocol};
 use crate::{Node, answers, told};
 
 /// What memcached 1.6 and Heeler answer alike; before each all is flushed.
@@ -282,37 +282,10 @@ fn a_hundred_keys_at_once() {
     assert!(ours == answers(memcached.port, script.as_bytes()));
 }
 
-/// Requests of all kinds in one write, a third without reply.
 #[test]
 fn a_pipeline_keeps_its_order() {
     let (memcached, node) = (Memcached::start(), Node::start(&[]));
-    let mut state = 7u64;
-    let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) % below
-    };
-    for _ in 0..5 {
-        let mut script = String::new();
-        for i in 0..2000 {
-            let (key, other) = (random(50), random(50));
-            let quiet = if random(3) == 0 { " noreply" } else { "" };
-            let value = format!("{i}\r\n").repeat(random(4) as usize);
-            script += &match random(10) {
-                0..3 => format!("set k{key} 0 0 {}{quiet}\r\n{value}\r\n", value.len()),
-                3 => format!("add n{key} 0 0 1{quiet}\r\n1\r\n"),
-                4 => format!("incr n{key} {i}{quiet}\r\n"),
-                5 => format!("delete k{key}{quiet}\r\n"),
-                6 => format!("get k{key} n{other} k{}\r\n", random(50)),
-                7 => format!("mg k{key} v k q\r\n"),
-                8 => format!("ms k{key} 1 q\r\n{}\r\n", i % 10),
-                _ => format!("get k{key}\r\n"),
-            };
-        }
-        let ours = answers(node.port, script.as_bytes());
-        assert!(ours == answers(memcached.port, script.as_bytes()));
-    }
+    text_protocol::pipelines_are_answered_alike(node.port, memcached.port);
 }
 
 /// What is set with an expiry is there until then, and not after.

@@ -13,19 +13,15 @@ const SEEDS: u64 = 2500;
 const RING_SEEDS: u64 = 300;
 const REQUESTS: usize = 25;
 
-/// xorshift64* (Vigna 2016).
-struct Random(u64);
+struct Random(fastrand::Rng);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
+        self.0.u64(..limit)
     }
 
     fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+        *self.0.choice(choices).expect("something to choose from")
     }
 
     fn one_in(&mut self, count: u64) -> bool {
@@ -292,11 +288,11 @@ fn random_requests_to_the_nodes_of_a_ring_are_answered_as_memcached_does() {
 }
 
 fn compare(ports: &[u16], seeds: RangeInclusive<u64>) {
-    let memcached = Memcached::start();
+    let memcached = Memcached::start_without_movements();
     let mut theirs = Side::new(&[memcached.port]);
     let mut ours = Side::new(ports);
     for seed in seeds {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Random(fastrand::Rng::with_seed(seed));
         let mut script = String::new();
         for side in [&mut theirs, &mut ours] {
             side.told.clear();

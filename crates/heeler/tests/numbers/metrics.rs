@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::exposition::Samples;
 use crate::servers::{Client, Memcached, RedisServer, Value, free_port, request, wait_until};
-use crate::{Told, proxy, store};
+use crate::{Told, over_two, proxy, store};
 
 impl Told {
     fn samples(&self) -> Samples {
@@ -26,13 +26,7 @@ fn is_error(value: Value) -> bool {
 
 #[test]
 fn requests_are_counted_by_family() {
-    let servers = [RedisServer::start(), RedisServer::start()];
-    let addresses = servers.each_ref().map(RedisServer::address);
-    let proxy = proxy(
-        &["redis: true", "hash: md5"],
-        &addresses,
-        &["--threads", "2"],
-    );
+    let (_servers, proxy) = over_two(&[], "2");
     let mut client = proxy.heeler.client();
     let mut pipeline = String::new();
     for i in 0..100 {
@@ -80,13 +74,7 @@ fn requests_are_counted_by_family() {
 
 #[test]
 fn errors_are_counted_by_kind() {
-    let servers = [RedisServer::start(), RedisServer::start()];
-    let addresses = servers.each_ref().map(RedisServer::address);
-    let proxy = proxy(
-        &["redis: true", "hash: md5", "redis_auth: hunter2"],
-        &addresses,
-        &["--threads", "1"],
-    );
+    let (_servers, proxy) = over_two(&["redis_auth: hunter2"], "1");
     let mut client = proxy.heeler.client();
     let one = |client: &mut Client, line: &str| assert!(is_error(client.run(line)), "{line}");
     for line in ["GET k", "AUTH wrong", "HELLO 3 AUTH default wrong"] {
@@ -178,13 +166,7 @@ fn a_silent_a_dead_and_an_ejected_server_are_told_apart() {
     };
     assert_eq!(kind(&proxy.samples_after(2), "timeout"), (1.0, 1.0));
     client.send(b"GET k\r\n");
-    wait_until("it waits for the server", || {
-        let labels = "pool=herd,server=s0";
-        proxy
-            .samples()
-            .get("heeler_server_unanswered_requests", labels)
-            == 2.0
-    });
+    proxy.wait_until_unanswered(2);
     // Killed, it closes the connection.
     drop(server);
     assert!(is_error(client.read_reply()));
@@ -212,13 +194,7 @@ fn clients_wait_longer_than_the_server_takes() {
     assert_eq!(client.run("SET k v"), Value::ok());
     server.process.signal(Signal::STOP);
     client.send(b"GET k\r\n");
-    wait_until("it waits for the server", || {
-        let labels = "pool=herd,server=s0";
-        proxy
-            .samples()
-            .get("heeler_server_unanswered_requests", labels)
-            == 1.0
-    });
+    proxy.wait_until_unanswered(1);
     std::thread::sleep(std::time::Duration::from_millis(60));
     server.process.signal(Signal::CONT);
     assert_eq!(client.read_reply(), Value::bulk("v"));

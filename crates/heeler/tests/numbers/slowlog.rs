@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value as Json;
 
-use crate::servers::{Client, Heeler, Memcached, RedisServer, Value, ask, free_port, wait_until};
-use crate::{Told, proxy, servers, store};
+use crate::servers::{Client, Heeler, Memcached, RedisServer, Value, ask, free_port};
+use crate::{Told, over_two, proxy, servers, store};
 
 /// A script that takes some tens of milliseconds on any machine. Its argument is shown.
 const BUSY: &str = "for i = 1, 20000000 do end return 'done'";
@@ -63,13 +63,7 @@ fn busy(client: &mut Client, key: &str) {
 
 #[test]
 fn a_slow_command_is_told_with_who_asked_and_where() {
-    let servers = [RedisServer::start(), RedisServer::start()];
-    let addresses = servers.each_ref().map(RedisServer::address);
-    let proxy = proxy(
-        &["redis: true", "hash: md5"],
-        &addresses,
-        &["--threads", "2"],
-    );
+    let (servers, proxy) = over_two(&[], "2");
     let mut client = proxy.heeler.client();
     assert_eq!(client.run("CLIENT SETNAME me"), Value::ok());
     let info = client.run("CLIENT INFO").text();
@@ -130,10 +124,7 @@ fn what_waits_behind_a_slow_command_does_not_fill_the_log() {
         client.send(&b"GET k\r\nSET k v\r\n".repeat(10));
     }
     slow.send(b"EVAL return(1) 1 k\r\n");
-    wait_until("all wait for the server", || {
-        let metrics = proxy.get("/metrics");
-        metrics.contains("server_unanswered_requests{pool=\"herd\",server=\"s0\"} 401\n")
-    });
+    proxy.wait_until_unanswered(401);
     thread::sleep(Duration::from_millis(20));
     server.process.signal(Signal::CONT);
     assert_eq!(slow.read_reply(), Value::Int(1));
@@ -358,10 +349,7 @@ fn a_slow_memcached_is_told() {
     let mut client = proxy.heeler.client();
     server.process.signal(Signal::STOP);
     client.send(b"set key 0 0 5\r\nvalue\r\n");
-    wait_until("it waits for the server", || {
-        let metrics = proxy.get("/metrics");
-        metrics.contains("server_unanswered_requests{pool=\"herd\",server=\"s0\"} 1\n")
-    });
+    proxy.wait_until_unanswered(1);
     thread::sleep(Duration::from_millis(20));
     server.process.signal(Signal::CONT);
     assert_eq!(client.read_exactly(8), b"STORED\r\n");

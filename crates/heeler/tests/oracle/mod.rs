@@ -1,12 +1,24 @@
 //! A real redis-server beside the store, for tests that compare their replies.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses a part of this module"
+)]
+
+mod pair;
+mod random;
+mod value;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use heeler::command::{Arg, Command, OwnedCommand, Reply};
+use heeler::command::{OwnedCommand, Reply};
 use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
 use crate::servers::{Client, RedisServer, request};
+pub use pair::{Pair, sorted};
+pub use random::Random;
+pub use value::Value;
 
 /// A redis-server with one database, and a connection to it.
 pub struct Redis {
@@ -26,14 +38,14 @@ impl Redis {
             _server: server,
         };
         if protocol == Protocol::Resp3 {
-            redis.call(&[b"HELLO".to_vec(), b"3".to_vec()]);
+            redis.call(&["HELLO", "3"]);
         }
         redis
     }
 
     /// Sends a command; returns the bytes of the reply.
-    pub fn call(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    pub fn call(&mut self, words: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
         self.client.send(&request(&words));
         self.client.read_raw_reply()
     }
@@ -49,14 +61,7 @@ pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
 
 /// A command of the table, or the reply if it is none or has the wrong number of arguments.
 pub fn resolve(words: &[Vec<u8>]) -> Result<OwnedCommand, Reply> {
-    let (mut raw, mut args) = (Vec::new(), Vec::new());
-    for word in words {
-        let start = raw.len() as u32;
-        raw.extend_from_slice(word);
-        let end = raw.len() as u32;
-        args.push(Arg { start, end });
-    }
-    Command::resolve(&raw, &args).map(|command| command.to_owned())
+    OwnedCommand::resolve(words)
 }
 
 /// The time, in milliseconds since 1970.

@@ -3,24 +3,14 @@
 use crate::servers::{Client, Heeler, Nutcracker, Value, free_port};
 use crate::{addresses, pipelined, redis_servers, words};
 
-const WAYS: [(&str, &str); 8] = [
-    ("ketama", "fnv1a_64"),
-    ("ketama", "md5"),
-    ("ketama", "murmur"),
-    ("ketama", "jenkins"),
-    ("modula", "crc16"),
-    ("modula", "crc32"),
-    ("modula", "hsieh"),
-    ("modula", "one_at_a_time"),
-];
 const KEYS: usize = 1000;
 
 #[test]
 fn each_finds_what_the_other_has_set() {
     let servers = redis_servers(2);
-    let [ours, theirs] = [(); 2].map(|()| WAYS.map(|_| free_port()));
+    let [ours, theirs] = [(); 2].map(|()| Nutcracker::WAYS.map(|_| free_port()));
     let [our_file, their_file] = [&ours, &theirs].map(|ports| {
-        let pools = WAYS.iter().zip(ports).enumerate();
+        let pools = Nutcracker::WAYS.iter().zip(ports).enumerate();
         let text = pools.map(|(i, ((distribution, hash), port))| {
             let [one, two] = [0, 1].map(|s: usize| addresses(&servers)[s].clone());
             format!(
@@ -41,13 +31,13 @@ fn each_finds_what_the_other_has_set() {
             &mut heeler,
             &mut nutcracker,
             &format!("h{i}"),
-            &format!("{:?}", WAYS[i]),
+            &format!("{:?}", Nutcracker::WAYS[i]),
         );
         finds(
             &mut nutcracker,
             &mut heeler,
             &format!("n{i}"),
-            &format!("{:?}", WAYS[i]),
+            &format!("{:?}", Nutcracker::WAYS[i]),
         );
     }
     drop((heeler, nutcracker));

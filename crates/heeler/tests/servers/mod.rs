@@ -17,6 +17,7 @@ mod client;
 mod cluster;
 mod http;
 mod process;
+pub mod text_protocol;
 
 pub use benchmark::benchmark_runs;
 pub use client::{Client, Value, request};
@@ -120,9 +121,21 @@ impl Memcached {
 
     /// Starts one on a given port: to come back where another has died.
     pub fn start_at(port: u16) -> Memcached {
+        Memcached::spawn(port, &[])
+    }
+
+    /// Starts one that moves no item from one list to another in the background. Otherwise it may
+    /// hold an item for a moment just when a request changes it, which then makes a new item, and
+    /// so one that is no longer stale.
+    pub fn start_without_movements() -> Memcached {
+        Memcached::spawn(free_port(), &["-o", "no_lru_maintainer"])
+    }
+
+    fn spawn(port: u16, more: &[&str]) -> Memcached {
         let at = port.to_string();
         // It refuses to run as root, and takes no notice of -u as anybody else.
-        let args = ["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
+        let mut args = vec!["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
+        args.extend(more);
         let mut process = Process::spawn("memcached", "the Debian package memcached", &args);
         process.wait_until_accepts(port);
         Memcached { port, process }
@@ -147,6 +160,18 @@ pub struct Nutcracker {
 }
 
 impl Nutcracker {
+    /// Distributions and hashes, of all kinds.
+    pub const WAYS: [(&str, &str); 8] = [
+        ("ketama", "fnv1a_64"),
+        ("ketama", "md5"),
+        ("ketama", "murmur"),
+        ("ketama", "jenkins"),
+        ("modula", "crc16"),
+        ("modula", "crc32"),
+        ("modula", "hsieh"),
+        ("modula", "one_at_a_time"),
+    ];
+
     /// Starts one with a file of this text, which makes it listen on 127.0.0.1:`port`.
     pub fn start(port: u16, config_text: &str) -> Nutcracker {
         let file = ConfigFile::new(config_text);

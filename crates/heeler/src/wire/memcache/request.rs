@@ -521,6 +521,7 @@ mod tests {
 
     use super::*;
     use crate::wire::memcache::TABLE;
+    use crate::wire::pieces::in_pieces;
 
     /// What is known of a request: its bytes for a server or the refusal, and whether the client
     /// wants a reply.
@@ -528,28 +529,19 @@ mod tests {
 
     /// Every request in the bytes, when they come in pieces of the given sizes.
     fn read(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Seen>, Fault> {
-        let mut decoder = Decoder::default();
-        let (mut buffer, mut requests) = (Vec::new(), Vec::new());
-        let mut rest = bytes;
-        let mut sizes = pieces.iter().cycle();
-        while !rest.is_empty() {
-            let size = sizes
-                .next()
-                .copied()
-                .unwrap_or(usize::MAX)
-                .clamp(1, rest.len());
-            buffer.extend_from_slice(&rest[..size]);
-            rest = &rest[size..];
+        let (mut decoder, mut requests) = (Decoder::default(), Vec::new());
+        in_pieces(bytes, pieces, |buffer| {
             let mut expected = decoder.expects();
-            while let Some(length) = decoder.decode(&buffer)? {
+            while let Some(length) = decoder.decode(buffer)? {
                 assert!(length > 0 && length >= expected, "{expected} of {length}");
                 expected = 0;
-                if let Some(request) = decoder.request(&buffer) {
+                if let Some(request) = decoder.request(buffer) {
                     requests.push(seen(&request));
                 }
                 buffer.drain(..length);
             }
-        }
+            Ok(())
+        })?;
         Ok(requests)
     }
 
@@ -763,17 +755,10 @@ mod tests {
     /// The hidden commands in the bytes, when they come in pieces of the given sizes: the name, the
     /// arguments, and whether the client wants the reply; or what refuses the request.
     fn commands(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(String, bool)>, Fault> {
-        let mut decoder = Decoder::of_node();
-        let (mut buffer, mut found) = (Vec::new(), Vec::new());
-        let mut rest = bytes;
-        let mut sizes = pieces.iter().cycle();
-        while !rest.is_empty() {
-            let size = sizes.next().copied().unwrap_or(usize::MAX);
-            let (piece, after) = rest.split_at(size.clamp(1, rest.len()));
-            buffer.extend_from_slice(piece);
-            rest = after;
-            while let Some(length) = decoder.decode(&buffer)? {
-                if let Some(request) = decoder.request(&buffer) {
+        let (mut decoder, mut found) = (Decoder::of_node(), Vec::new());
+        in_pieces(bytes, pieces, |buffer| {
+            while let Some(length) = decoder.decode(buffer)? {
+                if let Some(request) = decoder.request(buffer) {
                     let shown = match (request.refused, request.command()) {
                         (Some(refused), _) => refused.trim_end().to_owned(),
                         (None, None) => request.spec.map_or("", |spec| spec.name).into(),
@@ -787,7 +772,8 @@ mod tests {
                 }
                 buffer.drain(..length);
             }
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 

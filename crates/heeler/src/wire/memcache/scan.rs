@@ -162,20 +162,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::pieces::in_pieces;
 
     fn lengths(bytes: &[u8], piece: usize) -> Result<Vec<usize>, Fault> {
         let (mut scanner, mut found) = (Scanner::default(), Vec::new());
-        let (mut start, mut end) = (0, 0);
-        while end < bytes.len() {
-            end = (end.saturating_add(piece)).min(bytes.len());
+        in_pieces(bytes, &[piece], |buffer| {
             let mut expected = scanner.expects();
-            while let Some(length) = scanner.scan(&bytes[start..end])? {
+            while let Some(length) = scanner.scan(buffer)? {
                 assert!(length >= expected, "{expected} of {length}");
                 expected = 0;
                 found.push(length);
-                start += length;
+                buffer.drain(..length);
             }
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 

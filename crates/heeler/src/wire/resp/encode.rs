@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Protocol;
-use crate::command::{Command, Flags, Reply, number};
+use crate::command::{Arg, Command, Flags, Reply, number};
 
 /// Writes a reply in the client's version of the protocol.
 pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
@@ -38,6 +38,17 @@ pub fn encode_command<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>, out: &m
     header(b'*', args.len() as i64, out);
     for arg in args {
         bulk(arg, out);
+    }
+}
+
+/// The same, and where each of the words stands in `out`, which is empty before.
+pub fn encode_with_places(words: &[&[u8]], out: &mut Vec<u8>, places: &mut Vec<Arg>) {
+    header(b'*', words.len() as i64, out);
+    for word in words {
+        bulk(word, out);
+        let end = (out.len() - b"\r\n".len()) as u32;
+        let start = end - word.len() as u32;
+        places.push(Arg { start, end });
     }
 }
 
@@ -132,6 +143,20 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::wire::resp::Decoder;
+
+    #[test]
+    fn words_stand_where_a_decoder_finds_them() {
+        let long = [b'x'; 1000];
+        let words: [&[u8]; 5] = [b"SET", b"", b"\r\n", b"0123456789", &long];
+        let (mut request, mut places) = (Vec::new(), Vec::new());
+        encode_with_places(&words, &mut request, &mut places);
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.decode(&request), Ok(Some(request.len())));
+        assert_eq!(decoder.request(&request), (&request[..], &places[..]));
+        let word = |place: &Arg| &request[place.start as usize..place.end as usize];
+        assert_eq!(places.iter().map(word).collect::<Vec<_>>(), words);
+    }
 
     #[test]
     fn replies_in_both_versions() {

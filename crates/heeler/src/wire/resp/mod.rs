@@ -14,7 +14,7 @@ mod request;
 mod scan;
 mod upgrade;
 
-pub use encode::{encode, encode_command, request_of};
+pub use encode::{encode, encode_command, encode_with_places, request_of};
 pub use request::Decoder;
 pub use scan::{Elements, Scanner};
 pub use upgrade::upgrade;

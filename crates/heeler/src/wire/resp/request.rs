@@ -284,28 +284,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::pieces::in_pieces;
 
     /// The arguments of every request in the bytes, when they come in pieces of the given sizes.
     fn read(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Vec<Vec<u8>>>, Fault> {
-        let mut decoder = Decoder::default();
-        let (mut buffer, mut requests) = (Vec::new(), Vec::new());
-        let mut rest = bytes;
-        let mut sizes = pieces.iter().cycle();
-        while !rest.is_empty() {
-            let size = sizes
-                .next()
-                .copied()
-                .unwrap_or(usize::MAX)
-                .clamp(1, rest.len());
-            buffer.extend_from_slice(&rest[..size]);
-            rest = &rest[size..];
-            while let Some(length) = decoder.decode(&buffer)? {
-                let (raw, args) = decoder.request(&buffer);
+        let (mut decoder, mut requests) = (Decoder::default(), Vec::new());
+        in_pieces(bytes, pieces, |buffer| {
+            while let Some(length) = decoder.decode(buffer)? {
+                let (raw, args) = decoder.request(buffer);
                 let arg = |a: &Arg| raw[a.start as usize..a.end as usize].to_vec();
                 requests.push(args.iter().map(arg).collect());
                 buffer.drain(..length);
             }
-        }
+            Ok(())
+        })?;
         Ok(requests)
     }
 

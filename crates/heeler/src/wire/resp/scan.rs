@@ -180,20 +180,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::pieces::in_pieces;
 
     fn lengths(bytes: &[u8], piece: usize) -> Result<Vec<usize>, Fault> {
         let (mut scanner, mut found) = (Scanner::default(), Vec::new());
-        let (mut start, mut end) = (0, 0);
-        while end < bytes.len() {
-            end = (end + piece).min(bytes.len());
-            while let Some(length) = scanner.scan(&bytes[start..end])? {
+        in_pieces(bytes, &[piece], |buffer| {
+            while !buffer.is_empty()
+                && let Some(length) = scanner.scan(buffer)?
+            {
                 found.push(length);
-                start += length;
-                if start == end {
-                    break;
-                }
+                buffer.drain(..length);
             }
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 

@@ -106,6 +106,14 @@ impl Value {
         }
     }
 
+    /// The elements, those of arrays in it included.
+    pub fn flat(&self) -> Vec<Value> {
+        match self {
+            Value::Many(_, items) => items.iter().flat_map(Value::flat).collect(),
+            other => vec![other.clone()],
+        }
+    }
+
     /// The bytes of all strings in it.
     pub fn bulks(&self) -> Vec<Vec<u8>> {
         match self {
