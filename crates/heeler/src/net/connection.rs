@@ -284,6 +284,9 @@ impl Connection {
     /// Replies may be too many for `client-output-buffer-limit`.
     fn leaves_too_much_unread(&self) -> io::Result<()> {
         let session = &self.caller.session;
+        if session.pipeline.out().is_empty() {
+            return Ok(());
+        }
         let most = self.entrance.door().settings().most_unread();
         let is_too_much = most > 0 && session.pipeline.out().len() > most;
         match is_too_much && session.subscriptions == 0 && !session.monitors {
