@@ -13,7 +13,7 @@ pub use tls::{AuthClients, DoorTls, TlsDoor};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Debugging, EXPIRE_CYCLE, Process};
+use crate::admin::{Debugging, EVICTION_CYCLE, EXPIRE_CYCLE, Process};
 use crate::allocator::Watermark;
 use crate::config::pools::Source as PasswordSource;
 use crate::http::{AdminPort, Pools, Subject};
@@ -126,6 +126,8 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let mut mark = Watermark::default();
     loop {
         process.close_over_limits(clock::now());
+        let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
+        process.latency.watch(EVICTION_CYCLE, evict);
         let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
         let removed = process.latency.watch(EXPIRE_CYCLE, round);
         if removed >= limits::EXPIRE_BUDGET {

@@ -111,6 +111,17 @@ fn each_command_that_comes_alone_is_in_a_histogram() {
             }
         }
         assert!(histogram(&mut client, "").len() >= 4);
+        let info = client.run("INFO latencystats").text();
+        let line = info
+            .lines()
+            .find(|line| line.starts_with("latency_percentiles_usec_lpush:"));
+        let (_, told) = line.expect("a line").split_once(':').unwrap();
+        let numbers: Vec<f64> = ["p50=", "p99=", "p99.9="]
+            .iter()
+            .zip(told.split(','))
+            .map(|(name, part)| part.strip_prefix(name).unwrap().parse().unwrap())
+            .collect();
+        assert!(numbers.is_sorted() && numbers.len() == 3 && numbers[0] > 0.0);
         client.run("CONFIG RESETSTAT");
         assert_eq!(histogram(&mut client, "set"), []);
         client.run("CONFIG SET latency-tracking no");

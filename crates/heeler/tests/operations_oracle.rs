@@ -119,6 +119,12 @@ const SEVERAL_ZSETS: &str = r#"
     DUMP signs
     ZDIFFSTORE again 1 signs
     ZRANGE again 0 -1 WITHSCORES
+    ZRANGESTORE again signs 0 -1
+    DUMP again
+    ZRANGESTORE again signs 0 -1 REV
+    DUMP again
+    ZRANGESTORE again signs +inf -inf BYSCORE REV
+    ZRANGE again 0 -1 WITHSCORES
     ZUNIONSTORE sign 1 zero WEIGHTS -1
     ZSCORE sign x
 "#;

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Process, REDIS_VERSION, persistence, usage};
-use crate::command::{Command, Reply, TABLE};
+use crate::command::{Command, Flags, Reply, TABLE};
 use crate::pubsub::Topic;
+use crate::stats::most_micros;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 10] = [
+const SECTIONS: [(&str, bool); 11] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
@@ -18,6 +19,7 @@ const SECTIONS: [(&str, bool); 10] = [
     ("replication", true),
     ("cpu", true),
     ("commandstats", false),
+    ("latencystats", false),
     ("keyspace", true),
     ("ring", true),
 ];
@@ -54,9 +56,16 @@ pub(super) fn info(
             title
         };
         let _ = write!(text, "# {title}\r\n");
-        if section == "commandstats" {
-            commands(process, &mut text);
-            continue;
+        match section {
+            "commandstats" => {
+                commands(process, &mut text);
+                continue;
+            }
+            "latencystats" => {
+                latencies(process, &mut text);
+                continue;
+            }
+            _ => {}
         }
         for (name, value) in lines(section, process, now, store) {
             let _ = write!(text, "{name}:{value}\r\n");
@@ -210,6 +219,31 @@ fn commands(process: &Process, text: &mut String) {
                 spec.name,
             );
         }
+    }
+}
+
+/// Of commands that were timed, how long half of them took at most, and 99 and 99.9 of 100, as
+/// LATENCY HISTOGRAM knows it.
+fn latencies(process: &Process, text: &mut String) {
+    let shown = TABLE.iter().filter(|s| !s.flags.has(Flags::HIDDEN));
+    for spec in shown {
+        let Some(counts) = process.commands.times(spec.id as usize) else {
+            continue;
+        };
+        let all: u64 = counts.iter().sum();
+        let micros = |percent: f64| {
+            let wanted = (all as f64 * percent / 100.0).ceil() as u64;
+            let mut sum = 0;
+            let step = counts.iter().position(|count| {
+                sum += count;
+                sum >= wanted
+            });
+            most_micros(step.unwrap_or(counts.len() - 1))
+        };
+        let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(micros);
+        let name = spec.name;
+        let percentiles = format!("p50={half}.000,p99={most}.000,p99.9={nearly_all}.000");
+        let _ = write!(text, "latency_percentiles_usec_{name}:{percentiles}\r\n");
     }
 }
 

@@ -1,7 +1,8 @@
 //! LATENCY: samples of what took long, by event, and histograms of how long commands take.
 //!
-//! Events are `command` and `fast-command` (by Redis's flag), and `expire-cycle`, a round of the
-//! background that removes keys whose time is up. What takes at least `latency-monitor-threshold`
+//! Events are `command` and `fast-command` (by Redis's flag), and `expire-cycle` and
+//! `eviction-cycle`, rounds of the background that remove keys whose time is up, or that are too
+//! many. What takes at least `latency-monitor-threshold`
 //! milliseconds becomes a sample; of one second only the longest is kept, as in Redis.
 
 mod report;
@@ -18,6 +19,9 @@ use crate::stats::CommandStats;
 
 /// A round of the background that removes keys.
 pub const EXPIRE_CYCLE: &str = "expire-cycle";
+
+/// A round of the background that evicts keys.
+pub const EVICTION_CYCLE: &str = "eviction-cycle";
 
 /// What took long.
 #[derive(Debug)]

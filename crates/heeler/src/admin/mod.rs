@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
 pub use items::MEMCACHED_VERSION;
-pub use latency::{EXPIRE_CYCLE, Latency};
+pub use latency::{EVICTION_CYCLE, EXPIRE_CYCLE, Latency};
 pub use pause::Pause;
 pub use persistence::Stopping;
 pub use settings::Settings;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::super::lines;
-use super::{EXPIRE_CYCLE, Event, Sample};
+use super::{EVICTION_CYCLE, EXPIRE_CYCLE, Event, Sample};
 use crate::command::Reply;
 
 /// Columns of a graph.
@@ -103,6 +103,12 @@ pub(super) fn doctor(threshold: u64, events: &BTreeMap<&'static str, Event>) -> 
         text.push_str(
             "- Many keys expire at the same time, or large ones: give them times to live that \
              differ a little.\n",
+        );
+    }
+    if events.contains_key(EVICTION_CYCLE) {
+        text.push_str(
+            "- Much is evicted at a time: more memory (maxmemory), or smaller values, would let it \
+             be less.\n",
         );
     }
     text
