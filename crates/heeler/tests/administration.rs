@@ -112,6 +112,9 @@ fn pfdebug_answers_as_redis_does() {
         PFCOUNT g h
         PFDEBUG nosuch g
         PFDEBUG nosuch nosuch
+        PFADD cut
+        APPEND cut c
+        PFDEBUG DECODE cut
         SET s x
         PFDEBUG ENCODING s
         LPUSH l x

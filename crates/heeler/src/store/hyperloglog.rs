@@ -326,6 +326,10 @@ impl Sketch {
             });
             at += run.bytes;
         }
+        if let Some(cut) = self.0.get(at) {
+            // Redis takes what is missing of the last run for a zero.
+            words.push(format!("Z:{}", (usize::from(cut & 0x3f) << 8) + 1));
+        }
         words.join(" ")
     }
 
