@@ -1,4 +1,4 @@
-.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-items bench-forwarding bench-memory bench-collections bench-http bench-ringpop bench-ring fuzz clean
+.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-items bench-forwarding bench-memory bench-collections bench-http bench-ringpop bench-ring bench-growth fuzz clean
 TARGET ?= command
 SECONDS ?= 60
 BENCH = cargo run --release -p heeler-bench --
@@ -24,6 +24,8 @@ bench-forwarding: build ## keys through a node of a ring that does not own them
 	$(BENCH) ring
 bench-memory: build ## what a key costs: redis-server, memcached, heeler serve
 	$(BENCH) memory
+bench-growth: ## the longest command while a store grows to 10,000,000 keys
+	cargo bench -p heeler --bench growth
 bench-http: build ## heeler serve over HTTP
 	$(BENCH) http
 bench-collections: build ## what collections cost: redis-server, heeler serve

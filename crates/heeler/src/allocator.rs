@@ -65,17 +65,21 @@ impl Allocator {
 #[derive(Debug, Default)]
 pub struct Watermark {
     highest: usize,
+    freed: usize,
 }
 
 impl Watermark {
-    /// Notes how many bytes are in use; whether they are so many fewer than at most so far that the
-    /// rest is to be given back.
-    pub fn has_fallen(&mut self, bytes: usize) -> bool {
-        const LEAST: usize = 4 * 1024 * 1024;
+    /// Notes how many bytes are in use, and how many this thread has freed of others' since the
+    /// last time; whether they are so many fewer than at most so far, or this thread has freed so
+    /// many, that the rest is to be given back.
+    pub fn has_fallen(&mut self, bytes: usize, freed: usize) -> bool {
+        const MIB: usize = 1024 * 1024;
         self.highest = self.highest.max(bytes);
-        let fallen = self.highest - bytes >= LEAST.max(self.highest / 8);
+        self.freed += freed;
+        let fallen = self.highest - bytes >= (4 * MIB).max(self.highest / 8);
+        let fallen = fallen || self.freed >= MIB.max(self.highest / 64);
         if fallen {
-            self.highest = bytes;
+            (self.highest, self.freed) = (bytes, 0);
         }
         fallen
     }
@@ -87,22 +91,28 @@ mod tests {
 
     #[test]
     fn it_pays_once_much_was_freed() {
-        const MIB: usize = 1024 * 1024;
+        const KIB: usize = 1024;
         let mut mark = Watermark::default();
-        for (bytes, fallen) in [
-            (100, false),
-            (90, false),
-            (88, false),
-            (87, true),
-            (87, false),
-            (200, false),
-            (10, true),
-            (7, false),
-            (6, true),
-            (0, true),
-            (0, false),
+        for (mib, freed_kib, fallen) in [
+            (100, 0, false),
+            (90, 0, false),
+            (88, 0, false),
+            (87, 0, true),
+            (87, 0, false),
+            (200, 0, false),
+            (10, 0, true),
+            (7, 0, false),
+            (6, 0, true),
+            (0, 0, true),
+            (0, 0, false),
+            (9, 1000, false),
+            (9, 24, true),
+            (9, 1000, false),
+            (256, 3000, false),
+            (256, 96, true),
         ] {
-            assert_eq!(mark.has_fallen(bytes * MIB), fallen, "{bytes}");
+            let fallen_now = mark.has_fallen(mib * KIB * KIB, freed_kib * KIB);
+            assert_eq!(fallen_now, fallen, "{mib} {freed_kib}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 /// Most bytes that the payload of one RESTORE may unfold to.
 pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
-pub const SHARDS: usize = 1024;
+pub const SHARDS: usize = 256;
 /// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
 /// back.
 pub const TOMBSTONES: usize = 1024 * 1024;

@@ -13,6 +13,7 @@ use heeler::nutcracker::{self, Request};
 use heeler::{allocator, call, demo, explain, live, member, proxy, ring, serve, slowlog};
 
 fn main() -> ExitCode {
+    malloc::without_huge_pages();
     allocator::collect_with(malloc::collect);
     let mut args = std::env::args_os();
     if args.next().is_some_and(|name| nutcracker::is_called(&name)) {

@@ -135,7 +135,7 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             continue;
         }
-        if mark.has_fallen(store.memory()) {
+        if mark.has_fallen(store.memory(), store.freed_behind()) {
             process.allocator.ask();
         }
         tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;

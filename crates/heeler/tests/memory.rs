@@ -49,7 +49,7 @@ fn words(line: &str) -> Vec<String> {
 fn what_keys_are_said_to_take_is_what_they_take() {
     type Make = fn(u64) -> String;
     let loads: [(&str, u64, Make); 6] = [
-        ("short strings", 300_000, |i| {
+        ("short strings", 600_000, |i| {
             format!("SET key:{i:012} {}", "v".repeat(64))
         }),
         ("strings that expire", 350_000, |i| {
@@ -84,11 +84,14 @@ fn what_keys_are_said_to_take_is_what_they_take() {
             info(&mut client, "memory", "used_memory"),
         );
         send(&mut client, (0..count).map(|i| words(&make(i))));
-        let grown = resident(node.process.pid()) - before.0;
         let told = info(&mut client, "memory", "used_memory") - before.1;
+        // Tables that have grown leave memory that the allocator gives back in a while.
+        let mut grown = 0;
+        wait_until(&format!("{what}: {told} told and as much taken"), || {
+            grown = resident(node.process.pid()) - before.0;
+            (told - grown).abs() < grown / 10
+        });
         assert!(grown > 15_000_000, "{what}: {grown}");
-        let off = (told - grown).abs() as f64 / grown as f64;
-        assert!(off < 0.1, "{what}: {told} told, {grown} taken");
         client.run("FLUSHALL");
         let left = info(&mut client, "memory", "used_memory");
         assert!(left < before.1 + 100_000, "{what}: {left}");

@@ -55,6 +55,8 @@ pub struct Connection {
     known: bool,
     /// What the client sent were no requests.
     faulty: bool,
+    /// Its replies have let other connections read first.
+    has_waited: bool,
     /// It has closed as the client asked for: by QUIT, or by closing its side.
     closed_by_client: bool,
 }
@@ -85,6 +87,7 @@ impl Connection {
             alarm: Alarm::default(),
             known: false,
             faulty: false,
+            has_waited: false,
             closed_by_client: false,
         }
     }
@@ -112,7 +115,11 @@ impl Connection {
             }
             let held_back = !self.is_open();
             self.caller.take_messages();
+            if self.lets_others_read(cx) {
+                return Poll::Pending;
+            }
             ready!(self.write(cx))?;
+            self.has_waited = false;
             if self.caller.has_messages() {
                 cx.waker().wake_by_ref();
             }
@@ -128,6 +135,18 @@ impl Connection {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
+    }
+
+    /// Whether replies wait until all connections that are ready have been read: one that is
+    /// written wakes its client, which costs as much as all else; of replies that are written in a
+    /// row the first alone finds its client asleep, where one client has many connections.
+    fn lets_others_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.has_waited || self.caller.session.pipeline.out().is_empty() {
+            return false;
+        }
+        self.has_waited = true;
+        cx.waker().wake_by_ref();
+        true
     }
 
     /// Whether requests are taken for now.
@@ -329,6 +348,10 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.client.is_killed() || this.caller.is_overrun() {
+            if this.has_waited {
+                // Whoever kills itself gets the answer first.
+                let _ = this.write(cx);
+            }
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {

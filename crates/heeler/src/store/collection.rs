@@ -105,8 +105,8 @@ impl Slot<'_, '_> {
         }
     }
 
-    /// The same; an empty one is put there if the key is absent. The caller adds an element, or
-    /// else calls [`collection_changed`](Slot::collection_changed).
+    /// The same; an empty one is put there if the key is absent. The caller adds an element and
+    /// calls [`changed`](Slot::changed), or else [`collection_changed`](Slot::collection_changed).
     pub(super) fn collection_or_new<C: Collection>(&mut self) -> Result<&mut C, Error> {
         if !self.exists() {
             self.set_object(C::default().into_object(), None);

@@ -186,8 +186,9 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             let room = most - found.len();
             let is_cut = keys.len() > room;
             if is_cut {
-                keys.sort_unstable();
+                keys.select_nth_unstable(room);
                 keys.truncate(room);
+                keys.sort_unstable();
             }
             found.extend(keys.iter().map(Reply::bulk));
             is_cut.then(|| keys.last().map(|key| key.to_vec()))

@@ -47,11 +47,15 @@ impl Entries {
         self.index.iter().map(|place| self.get(Place(place)))
     }
 
-    /// The place of a key with this hash.
+    /// The place of a key with this hash, and the bytes of its entry.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
-        let is_it = |place| packed::key(self.slabs.get(Place(place))) == key;
-        self.index.find(hash, is_it).map(Place)
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, &[u8])> {
+        let mut found: &[u8] = &[];
+        let place = self.index.find(hash, |place| {
+            found = self.slabs.get(Place(place));
+            packed::key(found) == key
+        })?;
+        Some((Place(place), found))
     }
 
     /// The place of an entry with this hash that it is.
@@ -82,20 +86,36 @@ impl Entries {
         self.slabs.get_mut(place)
     }
 
-    /// The object of an entry, to change: then call [`recount`](Entries::recount).
+    /// The entry at a place, once `change` has changed what does not change its length.
     #[inline]
-    pub(super) fn object_mut(&mut self, place: Place) -> Option<&mut Object> {
-        let number = packed::object_number(self.slabs.get(place))?;
-        Some(self.objects.get_mut(number))
+    pub(super) fn get_changed(
+        &mut self,
+        place: Place,
+        change: impl FnOnce(&mut [u8]),
+    ) -> Entry<'_> {
+        let slot = self.slabs.get_mut(place);
+        change(slot);
+        Entry::new(slot, &self.objects)
+    }
+
+    /// The bytes of an entry, and its object, to change: then call [`recount`](Entries::recount).
+    #[inline]
+    pub(super) fn parts_mut(&mut self, place: Place) -> (&mut [u8], Option<&mut Object>) {
+        let slot = self.slabs.get_mut(place);
+        let number = packed::object_number(slot);
+        (slot, number.map(|number| self.objects.get_mut(number)))
     }
 
     /// Counts anew what the object of an entry has allocated, if it has one; whether that changed.
+    /// Returns the bytes of the entry, too.
     #[inline]
-    pub(super) fn recount(&mut self, place: Place) -> bool {
-        match packed::object_number(self.slabs.get(place)) {
+    pub(super) fn recount(&mut self, place: Place) -> (bool, &mut [u8]) {
+        let slot = self.slabs.get_mut(place);
+        let changed = match packed::object_number(slot) {
             Some(number) => self.objects.recount(number),
             None => false,
-        }
+        };
+        (changed, slot)
     }
 
     /// Adds an entry whose key is absent.
@@ -183,7 +203,7 @@ impl Entries {
         len: usize,
     ) -> (Place, Option<&mut [u8]>) {
         if packed::object_number(self.slabs.get(place)).is_some() {
-            let bytes = self.object_mut(place).and_then(|object| object.grow(len));
+            let bytes = self.parts_mut(place).1.and_then(|object| object.grow(len));
             return (place, bytes);
         }
         if packed::raw_mut(self.slabs.get_mut(place), len).is_some() {
@@ -204,7 +224,7 @@ impl Entries {
         };
         let (key, header) = (packed::key(&slot), packed::header(&slot));
         let (place, _) = self.replace(hashing, hash, place, key, header, new);
-        let bytes = self.object_mut(place).and_then(|object| object.grow(len));
+        let bytes = self.parts_mut(place).1.and_then(|object| object.grow(len));
         (place, bytes)
     }
 

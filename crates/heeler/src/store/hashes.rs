@@ -187,7 +187,7 @@ fn set_fields(view: &mut View<'_>, command: &Command<'_>) -> Result<i64, Error> 
     while let (Some(field), Some(value)) = (words.next(), words.next()) {
         new += i64::from(hash.set(field, value, limits));
     }
-    slot.collection_changed();
+    slot.changed();
     Ok(new)
 }
 

@@ -54,7 +54,7 @@ fn push(view: &mut View<'_>, command: &Command<'_>, end: End) -> Outcome {
         list.push(end, element, limits);
     }
     let len = list.len();
-    slot.collection_changed();
+    slot.changed();
     Ok(Reply::Int(len as i64))
 }
 

@@ -128,6 +128,8 @@ pub struct Store {
     unlinked: Mutex<Vec<Object>>,
     /// Bytes that are allocated for the keys of all shards.
     memory: AtomicIsize,
+    /// Bytes that [`expire_due`](Store::expire_due) has freed since that was last asked.
+    freed_behind: AtomicUsize,
     /// How many they may be; 0 for any number. It is that of the settings.
     most: AtomicU64,
     settings: Mutex<MemoryLimit>,
@@ -180,6 +182,7 @@ impl Store {
             flush_at: AtomicU64::new(0),
             discarded: Mutex::default(),
             unlinked: Mutex::default(),
+            freed_behind: AtomicUsize::new(0),
             most: AtomicU64::new(0),
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
@@ -367,7 +370,10 @@ impl Store {
             }
             let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
             let mut shard = self.shards[index].lock();
+            let before = shard.bytes();
             done += shard.expire_due(&self.hashing, now, budget - done);
+            let freed = before.saturating_sub(shard.bytes());
+            self.freed_behind.fetch_add(freed, Ordering::Relaxed);
             if let Some(log) = shard.log.as_mut().filter(|log| !log.is_empty()) {
                 self.tell(std::mem::take(log), None);
             }
@@ -379,6 +385,12 @@ impl Store {
             }
         }
         done
+    }
+
+    /// Bytes that [`expire_due`](Store::expire_due) has freed since this was last asked: on its
+    /// thread, of what other threads have allocated.
+    pub fn freed_behind(&self) -> usize {
+        self.freed_behind.swap(0, Ordering::Relaxed)
     }
 
     /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.

@@ -205,14 +205,14 @@ fn stamp_place(slot: &[u8]) -> Option<usize> {
 #[inline]
 fn key_place(slot: &[u8]) -> (usize, usize) {
     let flags = slot[0];
-    let mut start = deadline_place(slot) + usize::from(flags & EXPIRES) * 8;
-    if flags & EXTRAS != 0 {
-        start += extras_len(flags);
+    if flags & (LONG_KEY | EXPIRES | EXTRAS) == 0 {
+        let start = KEY_LENGTH + 1;
+        return (start, start + usize::from(slot[KEY_LENGTH]));
     }
-    let len = if flags & LONG_KEY == 0 {
-        usize::from(slot[KEY_LENGTH])
-    } else {
-        u32::from_le_bytes(four(&slot[KEY_LENGTH..KEY_LENGTH + 4])) as usize
+    let start = extras_place(slot) + extras_len(flags);
+    let len = match flags & LONG_KEY {
+        0 => usize::from(slot[KEY_LENGTH]),
+        _ => u32::from_le_bytes(four(&slot[KEY_LENGTH..KEY_LENGTH + 4])) as usize,
     };
     (start, start + len)
 }
@@ -348,6 +348,12 @@ pub(super) fn overwrite(slot: &mut [u8], text: Text<'_>, deadline: Option<u64>) 
         mark_slack(slot, new);
     }
     true
+}
+
+/// Whether it has a version.
+#[inline]
+pub(super) fn has_version(slot: &[u8]) -> bool {
+    slot[0] & VERSIONED != 0
 }
 
 /// Whether memcached's flags are kept with it, or a stamp.

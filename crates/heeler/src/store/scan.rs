@@ -292,7 +292,7 @@ mod tests {
         for cursor in [
             (0, 0, 0),
             (1, 0, 0),
-            (1023, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
+            (limits::SHARDS - 1, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
             (0, 5, 1),
         ] {
             let (shard, layout, bucket) = cursor;

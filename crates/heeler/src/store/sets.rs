@@ -214,7 +214,7 @@ pub(super) fn sadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         added += i64::from(set.add(Piece::of(member), limits));
     }
     if added > 0 {
-        slot.collection_changed();
+        slot.changed();
     }
     Ok(Reply::Int(added))
 }

@@ -143,8 +143,8 @@ impl Shard {
         now: u64,
     ) -> Option<Place> {
         self.now = now;
-        let place = self.entries.find(hash, key)?;
-        let deadline = packed::deadline(self.entries.slot(place));
+        let (place, slot) = self.entries.find(hash, key)?;
+        let deadline = packed::deadline(slot);
         if deadline.is_some_and(|deadline| now > deadline) {
             self.take_out(hashing, hash, place, Change::Expired);
             self.counters.expired += 1;
@@ -155,7 +155,7 @@ impl Shard {
 
     /// The place of a key, which may have expired unless [`find`](Shard::find) was called before.
     pub(super) fn place(&self, hash: u64, key: &[u8]) -> Option<Place> {
-        self.entries.find(hash, key)
+        Some(self.entries.find(hash, key)?.0)
     }
 
     /// The entry at a place.
@@ -167,10 +167,23 @@ impl Shard {
     /// Notes that an entry is read or written now.
     #[inline]
     pub(super) fn touch(&mut self, place: Place) {
-        let (aging, now, state) = (self.aging, self.now, &mut self.random);
-        let slot = self.entries.slot_mut(place);
-        let access = aging.touched(packed::access(slot), now, || random::draw(state));
-        packed::set_access(slot, access);
+        self.used(place);
+    }
+
+    /// The entry at a place, which is noted to be read or written now.
+    #[inline]
+    pub(super) fn used(&mut self, place: Place) -> Entry<'_> {
+        let touch = touch(self.aging, self.now, &mut self.random);
+        self.entries.get_changed(place, touch)
+    }
+
+    /// The object of an entry, to change, which is noted; then call [`changed`](Shard::changed).
+    #[inline]
+    pub(super) fn used_object(&mut self, place: Place) -> Option<&mut Object> {
+        let touch = touch(self.aging, self.now, &mut self.random);
+        let (slot, object) = self.entries.parts_mut(place);
+        touch(slot);
+        object
     }
 
     /// Notes that an entry was used so many seconds ago, or so often.
@@ -261,8 +274,9 @@ impl Shard {
     /// the entry is now. Of what is known beside the value, what belongs to the old value goes.
     #[inline]
     pub(super) fn set_text(&mut self, at: At<'_>, text: Text<'_>, deadline: Option<u64>) -> Place {
-        self.touch(at.place);
+        let touch = touch(self.aging, self.now, &mut self.random);
         let slot = self.entries.slot_mut(at.place);
+        touch(slot);
         let old = packed::deadline(slot);
         if !packed::has_marks(slot) && packed::overwrite(slot, text, deadline) {
             self.deadline_changed(at.hashing, at.hash, old, deadline);
@@ -343,12 +357,6 @@ impl Shard {
         self.changed(At { place, ..at })
     }
 
-    /// The object of an entry, to change: then call [`changed`](Shard::changed).
-    #[inline]
-    pub(super) fn object_mut(&mut self, place: Place) -> Option<&mut Object> {
-        self.entries.object_mut(place)
-    }
-
     /// The bytes of a string, to change: see [`Entries::grow`].
     pub(super) fn grow(&mut self, at: At<'_>, len: usize) -> (Place, Option<&mut [u8]>) {
         self.unsettled = true;
@@ -359,14 +367,21 @@ impl Shard {
     #[inline]
     pub(super) fn changed(&mut self, at: At<'_>) -> Place {
         self.tell(at.key, Change::Value);
-        self.unsettled |= self.entries.recount(at.place);
-        let mut place = at.place;
-        if self.keeps_versions && self.entry(place).extras().version.is_none() {
-            place = self.give_version(at).0;
+        let (resized, slot) = self.entries.recount(at.place);
+        self.unsettled |= resized;
+        if self.keeps_versions && !packed::has_version(slot) {
+            let place = self.give_version(at).0;
+            self.renew(place);
+            return place;
         }
         let (now, versions) = (self.now, &mut self.versions);
+        packed::renew(slot, now, || versions.next(now));
+        at.place
+    }
+
+    fn renew(&mut self, place: Place) {
+        let (now, versions) = (self.now, &mut self.versions);
         packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
-        place
     }
 
     /// Where an entry is now, and its version; it is given one if it has none.
@@ -455,8 +470,7 @@ impl Shard {
         };
         if self.keeps_versions {
             // What memcached's clients call cas stays as it is where nobody else needs it.
-            let (now, versions) = (self.now, &mut self.versions);
-            packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
+            self.renew(place);
         }
         self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
         self.tell(at.key, Change::Deadline(deadline.is_some()));
@@ -616,6 +630,15 @@ impl Shard {
         let grown = bytes as isize - self.told as isize;
         self.told = bytes;
         (grown, std::mem::take(&mut self.garbage))
+    }
+}
+
+/// What notes in the bytes of an entry that it is read or written now.
+#[inline]
+fn touch(aging: Aging, now: u64, random: &mut u64) -> impl FnOnce(&mut [u8]) {
+    move |slot| {
+        let access = aging.touched(packed::access(slot), now, || random::draw(random));
+        packed::set_access(slot, access);
     }
 }
 

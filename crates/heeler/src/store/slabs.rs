@@ -8,6 +8,8 @@
 //! Pages grow with their class, up to 4 KiB for most: a class of few entries takes little, one of
 //! many wastes little. An entry beyond the largest class has a page of its own.
 
+use std::ops::Range;
+
 use super::allocation;
 
 /// Entries up to this length are packed into classes, in bytes.
@@ -24,24 +26,19 @@ const SLOTS: usize = 256;
 const PAGE: usize = 4096;
 const LARGEST_PAGE: usize = 16 * 1024;
 
-/// Where an entry lies: 6 bits of its class, 18 of its page, 8 of its slot in that.
+/// Where an entry lies: 24 bits of its page, 8 of its slot in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(pub(super) u32);
 
 impl Place {
-    fn new(class: usize, page: usize, slot: usize) -> Place {
-        debug_assert!(class < 64 && page < 1 << 18 && slot < SLOTS);
-        Place((class << 26 | page << 8 | slot) as u32)
-    }
-
-    #[inline]
-    fn class(self) -> usize {
-        (self.0 >> 26) as usize
+    fn new(page: u32, slot: usize) -> Place {
+        debug_assert!(page < 1 << 24 && slot < SLOTS);
+        Place(page << 8 | slot as u32)
     }
 
     #[inline]
     fn page(self) -> usize {
-        (self.0 >> 8) as usize & 0x3_ffff
+        (self.0 >> 8) as usize
     }
 
     #[inline]
@@ -102,10 +99,30 @@ const CLASSES: [(usize, usize); SINGLE] = {
     classes
 };
 
+/// Slots of one size, side by side; none where a page is not there.
+#[derive(Debug, Default)]
+struct Page {
+    bytes: Box<[u8]>,
+    /// Bytes of a slot.
+    size: u32,
+    /// Number of slots.
+    slots: u16,
+    /// The class of its entries.
+    class: u8,
+}
+
+impl Page {
+    fn slot(&self, slot: usize) -> Range<usize> {
+        let size = self.size as usize;
+        slot * size..(slot + 1) * size
+    }
+}
+
 /// Entries of about the same length.
 #[derive(Debug, Default)]
 struct Class {
-    pages: Vec<Box<[u8]>>,
+    /// The numbers of its pages.
+    pages: Vec<u32>,
     /// Pages before the one that is being filled; those are full.
     full: u32,
     /// Slots that are taken in that page.
@@ -117,11 +134,14 @@ struct Class {
 /// The bytes of a shard's entries.
 #[derive(Debug)]
 pub(super) struct Slabs {
-    /// For each class its place in the list of those that have entries.
-    numbers: [u8; SINGLE + 1],
+    pages: Vec<Page>,
+    /// The numbers of pages that are not there.
+    free: Vec<u32>,
     classes: Vec<Class>,
+    /// For each class its place in the list of those that have entries.
+    numbers: [u8; SINGLE],
     /// Bytes of all pages.
-    pages: usize,
+    bytes: usize,
     /// Bytes of the classes' lists of pages.
     lists: usize,
 }
@@ -132,9 +152,11 @@ const NONE: u8 = u8::MAX;
 impl Default for Slabs {
     fn default() -> Slabs {
         Slabs {
-            numbers: [NONE; SINGLE + 1],
+            pages: Vec::new(),
+            free: Vec::new(),
             classes: Vec::new(),
-            pages: 0,
+            numbers: [NONE; SINGLE],
+            bytes: 0,
             lists: 0,
         }
     }
@@ -144,7 +166,9 @@ impl Slabs {
     /// Bytes that it has allocated.
     pub(super) fn bytes(&self) -> usize {
         let classes = allocation::size(self.classes.capacity() * size_of::<Class>());
-        self.pages + self.lists + classes
+        let pages = allocation::size(self.pages.capacity() * size_of::<Page>());
+        let free = allocation::size(self.free.capacity() * size_of::<u32>());
+        self.bytes + self.lists + classes + pages + free
     }
 
     /// The length of the slot in which an entry of `len` bytes is kept.
@@ -159,28 +183,45 @@ impl Slabs {
     /// The bytes of a slot.
     #[inline]
     pub(super) fn get(&self, place: Place) -> &[u8] {
-        let class = place.class();
-        let page = &self.classes[usize::from(self.numbers[class])].pages[place.page()];
-        match CLASSES.get(class) {
-            Some((size, _)) => &page[place.slot() * size..][..*size],
-            None => page,
-        }
+        let page = &self.pages[place.page()];
+        &page.bytes[page.slot(place.slot())]
     }
 
     /// The bytes of a slot, to change.
     #[inline]
     pub(super) fn get_mut(&mut self, place: Place) -> &mut [u8] {
-        let class = place.class();
-        let page = &mut self.classes[usize::from(self.numbers[class])].pages[place.page()];
-        match CLASSES.get(class) {
-            Some((size, _)) => &mut page[place.slot() * size..][..*size],
-            None => page,
-        }
+        let page = &mut self.pages[place.page()];
+        let slot = page.slot(place.slot());
+        &mut page.bytes[slot]
     }
 
     /// Takes a slot for an entry of `len` bytes; what it holds means nothing.
     pub(super) fn take(&mut self, len: usize) -> Place {
         let number = class_of(len);
+        let Some((_, most)) = CLASSES.get(number) else {
+            return Place::new(self.add_page(number, len, 1), 0);
+        };
+        let at = self.class(number);
+        let class = &mut self.classes[at];
+        let current = class.pages.get(class.full as usize);
+        if current.is_some_and(|page| class.filled == self.pages[*page as usize].slots) {
+            (class.full, class.filled) = (class.full + 1, 0);
+        }
+        if class.full as usize == class.pages.len() {
+            let slots = class.next_page(*most, &self.pages);
+            let page = self.add_page(number, size_of_class(number), slots);
+            self.lists += self.classes[at].list(page);
+        }
+        let class = &mut self.classes[at];
+        class.filled += 1;
+        Place::new(
+            class.pages[class.full as usize],
+            usize::from(class.filled) - 1,
+        )
+    }
+
+    /// The place of a class in the list.
+    fn class(&mut self, number: usize) -> usize {
         if self.numbers[number] == NONE {
             self.numbers[number] = self.classes.len() as u8;
             if self.classes.len() == self.classes.capacity() {
@@ -191,69 +232,84 @@ impl Slabs {
                 ..Class::default()
             });
         }
-        let class = &mut self.classes[usize::from(self.numbers[number])];
-        let Some(&(size, most)) = CLASSES.get(number) else {
-            class.full += 1;
-            let place = Place::new(number, class.pages.len(), 0);
-            self.add_page(number, len);
-            return place;
-        };
-        let (mut page, mut slot) = (class.full as usize, usize::from(class.filled));
-        if class
-            .pages
-            .get(page)
-            .is_some_and(|p| slot == p.len() / size)
-        {
-            (page, slot) = (page + 1, 0);
-        }
-        (class.full, class.filled) = (page as u32, slot as u16 + 1);
-        if page == class.pages.len() {
-            let len = class.next_page(size, most) * size;
-            self.add_page(number, len);
-        }
-        Place::new(number, page, slot)
+        usize::from(self.numbers[number])
     }
 
-    fn add_page(&mut self, number: usize, len: usize) {
-        let pages = &mut self.classes[usize::from(self.numbers[number])].pages;
-        let before = pages.capacity();
-        if pages.len() == before {
-            pages.reserve_exact(2 + before / 4);
+    /// Allocates a page; returns its number.
+    fn add_page(&mut self, class: usize, size: usize, slots: usize) -> u32 {
+        let bytes = vec![0; size * slots].into_boxed_slice();
+        self.bytes += allocation::size(bytes.len());
+        let page = Page {
+            bytes,
+            size: size as u32,
+            slots: slots as u16,
+            class: class as u8,
+        };
+        if let Some(number) = self.free.pop() {
+            self.pages[number as usize] = page;
+            return number;
         }
-        pages.push(vec![0; len].into());
-        self.lists += (pages.capacity() - before) * size_of::<Box<[u8]>>();
-        self.pages += allocation::size(len);
+        if self.pages.len() == self.pages.capacity() {
+            self.pages.reserve_exact(2 + self.pages.len() / 4);
+        }
+        self.pages.push(page);
+        self.pages.len() as u32 - 1
+    }
+
+    /// Gives a page back.
+    fn drop_page(&mut self, number: u32) {
+        let page = std::mem::take(&mut self.pages[number as usize]);
+        self.bytes -= allocation::size(page.bytes.len());
+        self.free.push(number);
+        if self.free.len() == self.pages.len() {
+            (self.pages, self.free) = (Vec::new(), Vec::new());
+        }
     }
 
     /// Frees a slot. The entry that was at the place returned is now at this one.
     pub(super) fn free(&mut self, place: Place) -> Option<Place> {
-        let number = place.class();
-        let class = &mut self.classes[usize::from(self.numbers[number])];
-        let last = match CLASSES.get(number) {
-            Some((size, _)) => {
-                let last = class.move_last_to(place, *size);
-                self.pages -= class.give_back(*size);
-                last
-            }
-            None => {
-                let freed = class.pages.swap_remove(place.page());
-                self.pages -= allocation::size(freed.len());
-                class.full -= 1;
-                Place::new(number, class.pages.len(), 0)
-            }
-        };
-        self.lists -= class.shorten() * size_of::<Box<[u8]>>();
-        if class.pages.is_empty() {
+        let number = usize::from(self.pages[place.page()].class);
+        if number == SINGLE {
+            self.drop_page(place.page() as u32);
+            return None;
+        }
+        let at = usize::from(self.numbers[number]);
+        let last = self.move_last_to(place, at);
+        while let Some(page) = self.classes[at].take_back(&self.pages) {
+            self.drop_page(page);
+        }
+        self.lists -= self.classes[at].shorten();
+        if self.classes[at].pages.is_empty() {
             self.forget(number);
         }
         (last != place).then_some(last)
+    }
+
+    /// Moves the last entry of a class to a place that is free; returns where it was.
+    fn move_last_to(&mut self, place: Place, class: usize) -> Place {
+        let class = &mut self.classes[class];
+        class.filled -= 1;
+        let last = Place::new(class.pages[class.full as usize], usize::from(class.filled));
+        if class.filled == 0 && class.full > 0 {
+            class.full -= 1;
+            class.filled = self.pages[class.pages[class.full as usize] as usize].slots;
+        }
+        let page = &mut self.pages[last.page()];
+        let (from, to) = (page.slot(last.slot()), page.slot(place.slot()));
+        if place.page() == last.page() {
+            page.bytes.copy_within(from, to.start);
+        } else if let Ok([to_page, page]) = self.pages.get_disjoint_mut([place.page(), last.page()])
+        {
+            to_page.bytes[to].copy_from_slice(&page.bytes[from]);
+        }
+        last
     }
 
     /// Takes a class out of the list that has no entry any more.
     fn forget(&mut self, number: usize) {
         let at = std::mem::replace(&mut self.numbers[number], NONE);
         let class = self.classes.swap_remove(usize::from(at));
-        self.lists -= class.pages.capacity() * size_of::<Box<[u8]>>();
+        self.lists -= class.list_bytes();
         if let Some(moved) = self.classes.get(usize::from(at)) {
             self.numbers[usize::from(moved.number)] = at;
         }
@@ -265,18 +321,19 @@ impl Slabs {
     /// The places of all entries.
     #[cfg(test)]
     fn places(&self) -> Vec<Place> {
-        let mut places = Vec::new();
+        let single = |page: &(usize, &Page)| usize::from(page.1.class) == SINGLE;
+        let singles = self.pages.iter().enumerate().filter(single);
+        let singles = singles.filter(|(_, page)| page.slots > 0);
+        let mut places: Vec<Place> = singles.map(|(n, _)| Place::new(n as u32, 0)).collect();
         for class in &self.classes {
-            let number = usize::from(class.number);
-            let size = CLASSES.get(number).map(|(size, _)| *size);
-            for (page, bytes) in class.pages.iter().enumerate() {
-                let slots = match (size, page.cmp(&(class.full as usize))) {
-                    (None, _) => 1,
-                    (Some(size), std::cmp::Ordering::Less) => bytes.len() / size,
-                    (_, std::cmp::Ordering::Equal) => usize::from(class.filled),
-                    _ => 0,
+            for (at, page) in class.pages.iter().enumerate() {
+                let slots = match at.cmp(&(class.full as usize)) {
+                    std::cmp::Ordering::Less => self.pages[*page as usize].slots,
+                    std::cmp::Ordering::Equal => class.filled,
+                    std::cmp::Ordering::Greater => 0,
                 };
-                places.extend((0..slots).map(|slot| Place::new(number, page, slot)));
+                let slots = 0..usize::from(slots);
+                places.extend(slots.map(|slot| Place::new(*page, slot)));
             }
         }
         places
@@ -286,13 +343,14 @@ impl Slabs {
 impl Class {
     /// Slots of the next page: a quarter of what there is, so that the last page is never more than
     /// a fifth of all.
-    fn next_page(&self, size: usize, most: usize) -> usize {
-        let slots_of = |page: &[u8]| page.len() / size;
+    fn next_page(&self, most: usize, pages: &[Page]) -> usize {
+        let slots_of = |page: &u32| usize::from(pages[*page as usize].slots);
         if self.pages.last().is_some_and(|page| slots_of(page) == most) {
             return most;
         }
-        let before: usize = self.pages.iter().map(|page| slots_of(page)).sum();
+        let before: usize = self.pages.iter().map(slots_of).sum();
         let slots = (before / 4).clamp(1, most);
+        let size = size_of_class(usize::from(self.number));
         // What the allocator would give beyond is used, where that wastes less.
         let wasted = |slots: &usize| {
             let given = allocation::size(slots * size);
@@ -302,53 +360,43 @@ impl Class {
         (slots..=longest).min_by_key(wasted).unwrap_or(slots)
     }
 
-    /// Moves the last entry to a place that is free; returns where it was.
-    fn move_last_to(&mut self, place: Place, size: usize) -> Place {
-        let last = Place::new(
-            place.class(),
-            self.full as usize,
-            usize::from(self.filled) - 1,
-        );
-        let (to, from) = (place.slot() * size, last.slot() * size);
-        if place.page() == last.page() {
-            self.pages[last.page()].copy_within(from..from + size, to);
-        } else {
-            let (before, after) = self.pages.split_at_mut(last.page());
-            before[place.page()][to..to + size].copy_from_slice(&after[0][from..from + size]);
+    /// Adds a page to the list; returns by how many bytes that has grown.
+    fn list(&mut self, page: u32) -> usize {
+        let before = self.list_bytes();
+        if self.pages.len() == self.pages.capacity() {
+            self.pages.reserve_exact(4 + self.pages.len() / 4);
         }
-        last
+        self.pages.push(page);
+        self.list_bytes() - before
     }
 
-    /// The last slot is free; returns how many bytes of pages were given back. A page that is
-    /// empty stays until the one before it is half empty, so that a class that goes up and down
-    /// around a page's end does not allocate.
-    fn give_back(&mut self, size: usize) -> usize {
-        self.filled -= 1;
-        if self.filled == 0 && self.full > 0 {
-            self.full -= 1;
-            self.filled = (self.pages[self.full as usize].len() / size) as u16;
-        }
+    fn list_bytes(&self) -> usize {
+        allocation::size(self.pages.capacity() * size_of::<u32>())
+    }
+
+    /// Takes out a page that is to be given back. One that is empty stays until the one before it
+    /// is half empty, so that a class that goes up and down around a page's end does not allocate.
+    fn take_back(&mut self, pages: &[Page]) -> Option<u32> {
         let full = self.full as usize;
-        let in_page = self.pages[full].len() / size;
-        let keep = match usize::from(self.filled) {
+        let in_page = pages[*self.pages.get(full)? as usize].slots;
+        let keep = match self.filled {
             0 => 0,
             filled if filled * 2 > in_page => full + 2,
             _ => full + 1,
         };
-        let mut bytes = 0;
-        while self.pages.len() > keep {
-            bytes += self.pages.pop().map_or(0, |p| allocation::size(p.len()));
+        match self.pages.len() > keep {
+            true => self.pages.pop(),
+            false => None,
         }
-        bytes
     }
 
-    /// Makes the list of pages shorter if it is much too long; returns by how many.
+    /// Gives back room for the numbers of pages; returns how many bytes.
     fn shorten(&mut self) -> usize {
-        let before = self.pages.capacity();
-        if before > 16 && self.pages.len() * 4 < before {
+        let (before, room) = (self.list_bytes(), self.pages.capacity());
+        if room > 16 && self.pages.len() * 4 < room {
             self.pages.shrink_to(self.pages.len() * 2);
         }
-        before - self.pages.capacity()
+        before - self.list_bytes()
     }
 }
 
@@ -397,7 +445,7 @@ mod tests {
             entries.for_each(|_| {
                 slabs.take(88);
             });
-            slabs.pages
+            slabs.bytes
         };
         assert_eq!(slabs_of(0..4), 4 * allocation::size(88));
         let bytes = slabs_of(4..1_000);
@@ -415,7 +463,7 @@ mod tests {
         while let Some(place) = slabs.places().first() {
             slabs.free(*place);
         }
-        assert_eq!((slabs.pages, slabs.lists, slabs.classes.len()), (0, 0, 0));
+        assert_eq!((slabs.bytes, slabs.lists, slabs.pages.len()), (0, 0, 0));
     }
 
     /// What an entry with this number holds.
@@ -454,9 +502,10 @@ mod tests {
             let mut all = slabs.places();
             all.sort_unstable();
             prop_assert_eq!(all, places.keys().copied().collect::<Vec<_>>());
-            let pages = slabs.classes.iter().flat_map(|class| &class.pages);
-            let bytes: usize = pages.map(|page| allocation::size(page.len())).sum();
-            prop_assert_eq!(slabs.pages, bytes);
+            let bytes = slabs.pages.iter().map(|page| allocation::size(page.bytes.len()));
+            prop_assert_eq!(slabs.bytes, bytes.sum::<usize>());
+            let lists = slabs.classes.iter().map(Class::list_bytes);
+            prop_assert_eq!(slabs.lists, lists.sum::<usize>());
             for (place, (number, len)) in places {
                 let slot = slabs.get(place);
                 prop_assert_eq!(slot.len(), Slabs::slot_len(len));

@@ -62,8 +62,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// What is there, for a command that reads it.
     pub(super) fn read(&mut self) -> Option<Entry<'_>> {
         self.count();
-        self.touch();
-        self.peek()
+        Some(self.shard.used(self.place?))
     }
 
     /// The string that is there, for a command that reads it.
@@ -85,8 +84,7 @@ impl<'s, 'k> Slot<'s, 'k> {
         let Some(place) = self.place else {
             return Ok(None);
         };
-        self.shard.touch(place);
-        match self.shard.entry(place).as_text() {
+        match self.shard.used(place).as_text() {
             Some(text) => Ok(Some(text)),
             None => Err(WRONG_TYPE.into()),
         }
@@ -94,8 +92,7 @@ impl<'s, 'k> Slot<'s, 'k> {
 
     /// The object that is there, to change: then call [`changed`](Slot::changed).
     pub(super) fn object_mut(&mut self) -> Option<&mut Object> {
-        self.touch();
-        self.shard.object_mut(self.place?)
+        self.shard.used_object(self.place?)
     }
 
     /// The bytes of the string that is there, `len` or more of them, to change: then call

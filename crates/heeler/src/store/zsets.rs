@@ -128,7 +128,7 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
         updated += i64::from(old.is_some_and(|old| old != new));
     }
     if added + updated > 0 {
-        slot.collection_changed();
+        slot.changed();
     }
     Ok(match (options.incr, options.ch) {
         (true, _) => last.map_or(Reply::Null, Reply::Double),
