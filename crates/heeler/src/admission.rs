@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use heeler_ring::RingHash;
+use heeler_ring::Ring;
 
 use crate::command::{Command, Reply, Room};
 use crate::holding::{RangeMap, Standing};
@@ -21,6 +21,28 @@ use crate::route::{Nodes, Terms};
 
 /// What has to happen first. An error is the command's reply.
 pub type Pending = Pin<Box<dyn Future<Output = Result<(), Reply>> + Send>>;
+
+/// When all of these are done; the first error of them. `None`: there is nothing to wait for.
+pub fn all_of(pending: impl Iterator<Item = Option<Pending>>) -> Option<Pending> {
+    let all: Vec<Pending> = pending.flatten().collect();
+    if all.is_empty() {
+        return None;
+    }
+    Some(Box::pin(async move {
+        for pending in all {
+            pending.await?;
+        }
+        Ok(())
+    }))
+}
+
+/// A reply once what it waits for is there; the error in its place if it will not be.
+pub async fn kept(reply: Reply, pending: Option<Pending>) -> Reply {
+    match pending {
+        None => reply,
+        Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
+    }
+}
 
 /// Whether a command is executed.
 pub enum Admission {
@@ -59,20 +81,32 @@ pub struct Tenure {
     standing: RangeMap<Standing>,
     /// Whether it may serve everything.
     is_whole: bool,
-    hash: RingHash,
+    /// The ring of which this is said.
+    ring: Arc<Ring>,
+    /// Whether it may serve all that it owns by that ring.
+    is_settled: bool,
     terms: Terms,
 }
 
 impl Tenure {
     /// What may be done with each position of a ring.
-    pub fn new(standing: RangeMap<Standing>, hash: RingHash, terms: Terms) -> Tenure {
-        let is_whole = standing.iter().all(|(_, it)| *it == Standing::Serve);
+    pub fn new(standing: RangeMap<Standing>, ring: Arc<Ring>, terms: Terms) -> Tenure {
+        let all = |is_so: fn(&Standing) -> bool| standing.iter().all(|(_, it)| is_so(it));
+        let is_whole = all(|it| *it == Standing::Serve);
+        let is_settled = all(|it| *it != Standing::Ask);
         Tenure {
-            standing,
             is_whole,
-            hash,
+            is_settled,
+            standing,
+            ring,
             terms,
         }
+    }
+
+    /// Whether this node may serve all keys that are its own by this ring.
+    #[inline]
+    pub fn serves_its_own_of(&self, ring: &Arc<Ring>) -> bool {
+        self.is_settled && Arc::ptr_eq(&self.ring, ring)
     }
 
     /// What may be done with a command: of its keys, the one decides that allows least.
@@ -87,7 +121,7 @@ impl Tenure {
         };
         let mut least = &Standing::Serve;
         for key in keys.iter() {
-            let position = self.terms.position(self.hash, command.arg(key));
+            let position = self.terms.position(self.ring.hash(), command.arg(key));
             match self.standing.at(position) {
                 Standing::Serve => {}
                 moved @ Standing::Moved(_) => return moved,
@@ -106,12 +140,28 @@ pub fn shows(nodes: &Nodes, key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use heeler_ring::RingHash;
+
     use super::*;
     use crate::command::{Id, OwnedCommand};
 
     #[test]
+    fn who_has_all_of_its_own_need_not_look_at_keys_that_were_routed_by_the_same_ring() {
+        let [ring, other] = [0, 1].map(|_| Arc::new(Ring::new(RingHash::Fingerprint32)));
+        let ends = vec![
+            (1 << 30, Standing::Serve),
+            (2 << 30, Standing::Moved("127.0.0.1:2".into())),
+        ];
+        let standing = RangeMap::from_ends(ends).expect("ranges");
+        let tenure = Tenure::new(standing, ring.clone(), Terms::default());
+        assert!(tenure.serves_its_own_of(&ring));
+        assert!(!tenure.serves_its_own_of(&other));
+    }
+
+    #[test]
     fn the_key_decides_that_allows_least() {
         let hash = RingHash::Fingerprint32;
+        let ring = Arc::new(Ring::new(hash));
         let moved = || Standing::Moved("127.0.0.1:2".into());
         let ends = vec![
             (1 << 30, Standing::Serve),
@@ -119,7 +169,8 @@ mod tests {
             (3 << 30, moved()),
         ];
         let standing = RangeMap::from_ends(ends).expect("ranges");
-        let tenure = Tenure::new(standing.clone(), hash, Terms::default());
+        let tenure = Tenure::new(standing.clone(), ring.clone(), Terms::default());
+        assert!(!tenure.serves_its_own_of(&ring), "it has to ask of some");
         let keys: Vec<String> = (0..40).map(|n| format!("key{n:02}")).collect();
         for (a, b) in keys.iter().zip(&keys[1..]) {
             let command = OwnedCommand::new(Id::Mget.spec(), ["MGET", a, b]);

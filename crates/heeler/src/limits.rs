@@ -47,14 +47,27 @@ pub const LAST_MS: u64 = 1_000;
 pub const HEIRS: usize = 32;
 /// Bytes of keys that one answer to a survey has, about.
 pub const SURVEY_BYTES: usize = 64 * 1024;
+/// Keys that are looked at for one answer to a survey, about.
+pub const SURVEYED: usize = 16 * 1024;
+/// Places of a shard's table that a survey looks at before it lets others have the shard.
+pub const SURVEY_BUCKETS: usize = 512;
+/// How often it begins anew with a shard whose table is laid out anew meanwhile, before it looks at
+/// all of it at once.
+pub const SURVEY_TRIES: u32 = 4;
 /// Bytes of copies that are asked for at once, about. One key may have more.
 pub const COPIES_BYTES: usize = 256 * 1024;
 /// Keys that are asked for at once.
 pub const COPIES: usize = 512;
 /// Keys that were fetched before they were surveyed, and are remembered.
 pub const FETCHED: usize = 256 * 1024;
+/// How long a node waits for another's settings, and before it asks again, in milliseconds.
+pub const SETTINGS_MS: u64 = 1000;
+/// How often it asks.
+pub const SETTINGS_TRIES: u32 = 20;
 /// Keys that may wait to be sent to one replica; past that it compares all that it holds.
 pub const UNSENT: usize = 1024 * 1024;
+/// Bytes of changes that may wait to be sent to one replica; past that it gets whole values.
+pub const UNSENT_BYTES: usize = 16 * 1024 * 1024;
 /// How long a node that stops waits for others to take over what it holds, unless told otherwise,
 /// in milliseconds.
 pub const LEAVE_TIMEOUT_MS: u64 = 60_000;

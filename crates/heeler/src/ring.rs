@@ -335,6 +335,12 @@ fn show_shares(shares: &Shares, text: &mut String) {
             None => writeln!(text, "{address} owns {:.2} % of the keys", share.percent),
         };
     }
+    let mine = shares.settings.as_ref();
+    for (address, other) in &shares.differing {
+        if let Some(told) = mine.and_then(|mine| mine.told_of(address, other)) {
+            let _ = writeln!(text, "{told} ({})", shares.me);
+        }
+    }
 }
 
 fn show_handovers(handovers: &BTreeMap<String, Handover>, text: &mut String) {

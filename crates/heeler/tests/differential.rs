@@ -7,6 +7,8 @@
 mod oracle;
 mod servers;
 
+#[path = "differential/copies.rs"]
+mod copies;
 #[path = "differential/grammar.rs"]
 mod grammar;
 #[path = "differential/pair.rs"]

@@ -11,3 +11,5 @@ mod cluster;
 mod membership;
 #[path = "holding/scenarios.rs"]
 mod scenarios;
+#[path = "holding/surveys.rs"]
+mod surveys;

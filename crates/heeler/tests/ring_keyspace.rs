@@ -260,32 +260,6 @@ fn a_node_that_joins_or_stops_breaks_no_request() {
 }
 
 #[test]
-fn nodes_that_would_name_other_owners_are_refused() {
-    let mut cluster = Cluster::planned(2, &["--num-partitions", "271"]);
-    cluster.up(0);
-    let other = cluster.spawn_with(1, &["--num-partitions", "272"]);
-    cluster.nodes[1] = Some(other);
-    let mut client = cluster.client(0);
-    let mut refused = None;
-    wait_until("a request crosses the ring", || {
-        let replies = keys(20)
-            .into_iter()
-            .map(|key| client.call(&[b"GET", key.as_bytes()]));
-        refused = replies
-            .filter(|reply| matches!(reply, Value::Error(text) if text.contains("settings")))
-            .last();
-        refused.is_some()
-    });
-    let text = refused.unwrap().text();
-    assert!(
-        text.contains("different settings: \"partitions=272\" here"),
-        "{text}"
-    );
-    let told = cluster.node(1).process.stderr();
-    assert!(told.contains("--num-partitions"), "{told}");
-}
-
-#[test]
 fn tagged_keys_are_one_nodes_where_that_was_asked_for() {
     let cluster = Cluster::start(3, &["--hash-tags", "--num-partitions", "100"]);
     for tag in 0..20 {
@@ -612,6 +586,48 @@ fn over_mutual_tls_a_stranger_gets_nothing() {
         let refused = ask(tls);
         assert_ne!(refused.code, Some(0), "{refused:?}");
         assert!(!refused.stdout.contains("PONG"), "{refused:?}");
+    }
+}
+
+#[test]
+fn certificates_of_nodes_are_renewed_while_they_run() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let [old, new] = [&before, &after].map(|by| by.sign("node", &["127.0.0.1"]));
+    let ([cert, key], ca) = (old.paths(), before.ca());
+    let args = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    let all = [&args[..], &["--tls-doors", "none"]].concat();
+    let mut cluster = Cluster::planned(3, &all);
+    cluster.up(0);
+    cluster.up(1);
+    cluster.agrees(2);
+    let all_keys = keys(30);
+    let mut client = cluster.client(0);
+    for key in &all_keys {
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), b"v"]), Value::ok());
+    }
+    // Both the certificate and who signs it are others from now on.
+    let renewed = [new.paths()[0], new.paths()[1], &after.ca()].map(std::fs::read);
+    for (path, renewed) in [cert, key, &ca].into_iter().zip(renewed) {
+        std::fs::write(path, renewed.expect("a file")).expect("it is written");
+    }
+    wait_until("they take it", || {
+        let shown = |node: usize| cluster.node(node).process.stderr();
+        [0, 1]
+            .into_iter()
+            .all(|node| shown(node).contains("renewed certificate"))
+    });
+    // This one has never known the old ones, and can be joined and reached only by the new ones.
+    cluster.up(2);
+    cluster.agrees(3);
+    for node in 0..3 {
+        let mut client = cluster.client(node);
+        for key in &all_keys {
+            assert_eq!(
+                client.call(&[b"GET", key.as_bytes()]),
+                Value::bulk("v"),
+                "{key}"
+            );
+        }
     }
 }
 

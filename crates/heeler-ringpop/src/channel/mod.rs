@@ -240,7 +240,12 @@ impl Builder {
             (None, Some(local)) => local.to_string(),
             (None, None) => "0.0.0.0:0".to_owned(),
         };
+        let tls = Tls {
+            server: self.tls_server.clone(),
+            client: self.tls_client.clone(),
+        };
         let inner = Arc::new(Inner {
+            tls: ArcSwap::from_pointee(tls),
             identity: Identity::new(&host_port, &self.process_name),
             host_port,
             local,
@@ -280,6 +285,8 @@ pub struct Channel {
 }
 
 struct Inner {
+    /// TLS of the connections that are opened from now on.
+    tls: ArcSwap<Tls>,
     identity: Identity,
     host_port: String,
     local: Option<SocketAddr>,
@@ -301,6 +308,13 @@ struct Inner {
     events: broadcast::Sender<Event>,
 }
 
+/// TLS in both directions, where it is spoken.
+#[derive(Debug)]
+struct Tls {
+    server: Option<Arc<rustls::ServerConfig>>,
+    client: Option<Arc<rustls::ClientConfig>>,
+}
+
 impl Channel {
     /// A new channel. `process_name` is for people who look at connections.
     pub fn builder(process_name: impl Into<String>) -> Builder {
@@ -315,6 +329,15 @@ impl Channel {
             tls_client: None,
             tls_name: None,
         }
+    }
+
+    /// Has hands shaken so on connections that are opened from now on, as when certificates have
+    /// been renewed. Those that are open stay.
+    pub fn renew_tls(&self, server: Arc<rustls::ServerConfig>, client: Arc<rustls::ClientConfig>) {
+        self.inner.tls.store(Arc::new(Tls {
+            server: Some(server),
+            client: Some(client),
+        }));
     }
 
     /// The address under which others know this node; `0.0.0.0:0` if it does not listen.
@@ -588,12 +611,8 @@ impl Inner {
         if self.closing.load(Relaxed) {
             return Err(io::Error::other("the channel is closed"));
         }
-        let Builder {
-            tls_client,
-            tls_name,
-            ..
-        } = &self.builder;
-        let stream = Stream::dial(&entry.host_port, tls_client.as_ref(), tls_name.as_ref()).await?;
+        let (tls, name) = (self.tls.load_full(), self.builder.tls_name.as_ref());
+        let stream = Stream::dial(&entry.host_port, tls.client.as_ref(), name).await?;
         let (opened, open) = oneshot::channel();
         let link = self.drive(stream, true, Some(opened), None)?;
         // Given up, the connection would go on with its handshake for nobody.
@@ -748,9 +767,9 @@ fn welcome(tcp: TcpStream, inner: &Arc<Inner>) {
     }
     let inner = inner.clone();
     tokio::spawn(async move {
-        let tls = inner.builder.tls_server.as_ref();
+        let tls = inner.tls.load_full();
         let patience = inner.builder.limits.handshake;
-        let accepted = Stream::accept(tcp, tls, patience).await;
+        let accepted = Stream::accept(tcp, tls.server.as_ref(), patience).await;
         let driven = accepted.and_then(|stream| inner.drive(stream, false, None, Some(place)));
         if let Err(error) = driven {
             count(&inner.tally.lock().connections_failed, 1);

@@ -60,6 +60,17 @@ impl Members {
         self.changed.send_replace(version);
     }
 
+    /// The same picture once more, under another version. Any thread may call it.
+    pub fn publish_again(&self) {
+        let again = |nodes: &Arc<Nodes>| {
+            let version = self.versions.fetch_add(1, Relaxed) + 1;
+            Nodes::new(nodes.ring().clone(), self.terms, &self.me, version)
+        };
+        self.nodes.rcu(|nodes| Arc::new(again(nodes)));
+        self.changed
+            .send_modify(|version| *version = self.versions.load(Relaxed));
+    }
+
     /// The versions of the pictures that follow.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

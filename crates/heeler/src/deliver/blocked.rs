@@ -59,6 +59,9 @@ impl Door {
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
                 None => caller.blocked = Some(Blocked::Waiting(waiter)),
                 Some(reply) => {
+                    // What was done elsewhere has been told there.
+                    let gave_up = matches!(reply, Reply::Null | Reply::NullArray);
+                    let is_own = caller.errand.is_none() && !gave_up;
                     self.stop_waiting(caller, &waiter);
                     let command = waiter.command().map(OwnedCommand::as_command);
                     if let Some(command) = command.filter(|c| c.spec.id == Id::Debug) {
@@ -84,6 +87,8 @@ impl Door {
                         _ => reply,
                     };
                     match command {
+                        Some(command)
+                            if is_own && self.tells_later(now, caller, &command, &reply) => {}
                         Some(command) => self.answer(caller, &command, &reply),
                         None => caller.session.answer(&reply),
                     }

@@ -5,6 +5,7 @@
 //! request and its reply is an [`Errand`]: it runs on the threads of the peer port, and the
 //! connection waits for it as for any command that blocks.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,7 +17,7 @@ use super::blocked::Blocked;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
 use crate::command::{Command, Id, Reply, Shape};
-use crate::peer::{self, Keyspace};
+use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
 use crate::route::Route;
 use crate::session::Ticket;
@@ -30,12 +31,25 @@ pub struct Ring {
     pub keyspace: Arc<Keyspace>,
     /// This worker's connections to the others.
     pub peers: Peers,
+    /// By which ring this worker has routed last.
+    routed: RefCell<Option<Arc<heeler_ring::Ring>>>,
 }
 
 impl Ring {
+    /// Nothing is routed yet.
+    pub fn new(keyspace: Arc<Keyspace>, peers: Peers) -> Ring {
+        Ring {
+            keyspace,
+            peers,
+            routed: RefCell::default(),
+        }
+    }
+
     pub(super) fn route(&self, command: &Command<'_>, random: u64) -> Route {
         let nodes = self.keyspace.members.nodes();
-        self.peers.follow(nodes.version(), nodes.addresses());
+        if self.peers.follow(nodes.version(), nodes.addresses()) {
+            *self.routed.borrow_mut() = Some(nodes.ring().clone());
+        }
         nodes.route(command, random)
     }
 
@@ -71,11 +85,11 @@ impl Ring {
     /// Sends a reply once it may be told.
     #[cold]
     fn tell_later(&self, reply: &Reply, pending: Pending, reply_to: ReplyTo) {
-        let mut out = told(reply);
+        let mut out = encoded(reply);
         let acknowledged = self.keyspace.spawn(pending);
         tokio::task::spawn_local(async move {
             if let Err(failed) = acknowledged.await.unwrap_or(Ok(())) {
-                out = told(&failed);
+                out = encoded(&failed);
             }
             reply_to.send(&out, failure_in(&out));
         });
@@ -140,13 +154,7 @@ impl Door {
     /// Executes this node's own part of a command.
     pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
         let mut decoder = Decoder::default();
-        let command = match decoder.decode(raw) {
-            Ok(Some(_)) => {
-                let (raw, args) = decoder.request(raw);
-                Command::resolve(raw, args)
-            }
-            _ => Err(Reply::error("ERR a part of the request is cut")),
-        };
+        let command = peer::command(&mut decoder, raw);
         if command.as_ref().is_ok_and(|c| c.spec.id == Id::Dbsize) {
             return ring.count_keys(Bytes::copy_from_slice(raw), reply_to);
         }
@@ -157,15 +165,15 @@ impl Door {
         };
         match pending {
             None => {
-                let out = told(&reply);
+                let out = encoded(&reply);
                 reply_to.send(&out, failure_in(&out));
             }
             Some(pending) => ring.tell_later(&reply, pending, reply_to),
         }
     }
 
-    /// Lets a command of this node's keys be executed while the permit lives. `None`: not yet; its
-    /// connection waits.
+    /// Lets a command that has just been routed here be executed while the permit lives. `None`:
+    /// not yet; its connection waits.
     #[inline]
     pub(super) fn permit(
         &self,
@@ -175,7 +183,8 @@ impl Door {
         let Some(ring) = &self.ring else {
             return Some(None);
         };
-        match ring.keyspace.keeper.admit(command) {
+        let routed = ring.routed.borrow();
+        match ring.keyspace.keeper.admit_routed(routed.as_ref(), command) {
             Admission::Execute(permit) => Some(Some(permit)),
             held => {
                 self.hold(caller, ring, command, held);
@@ -192,7 +201,7 @@ impl Door {
             if let Admission::Wait(pending) = held
                 && let Err(refused) = pending.await
             {
-                return told(&refused);
+                return encoded(&refused);
             }
             keyspace.execute(request).await
         });
@@ -353,17 +362,12 @@ impl Door {
     }
 }
 
-fn told(reply: &Reply) -> Vec<u8> {
-    let mut out = Vec::new();
-    resp::encode(reply, Protocol::Resp2, &mut out);
-    out
-}
-
 fn failure_in(reply: &[u8]) -> Option<ErrorKind> {
     (reply.first() == Some(&b'-')).then_some(ErrorKind::Reply)
 }
 
-fn in_protocol(reply: Vec<u8>, protocol: Protocol, shape: Shape) -> Reply {
+/// A reply in RESP2 as its client shall get it.
+pub(super) fn in_protocol(reply: Vec<u8>, protocol: Protocol, shape: Shape) -> Reply {
     match protocol {
         Protocol::Resp2 => Reply::Raw(reply.into()),
         Protocol::Resp3 => {

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::ring::Ring;
+use super::ring::{Ring, in_protocol};
 use super::{Behind, Caller, Door, unwatch};
-use crate::admission::{Admission, Pending};
+use crate::admission::{Admission, all_of, kept};
 use crate::command::{Command, Id, OwnedCommand, Reply, Room, Shape};
 use crate::limits;
 use crate::route::{CROSS_NODE, Nodes};
 use crate::store::{Guarded, Store};
-use crate::wire::resp::{Elements, Protocol, upgrade};
+use crate::wire::resp::Elements;
 
 /// Keys of other nodes under WATCH, with the versions that they had.
 #[derive(Debug, Default)]
@@ -202,21 +202,13 @@ impl Door {
         let Reply::Array(replies) = &reply else {
             return Some(reply);
         };
+        let keeper = &ring.keyspace.keeper;
         let pairs = commands.iter().zip(replies);
-        let pending: Vec<Pending> = pairs
-            .filter_map(|(c, reply)| ring.keyspace.keeper.written(now, &c.as_command(), reply))
-            .collect();
-        if pending.is_empty() {
+        let pending = all_of(pairs.map(|(c, reply)| keeper.written(now, &c.as_command(), reply)));
+        if pending.is_none() {
             return Some(reply);
         }
-        self.run_errand_to(caller, ring, command, async move {
-            for pending in pending {
-                if let Err(failed) = pending.await {
-                    return failed;
-                }
-            }
-            reply
-        });
+        self.run_errand_to(caller, ring, command, kept(reply, pending));
         None
     }
 
@@ -241,7 +233,10 @@ impl Door {
         for command in &sent.commands {
             let command = command.as_command();
             all.push(match command.spec.room {
-                Room::Store => in_protocol(replies.next().unwrap_or_default(), protocol, &command),
+                Room::Store => {
+                    let reply = replies.next().unwrap_or_default().to_vec();
+                    in_protocol(reply, protocol, Shape::of(&command))
+                }
                 _ => self.here_in_transaction(now, caller, &command),
             });
         }
@@ -303,17 +298,6 @@ fn add(guards: &mut Vec<Guarded>, found: Vec<Guarded>) {
     for (key, version) in found {
         if !guards.iter().any(|(known, _)| *known == key) {
             guards.push((key, version));
-        }
-    }
-}
-
-fn in_protocol(reply: &[u8], protocol: Protocol, command: &Command<'_>) -> Reply {
-    match protocol {
-        Protocol::Resp2 => Reply::Raw(reply.to_vec().into()),
-        Protocol::Resp3 => {
-            let mut upgraded = Vec::with_capacity(reply.len());
-            upgrade(reply, Shape::of(command), &mut upgraded);
-            Reply::Raw(upgraded.into())
         }
     }
 }

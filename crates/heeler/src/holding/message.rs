@@ -1,7 +1,7 @@
 //! What nodes say to each other about keys.
 
 use super::ranges::Range;
-use crate::store::Copy;
+use crate::store::{Copy, Step};
 
 /// A question, with the life of the node that asks: a number that is another one after each start,
 /// and after the node was thought dead.
@@ -38,8 +38,8 @@ pub enum Ask {
     Offer(Vec<Offered>),
     /// "As a replica of you I have all keys of these ranges."
     Level(Vec<Range>),
-    /// "Keep these copies as a replica."
-    Keep(Vec<Copy>),
+    /// "Keep this as a replica."
+    Keep(Vec<Update>),
     /// "As my replica you are not level on these ranges, to my knowledge."
     Compare {
         /// Which.
@@ -47,6 +47,42 @@ pub enum Ask {
         /// Whether it has to begin anew, for there are writes that it was not told of.
         anew: bool,
     },
+}
+
+/// What a replica is told of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// How it is.
+    Copy(Copy),
+    /// How it has changed: whoever has it as it was makes the same changes.
+    Steps {
+        /// The key.
+        key: Box<[u8]>,
+        /// The version from which they lead on. If there are none it is to have that one.
+        base: u64,
+        /// The changes, in order.
+        steps: Vec<Step>,
+    },
+}
+
+impl Update {
+    /// Its key.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Update::Copy(copy) => &copy.key,
+            Update::Steps { key, .. } => key,
+        }
+    }
+
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Update::Copy(copy) => copy.bytes(),
+            Update::Steps { key, steps, .. } => {
+                key.len() + 16 + steps.iter().map(Step::bytes).sum::<usize>()
+            }
+        }
+    }
 }
 
 /// A range that a node held.
@@ -81,7 +117,7 @@ pub enum Answer {
     },
     /// To an offer: the ranges that need not be kept for the one who asked.
     Released(Vec<Range>),
-    /// To copies: what came of each.
+    /// To what a replica is told: what came of each.
     Kept(Vec<Keeping>),
     /// It is done.
     Done,
@@ -113,7 +149,7 @@ pub struct Known {
     pub bytes: u32,
 }
 
-/// What came of a copy for a replica.
+/// What came of an update for a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
     /// It is kept, or something newer is.
@@ -122,4 +158,7 @@ pub enum Keeping {
     Refused,
     /// It cannot be read.
     Broken,
+    /// The replica has the key in another state than that from which the changes lead on: it needs
+    /// a copy.
+    Behind,
 }

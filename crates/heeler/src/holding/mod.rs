@@ -16,11 +16,13 @@
 //!    that nothing of it is needed; then it is forgotten. What a claim did not find, such as the
 //!    keys of the other side of a partition, is found so.
 //! 5. A replica surveys its owner once that has everything, and is **level** then.
-//! 6. After a write the owner sends copies to the replicas, and says when enough of them have it.
+//! 6. After a write the owner tells the replicas of it, and says when enough of them have it. It
+//!    sends the change itself, if the replica may have what it changes, or else the whole value.
 //!
 //! Nothing here knows a socket or a clock: inputs and the time go in, questions and answers come
 //! out.
 
+mod change;
 mod claims;
 mod message;
 mod outbox;
@@ -38,7 +40,7 @@ use heeler_ring::Ring;
 use crate::limits;
 use crate::route::Terms;
 use crate::store::Store;
-pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered};
+pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
 use outbox::{Outbox, Writes};
 pub use part::{Holders, Node};
 use part::{Part, Stage};
@@ -216,6 +218,8 @@ pub struct Progress {
     pub bytes_out: u64,
     /// Copies that wait to be sent to replicas.
     pub unsent: usize,
+    /// Bytes that replicas have been sent since the start.
+    pub bytes_replicated: u64,
     /// Whether all is as the ring wants it: see [`Holding::is_settled`].
     pub settled: bool,
 }
@@ -314,6 +318,9 @@ enum Flight {
 impl Holding {
     /// Nothing held yet. `life` is another number for each start. The store keeps versions.
     pub fn new(config: Config, store: Arc<Store>, life: u64) -> Holding {
+        if config.replicas > 1 {
+            store.keep_journal();
+        }
         Holding {
             config,
             store,
@@ -424,6 +431,11 @@ impl Holding {
         admission
     }
 
+    /// The ring as this node knows it.
+    pub fn ring(&self) -> Option<&Arc<Ring>> {
+        self.view.as_ref().map(|view| &view.ring)
+    }
+
     /// What may be done with each position without asking.
     pub fn standing(&self) -> RangeMap<Standing> {
         let needed = self.config.write_acks.of(self.config.replicas);
@@ -529,6 +541,7 @@ impl Holding {
 
     /// Does all that there is to do now.
     fn work(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.post_written();
         for write in self.writes.late(now) {
             out.push(Output::Written { write, kept: false });
         }
@@ -628,7 +641,7 @@ impl Holding {
             Ask::Fetch(keys) => self.give(now, &keys),
             Ask::Offer(offered) => self.release(from, &offered),
             Ask::Level(ranges) => self.note_level(from, ranges),
-            Ask::Keep(copies) => self.keep(now, from, &copies),
+            Ask::Keep(updates) => self.keep(now, from, &updates),
             Ask::Compare { ranges, anew } => self.compare_with(from, ranges, anew),
         }
     }

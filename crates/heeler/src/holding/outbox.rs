@@ -1,18 +1,19 @@
-//! Copies on their way to replicas.
+//! What replicas have to be told of, on its way to them.
 //!
-//! What is sent is the state of a key when its turn comes, so that of many changes in a row only
-//! the last one is sent.
+//! Of many changes of a key that come while the line is busy, all are told at once: as changes, or
+//! as the value that has come of them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use smallvec::SmallVec;
 
-use super::message::{Answer, Ask, Keeping};
+use super::change::Change;
+use super::message::{Answer, Ask, Keeping, Update};
 use super::part::{Node, Source, Stage};
 use super::ranges::{Range, Ranges};
 use super::{Flight, Holding, Now, Output};
 use crate::limits;
-use crate::store::{Copy, Imported};
+use crate::store::{Applied, Imported};
 
 /// Who waits for a copy: a write, and which of its keys.
 type Waiter = (u64, usize);
@@ -21,15 +22,24 @@ type Waiter = (u64, usize);
 #[derive(Default)]
 pub(super) struct Outbox {
     queue: VecDeque<Box<[u8]>>,
-    waiters: HashMap<Box<[u8]>, SmallVec<[Waiter; 2]>>,
+    waiting: HashMap<Box<[u8]>, Waiting>,
+    /// Bytes of all changes that wait.
+    bytes: usize,
     sent: usize,
     /// Too many: it has to compare everything.
     overflowed: bool,
 }
 
+#[derive(Default)]
+struct Waiting {
+    change: Change,
+    waiters: SmallVec<[Waiter; 2]>,
+}
+
 /// A key that was sent.
 pub(super) struct Sent {
     key: Box<[u8]>,
+    change: Change,
     waiters: SmallVec<[Waiter; 2]>,
 }
 
@@ -50,26 +60,74 @@ impl Outbox {
         };
     }
 
-    fn push(&mut self, key: &[u8], waiters: impl IntoIterator<Item = Waiter>) {
-        if let Some(known) = self.waiters.get_mut(key) {
-            known.extend(waiters);
-            return;
-        }
-        if self.overflowed || self.queue.len() >= limits::UNSENT {
+    fn push(&mut self, key: &[u8], change: Change, waiters: impl IntoIterator<Item = Waiter>) {
+        self.join(key, waiters, |before| match before {
+            Some(before) => before.then(change),
+            None => change,
+        });
+    }
+
+    /// Puts back what was sent and not kept: what has come since comes after it.
+    fn put_back(&mut self, sent: Sent) {
+        let Sent {
+            key,
+            change,
+            waiters,
+        } = sent;
+        self.join(&key, waiters, |later| match later {
+            Some(later) => change.then(later),
+            None => change,
+        });
+    }
+
+    /// Queues a key with what `join` makes of the change that is queued of it.
+    fn join(
+        &mut self,
+        key: &[u8],
+        waiters: impl IntoIterator<Item = Waiter>,
+        join: impl FnOnce(Option<Change>) -> Change,
+    ) {
+        let is_new = !self.waiting.contains_key(key);
+        if is_new && (self.overflowed || self.queue.len() >= limits::UNSENT) {
             self.clear();
             self.overflowed = true;
             return;
         }
-        self.queue.push_back(key.into());
-        self.waiters
-            .insert(key.into(), waiters.into_iter().collect());
+        if is_new {
+            self.queue.push_back(key.into());
+            self.waiting.insert(key.into(), Waiting::default());
+        }
+        let Some(waiting) = self.waiting.get_mut(key) else {
+            return;
+        };
+        waiting.waiters.extend(waiters);
+        self.bytes -= waiting.change.bytes();
+        let before = std::mem::take(&mut waiting.change);
+        let joined = join((!is_new).then_some(before));
+        if self.bytes + joined.bytes() <= limits::UNSENT_BYTES {
+            waiting.change = joined;
+        }
+        self.bytes += waiting.change.bytes();
     }
 
     fn pop(&mut self) -> Option<Sent> {
         let key = self.queue.pop_front()?;
-        let waiters = self.waiters.remove(&key).unwrap_or_default();
-        Some(Sent { key, waiters })
+        let Waiting { change, waiters } = self.waiting.remove(&key).unwrap_or_default();
+        self.bytes -= change.bytes();
+        Some(Sent {
+            key,
+            change,
+            waiters,
+        })
     }
+}
+
+/// What is to be told of a key whose turn has come.
+enum Tell {
+    Update(Update),
+    Nothing,
+    /// It is queued again.
+    Later,
 }
 
 /// Writes that wait for replicas, by number.
@@ -124,7 +182,11 @@ impl Holding {
     /// its reply has to wait for [`Output::Written`]. [`next_wake`](Holding::next_wake) may be
     /// earlier then.
     pub fn wrote<'k>(&mut self, now: Now, keys: impl Iterator<Item = &'k [u8]>) -> Option<u64> {
+        self.post_written();
         let needed = self.config.write_acks.of(self.config.replicas) - 1;
+        if needed == 0 {
+            return None;
+        }
         let write = self.next();
         let mut missing = SmallVec::new();
         for key in keys {
@@ -132,12 +194,11 @@ impl Holding {
                 continue;
             };
             for node in self.replicas_at(position) {
-                let waiter = (needed > 0).then_some((write, missing.len()));
-                self.post(&node, key, waiter);
+                self.post(&node, key, Change::Check, Some((write, missing.len())));
             }
             missing.push(needed);
         }
-        let waits = needed > 0 && !missing.is_empty();
+        let waits = !missing.is_empty();
         if waits {
             let deadline = now.ms + self.config.write_timeout_ms;
             self.writes.0.insert(write, Pending { deadline, missing });
@@ -145,10 +206,27 @@ impl Holding {
         waits.then_some(write)
     }
 
+    /// Has the replicas told of all that was written since this was last done.
+    pub(super) fn post_written(&mut self) {
+        if self.config.replicas == 1 {
+            return;
+        }
+        for written in self.store.take_written() {
+            let Some(position) = self.position(&written.key) else {
+                continue;
+            };
+            let key = written.key.clone();
+            let change = Change::of(written);
+            for node in self.replicas_at(position) {
+                self.post(&node, &key, change.clone(), None);
+            }
+        }
+    }
+
     /// Sends a key to all replicas of its position.
     pub(super) fn send_to_replicas(&mut self, key: &[u8], position: u32) {
         for node in self.replicas_at(position) {
-            self.post(&node, key, None);
+            self.post(&node, key, Change::Whole, None);
         }
     }
 
@@ -161,10 +239,10 @@ impl Holding {
             .collect()
     }
 
-    fn post(&mut self, node: &Node, key: &[u8], waiter: Option<Waiter>) {
+    fn post(&mut self, node: &Node, key: &[u8], change: Change, waiter: Option<Waiter>) {
         let outbox = &mut self.peer(node).outbox;
         let before = outbox.overflowed;
-        outbox.push(key, waiter);
+        outbox.push(key, change, waiter);
         if outbox.overflowed && !before {
             self.parts
                 .update_all(|_, part| part.level.retain(|level| level != node));
@@ -182,19 +260,20 @@ impl Holding {
             let (ranges, anew) = (vec![Range::ALL], true);
             return self.send(node, Ask::Compare { ranges, anew }, Flight::Overflow, out);
         }
-        let (mut copies, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut updates, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < limits::COPIES_BYTES && sent.len() < limits::COPIES {
             let Some(next) = self.peer(node).outbox.pop() else {
                 break;
             };
-            let Some(copy) = self.store.export(now.wall_ms, &next.key) else {
-                // It is gone, and that is forgotten, too.
-                self.settle(&next, out);
-                continue;
-            };
-            bytes += copy.bytes();
-            copies.push(copy);
-            sent.push(next);
+            match self.update(now, node, &next) {
+                Tell::Update(update) => {
+                    bytes += update.bytes();
+                    updates.push(update);
+                    sent.push(next);
+                }
+                Tell::Nothing => self.settle(&next, out),
+                Tell::Later => self.peer(node).outbox.put_back(next),
+            }
         }
         let peer = self.peer(node);
         if sent.is_empty() {
@@ -202,7 +281,39 @@ impl Holding {
             return;
         }
         peer.outbox.sent = sent.len();
-        self.send(node, Ask::Keep(copies), Flight::Keep(sent), out);
+        self.progress.bytes_replicated += bytes as u64;
+        self.send(node, Ask::Keep(updates), Flight::Keep(sent), out);
+    }
+
+    /// What a replica is told of a key whose turn has come.
+    fn update(&mut self, now: Now, node: &Node, next: &Sent) -> Tell {
+        let key = next.key.clone();
+        match &next.change {
+            Change::Steps(chain) => Tell::Update(Update::Steps {
+                key,
+                base: chain.base,
+                steps: chain.steps.clone(),
+            }),
+            Change::Whole => match self.store.export(now.wall_ms, &key) {
+                Some(copy) => Tell::Update(Update::Copy(copy)),
+                // It is gone, and that is forgotten, too.
+                None => Tell::Nothing,
+            },
+            Change::Check => {
+                let version = self.store.version(now.wall_ms, &key);
+                // The write that gave it this version may not have been posted yet.
+                self.post_written();
+                match version {
+                    _ if self.peer(node).outbox.waiting.contains_key(&key) => Tell::Later,
+                    None => Tell::Nothing,
+                    Some(base) => Tell::Update(Update::Steps {
+                        key,
+                        base,
+                        steps: Vec::new(),
+                    }),
+                }
+            }
+        }
     }
 
     fn settle(&mut self, sent: &Sent, out: &mut Vec<Output>) {
@@ -232,13 +343,19 @@ impl Holding {
         for (i, sent) in sent.into_iter().enumerate() {
             match kept.get(i) {
                 Some(Keeping::Kept) => self.settle(&sent, out),
-                Some(Keeping::Broken) => {
+                Some(Keeping::Broken) if sent.change == Change::Whole => {
                     tracing::warn!(replica = %from, "a copy could not be read");
+                }
+                Some(Keeping::Behind | Keeping::Broken) => {
+                    if self.is_replica(from, &sent.key, false) {
+                        let outbox = &mut self.peer(from).outbox;
+                        outbox.push(&sent.key, Change::Whole, sent.waiters);
+                    }
                 }
                 Some(Keeping::Refused) | None => {
                     self.peer(from).keep.at = now.ms + limits::ASK_AGAIN_MS;
                     if self.is_replica(from, &sent.key, kept.is_empty()) {
-                        self.peer(from).outbox.push(&sent.key, sent.waiters);
+                        self.peer(from).outbox.put_back(sent);
                     }
                 }
             }
@@ -255,11 +372,11 @@ impl Holding {
         })
     }
 
-    /// Keeps copies as a replica.
-    pub(super) fn keep(&mut self, now: Now, from: &Node, copies: &[Copy]) -> Answer {
-        let mut kept = Vec::with_capacity(copies.len());
-        for copy in copies {
-            let position = self.position(&copy.key);
+    /// Keeps as a replica what it is told.
+    pub(super) fn keep(&mut self, now: Now, from: &Node, updates: &[Update]) -> Answer {
+        let mut kept = Vec::with_capacity(updates.len());
+        for update in updates {
+            let position = self.position(update.key());
             let part = position.map(|position| self.parts.at(position));
             let Some(part) = part.filter(|part| self.holds(part)) else {
                 kept.push(Keeping::Refused);
@@ -268,13 +385,28 @@ impl Holding {
             let is_owner = part.owner() == Some(from);
             let granted = part.granted.as_ref().map(|granted| &granted.to);
             let is_past = self.owns(part) || granted.is_some() && granted == part.owner();
-            kept.push(match self.store.import(now.wall_ms, copy) {
-                Imported::Broken => Keeping::Broken,
-                Imported::Taken | Imported::Known if is_owner || !is_past => Keeping::Kept,
-                Imported::Taken | Imported::Known => Keeping::Refused,
+            kept.push(match self.take_update(now, update) {
+                Keeping::Kept if is_past && !is_owner => Keeping::Refused,
+                keeping => keeping,
             });
         }
         Answer::Kept(kept)
+    }
+
+    fn take_update(&self, now: Now, update: &Update) -> Keeping {
+        match update {
+            Update::Copy(copy) => match self.store.import(now.wall_ms, copy) {
+                Imported::Taken | Imported::Known => Keeping::Kept,
+                Imported::Broken => Keeping::Broken,
+            },
+            Update::Steps { key, base, steps } => {
+                match self.store.apply(now.wall_ms, key, *base, steps) {
+                    Applied::Kept => Keeping::Kept,
+                    Applied::Behind => Keeping::Behind,
+                    Applied::Broken => Keeping::Broken,
+                }
+            }
+        }
     }
 
     /// Tells a replica that it is not level, if it does not find out by itself.

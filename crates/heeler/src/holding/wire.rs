@@ -7,10 +7,10 @@
 //! An answer has no sender. Lists are a count of 4 bytes and their elements; keys and values a
 //! length of 4 bytes and their bytes, addresses one of 2.
 
-use super::message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered};
+use super::message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
 use super::part::Node;
 use super::ranges::Range;
-use crate::store::{Copy, CopyValue, Stamp};
+use crate::store::{Copy, CopyValue, Stamp, Step};
 
 /// The format that is written, and the only one that is read.
 const FORMAT: u8 = 1;
@@ -71,7 +71,7 @@ pub fn encode_ask(from: &str, ask: &Letter<Ask>) -> Vec<u8> {
         }
         Ask::Keep(copies) => {
             out.byte(KEEP);
-            out.list(copies, Writer::copy);
+            out.list(copies, Writer::update);
         }
         Ask::Compare { ranges, anew } => {
             out.byte(COMPARE);
@@ -105,7 +105,7 @@ pub fn decode_ask(bytes: &[u8]) -> Option<(Node, Letter<Ask>)> {
             })
         })?),
         LEVEL => Ask::Level(read.list(8, Reader::range)?),
-        KEEP => Ask::Keep(read.list(13, Reader::copy)?),
+        KEEP => Ask::Keep(read.list(14, Reader::update)?),
         COMPARE => Ask::Compare {
             ranges: read.list(8, Reader::range)?,
             anew: read.flag()?,
@@ -184,7 +184,12 @@ pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
         },
         RELEASED => Answer::Released(read.list(8, Reader::range)?),
         KEPT => Answer::Kept(read.list(1, |read| {
-            let all = [Keeping::Kept, Keeping::Refused, Keeping::Broken];
+            let all = [
+                Keeping::Kept,
+                Keeping::Refused,
+                Keeping::Broken,
+                Keeping::Behind,
+            ];
             let kept = read.byte()?;
             all.into_iter().find(|it| *it as u8 == kept)
         })?),
@@ -250,6 +255,7 @@ impl Writer {
         };
         self.optional(value.deadline);
         self.int(value.marks);
+        self.byte(value.recache);
         self.byte(u8::from(value.stamp.is_some()));
         if let Some(stamp) = value.stamp {
             self.int(stamp.index);
@@ -258,6 +264,25 @@ impl Writer {
             self.long(stamp.updated);
         }
         self.bytes(&value.payload);
+    }
+
+    fn update(&mut self, update: &Update) {
+        match update {
+            Update::Copy(copy) => {
+                self.byte(0);
+                self.copy(copy);
+            }
+            Update::Steps { key, base, steps } => {
+                self.byte(1);
+                self.bytes(key);
+                self.long(*base);
+                self.list(steps, |out, step| {
+                    out.long(step.version);
+                    out.long(step.now);
+                    out.bytes(&step.words);
+                });
+            }
+        }
     }
 
     fn list<T>(&mut self, all: &[T], write: impl Fn(&mut Writer, &T)) {
@@ -336,6 +361,7 @@ impl<'a> Reader<'a> {
             true => Some(CopyValue {
                 deadline: self.optional()?,
                 marks: self.int()?,
+                recache: self.byte()?,
                 stamp: match self.flag()? {
                     false => None,
                     true => Some(Stamp {
@@ -352,6 +378,23 @@ impl<'a> Reader<'a> {
             key,
             version,
             value,
+        })
+    }
+
+    fn update(&mut self) -> Option<Update> {
+        if !self.flag()? {
+            return self.copy().map(Update::Copy);
+        }
+        Some(Update::Steps {
+            key: self.key()?,
+            base: self.long()?,
+            steps: self.list(20, |read| {
+                Some(Step {
+                    version: read.long()?,
+                    now: read.long()?,
+                    words: read.key()?.into(),
+                })
+            })?,
         })
     }
 
@@ -377,6 +420,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn range(first: u32, last: u32) -> Range {
@@ -393,6 +438,7 @@ mod tests {
         let value = |deadline, stamp| CopyValue {
             deadline,
             marks: 7,
+            recache: 2,
             stamp,
             payload: Box::from(*b"payload"),
         };
@@ -407,6 +453,22 @@ mod tests {
             value,
         };
         values.map(copy).into()
+    }
+
+    fn updates() -> Vec<Update> {
+        let step = |version| Step {
+            version,
+            now: 5,
+            words: Arc::from(*b"words\0"),
+        };
+        let steps = |steps| Update::Steps {
+            key: Box::from(*b"key"),
+            base: u64::MAX,
+            steps,
+        };
+        let changes = [steps(vec![step(1), step(u64::MAX)]), steps(Vec::new())];
+        let copies = copies().into_iter().map(Update::Copy);
+        copies.chain(changes).collect()
     }
 
     fn asks() -> Vec<Ask> {
@@ -428,7 +490,7 @@ mod tests {
                 owned: true,
             }]),
             Ask::Level(Vec::new()),
-            Ask::Keep(copies()),
+            Ask::Keep(updates()),
             Ask::Compare {
                 ranges,
                 anew: false,
@@ -457,7 +519,12 @@ mod tests {
                 covered: 9,
             },
             Answer::Released(vec![range(7, 8)]),
-            Answer::Kept(vec![Keeping::Kept, Keeping::Refused, Keeping::Broken]),
+            Answer::Kept(vec![
+                Keeping::Kept,
+                Keeping::Refused,
+                Keeping::Broken,
+                Keeping::Behind,
+            ]),
             Answer::Done,
             Answer::Later,
         ]

@@ -23,6 +23,9 @@ pub(super) fn of_ring(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) 
         ("ring_members", "Nodes in the ring", None),
         members,
     )?;
+    let help = "Nodes in the ring that were started with other settings than this one";
+    let differing = ConstGauge::new(keyspace.differing().len() as u64);
+    alone(encoder, ("ring_differing_nodes", help, None), differing)?;
     let help = "Share of the keys that this node owns, from 0 to 1";
     let owned = ("ring_owned", help, Some(&Unit::Ratios));
     alone(encoder, owned, ConstGauge::new(nodes.share()))?;
@@ -113,6 +116,12 @@ fn of_holding(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) -> fmt::
             "Bytes of keys given to others",
             bytes,
             progress.bytes_out,
+        ),
+        (
+            "replication_sent",
+            "Bytes of writes and copies sent to replicas",
+            bytes,
+            progress.bytes_replicated,
         ),
     ] {
         alone(encoder, (name, help, unit), ConstCounter::new(value))?;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+use heeler_ring::Ring;
 use heeler_ringpop::channel::{self, Call, ErrorCode, Request};
 use heeler_ringpop::{Response, RingHash, Ringpop, Status};
 use parking_lot::Mutex;
@@ -114,7 +115,7 @@ impl Keeper {
             began: Instant::now(),
             tenure: ArcSwap::from_pointee(Tenure::new(
                 RangeMap::new(Standing::Ask),
-                ringpop.ring().hash(),
+                ringpop.ring(),
                 terms,
             )),
             core: Mutex::new(Holding::new(config, store, life)),
@@ -153,6 +154,21 @@ impl Keeper {
             _ if command.spec.id == Id::Spublish => Admission::Execute(Permit::new(tenure)),
             Standing::Moved(_) => Admission::Moved,
             Standing::Ask => self.ask(tenure, command),
+        }
+    }
+
+    /// The same for a command that was routed to this node by this ring: its keys need not be
+    /// looked at again as long as the node has all that is its own.
+    #[inline]
+    pub fn admit_routed(
+        self: &Arc<Keeper>,
+        ring: Option<&Arc<Ring>>,
+        command: &Command<'_>,
+    ) -> Admission {
+        let tenure = self.tenure.load();
+        match ring.is_some_and(|ring| tenure.serves_its_own_of(ring)) {
+            true => Admission::Execute(Permit::new(tenure)),
+            false => self.admit(command),
         }
     }
 
@@ -355,10 +371,10 @@ impl Keeper {
             let mut core = self.core.lock();
             act(&mut core, self.now(), &mut out);
             let changed = out.iter().any(|output| matches!(output, Output::Standing));
-            changed.then(|| core.standing())
+            changed.then(|| (core.standing(), core.ring().cloned()))
         };
-        if let Some(standing) = standing {
-            self.publish(standing);
+        if let Some((standing, ring)) = standing {
+            self.publish(standing, ring.unwrap_or_else(|| self.ringpop.ring()));
         }
         for output in out {
             self.carry_out(output);
@@ -367,8 +383,8 @@ impl Keeper {
 
     /// Publishes what may be served, and waits for all commands that are being executed by the
     /// picture before.
-    fn publish(&self, standing: RangeMap<Standing>) {
-        let tenure = Tenure::new(standing, self.ringpop.ring().hash(), self.terms);
+    fn publish(&self, standing: RangeMap<Standing>, ring: Arc<Ring>) {
+        let tenure = Tenure::new(standing, ring, self.terms);
         let before = self.tenure.swap(Arc::new(tenure));
         while Arc::strong_count(&before) > 1 {
             std::thread::sleep(Duration::from_micros(limits::PERMIT_US));

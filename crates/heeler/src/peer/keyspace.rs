@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
+use heeler_ringpop::{Response, Ringpop};
 
 use super::commands;
 use super::keeper::Keeper;
+use super::settings::Alike;
 use crate::admin::Process;
-use crate::admission::{Admission, Pending, Permit};
+use crate::admission::{Admission, Pending, Permit, kept};
 use crate::clock;
 use crate::cluster::Members;
 use crate::command::number::integer;
@@ -44,6 +45,7 @@ pub struct Keyspace {
     pub traffic: Traffic,
     /// What this node holds.
     pub keeper: Arc<Keeper>,
+    pub(super) alike: Arc<Alike>,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }
@@ -57,6 +59,14 @@ pub struct Traffic {
     pub moved: AtomicU64,
     /// Requests of this node's clients that were sent once more, after another node had said that.
     pub retried: AtomicU64,
+}
+
+/// Why a command is not executed here.
+pub(super) enum Held {
+    /// Its keys have another owner.
+    Moved,
+    /// It is answered with this error.
+    Refused(Reply),
 }
 
 /// The reply between nodes to a request whose keys are not the receiver's: the request follows, so
@@ -240,20 +250,31 @@ impl Keyspace {
 
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
+        let (reply, pending) = match self.permit(command, clock::now()).await {
+            Err(Held::Moved) => return Reply::error(DISAGREE),
+            Err(Held::Refused(reply)) => return reply,
+            Ok((permit, now)) => self.execute_with(permit, now, command),
+        };
+        kept(reply, pending).await
+    }
+
+    /// Waits until a command may be executed here. Returns the permit, and the time: `now` if it
+    /// did not have to wait.
+    ///
+    /// # Errors
+    /// It may not, and why.
+    pub(super) async fn permit(
+        &self,
+        command: &Command<'_>,
+        mut now: u64,
+    ) -> Result<(Permit, u64), Held> {
         loop {
-            let now = clock::now();
-            let (reply, pending) = match self.keeper.admit(command) {
-                Admission::Moved => return Reply::error(DISAGREE),
-                Admission::Wait(pending) => match pending.await {
-                    Err(reply) => return reply,
-                    Ok(()) => continue,
-                },
-                Admission::Execute(permit) => self.execute_with(permit, now, command),
-            };
-            return match pending {
-                None => reply,
-                Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-            };
+            match self.keeper.admit(command) {
+                Admission::Execute(permit) => return Ok((permit, now)),
+                Admission::Moved => return Err(Held::Moved),
+                Admission::Wait(pending) => pending.await.map_err(Held::Refused)?,
+            }
+            now = clock::now();
         }
     }
 
@@ -298,29 +319,21 @@ impl Keyspace {
                     continue;
                 }
             };
-            loop {
-                match self.keeper.admit(&command) {
-                    Admission::Moved => {
-                        self.traffic.moved.fetch_add(1, Relaxed);
-                        say_moved(raw, out);
-                    }
-                    Admission::Execute(permit) => {
-                        let start = out.len();
-                        let (reply, pending) = self.execute_with(permit, now, &command);
-                        resp::encode(&reply, Protocol::Resp2, out);
-                        if let Some(pending) = pending {
-                            late.push((start, out.len(), pending));
-                        }
-                    }
-                    Admission::Wait(pending) => match pending.await {
-                        Err(reply) => resp::encode(&reply, Protocol::Resp2, out),
-                        Ok(()) => {
-                            now = clock::now();
-                            continue;
-                        }
-                    },
+            match self.permit(&command, now).await {
+                Err(Held::Moved) => {
+                    self.traffic.moved.fetch_add(1, Relaxed);
+                    say_moved(raw, out);
                 }
-                break;
+                Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
+                Ok((permit, then)) => {
+                    now = then;
+                    let start = out.len();
+                    let (reply, pending) = self.execute_with(permit, now, &command);
+                    resp::encode(&reply, Protocol::Resp2, out);
+                    if let Some(pending) = pending {
+                        late.push((start, out.len(), pending));
+                    }
+                }
             }
         }
         if !routed {
@@ -349,10 +362,7 @@ async fn settle(late: Vec<(usize, usize, Pending)>, out: &mut Vec<u8>) {
 }
 
 /// The first command of the bytes.
-pub(super) fn command<'a>(
-    decoder: &'a mut Decoder,
-    request: &'a [u8],
-) -> Result<Command<'a>, Reply> {
+pub fn command<'a>(decoder: &'a mut Decoder, request: &'a [u8]) -> Result<Command<'a>, Reply> {
     match decoder.decode(request) {
         Ok(Some(_)) => {}
         Ok(None) => return Err(Reply::error("ERR the request is cut")),
@@ -365,10 +375,23 @@ pub(super) fn command<'a>(
     }
 }
 
-pub(super) fn encoded(reply: &Reply) -> Vec<u8> {
+/// A reply as nodes send it to each other: in RESP2.
+pub fn encoded(reply: &Reply) -> Vec<u8> {
     let mut out = Vec::new();
     resp::encode(reply, Protocol::Resp2, &mut out);
     out
+}
+
+/// The answer to a request of another node. `None`: its keys are not this node's.
+pub(super) fn respond(reply: Option<&Reply>, request: &[u8]) -> Response {
+    Response::raw(match reply {
+        Some(reply) => encoded(reply),
+        None => {
+            let mut out = Vec::new();
+            say_moved(request, &mut out);
+            out
+        }
+    })
 }
 
 pub(super) fn error(text: &str) -> Vec<u8> {

@@ -5,7 +5,9 @@ mod commands;
 mod keeper;
 mod keyspace;
 mod kv;
+mod renewal;
 mod report;
+mod settings;
 mod transactions;
 mod waiting;
 
@@ -21,8 +23,11 @@ use heeler_ringpop::{
 
 pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
-pub use keyspace::{Keyspace, SERVICE, Traffic, moved};
+pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
+use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
+use settings::Alike;
+pub use settings::Settings;
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -141,6 +146,10 @@ impl Tls {
     /// # Errors
     /// A file is wrong.
     pub fn server(&self) -> Result<Arc<rustls::ServerConfig>, Problem> {
+        Ok(self.acceptor()?.config())
+    }
+
+    fn acceptor(&self) -> Result<Acceptor, Problem> {
         let accept = Accept {
             identities: vec![self.identity()],
             client_auth: match self.ca {
@@ -150,7 +159,7 @@ impl Tls {
             ca: self.ca.clone(),
             min_version: Version::default(),
         };
-        Ok(Acceptor::load(&accept, None)?.config())
+        Acceptor::load(&accept, None)
     }
 
     /// For connections that this node opens.
@@ -176,13 +185,21 @@ impl Tls {
     }
 }
 
-/// Starts a member on a runtime, which is shut down where that fails.
-fn start(runtime: Runtime, member: Builder) -> anyhow::Result<(Runtime, Ringpop)> {
+/// Starts a member on a runtime once `check` says that it may, and shuts that down where it fails.
+fn start(
+    runtime: Runtime,
+    member: Builder,
+    check: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<(Runtime, Ringpop)> {
     // On a thread of its own, for the caller's may be one of another runtime.
     let handle = runtime.handle().clone();
-    let error = match std::thread::spawn(move || handle.block_on(member.start())).join() {
+    let begin = async move {
+        check.await?;
+        Ok::<_, anyhow::Error>(member.start().await?)
+    };
+    let error = match std::thread::spawn(move || handle.block_on(begin)).join() {
         Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
-        Ok(Err(error)) => error.into(),
+        Ok(Err(error)) => error,
         Err(_) => anyhow::anyhow!("the peer port's thread panicked"),
     };
     // The caller's thread must not wait for others.
@@ -210,7 +227,9 @@ impl Port {
         process: Arc<Process>,
         threads: usize,
     ) -> anyhow::Result<Port> {
+        let shown = options.tls.as_ref().map(Shown::new);
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
+        let settings = Settings::new(terms, &keeping);
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -225,7 +244,9 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let (runtime, ringpop) = start(runtime, member)?;
+        let (seeds, files) = (options.seeds.clone(), options.tls.clone());
+        let check = settings::check(seeds, settings.clone(), files);
+        let (runtime, ringpop) = start(runtime, member, check)?;
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
@@ -240,10 +261,14 @@ impl Port {
             others: Arc::new(Others::new(opening, tls, process.slowlog.clone())),
             process,
             traffic: Traffic::default(),
+            alike: Arc::new(Alike::new(settings)),
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
+        if let Some(shown) = shown {
+            runtime.spawn(shown.follow(keyspace.clone()));
+        }
         serve(&keyspace);
         tracing::info!(
             peer = ringpop.whoami(),
@@ -329,6 +354,7 @@ fn serve(keyspace: &Arc<Keyspace>) {
     waiting::serve(ringpop, keyspace);
     transactions::serve(ringpop, keyspace);
     report::serve(ringpop, keyspace);
+    keyspace.alike.serve(ringpop);
     kv::serve(ringpop, keyspace);
 }
 
@@ -336,13 +362,20 @@ fn serve(keyspace: &Arc<Keyspace>) {
 async fn follow(keyspace: Arc<Keyspace>, mut events: Events) {
     let (members, keeper) = (keyspace.members.clone(), keyspace.keeper.clone());
     let (others, ringpop) = (keyspace.others.clone(), keyspace.ringpop.clone());
+    let alike = keyspace.alike.clone();
     drop(keyspace);
     // It may have changed before anybody listened.
     keeper.follow();
     members.publish(ringpop.ring());
+    let compare = |address: String| {
+        tokio::spawn(alike.clone().compare(ringpop.clone(), address));
+    };
+    let known = ringpop.members().into_iter();
+    known.for_each(|member| compare(member.address.to_string()));
     while let Some(event) = events.next().await {
         if let Some(address) = event.began() {
             others.came_back(address);
+            compare(address.to_owned());
         }
         match event {
             Event::Membership(MembershipEvent::Refuted { status, .. }) => {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Keyspace;
 use super::keyspace::{SERVICE, refused};
+use super::settings::Settings;
 use crate::stats::ServerStat;
 
 /// The endpoint of the service `heeler` that tells it: a JSON [`Question`] in, [`Shares`] out.
@@ -41,6 +42,12 @@ pub struct Shares {
     /// How far the one who tells it is with what it takes over and hands over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub handover: Option<Handover>,
+    /// What it was started with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub settings: Option<Settings>,
+    /// The nodes that were started with others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub differing: BTreeMap<String, Settings>,
 }
 
 /// How far a node is after the ring has changed.
@@ -128,7 +135,17 @@ impl Keyspace {
             nodes: nodes.addresses().enumerate().map(share).collect(),
             keys: question.keys.iter().filter_map(place).collect(),
             handover: Some(self.handover()),
+            settings: Some(self.alike.mine().clone()),
+            differing: self.differing(),
         }
+    }
+
+    /// The nodes of the ring that were started with other settings than this one.
+    pub fn differing(&self) -> BTreeMap<String, Settings> {
+        let mut differing = self.alike.differing();
+        let nodes = self.members.picture();
+        differing.retain(|address, _| nodes.addresses().any(|node| **node == **address));
+        differing
     }
 
     /// How far this node is with what it takes over and hands over.
@@ -177,6 +194,7 @@ impl Keyspace {
             ),
             ("ring_partitions", terms.partitions.to_string()),
             ("ring_hash_tags", u8::from(terms.hash_tags).to_string()),
+            ("ring_differing_nodes", self.differing().len().to_string()),
             ("ring_forwarded_total", forwarded.to_string()),
             ("ring_forwarded_failed", failed.to_string()),
             (
@@ -195,7 +213,7 @@ impl Keyspace {
         .collect()
     }
 
-    fn holding_info(&self) -> [(&'static str, String); 10] {
+    fn holding_info(&self) -> [(&'static str, String); 11] {
         let progress = self.keeper.progress();
         let keeping = self.keeper.keeping();
         [
@@ -209,6 +227,10 @@ impl Keyspace {
             ("ring_bytes_taken_total", progress.bytes_in.to_string()),
             ("ring_keys_given_total", progress.keys_out.to_string()),
             ("ring_copies_unsent", progress.unsent.to_string()),
+            (
+                "ring_bytes_replicated_total",
+                progress.bytes_replicated.to_string(),
+            ),
         ]
     }
 }

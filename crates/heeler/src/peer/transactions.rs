@@ -5,22 +5,23 @@
 //! | `versions` | `WATCH key …` | for each key its version, null where it is absent |
 //! | `transaction` | `WATCH key version …`, the commands | their replies; null: a key has changed |
 //!
+//! All of it is RESP.
+//!
 //! A version is what tells one state of a key from another ([`Store::state_of`]); that of an absent
 //! key is empty in the body.
 //!
 //! [`Store::state_of`]: crate::store::Store::state_of
-//! All of it is RESP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, say_moved};
-use crate::admission::{Admission, Permit};
+use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};
+use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
 use crate::command::number::integer;
 use crate::command::{Command, OwnedCommand, Reply, Room};
@@ -50,7 +51,7 @@ async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     let requests = read(&call.request.arg3).map_err(refused)?;
     let watch = requests.first().ok_or_else(|| refused("no key".into()))?;
     let reply = keyspace.versions_here(&watch.as_command()).await;
-    Ok(respond(reply))
+    Ok(respond(reply.as_ref(), b""))
 }
 
 async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
@@ -61,20 +62,8 @@ async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     }
     let commands = requests.split_off(1);
     let guarded = guarded(&requests[0].as_command()).ok_or_else(|| refused("no version".into()))?;
-    Ok(respond(
-        keyspace.transaction_here(&guarded, &commands).await,
-    ))
-}
-
-fn respond(reply: Option<Reply>) -> Response {
-    Response::raw(match reply {
-        Some(reply) => encoded(&reply),
-        None => {
-            let mut out = Vec::new();
-            say_moved(b"", &mut out);
-            out
-        }
-    })
+    let reply = keyspace.transaction_here(&guarded, &commands).await;
+    Ok(respond(reply.as_ref(), b""))
 }
 
 /// The commands in a body.
@@ -224,14 +213,9 @@ impl Keyspace {
         let Some(replies) = replies else {
             return Some(Reply::NullArray);
         };
-        for (command, reply) in all.iter().zip(&replies) {
-            if let Some(pending) = self.keeper.written(now, command, reply)
-                && let Err(failed) = pending.await
-            {
-                return Some(failed);
-            }
-        }
-        Some(Reply::Array(replies))
+        let pairs = all.iter().zip(&replies);
+        let pending = all_of(pairs.map(|(c, reply)| self.keeper.written(now, c, reply)));
+        Some(kept(Reply::Array(replies), pending).await)
     }
 
     /// When all of these commands may be executed, and permits for them. `None`: a key of them is

@@ -9,12 +9,12 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Keyspace, SERVICE, command, encoded, error, moved, say_moved};
-use crate::admission::Admission;
+use super::keyspace::{DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond};
+use crate::admission::kept;
 use crate::clock;
 use crate::command::{Command, Reply};
 use crate::limits;
@@ -39,17 +39,10 @@ async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     let request = &call.request.arg3;
     let mut decoder = Decoder::default();
     let reply = match command(&mut decoder, request) {
-        Ok(command) => keyspace
-            .wait_here(&command)
-            .await
-            .map(|reply| encoded(&reply)),
-        Err(refused) => Some(encoded(&refused)),
+        Ok(command) => keyspace.wait_here(&command).await,
+        Err(refused) => Some(refused),
     };
-    Ok(Response::raw(reply.unwrap_or_else(|| {
-        let mut out = Vec::new();
-        say_moved(request, &mut out);
-        out
-    })))
+    Ok(respond(reply.as_ref(), request))
 }
 
 impl Keyspace {
@@ -89,51 +82,42 @@ impl Keyspace {
     /// The same on this node's own share. `None`: its keys are not this node's, or no longer.
     async fn wait_here(&self, command: &Command<'_>) -> Option<Reply> {
         let mut changes = self.members.changes();
-        loop {
-            let now = clock::now();
-            let permit = match self.keeper.admit(command) {
-                Admission::Moved => return None,
-                Admission::Wait(pending) => match pending.await {
-                    Err(reply) => return Some(reply),
-                    Ok(()) => continue,
-                },
-                Admission::Execute(permit) => permit,
-            };
-            let begun = std::future::poll_fn(|cx| {
-                Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
-            });
-            let begun = begun.await;
-            drop(permit);
-            let reply = match begun {
-                Ok(reply) => reply,
-                Err(waiter) => {
-                    let place = InQueue(&self.store, &waiter);
-                    loop {
-                        tokio::select! {
-                            reply = served(&waiter) => break reply,
-                            _ = changes.changed() => {}
-                        }
-                        if self.members.nodes().owns(command) {
-                            continue;
-                        }
-                        // What has been taken for it meanwhile is its own.
-                        match waiter.unblock(None) {
-                            Attempt::Gone => break served(&waiter).await,
-                            Attempt::Served | Attempt::Waits => {
-                                drop(place);
-                                return None;
-                            }
+        let (permit, now) = match self.permit(command, clock::now()).await {
+            Err(Held::Moved) => return None,
+            Err(Held::Refused(reply)) => return Some(reply),
+            Ok(permitted) => permitted,
+        };
+        let begun = std::future::poll_fn(|cx| {
+            Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
+        });
+        let begun = begun.await;
+        drop(permit);
+        let reply = match begun {
+            Ok(reply) => reply,
+            Err(waiter) => {
+                let place = InQueue(&self.store, &waiter);
+                loop {
+                    tokio::select! {
+                        reply = served(&waiter) => break reply,
+                        _ = changes.changed() => {}
+                    }
+                    if self.members.nodes().owns(command) {
+                        continue;
+                    }
+                    // What has been taken for it meanwhile is its own.
+                    match waiter.unblock(None) {
+                        Attempt::Gone => break served(&waiter).await,
+                        Attempt::Served | Attempt::Waits => {
+                            drop(place);
+                            return None;
                         }
                     }
                 }
-            };
-            count(self, command, &reply);
-            let pending = self.keeper.written(now, command, &reply);
-            return Some(match pending {
-                None => reply,
-                Some(pending) => pending.await.map_or_else(|failed| failed, |()| reply),
-            });
-        }
+            }
+        };
+        count(self, command, &reply);
+        let pending = self.keeper.written(now, command, &reply);
+        Some(kept(reply, pending).await)
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use heeler_ring::{Distribution, Hash};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{Pool, ReplyTo, Settings};
 use crate::cluster::{Cluster, Plan};
@@ -24,7 +24,7 @@ use crate::wire::Wire;
 #[derive(Debug)]
 pub struct Others {
     opening: Opening,
-    tls: Option<Connector>,
+    tls: RwLock<Option<Connector>>,
     slowlog: Arc<SlowLog>,
     nodes: Mutex<HashMap<Arc<str>, Other>>,
 }
@@ -41,9 +41,23 @@ impl Others {
     pub fn new(opening: Opening, tls: Option<Connector>, slowlog: Arc<SlowLog>) -> Others {
         Others {
             opening,
-            tls,
+            tls: RwLock::new(tls),
             slowlog,
             nodes: Mutex::default(),
+        }
+    }
+
+    /// Connections that are opened from now on shake hands so: as soon as a worker follows another
+    /// picture of the ring.
+    pub fn renew(&self, tls: Connector) {
+        *self.tls.write() = Some(tls.clone());
+        for node in self.nodes.lock().values_mut() {
+            let mut settings = Settings {
+                tls: Some(tls.clone()),
+                ..(*node.settings).clone()
+            };
+            settings.goes_on_counting(&node.settings.stats, vec![Some(0)]);
+            node.settings = Arc::new(settings);
         }
     }
 
@@ -102,7 +116,7 @@ impl Others {
             preconnect: false,
             password: None,
             database: 0,
-            tls: self.tls.clone(),
+            tls: self.tls.read().clone(),
             calls: Some(self.opening.clone()),
             directory: Arc::default(),
             stats: Arc::new(stats),
@@ -141,19 +155,23 @@ impl Peers {
     }
 
     /// The places are those of another picture of the ring from now on. Connections to nodes that
-    /// are gone answer what is in flight, and end.
-    pub fn follow<'a>(&self, version: u64, addresses: impl Iterator<Item = &'a Arc<str>>) {
+    /// are gone answer what is in flight, and end. Returns whether it is another one.
+    pub fn follow<'a>(&self, version: u64, addresses: impl Iterator<Item = &'a Arc<str>>) -> bool {
         let inner = &mut *self.inner.borrow_mut();
         if inner.version == version {
-            return;
+            return false;
         }
         inner.version = version;
         let mut before: HashMap<_, _> = inner.by_place.drain(..).collect();
         let place = |address: &Arc<str>| {
             let pool = before.remove(address).flatten();
-            (address.clone(), pool)
+            (
+                address.clone(),
+                pool.map(|pool| self.renewed(address, pool)),
+            )
         };
         inner.by_place.extend(addresses.map(place));
+        true
     }
 
     /// Sends a request to the node at a place of the picture that is [followed](Peers::follow).
@@ -162,6 +180,15 @@ impl Peers {
         let (address, pool) = &mut inner.by_place[place];
         let pool = pool.get_or_insert_with(|| self.start(address));
         pool.send(now, 0, client, request, reply_to);
+    }
+
+    /// The pool, or one in its place if its settings have changed.
+    fn renewed(&self, address: &Arc<str>, pool: Rc<Pool>) -> Rc<Pool> {
+        let Other { settings, cluster } = self.others.node(address);
+        match Arc::ptr_eq(&settings, &pool.settings) {
+            true => pool,
+            false => Rc::new(Pool::start(&settings, &cluster, &self.scratch, Some(&pool))),
+        }
     }
 
     fn start(&self, address: &Arc<str>) -> Rc<Pool> {

@@ -39,10 +39,10 @@ pub fn service(
         );
         match &keyspace {
             None => door,
-            Some(keyspace) => door.in_ring(Ring {
-                peers: Peers::new(keyspace.others.clone(), Scratch::clone(scratch)),
-                keyspace: keyspace.clone(),
-            }),
+            Some(keyspace) => {
+                let peers = Peers::new(keyspace.others.clone(), Scratch::clone(scratch));
+                door.in_ring(Ring::new(keyspace.clone(), peers))
+            }
         }
     });
     Service {

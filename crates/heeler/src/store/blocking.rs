@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use smallvec::SmallVec;
+
 use super::Store;
 use super::collection::Collection;
 use super::errors::{Error, Outcome};
@@ -15,10 +17,10 @@ use super::lists::{self, End, List};
 use super::long_double::LongDouble;
 use super::multi_pop::MultiPop;
 use super::numbers;
+use super::slot::Slot;
 use super::sorted_set::SortedSet;
 use super::view::View;
 use super::zsets::{self, Extreme};
-use super::{dispatch, slot::Slot};
 use crate::command::{Command, Id, Reply};
 use crate::waiting::{Attempt, Waiter};
 
@@ -138,7 +140,7 @@ impl Store {
         task: &Waker,
     ) -> Result<Reply, Arc<Waiter>> {
         let mut view = self.view(now, command);
-        let reply = dispatch::run(&mut view, command);
+        let reply = view.run(command);
         view.tell(command);
         if !matches!(reply, Reply::Null | Reply::NullArray) {
             serve(&mut view);
@@ -212,11 +214,21 @@ fn serve_key(view: &mut View<'_>, key: &[u8]) {
             continue;
         };
         let command = command.as_command();
-        if waiter.serve(|| answer(view, &command, key)) != Attempt::Waits {
+        if waiter.serve(|| noted_answer(view, &command, key)) != Attempt::Waits {
             view.waits(key, |waits| waits.remove(key, waiter.arrival));
             view.tell(&command);
         }
     }
+}
+
+/// [`answer`], of which is noted what it writes if that is to be noted.
+fn noted_answer(view: &mut View<'_>, command: &Command<'_>, key: &[u8]) -> Option<Reply> {
+    if !view.notes() {
+        return answer(view, command, key);
+    }
+    let moved_to = destination(command).filter(|to| *to != key);
+    let keys: SmallVec<[&[u8]; 2]> = std::iter::once(key).chain(moved_to).collect();
+    view.noting(command, &keys, |view| answer(view, command, key))
 }
 
 /// The reply to a command that has waited for this key, if the key has something for it.

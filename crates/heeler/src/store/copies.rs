@@ -3,6 +3,8 @@
 //! Each key has a version, and the higher one wins. Keys that are gone leave a tombstone with the
 //! version that went, so that an older copy does not bring them back.
 
+use std::ops::Range;
+
 use super::Store;
 use super::blocking;
 use super::dump::{self, Value};
@@ -42,6 +44,9 @@ pub struct CopyValue {
     pub deadline: Option<u64>,
     /// memcached's flags.
     pub marks: u32,
+    /// Whether memcached's clients are to store another value, and whether one of them has been
+    /// told that it is the one: bits 0 and 1.
+    pub recache: u8,
     /// What the HTTP door shows of it.
     pub stamp: Option<Stamp>,
     /// The value as DUMP has it.
@@ -117,6 +122,7 @@ impl Store {
             value: Some(CopyValue {
                 deadline: entry.deadline(),
                 marks: extras.marks,
+                recache: extras.recache.to_byte(),
                 stamp: extras.stamp,
                 payload: dump::payload(entry, limits, false).into(),
             }),
@@ -143,24 +149,58 @@ impl Store {
     }
 
     /// Shows the keys of some shards, from the one numbered `from` on, until about `budget` bytes
-    /// of keys have been shown; tombstones are among them. Returns the shard to go on with. Keys
-    /// that are there all the time are shown, whatever happens to others between two calls.
+    /// of keys have been shown, or many have been looked at; tombstones are among them. Returns the
+    /// shard to go on with. Keys that are there all the time are shown, whatever happens to others
+    /// meanwhile; some may be shown twice.
     pub fn survey(
         &self,
         from: u64,
         budget: usize,
         mut show: impl FnMut(Surveyed<'_>) -> bool,
     ) -> Option<u64> {
-        let mut shown = 0;
+        let (mut shown, mut seen) = (0, 0);
         let first = usize::try_from(from).unwrap_or(limits::SHARDS);
         for index in first..limits::SHARDS {
-            if shown >= budget {
+            if shown >= budget || seen >= limits::SURVEYED {
                 return Some(index as u64);
             }
-            let shard = self.shards[index].lock();
-            shown += survey_shard(&shard, &mut show);
+            self.survey_shard(index, &mut |met| {
+                seen += 1;
+                if show(met) {
+                    shown += met.key.len() + 16;
+                }
+            });
         }
         None
+    }
+
+    /// Shows the keys of a shard, a few under each lock.
+    fn survey_shard(&self, index: usize, show: &mut impl FnMut(Surveyed<'_>)) {
+        let (mut bucket, mut layout, mut begun) = (0, None, 0);
+        loop {
+            let shard = self.shards[index].lock();
+            if layout != Some(shard.layout()) {
+                // Keys may lie elsewhere than before.
+                (bucket, layout, begun) = (0, Some(shard.layout()), begun + 1);
+            }
+            let end = match begun {
+                ..=limits::SURVEY_TRIES => shard.buckets().min(bucket + limits::SURVEY_BUCKETS),
+                _ => shard.buckets(),
+            };
+            survey_buckets(&shard, bucket..end, show);
+            bucket = end;
+            if bucket < shard.buckets() {
+                continue;
+            }
+            for (key, version) in shard.tombstones.iter() {
+                show(Surveyed {
+                    key,
+                    version,
+                    bytes: key.len() + 16,
+                });
+            }
+            return;
+        }
     }
 
     /// Removes keys of the shard numbered `shard`, and what is remembered of such that are gone,
@@ -214,6 +254,14 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
         here.or(gone).max(Some(shard.tombstones.cleared()))
     });
     if known.is_some_and(|known| known >= copy.version) {
+        if here == Some(copy.version)
+            && let Some(value) = &copy.value
+        {
+            // This alone changes while the version stays, and is only ever added.
+            let mut slot = view.slot(key);
+            let recache = slot.extras().recache.to_byte() | value.recache;
+            slot.set_recache(Recache::from_byte(recache));
+        }
         return Imported::Known;
     }
     let living = copy.value.as_ref();
@@ -237,35 +285,22 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     slot.set_extras(Extras {
         version: Some(copy.version),
         marks: value.marks,
-        // Who was to store another value asks anew.
-        recache: Recache::default(),
+        recache: Recache::from_byte(value.recache),
         stamp: value.stamp,
     });
     Imported::Taken
 }
 
-fn survey_shard(shard: &Shard, show: &mut impl FnMut(Surveyed<'_>) -> bool) -> usize {
-    let mut shown = 0;
-    let mut meet = |key: &[u8], version, bytes| {
-        let found = Surveyed {
-            key,
-            version,
-            bytes,
-        };
-        if show(found) {
-            shown += key.len() + 16;
-        }
-    };
+fn survey_buckets(shard: &Shard, buckets: Range<usize>, show: &mut impl FnMut(Surveyed<'_>)) {
     // One whose time is up is shown, too: it may be newer than a copy elsewhere that lives on.
-    for entry in shard.iter() {
-        // A key from before versions were kept is older than all others.
-        let version = entry.extras().version.unwrap_or(1);
-        meet(entry.key(), version, entry.key().len() + 64);
+    for entry in buckets.filter_map(|bucket| shard.bucket(bucket)) {
+        show(Surveyed {
+            key: entry.key(),
+            // A key from before versions were kept is older than all others.
+            version: entry.extras().version.unwrap_or(1),
+            bytes: entry.key().len() + 64,
+        });
     }
-    for (key, version) in shard.tombstones.iter() {
-        meet(key, version, key.len() + 16);
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -305,6 +340,28 @@ mod tests {
         }
         assert_eq!(from.export(1000, b"never"), None);
         assert_eq!(run(&to, 1000, "DBSIZE"), Reply::Int(6));
+    }
+
+    #[test]
+    fn who_is_to_store_another_value_is_known_to_copies() {
+        let (from, to) = (store(1), store(2));
+        let run = |line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let command = crate::store::tests::command(&words);
+            from.execute(1000, &command.as_command())
+        };
+        let recache = |copy: Option<Copy>| copy.and_then(|it| it.value).map(|it| it.recache);
+        run("SET k v");
+        run("memcached.md k I T30");
+        to.import(1000, &from.export(1000, b"k").unwrap());
+        assert_eq!(recache(to.export(1000, b"k")), Some(1), "stale");
+        from.keep_journal();
+        run("memcached.mg k v");
+        assert_eq!(from.take_written().len(), 1);
+        let told = from.export(1000, b"k").unwrap();
+        assert_eq!(Some(told.version), to.version(1000, b"k"));
+        assert_eq!(to.import(1000, &told), Imported::Known);
+        assert_eq!(recache(to.export(1000, b"k")), Some(3), "and one is told");
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod hashes;
 mod hyperloglog;
 mod index;
 mod items;
+mod journal;
 mod keys;
 mod keyspace;
 mod lcs;
@@ -95,6 +96,7 @@ use entries::Entries;
 use entry::Object;
 pub use extras::Stamp;
 pub use hyperloglog::self_test as test_sketches;
+pub use journal::{Applied, Step, Written};
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
@@ -110,6 +112,8 @@ pub struct Store {
     encodings: Encodings,
     /// What is told of changes.
     notices: notices::Notices,
+    /// What is noted of changes.
+    journal: journal::Journal,
     /// Whether keys are removed in the background once their time is up.
     expires_actively: AtomicBool,
     /// Clients that keep copies of values.
@@ -174,6 +178,7 @@ impl Store {
             random: AtomicU64::new(seed),
             encodings: Encodings::new(seed.rotate_left(17)),
             notices: notices::Notices::default(),
+            journal: journal::Journal::default(),
             expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
             prefixes: Arc::default(),
@@ -199,7 +204,7 @@ impl Store {
             return refusal;
         }
         let mut view = self.view(now, command);
-        let reply = dispatch::run(&mut view, command);
+        let reply = view.run(command);
         view.tell(command);
         blocking::serve(&mut view);
         reply
@@ -212,7 +217,7 @@ impl Store {
         }
         let mut view = self.view(now, command);
         view.set_actor(Some(reader));
-        let reply = dispatch::run(&mut view, command);
+        let reply = view.run(command);
         view.remember(command, reader);
         view.set_actor(None);
         view.tell(command);
@@ -297,7 +302,7 @@ impl Store {
         }
         let run = |c: &OwnedCommand| {
             let command = c.as_command();
-            let reply = dispatch::run(&mut view, &command);
+            let reply = view.run(&command);
             view.tell(&command);
             if let Some(reader) = reader {
                 view.remember(&command, reader);

@@ -12,6 +12,14 @@ const PATIENCE_MS: u64 = 2500;
 const SHORT_LIFE_MS: u64 = 300;
 const SURELY_DEAD_MS: u64 = 800;
 
+/// Keys are of these many kinds: 0 to 3 are two of texts, one of numbers and one of short lists,
+/// the others grow element by element.
+const KINDS: usize = 8;
+const LIST: usize = 4;
+const HASH: usize = 5;
+const ZSET: usize = 6;
+const SET: usize = 7;
+
 /// A command on its way.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -43,8 +51,8 @@ enum Truth {
     },
     /// A number between these.
     Number(i64, i64),
-    /// All of the first; any of the second.
-    List(BTreeSet<String>, BTreeSet<String>),
+    /// A collection with all of the first, and any of the second.
+    Elements(BTreeSet<String>, BTreeSet<String>),
     /// Its node has died, or several have written.
     Unknown,
 }
@@ -82,11 +90,11 @@ impl Clients {
             } else {
                 format!("still{i}")
             },
-            truth: match i % 4 {
+            truth: match i % KINDS {
                 _ if i >= keys => Truth::text(),
                 0 | 1 => Truth::text(),
                 2 => Truth::Number(0, 0),
-                _ => Truth::List(BTreeSet::new(), BTreeSet::new()),
+                _ => Truth::Elements(BTreeSet::new(), BTreeSet::new()),
             },
             pending: None,
             next_at: 0,
@@ -146,11 +154,12 @@ impl Clients {
     pub fn read_all(&mut self, cluster: &mut Cluster) {
         self.finish(cluster);
         for at in 0..self.clients.len() {
-            let words = match self.clients[at].truth {
-                Truth::List(..) => vec!["LRANGE", "0", "-1"],
-                _ => vec!["GET"],
+            let words: &[&str] = match self.clients[at].truth {
+                Truth::Elements(..) => elements_of(at % KINDS),
+                Truth::Unknown if at < self.busy && at % KINDS > 2 => elements_of(at % KINDS),
+                _ => &["GET"],
             };
-            self.submit(cluster, at, &words);
+            self.submit(cluster, at, words);
         }
         let before = self.done;
         self.pause = true;
@@ -198,7 +207,9 @@ impl Clients {
             }
             let value = format!("v{}", self.next);
             let choice = cluster.below(10);
-            let words: Vec<&str> = match (at % 4, choice) {
+            let key = client.key.clone();
+            let kind = at % KINDS;
+            let words: Vec<&str> = match (kind, choice) {
                 _ if at >= self.busy => vec!["SET", &value],
                 (0, 0..5) => vec!["SET", &value],
                 (0, 5..7) => vec!["DEL"],
@@ -207,7 +218,15 @@ impl Clients {
                 (2, 0..9) => vec!["INCR"],
                 (3, 0..7) => vec!["LPUSH", &value],
                 (3, 7) => vec!["DEL"],
-                (3, _) => vec!["LRANGE", "0", "-1"],
+                (LIST, 0..7) => vec!["RPUSH", &value],
+                (LIST, 7) => vec!["LMOVE", &key, "LEFT", "RIGHT"],
+                (HASH, 0..8) => vec!["HSET", &value, "1"],
+                (HASH, 8) => vec!["HINCRBYFLOAT", "sum", "0.1"],
+                (ZSET, 0..7) => vec!["ZADD", "0.5", &value],
+                (ZSET, 7) => vec!["PEXPIRE", "100000000"],
+                (SET, 0..7) => vec!["SADD", &value],
+                (SET, 7) => vec!["SPOP"],
+                (3.., _) => elements_of(kind).to_vec(),
                 _ => vec!["GET"],
             };
             self.submit(cluster, at, &words);
@@ -327,7 +346,7 @@ impl Truth {
                     "{op:?} gave {number}, not {self:?}"
                 );
             }
-            (Truth::List(sure, perhaps), _) => learn_list(sure, perhaps, op, reply),
+            (Truth::Elements(sure, perhaps), _) => learn_elements(sure, perhaps, op, reply),
             (Truth::Unknown, _) => {}
             (truth, _) => panic!("{op:?} of {truth:?}"),
         }
@@ -347,17 +366,35 @@ impl Truth {
                 possible.insert(None);
             }
             (Truth::Number(_, most), "INCR") => *most += 1,
-            (Truth::List(_, perhaps), "LPUSH") => perhaps.extend(value),
-            (Truth::List(sure, perhaps), "DEL") => perhaps.append(sure),
+            (Truth::Elements(_, perhaps), "ZADD") => perhaps.extend(op.words.get(3).cloned()),
+            (Truth::Elements(_, perhaps), "LPUSH" | "RPUSH" | "HSET" | "SADD") => {
+                perhaps.extend(value);
+            }
+            (Truth::Elements(sure, perhaps), "DEL" | "SPOP") => perhaps.append(sure),
             _ => {}
         }
     }
 }
 
-/// The same of a list.
-fn learn_list(sure: &mut BTreeSet<String>, perhaps: &mut BTreeSet<String>, op: &Op, reply: &Reply) {
+/// The command that reads all elements of a collection of this kind.
+fn elements_of(kind: usize) -> &'static [&'static str] {
+    match kind {
+        HASH => &["HKEYS"],
+        SET => &["SMEMBERS"],
+        ZSET => &["ZRANGE", "0", "-1"],
+        _ => &["LRANGE", "0", "-1"],
+    }
+}
+
+/// The same of a collection.
+fn learn_elements(
+    sure: &mut BTreeSet<String>,
+    perhaps: &mut BTreeSet<String>,
+    op: &Op,
+    reply: &Reply,
+) {
     match (&*op.words[0], reply) {
-        ("LPUSH", Reply::Int(length)) => {
+        ("LPUSH" | "RPUSH", Reply::Int(length)) => {
             sure.extend(op.words.get(2).cloned());
             let lengths = sure.len() as i64..=(sure.len() + perhaps.len()) as i64;
             assert!(
@@ -369,8 +406,23 @@ fn learn_list(sure: &mut BTreeSet<String>, perhaps: &mut BTreeSet<String>, op: &
             sure.clear();
             perhaps.clear();
         }
-        ("LRANGE", Reply::Array(all)) => {
-            let found: Vec<String> = all.iter().filter_map(text).collect();
+        ("HSET" | "SADD", Reply::Int(1)) => sure.extend(op.words.get(2).cloned()),
+        ("ZADD", Reply::Int(1)) => sure.extend(op.words.get(3).cloned()),
+        ("SPOP", reply) => {
+            let popped = text(reply);
+            let known = |it: &String| sure.contains(it) || perhaps.contains(it);
+            assert!(
+                popped.as_ref().map_or(sure.is_empty(), known),
+                "{op:?}: {popped:?}, {sure:?}, {perhaps:?}"
+            );
+            popped
+                .iter()
+                .for_each(|it| _ = sure.remove(it) || perhaps.remove(it));
+        }
+        ("LMOVE" | "HINCRBYFLOAT" | "PEXPIRE", _) => {}
+        (_, Reply::Array(all) | Reply::Set(all)) => {
+            let is_other = |it: &String| it != "sum";
+            let found: Vec<String> = all.iter().filter_map(text).filter(is_other).collect();
             let unique: BTreeSet<String> = found.iter().cloned().collect();
             assert_eq!(unique.len(), found.len(), "{op:?}: twice in {found:?}");
             let missing: Vec<_> = sure.difference(&unique).collect();

@@ -17,7 +17,7 @@ use crate::clients::{Ending, Op};
 use crate::membership::{Members, Status, address, number};
 
 /// The wall clock when the simulation begins.
-const WALL_MS: u64 = 1_800_000_000_000;
+pub const WALL_MS: u64 = 1_800_000_000_000;
 /// How long a question waits for its answer.
 const TIMEOUT_MS: u64 = 400;
 /// How often a node talks to another about the membership.
@@ -71,6 +71,8 @@ pub struct Cluster {
     pub trace: bool,
     /// Whether what a node has said, and nobody has heard, is lost when it dies.
     pub cuts_at_crash: bool,
+    /// Bytes that replicas were sent, the same again if they were sent again.
+    pub replicated: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     tokens: BTreeMap<u64, (usize, u64, u64)>,
@@ -90,6 +92,7 @@ impl Cluster {
             sides: BTreeMap::new(),
             ended: Vec::new(),
             cuts_at_crash: false,
+            replicated: 0,
             trace: std::env::var("HEELER_TRACE").is_ok(),
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -388,6 +391,9 @@ impl Cluster {
                 Output::Send { id, to, ask } => {
                     let (to, life) = (number(&to), self.machine(node).life);
                     self.note(|| format!("{node} asks {to} #{id}: {}", short(&ask.body)));
+                    if matches!(ask.body, Ask::Keep(_)) {
+                        self.replicated += encode_ask("", &ask).len() as u64;
+                    }
                     if self.is_lost(node, to) || self.nodes.len() <= to {
                         self.push(TIMEOUT_MS, Event::Answer(node, life, id, None, None));
                     } else {

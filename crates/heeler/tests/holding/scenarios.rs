@@ -1,11 +1,14 @@
 //! What must hold, whatever happens.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use heeler::command::Reply;
 use heeler::holding::WriteAcks;
+use heeler::store::{Copy, Store};
 
-use crate::clients::Clients;
-use crate::cluster::Cluster;
+use crate::clients::{Clients, Ending, Op};
+use crate::cluster::{Cluster, WALL_MS, command};
 use crate::membership::number;
 
 /// Runs a scenario with many seeds. One that fails says how to run it again.
@@ -40,28 +43,66 @@ fn begin(seed: u64, nodes: usize, replicas: usize, write_acks: WriteAcks) -> (Cl
     (cluster, clients)
 }
 
+fn deadline(copy: &Copy) -> Option<u64> {
+    copy.value.as_ref().and_then(|value| value.deadline)
+}
+
+/// What is under a key, sorted where it has no order.
+fn content(store: &Store, now: u64, key: &str) -> String {
+    let run = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        store.execute(now, &command(&words).as_command())
+    };
+    let reply = match format!("{:?}", run(&["TYPE", key])) {
+        list if list.contains("list") => run(&["LRANGE", key, "0", "-1"]),
+        hash if hash.contains("hash") => run(&["HGETALL", key]),
+        zset if zset.contains("zset") => run(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+        set if set.contains("set") => run(&["SMEMBERS", key]),
+        _ => run(&["GET", key]),
+    };
+    match reply {
+        Reply::Map(mut pairs) => {
+            pairs.sort_by_key(|pair| format!("{pair:?}"));
+            format!("{pairs:?}")
+        }
+        Reply::Set(mut members) => {
+            members.sort_by_key(|member| format!("{member:?}"));
+            format!("{members:?}")
+        }
+        reply => format!("{reply:?}"),
+    }
+}
+
 /// All copies of a key are equal, and only holders have one.
 fn check_copies(cluster: &Cluster, clients: &Clients) {
     for key in clients.keys() {
-        let mut copies = Vec::new();
+        let (mut copies, mut contents) = (Vec::new(), Vec::new());
         for node in cluster.running() {
             let machine = cluster.machine(node);
             let ring = machine.members.view().ring;
             let holders = ring.lookup_n(key.as_bytes(), cluster.replicas);
             let is_holder = holders.iter().any(|it| number(it) == node);
-            let copy = machine
-                .store
-                .export(1_800_000_000_000 + cluster.now, key.as_bytes());
+            let copy = machine.store.export(WALL_MS + cluster.now, key.as_bytes());
             let copy = copy.filter(|copy| copy.value.is_some());
             if is_holder {
+                contents.push(content(&machine.store, WALL_MS + cluster.now, key));
                 copies.push(copy);
             } else {
                 assert_eq!(copy, None, "{key} on {node}, which does not hold it");
             }
         }
+        // Elements without order may lie in another one.
+        let equal = |a: &Option<Copy>, b: &Option<Copy>| match (a, b) {
+            (Some(a), Some(b)) => a.version == b.version && deadline(a) == deadline(b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
         assert!(
-            copies.windows(2).all(|it| it[0] == it[1]),
+            copies.windows(2).all(|it| equal(&it[0], &it[1])),
             "{key}: {copies:?}"
+        );
+        assert!(
+            contents.windows(2).all(|it| it[0] == it[1]),
+            "{key}: {contents:?}"
         );
     }
 }
@@ -216,4 +257,103 @@ fn halves_that_meet_again_have_equal_copies() {
     with_seeds("halves_that_meet_again_have_equal_copies", 30, |seed| {
         parted(seed, 1 + 2 * (seed as usize % 2));
     });
+}
+
+/// Replicas while the network loses, delays and parts; no node dies.
+#[test]
+fn copies_are_equal_after_a_bad_network() {
+    with_seeds("copies_are_equal_after_a_bad_network", 20, |seed| {
+        let (mut cluster, mut clients) = begin(seed, 3, 3, WriteAcks::One);
+        for _ in 0..4 {
+            cluster.loss = [0.0, 0.1, 0.3][cluster.below(3) as usize];
+            cluster.delay_ms = [(1, 15), (1, 300)][cluster.below(2) as usize];
+            if cluster.below(3) == 0 {
+                let alone = cluster.below(3) as usize;
+                cluster.sides = BTreeMap::from([(alone, 1)]);
+                // Short enough that nobody is taken for dead.
+                clients.run(&mut cluster, 400);
+                cluster.sides.clear();
+            }
+            clients.run(&mut cluster, 600);
+        }
+        cluster.loss = 0.0;
+        cluster.delay_ms = (1, 15);
+        // Who was silent may have been doubted, and what it alone had written then be lost.
+        clients.forget(|_| true);
+        end(&mut cluster, &mut clients);
+    });
+}
+
+/// Bytes that replicas are sent while these commands are executed one after the other, each told
+/// of before the next.
+fn replicated(cluster: &mut Cluster, commands: impl Iterator<Item = String>) -> u64 {
+    let before = cluster.replicated;
+    for (id, line) in commands.enumerate() {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let op = Op {
+            id: id as u64,
+            key: words[1].clone(),
+            words,
+            deadline: cluster.now + 2000,
+            via: None,
+        };
+        cluster.submit(id % 3, op);
+        while cluster.ended.is_empty() {
+            cluster.run(1);
+        }
+        let (op, ending) = cluster.ended.remove(0);
+        assert!(
+            matches!(&ending, Ending::Done(reply) if !reply.is_error()),
+            "{op:?}: {ending:?}"
+        );
+    }
+    cluster.replicated - before
+}
+
+#[test]
+fn what_is_sent_for_writes_to_one_collection_grows_with_their_number() {
+    let lines: [fn(u64) -> String; 9] = [
+        |n| format!("RPUSH list element{n:06}"),
+        |n| format!("HSET hash field{n:06} value"),
+        |n| format!("SADD set member{n:06}"),
+        |n| format!("ZADD zset {n} member{n:06}"),
+        |n| format!("APPEND text {n:06}element"),
+        |n| format!("SETBIT bits {} 1", 50_000 - n),
+        |n| format!("HINCRBYFLOAT hash field{n:06}x 1.5"),
+        |_| "LMOVE list list LEFT RIGHT".to_owned(),
+        |_| "SPOP set".to_owned(),
+    ];
+    for line in lines {
+        let (mut cluster, mut clients) = begin(7, 3, 3, WriteAcks::Quorum);
+        clients.finish(&mut cluster);
+        clients.pause = true;
+        clients.settle(&mut cluster, 30_000);
+        let grow = |cluster: &mut Cluster, from| replicated(cluster, (from..from + 400).map(line));
+        if line(0).starts_with("LMOVE") || line(0).starts_with("SPOP") {
+            let fill = if line(0).starts_with('L') {
+                lines[0]
+            } else {
+                lines[2]
+            };
+            replicated(&mut cluster, (0..1000).map(fill));
+        }
+        let (first, second) = (grow(&mut cluster, 0), grow(&mut cluster, 400));
+        assert!(
+            second < first + first / 4 + 4000,
+            "{}: {first} bytes for 400, {second} for 400 more",
+            line(0)
+        );
+        assert!(second < 400 * 2 * 150, "{}: {second} bytes", line(0));
+        clients.settle(&mut cluster, 30_000);
+        let key = line(0).split(' ').nth(1).expect("a key").to_owned();
+        let now = WALL_MS + cluster.now;
+        let all: Vec<String> = cluster
+            .running()
+            .map(|node| content(&cluster.machine(node).store, now, &key))
+            .collect();
+        assert!(
+            all.len() == 3 && all.windows(2).all(|it| it[0] == it[1]),
+            "{key}"
+        );
+    }
 }

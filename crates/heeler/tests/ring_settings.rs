@@ -1,0 +1,138 @@
+//! Nodes of one ring that were started with different settings.
+
+mod servers;
+
+use servers::{Client, Cluster, Heeler, Value, free_port, wait_until};
+
+const OTHERS: &str = "was started with";
+
+/// What a node says, on its standard error, of others.
+fn says(node: &Heeler, what: &str) -> bool {
+    let said = node.process.stderr();
+    let mut lines = said.lines();
+    lines.any(|line| line.contains(OTHERS) && line.contains(what))
+}
+
+fn differing(node: &mut Client) -> String {
+    let info = node.run("INFO ring").text();
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("ring_differing_nodes:"));
+    line.expect("the line").trim().to_owned()
+}
+
+#[test]
+fn a_node_that_would_name_other_owners_does_not_join() {
+    let mut cluster = Cluster::planned(2, &["--num-partitions", "271"]);
+    cluster.up(0);
+    // Its port for nodes is open, too.
+    cluster.agrees(1);
+    for (flags, there) in [
+        (
+            &["--num-partitions", "272"][..],
+            "--num-partitions 271, here --num-partitions 272",
+        ),
+        (
+            &["--num-partitions", "271", "--hash-tags"],
+            "no --hash-tags, here --hash-tags",
+        ),
+    ] {
+        let redis = format!("127.0.0.1:{}", free_port());
+        let (peer, join) = (cluster.peer(1), cluster.peer(0));
+        let mut args = vec!["serve", "--redis", &redis, "--peer", &peer, "--join", &join];
+        args.extend(flags);
+        let stopped = Heeler::spawn(&args).wait();
+        assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+        assert!(stopped.stderr.contains(there), "{}", stopped.stderr);
+    }
+    cluster.agrees(1);
+}
+
+#[test]
+fn nodes_that_meet_though_they_name_other_owners_refuse_each_other_and_say_so() {
+    // A member that keeps no keys, over which they meet.
+    let member = format!("127.0.0.1:{}", free_port());
+    let hosts = tempfile::NamedTempFile::new().expect("a file");
+    let list = serde_json::json!([&member]).to_string();
+    std::fs::write(hosts.path(), list).expect("the file is written");
+    let hosts = hosts.path().to_str().expect("a path");
+    let _member = Heeler::spawn(&[
+        "ringpop", "--app", "kv", "--listen", &member, "--hosts", hosts,
+    ]);
+    let node = |partitions: &str| {
+        let (port, peer) = (free_port(), format!("127.0.0.1:{}", free_port()));
+        let redis = format!("127.0.0.1:{port}");
+        let args = [
+            "serve", "--redis", &redis, "--peer", &peer, "--join", &member,
+        ];
+        let flags = ["--num-partitions", partitions];
+        (Heeler::start(port, &[&args[..], &flags].concat()), peer)
+    };
+    let ((one, peer), (other, _)) = (node("271"), node("272"));
+    let mut client = one.client();
+    let mut refused = String::new();
+    wait_until("a request crosses the ring", || {
+        (0..20).any(|n| {
+            if let Value::Error(text) = client.run(&format!("GET key{n}")) {
+                refused = text;
+            }
+            refused.contains("settings")
+        })
+    });
+    let expected = "different settings: \"partitions=272\" here";
+    assert!(refused.contains(expected), "{refused}");
+    wait_until("both say so", || {
+        says(&one, "--num-partitions 272, here --num-partitions 271")
+            && says(&other, "--num-partitions 271, here --num-partitions 272")
+    });
+    assert_eq!(differing(&mut client), "ring_differing_nodes:1");
+    let shown = Heeler::spawn(&["ring", "--peer", &peer]).wait().stdout;
+    assert!(
+        shown.contains("--num-partitions 272, here --num-partitions 271"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn other_numbers_of_copies_are_told_until_they_are_the_same() {
+    let args = ["--replicas", "2", "--write-acks", "1"];
+    let mut cluster = Cluster::planned(2, &args);
+    cluster.up(0);
+    let other = cluster.spawn_with(1, &["--replicas", "1"]);
+    cluster.nodes[1] = Some(other);
+    cluster.agrees(2);
+    wait_until("both say so", || {
+        says(cluster.node(0), "--replicas 1, here --replicas 2")
+            && says(cluster.node(1), "--replicas 2, here --replicas 1")
+    });
+    for node in [0, 1] {
+        assert_eq!(
+            differing(&mut cluster.client(node)),
+            "ring_differing_nodes:1"
+        );
+    }
+    for n in 0..100 {
+        assert_eq!(
+            cluster.client(0).run(&format!("SET key{n} {n}")),
+            Value::ok()
+        );
+    }
+    let leaver = cluster.nodes[1].take().expect("it is up");
+    assert_eq!(leaver.stop().code, Some(0));
+    cluster.agrees(1);
+    cluster.up(1);
+    cluster.agrees(2);
+    wait_until("all is as it should be", || {
+        [0, 1].into_iter().all(|node| {
+            let mut client = cluster.client(node);
+            let info = client.run("INFO ring").text();
+            info.contains("ring_settled:1") && differing(&mut client) == "ring_differing_nodes:0"
+        })
+    });
+    for n in 0..100 {
+        assert_eq!(
+            cluster.client(1).run(&format!("GET key{n}")),
+            Value::bulk(n.to_string())
+        );
+    }
+}
