@@ -9,10 +9,11 @@ use crate::limits;
 
 /// Milliseconds since 1970: the `now` of every pure room.
 pub fn now() -> u64 {
-    since_1970() / 1000
+    micros() / 1000
 }
 
-fn since_1970() -> u64 {
+/// Microseconds since 1970.
+pub fn micros() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as u64)
@@ -37,7 +38,7 @@ pub fn moment() -> Moment {
     let ticks = ticks();
     let (mut at, mut since) = LOOKED.get();
     if since == 0 || ticks - at >= limits::CLOCK_US {
-        (at, since) = (ticks, since_1970());
+        (at, since) = (ticks, micros());
         LOOKED.set((at, since));
     }
     Moment {

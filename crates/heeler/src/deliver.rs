@@ -6,6 +6,7 @@ mod debug;
 mod items;
 mod memcached;
 mod messages;
+mod monitor;
 mod ring;
 mod timer;
 mod tracking;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::admin::Process;
+use crate::admin::{Process, Settings};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::command::{
@@ -81,6 +82,8 @@ pub struct Caller {
     watched: Vec<Watched>,
     /// Those of other nodes among them.
     guarded: Guards,
+    /// What a transaction has published at other nodes: how many have got it there.
+    published: Vec<tokio::task::JoinHandle<i64>>,
     /// The transaction that another node executes.
     sent: Option<Box<Sent>>,
     /// Commands of which some parts have no reply yet, in the order they came.
@@ -126,6 +129,7 @@ impl Caller {
             errand: None,
             watched: Vec::new(),
             guarded: Guards::default(),
+            published: Vec::new(),
             sent: None,
             gathers: Vec::new(),
             origin,
@@ -175,6 +179,11 @@ impl Door {
 
     fn pool_name(&self) -> Option<&str> {
         self.pool().map(Pool::name)
+    }
+
+    /// How connections are kept.
+    pub fn settings(&self) -> &Settings {
+        &self.process.settings
     }
 
     fn slowlog(&self) -> &SlowLog {
@@ -264,14 +273,6 @@ impl Door {
     fn take(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         self.took(caller, command.spec.family());
         self.run_or_pause(now, caller, command);
-    }
-
-    /// Runs a command, or holds it back while a pause lasts.
-    #[inline]
-    fn run_or_pause(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
-        if !(self.is_paused() && self.pauses(now, caller, command)) {
-            self.run(now, caller, command);
-        }
     }
 
     /// Runs a command, or queues it in a transaction.
@@ -411,6 +412,10 @@ impl Door {
         match route {
             Route::Here if command.spec.id == Id::Wait => self.wait(now, caller, command),
             Route::Here if self.goes_round(command) => self.go_round(now, caller, command),
+            Route::Here if command.spec.id == Id::Monitor => {
+                self.executed(command.spec, &Reply::OK);
+                self.monitor(caller);
+            }
             Route::Here if command.spec.id == Id::Debug => {
                 if let Some(reply) = self.of_node(now, caller, command) {
                     self.executed(command.spec, &reply);
@@ -528,6 +533,7 @@ impl Door {
                 }
                 if command.spec.id == Id::Reset {
                     tracking::stop(caller, store);
+                    self.stop_monitoring(caller);
                     self.stop_listening(caller);
                 }
                 session::answer(&mut caller.session, command, &self.greeting)
@@ -543,6 +549,11 @@ impl Door {
                 Behind::Node(store),
             ) => self.tracking(caller, store, command),
             (Id::Debug, _) => self.of_node(now, caller, command).unwrap_or(Reply::OK),
+            (Id::Shutdown, _) => {
+                let reply = self.of_process(now, &caller.session, command);
+                caller.session.closing |= !reply.is_error();
+                reply
+            }
             (Id::ClientInfo, _) => self.of_process(now, &caller.session, command),
             _ if command.spec.room == Room::Session => {
                 let reply = session::answer(&mut caller.session, command, &self.greeting);
@@ -601,6 +612,7 @@ impl Door {
         commands: Vec<OwnedCommand>,
     ) -> Reply {
         let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
+        let told = self.process.monitors.any().then(|| commands.clone());
         let order: Vec<bool> = commands.iter().map(is_of_store).collect();
         let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
         let (mut began, origin) = (clock::ticks(), caller.origin.clone());
@@ -613,6 +625,7 @@ impl Door {
         let Some(replies) = store.transaction_for(now, watched, &of_store, reader, done) else {
             return Reply::NullArray;
         };
+        self.tell_monitors_of_all(&caller.origin, &told.unwrap_or_default());
         let (mut replies, mut others) = (replies.into_iter(), others.iter());
         let reply = |of_store: bool| match of_store {
             true => replies.next(),
@@ -630,6 +643,11 @@ impl Door {
             Id::Ssubscribe => {
                 Reply::error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
             }
+            Id::Publish | Id::Spublish => {
+                let reply = self.here(now, caller, command);
+                self.publish_elsewhere(caller, command, reply)
+            }
+            Id::Monitor => Reply::error("ERR MONITOR isn't allowed for DENY BLOCKING client"),
             _ => self.here(now, caller, command),
         };
         self.executed(command.spec, &reply);
@@ -669,6 +687,7 @@ impl Door {
             false => self.count(PoolStat::ClientErr, 1),
         }
         self.abandon(caller);
+        self.stop_monitoring(caller);
         self.stop_listening(caller);
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {

@@ -55,12 +55,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let port = listener.port().context("a TCP listener has a port")?;
         let (plain, listener) = (Tls::default(), Arc::new(listener));
         services.push(live::service(&pools[0], &plain, listener, &process, None).0);
-        let mut server = Server::start(process)?;
+        let mut server = Server::start(process.clone())?;
         for service in services {
             server.open(service);
         }
         println!("{}", welcome(port, &ports, &file));
-        server.run(stop).await;
+        server.run(process.stopping.or(stop)).await;
         Ok(())
     })
 }

@@ -107,6 +107,14 @@ pub const TRANSACTION_COMMANDS: usize = 1024 * 1024;
 /// Bytes of messages that a client may leave unread before it is closed (Redis:
 /// `client-output-buffer-limit pubsub`).
 pub const SUBSCRIBER_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of them that it may leave unread only for so many seconds.
+pub const SUBSCRIBER_SOFT: (usize, u64) = (8 * 1024 * 1024, 60);
+/// Seconds after which a store probes a client that is silent (Redis: `tcp-keepalive`).
+pub const KEEPALIVE_S: u64 = 300;
+/// How often a store looks for connections that are idle for too long, in milliseconds.
+pub const LOOK_AT_CLIENTS_MS: u64 = 1_000;
+/// Least that the longest bulk string and the longest request may be limited to, in bytes.
+pub const LEAST_LIMIT: usize = 1024 * 1024;
 /// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
 /// `tracking-table-max-keys`).
 pub const TRACKED_KEYS: usize = 1024 * 1024;
@@ -205,6 +213,8 @@ pub const SLOWLOG_MS: f64 = 10.0;
 pub const SLOWLOG_ENTRIES: usize = 128;
 /// Most slow commands that may be kept.
 pub const SLOWLOG_MOST: u32 = 1_000_000;
+/// Samples of one event of LATENCY that are kept (Redis: 160).
+pub const LATENCY_SAMPLES: usize = 160;
 /// Words of a slow command that are shown (Redis: 32).
 pub const SLOWLOG_WORDS: usize = 32;
 /// Bytes of such a word that are shown (Redis: 128).
@@ -214,6 +224,8 @@ pub const SLOWLOG_WORD_BYTES: usize = 128;
 pub const SLOW_TOGETHER: usize = 4;
 /// Most words of a command that counts as quick.
 pub const QUICK_WORDS: usize = 16;
+/// Of those that come many at a time, one in so many is timed alone: a power of two.
+pub const QUICK_TIMED: u64 = 256;
 /// Bytes of requests that are kept whole while they wait for their replies, so that the slow log
 /// can show them. Of those written in larger runs …
 pub const SENT_BYTES: usize = 64 * 1024;

@@ -13,7 +13,7 @@ pub use tls::{AuthClients, DoorTls, TlsDoor};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Debugging, Process};
+use crate::admin::{Debugging, EVICTION_CYCLE, EXPIRE_CYCLE, Process};
 use crate::allocator::Watermark;
 use crate::config::pools::Source as PasswordSource;
 use crate::http::{AdminPort, Pools, Subject};
@@ -70,6 +70,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
+        let stopping = process.clone();
         store.limit_memory(options.memory);
         let how = (options.terms, options.keeping);
         let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
@@ -91,7 +92,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         let mut server = Server::start(process.clone())?;
         let expiring = tokio::spawn(expire(store, process));
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = std::pin::pin!(stopping.stopping.or(stop));
         let joined = async {
             // Until then clients wait in the listener's queue.
             if let Some(port) = &port {
@@ -124,7 +125,11 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
-        let removed = store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
+        process.close_over_limits(clock::now());
+        let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
+        process.latency.watch(EVICTION_CYCLE, evict);
+        let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
+        let removed = process.latency.watch(EXPIRE_CYCLE, round);
         if removed >= limits::EXPIRE_BUDGET {
             // More may be due: others get their turn in between, then it goes on.
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -3,6 +3,7 @@
 mod commands;
 mod items;
 mod pools;
+mod times;
 
 pub use commands::{Call, CommandCounters, CommandStats, CommandTotals, ErrorKind};
 pub use items::{ITEM_STATS, ItemCounters, ItemStat, ItemStats};
@@ -10,6 +11,7 @@ pub use pools::{
     Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
     ServerStat, Traffic, WAITS_US,
 };
+pub use times::most_micros;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

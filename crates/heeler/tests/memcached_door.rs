@@ -9,6 +9,8 @@ mod beside_memcached;
 mod differential;
 #[path = "memcached_door/doors.rs"]
 mod doors;
+#[path = "memcached_door/ring.rs"]
+mod ring;
 #[path = "memcached_door/server.rs"]
 mod server;
 

@@ -109,6 +109,24 @@ const SEVERAL_ZSETS: &str = r#"
     ZUNIONSTORE d 1 l2
     ZUNIONSTORE l2 1 none
     EXISTS l2
+    ZADD zeros 0 x 0 yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
+    ZADD zero 0 x
+    ZUNIONSTORE signs 1 zeros WEIGHTS -1
+    ZSCORE signs x
+    ZRANGE signs 0 -1 WITHSCORES
+    ZINTERSTORE signs 1 zeros WEIGHTS -1
+    ZRANGE signs 0 -1 WITHSCORES
+    DUMP signs
+    ZDIFFSTORE again 1 signs
+    ZRANGE again 0 -1 WITHSCORES
+    ZRANGESTORE again signs 0 -1
+    DUMP again
+    ZRANGESTORE again signs 0 -1 REV
+    DUMP again
+    ZRANGESTORE again signs +inf -inf BYSCORE REV
+    ZRANGE again 0 -1 WITHSCORES
+    ZUNIONSTORE sign 1 zero WEIGHTS -1
+    ZSCORE sign x
 "#;
 
 const POPS: &str = r#"
@@ -505,6 +523,49 @@ fn dumps_go_both_ways() {
         }
         assert!(number < 1000);
     }
+}
+
+/// Strings of many lengths and of many repetitions, alone and in collections.
+#[test]
+fn long_strings_are_compressed_as_redis_compresses_them() {
+    let mut pair = Pair::start(Protocol::Resp2);
+    let mut random = Random::new(12);
+    for round in 0..300usize {
+        let most = [30, 300, 3_000, 30_000, 300_000][round % 5];
+        let letters = [1, 2, 4, 26, 256][random.below(5) as usize];
+        let mut text = Vec::new();
+        while text.len() < most {
+            match random.below(3) {
+                0 if !text.is_empty() => {
+                    let back = 1 + random.below(text.len().min(10_000) as u64) as usize;
+                    let from = text.len() - back;
+                    let count = random.below(600) as usize;
+                    (from..from + count).for_each(|at| text.push(text[at]));
+                }
+                _ => {
+                    let count = random.below(40);
+                    text.extend((0..count).map(|_| (random.below(letters)) as u8));
+                }
+            }
+        }
+        text.truncate(random.below(most as u64) as usize);
+        for make in ["SET v", "RPUSH v", "SADD v", "HSET v field", "ZADD v 1"] {
+            pair.line("DEL v");
+            pair.check(&[words(make), vec![text.clone()]].concat());
+            pair.line("DUMP v");
+        }
+    }
+}
+
+#[test]
+fn dumps_are_not_compressed_where_that_is_said() {
+    let mut pair = Pair::start(Protocol::Resp2);
+    pair.line("SET v aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    let compressed = bulk(pair.call_store(&words("DUMP v")));
+    pair.redis.call(&words("CONFIG SET rdbcompression no"));
+    pair.store.compress(false);
+    pair.line("DUMP v");
+    assert!(compressed.len() < bulk(pair.call_store(&words("DUMP v"))).len());
 }
 
 /// A payload of which any byte is wrong is refused by both, whatever else there is.

@@ -448,24 +448,54 @@ fn a_message_reaches_the_subscribers_of_all_nodes() {
     let mut client = cluster.client(1);
     assert_eq!(client.run("PUBLISH news hello"), Value::Int(3));
     assert_eq!(client.run("SPUBLISH s shard"), Value::Int(1));
-    // Of a transaction, too; it counts this node's alone.
-    client.run("MULTI");
-    client.run("PUBLISH news again");
-    assert_eq!(client.run("EXEC"), Value::Array(vec![Value::Int(1)]));
+    // Of a transaction, too, whichever node executes it.
+    let keys: Vec<String> = (0..3).map(|node| key_of(&cluster, node)).collect();
+    for key in &keys {
+        client.run("MULTI");
+        client.run("PUBLISH news again");
+        client.run(&format!("INCR {key}"));
+        client.run("SPUBLISH s shard");
+        client.run("PUBLISH nobody hears");
+        let counts = [3, 1, 1, 0].map(Value::Int).to_vec();
+        assert_eq!(client.run("EXEC"), Value::Array(counts));
+    }
     for listener in &mut listeners {
-        for text in ["hello", "again"] {
+        for text in ["hello", "again", "again", "again"] {
             let message = ["message", "news", text].map(Value::bulk).to_vec();
             assert_eq!(listener.read_reply(), Value::Array(message));
         }
     }
-    let message = ["smessage", "s", "shard"].map(Value::bulk).to_vec();
-    assert_eq!(sharded.read_reply(), Value::Array(message));
+    for _ in 0..4 {
+        let message = ["smessage", "s", "shard"].map(Value::bulk).to_vec();
+        assert_eq!(sharded.read_reply(), Value::Array(message));
+    }
     // Its own message comes before the reply.
     client.run("HELLO 3");
     client.run("SUBSCRIBE own");
     client.send(&request(&[b"PUBLISH", b"own", b"x"]));
     assert!(matches!(client.read_reply(), Value::Push(_)));
     assert_eq!(client.read_reply(), Value::Int(1));
+}
+
+/// Copies that a node keeps for others count once.
+#[test]
+fn copies_are_not_counted() {
+    let cluster = Cluster::start(3, &["--replicas", "2", "--write-acks", "all"]);
+    let mut client = cluster.client(0);
+    for key in keys(200) {
+        let set = [&b"SET"[..], key.as_bytes(), b"x"];
+        servers::wait_until("it has its copy", || client.call(&set) == Value::ok());
+    }
+    for node in 0..3 {
+        assert_eq!(cluster.client(node).run("DBSIZE"), Value::Int(200));
+    }
+    assert_eq!(client.run("DEL key:0 key:1 key:2"), Value::Int(3));
+    assert_eq!(client.run("DBSIZE"), Value::Int(197));
+    client.send(b"PING\r\nDBSIZE\r\nPING\r\n");
+    let pong = || Value::Status("PONG".into());
+    assert_eq!(client.read_reply(), pong());
+    assert_eq!(client.read_reply(), Value::Int(197));
+    assert_eq!(client.read_reply(), pong());
 }
 
 #[test]

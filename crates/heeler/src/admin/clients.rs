@@ -24,6 +24,8 @@ pub struct Clients {
     next: AtomicU64,
     count: Arc<AtomicUsize>,
     most: AtomicUsize,
+    /// How many the operating system allows.
+    possible: usize,
     stopped: Arc<AtomicBool>,
     /// Commands that wait, by the number of their connection.
     waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
@@ -42,6 +44,12 @@ pub struct Client {
     seen: AtomicU64,
     killed: AtomicBool,
     leaves: AtomicBool,
+    monitors: AtomicBool,
+    /// It may be idle for ever.
+    may_idle: AtomicBool,
+    /// Bytes of replies that it has not taken, and since when they were too many.
+    unread: AtomicUsize,
+    slow_since: AtomicU64,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -75,6 +83,16 @@ impl Client {
         Counters::add(&self.counters.output, count);
     }
 
+    /// So many bytes of replies are left that it has not taken.
+    pub fn leaves_unread(&self, count: usize) {
+        self.unread.store(count, Relaxed);
+    }
+
+    /// It is not closed for being idle: its protocol has other limits.
+    pub fn may_idle(&self) {
+        self.may_idle.store(true, Relaxed);
+    }
+
     /// Requests were taken at `now`.
     pub fn requested(&self, now: u64, count: usize) {
         self.seen.store(now, Relaxed);
@@ -91,6 +109,12 @@ impl Client {
         if self.all.lock().remove(&self.id).is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
+    }
+
+    fn close(&self, why: &str) {
+        tracing::info!(client = %self.origin.address(), "{why}: the connection is closed");
+        self.killed.store(true, Relaxed);
+        self.wake();
     }
 
     fn wake(&self) {
@@ -114,6 +138,7 @@ impl Client {
         };
         let mut flags = String::new();
         for (letter, is_set) in [
+            ('O', self.monitors.load(Relaxed)),
             ('P', listens != [0; 3]),
             ('b', waits),
             ('x', multi >= 0),
@@ -147,6 +172,7 @@ impl Clients {
             next: AtomicU64::new(1),
             count: Arc::default(),
             most: most.into(),
+            possible: most,
             stopped: Arc::default(),
             waiters: Mutex::default(),
         }
@@ -215,6 +241,10 @@ impl Clients {
             seen: AtomicU64::new(now),
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
+            monitors: AtomicBool::new(false),
+            may_idle: AtomicBool::new(false),
+            unread: AtomicUsize::new(0),
+            slow_since: AtomicU64::new(0),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -241,6 +271,13 @@ impl Clients {
         lines.collect()
     }
 
+    /// A connection tells by MONITOR what others do, or does not any more.
+    pub fn monitors(&self, id: u64, monitors: bool) {
+        if let Some(client) = self.all.lock().get(&id) {
+            client.monitors.store(monitors, Relaxed);
+        }
+    }
+
     /// Whether this connection is open.
     pub fn has(&self, id: u64) -> bool {
         self.all.lock().contains_key(&id)
@@ -259,6 +296,14 @@ impl Clients {
     /// How many there may be.
     pub fn most(&self) -> usize {
         self.most.load(Relaxed)
+    }
+
+    /// Why there cannot be so many.
+    pub(super) fn cannot_be(&self, most: i64) -> Option<String> {
+        let possible = self.possible;
+        let is_possible = usize::try_from(most).is_ok_and(|most| most <= possible);
+        let text = "The operating system is not able to handle the specified number of clients";
+        (!is_possible).then(|| format!("{text}, try with {possible}"))
     }
 
     /// There may be so many from now on. Those that are there stay.
@@ -297,6 +342,42 @@ impl Clients {
         for client in self.all.lock().values().filter(|c| c.service == service) {
             client.killed.store(true, Relaxed);
             client.wake();
+        }
+    }
+
+    /// Closes connections from which nothing has come for so many milliseconds. Those that wait for
+    /// something are left alone, and those that listen.
+    pub(super) fn close_idle(&self, now: u64, most: u64, listens: impl Fn(u64) -> bool) {
+        let waiters = self.waiters.lock();
+        for client in self.all.lock().values() {
+            let idle = now.saturating_sub(client.seen.load(Relaxed));
+            let is_exempt = || client.may_idle.load(Relaxed) || waiters.contains_key(&client.id);
+            if idle > most && !is_exempt() && !listens(client.id) {
+                client.close(&format!("idle for {} s", idle / 1000));
+            }
+        }
+    }
+
+    /// Closes connections that have left more than so many bytes unread for so many milliseconds.
+    pub(super) fn close_slow(
+        &self,
+        now: u64,
+        most: usize,
+        millis: u64,
+        listens: impl Fn(u64) -> bool,
+    ) {
+        for client in self.all.lock().values() {
+            if client.unread.load(Relaxed) <= most || listens(client.id) {
+                client.slow_since.store(0, Relaxed);
+                continue;
+            }
+            match client.slow_since.load(Relaxed) {
+                0 => client.slow_since.store(now, Relaxed),
+                since if now.saturating_sub(since) >= millis => {
+                    client.close("too much is left unread for too long");
+                }
+                _ => {}
+            }
         }
     }
 

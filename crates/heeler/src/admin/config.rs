@@ -1,6 +1,6 @@
 //! CONFIG GET and SET.
 
-use super::{Process, encodings};
+use super::{Process, encodings, settings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
@@ -29,6 +29,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ("bind", process.bind.clone()),
         ("databases", text("1")),
         ("io-threads", process.counters.len().to_string()),
+        (
+            "latency-monitor-threshold",
+            process.latency.threshold().to_string(),
+        ),
+        ("latency-tracking", yes_no(process.latency.tracks())),
         ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
         ("lfu-log-factor", memory.lfu_log_factor.to_string()),
         ("list-compress-depth", text("0")),
@@ -41,7 +46,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             store.map(Store::notified).unwrap_or_default(),
         ),
         ("port", process.port.to_string()),
-        ("proto-max-bulk-len", limits::BULK_BYTES.to_string()),
+        (
+            "rdbcompression",
+            yes_no(store.is_none_or(Store::compresses)),
+        ),
+        ("proto-max-bulk-len", process.settings.bulk().to_string()),
         (
             "requirepass",
             process
@@ -55,11 +64,32 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             process.slowlog.slower_than().to_string(),
         ),
         ("slowlog-max-len", process.slowlog.length().to_string()),
-        ("timeout", text("0")),
     ];
+    if store.is_some() {
+        let settings = &process.settings;
+        found.extend([
+            ("client-output-buffer-limit", settings.outputs()),
+            ("client-query-buffer-limit", settings.query().to_string()),
+            ("tcp-keepalive", settings.keepalive().to_string()),
+        ]);
+    }
+    found.push(("timeout", process.settings.timeout().to_string()));
     found.extend(encodings::parameters(store));
     found.sort_unstable();
     found
+}
+
+fn yes_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.into()
+}
+
+/// Whether a value says yes or no, in whatever letters.
+fn said(value: &[u8]) -> Option<bool> {
+    match value {
+        v if v.eq_ignore_ascii_case(b"yes") => Some(true),
+        v if v.eq_ignore_ascii_case(b"no") => Some(false),
+        _ => None,
+    }
 }
 
 /// Parameters that Redis cannot change while it runs either.
@@ -85,7 +115,8 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
             () if changes.iter().any(|(other, _)| is_same(other, name)) => {
                 Some("duplicate parameter".into())
             }
-            () => refuses(name, old, value),
+            () if store.is_none() => is_always(old, value),
+            () => refuses(process, name, old, value),
         };
         if let Some(fault) = fault {
             return Reply::error(format!(
@@ -107,14 +138,25 @@ fn is_same(name: &str, other: &str) -> bool {
 }
 
 /// What is wrong with a value for a parameter, if something is.
-fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
+fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<String> {
     if let Some(limit) = encodings::named(name) {
         return encodings::value(limit, value).err();
     }
     match name {
+        "latency-monitor-threshold" => out_of_range(value, 0, i64::MAX),
+        "rdbcompression" | "latency-tracking" => match said(value) {
+            Some(_) => None,
+            None => Some("argument must be 'yes' or 'no'".into()),
+        },
         "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
-        "slowlog-max-len" => out_of_range(value, 0, i64::MAX),
-        "maxclients" => out_of_range(value, 1, 0xffff_ffff),
+        "slowlog-max-len" => out_of_range(value, 0, i64::MAX)
+            .or_else(|| out_of_range(value, 0, i64::from(limits::SLOWLOG_MOST))),
+        "maxclients" => out_of_range(value, 1, 0xffff_ffff)
+            .or_else(|| process.clients.cannot_be(integer(value)?)),
+        "timeout" | "tcp-keepalive" => out_of_range(value, 0, i64::from(i32::MAX)),
+        "proto-max-bulk-len" => no_memory_within(value, limits::BULK_BYTES),
+        "client-query-buffer-limit" => no_memory_within(value, limits::REQUEST_BYTES),
+        "client-output-buffer-limit" => settings::outputs(value).err(),
         "maxmemory-samples" => out_of_range(value, 1, i64::from(i32::MAX)),
         "lfu-decay-time" | "lfu-log-factor" => out_of_range(value, 0, i64::from(i32::MAX)),
         "maxmemory" => match memory_of(value) {
@@ -138,8 +180,25 @@ fn refuses(name: &str, old: &str, value: &[u8]) -> Option<String> {
             Ok(_) => None,
             Err(_) => Some("argument must be UTF-8".into()),
         },
-        _ if old.as_bytes().eq_ignore_ascii_case(value) => None,
-        _ => Some(format!("it is always '{old}' here")),
+        _ => is_always(old, value),
+    }
+}
+
+/// What is wrong with another value of what cannot be changed.
+fn is_always(old: &str, value: &[u8]) -> Option<String> {
+    let is_it = old.as_bytes().eq_ignore_ascii_case(value);
+    (!is_it).then(|| format!("it is always '{old}' here"))
+}
+
+/// What is wrong with a number of bytes that is one megabyte at least.
+fn no_memory_within(value: &[u8], most: usize) -> Option<String> {
+    let least = limits::LEAST_LIMIT;
+    match memory_of(value) {
+        Some(bytes) if (least as u64..=most as u64).contains(&bytes) => None,
+        Some(_) => Some(format!(
+            "argument must be between {least} and {most} inclusive"
+        )),
+        None => Some("argument must be a memory value".into()),
     }
 }
 
@@ -188,6 +247,39 @@ fn change_memory(limit: &mut MemoryLimit, name: &str, value: &[u8]) -> bool {
     true
 }
 
+/// Changes one parameter of how connections are kept; whether it is one.
+fn change_connections(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) -> bool {
+    let settings = &process.settings;
+    let number = || {
+        integer(value)
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0)
+    };
+    let bytes = || memory_of(value).map_or(usize::MAX, |n| n as usize);
+    match name {
+        "maxclients" => process.clients.set_most(number() as usize),
+        "timeout" => settings.set_timeout(number()),
+        "tcp-keepalive" => settings.set_keepalive(number()),
+        "proto-max-bulk-len" => {
+            settings.set_bulk(bytes());
+            store
+                .into_iter()
+                .for_each(|store| store.limit_strings(bytes()));
+        }
+        "client-query-buffer-limit" => settings.set_query(bytes()),
+        "client-output-buffer-limit" => {
+            for (class, limit) in settings::outputs(value).into_iter().flatten() {
+                settings.set_output(class, limit);
+                if class == settings::Class::Pubsub {
+                    process.exchange.most_unread().set(limit.hard);
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
 fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
     if let Some(store) = store {
         let mut limit = store.memory_limit();
@@ -201,13 +293,10 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         }
         return;
     }
+    if change_connections(process, store, name, value) {
+        return;
+    }
     match (name, store) {
-        ("maxclients", _) => {
-            let most = integer(value).and_then(|most| usize::try_from(most).ok());
-            process
-                .clients
-                .set_most(most.unwrap_or(limits::CLIENTS).min(limits::CLIENTS));
-        }
         ("slowlog-log-slower-than", _) => {
             let micros = integer(value);
             micros
@@ -217,13 +306,19 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         ("slowlog-max-len", _) => {
             let length = integer(value).and_then(|length| usize::try_from(length).ok());
             let most = limits::SLOWLOG_MOST as usize;
-            process.slowlog.set_length(length.unwrap_or(most).min(most));
+            process.slowlog.set_length(length.unwrap_or(most));
         }
+        ("latency-monitor-threshold", _) => {
+            let millis = integer(value).and_then(|millis| u64::try_from(millis).ok());
+            process.latency.set_threshold(millis.unwrap_or(0));
+        }
+        ("latency-tracking", _) => process.latency.track(said(value).unwrap_or(true)),
         ("requirepass", _) => {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));
             process.password.set(secret);
         }
+        ("rdbcompression", Some(store)) => store.compress(said(value).unwrap_or(true)),
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),
         _ => {}
     }

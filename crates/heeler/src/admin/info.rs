@@ -3,20 +3,23 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Process, REDIS_VERSION, usage};
-use crate::command::{Command, Reply, TABLE};
+use super::{Process, REDIS_VERSION, persistence, usage};
+use crate::command::{Command, Flags, Reply, TABLE};
 use crate::pubsub::Topic;
+use crate::stats::most_micros;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 9] = [
+const SECTIONS: [(&str, bool); 11] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
+    ("persistence", true),
     ("stats", true),
     ("replication", true),
     ("cpu", true),
     ("commandstats", false),
+    ("latencystats", false),
     ("keyspace", true),
     ("ring", true),
 ];
@@ -37,7 +40,11 @@ pub(super) fn info(
     let wanted = |(name, is_usual): &(&str, bool)| asked(name) || all || (usual && *is_usual);
     let mut text = String::new();
     let in_ring = process.ring.get().is_some();
-    let known = |(name, _): &(&str, bool)| *name != "ring" || in_ring;
+    let known = |(name, _): &(&str, bool)| match *name {
+        "ring" => in_ring,
+        "persistence" => store.is_some(),
+        _ => true,
+    };
     for (section, _) in SECTIONS.into_iter().filter(wanted).filter(known) {
         if !text.is_empty() {
             text.push_str("\r\n");
@@ -49,9 +56,16 @@ pub(super) fn info(
             title
         };
         let _ = write!(text, "# {title}\r\n");
-        if section == "commandstats" {
-            commands(process, &mut text);
-            continue;
+        match section {
+            "commandstats" => {
+                commands(process, &mut text);
+                continue;
+            }
+            "latencystats" => {
+                latencies(process, &mut text);
+                continue;
+            }
+            _ => {}
         }
         for (name, value) in lines(section, process, now, store) {
             let _ = write!(text, "{name}:{value}\r\n");
@@ -70,6 +84,7 @@ fn lines(
         "server" => server(process, now),
         "clients" => clients(process),
         "memory" => memory(process, store),
+        "persistence" => persistence::lines(process),
         "stats" => stats(process, now, store),
         "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
         "cpu" => cpu(),
@@ -204,6 +219,31 @@ fn commands(process: &Process, text: &mut String) {
                 spec.name,
             );
         }
+    }
+}
+
+/// Of commands that were timed, how long half of them took at most, and 99 and 99.9 of 100, as
+/// LATENCY HISTOGRAM knows it.
+fn latencies(process: &Process, text: &mut String) {
+    let shown = TABLE.iter().filter(|s| !s.flags.has(Flags::HIDDEN));
+    for spec in shown {
+        let Some(counts) = process.commands.times(spec.id as usize) else {
+            continue;
+        };
+        let all: u64 = counts.iter().sum();
+        let micros = |percent: f64| {
+            let wanted = (all as f64 * percent / 100.0).ceil() as u64;
+            let mut sum = 0;
+            let step = counts.iter().position(|count| {
+                sum += count;
+                sum >= wanted
+            });
+            most_micros(step.unwrap_or(counts.len() - 1))
+        };
+        let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(micros);
+        let name = spec.name;
+        let percentiles = format!("p50={half}.000,p99={most}.000,p99.9={nearly_all}.000");
+        let _ = write!(text, "latency_percentiles_usec_{name}:{percentiles}\r\n");
     }
 }
 

@@ -1,6 +1,7 @@
 //! MEMORY but for USAGE, which the store answers.
 
 use super::{Process, usage};
+use crate::allocator::Allocator;
 use crate::command::Reply;
 use crate::store::{Policy, Store};
 
@@ -69,6 +70,12 @@ pub(super) fn doctor(store: Option<&Store>) -> Reply {
     text.truncate(text.trim_end().len());
     text.push('\n');
     Reply::Text(text)
+}
+
+/// MEMORY PURGE.
+pub(super) fn purge(allocator: &Allocator) -> Reply {
+    allocator.ask();
+    Reply::OK
 }
 
 /// MEMORY MALLOC-STATS.

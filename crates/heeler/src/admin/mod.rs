@@ -8,6 +8,8 @@ mod items;
 mod latency;
 mod memory;
 mod pause;
+mod persistence;
+mod settings;
 mod slowlog;
 pub mod usage;
 
@@ -18,11 +20,14 @@ use parking_lot::Mutex;
 
 pub use clients::{Client, Clients};
 pub use items::MEMCACHED_VERSION;
+pub use latency::{EVICTION_CYCLE, EXPIRE_CYCLE, Latency};
 pub use pause::Pause;
+pub use persistence::Stopping;
+pub use settings::Settings;
 
 use crate::allocator::Allocator;
 use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
-use crate::pubsub::Exchange;
+use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
@@ -62,8 +67,14 @@ pub struct Process {
     pub clients: Clients,
     /// Who listens to which channels.
     pub exchange: Arc<Exchange>,
+    /// Who is told of every command.
+    pub monitors: Monitors,
     /// Who may use DEBUG.
     pub debugging: Debugging,
+    /// How its connections are kept, where it is a store.
+    pub settings: Settings,
+    /// Whether a client has asked it to stop.
+    pub stopping: Stopping,
     /// Whether its clients' commands wait.
     pub pause: Pause,
     /// What each of its workers counts.
@@ -80,6 +91,8 @@ pub struct Process {
     pub password: Arc<Password>,
     /// The commands that were slow.
     pub slowlog: Arc<SlowLog>,
+    /// What took long.
+    pub latency: Latency,
     /// What is asked to give memory back.
     pub allocator: Allocator,
     /// What INFO tells of the ring that it is in.
@@ -107,7 +120,10 @@ impl Process {
             bind: String::new(),
             clients: Clients::new(most_clients),
             exchange: Arc::default(),
+            monitors: Monitors::default(),
             debugging: Debugging::No,
+            settings: Settings::default(),
+            stopping: Stopping::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
             refused: AtomicU64::new(0),
@@ -116,6 +132,7 @@ impl Process {
             items: ItemStats::default(),
             password: Arc::default(),
             slowlog: Arc::default(),
+            latency: Latency::default(),
             allocator: Allocator::default(),
             ring: OnceLock::new(),
         }
@@ -148,14 +165,15 @@ impl Process {
             | Id::LatencyHistogram
             | Id::LatencyHistory
             | Id::LatencyLatest
-            | Id::LatencyReset => latency::answer(command),
+            | Id::LatencyReset => self.latency.answer(now, &self.commands, command),
+            Id::Save | Id::Bgsave | Id::Bgrewriteaof | Id::Shutdown => {
+                persistence::answer(self, command)
+            }
+            Id::Pfselftest => test_sketches(),
             Id::Lastsave => Reply::Int((self.started / 1000) as i64),
             Id::MemoryStats => memory::stats(self, now, store),
             Id::MemoryDoctor => memory::doctor(store),
-            Id::MemoryPurge => {
-                self.allocator.ask();
-                Reply::OK
-            }
+            Id::MemoryPurge => memory::purge(&self.allocator),
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
@@ -210,6 +228,14 @@ impl Process {
         self.items.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
+    }
+}
+
+/// PFSELFTEST.
+fn test_sketches() -> Reply {
+    match crate::store::test_sketches() {
+        Ok(()) => Reply::OK,
+        Err(fault) => Reply::error(format!("ERR TESTFAILED {fault}")),
     }
 }
 

@@ -205,9 +205,9 @@ table! {
     // hyperloglog
     Pfadd,                     "pfadd",                       -2,  Range(1,1,1),   [RW_INSERT],                 Store,   Whole,       Hyperloglog,  DENYOOM | FAST | WRITE;
     Pfcount,                   "pfcount",                     -2,  Range(1,-1,1),  [RW_ACCESS],                 Store,   Whole,       Hyperloglog,  READONLY;
-    Pfdebug,                   "pfdebug",                     3,   Range(2,2,1),   [RW_ACCESS],                 Absent,  Never,       Hyperloglog,  ADMIN | DENYOOM | WRITE;
+    Pfdebug,                   "pfdebug",                     3,   Range(2,2,1),   [RW_ACCESS],                 Store,   Never,       Hyperloglog,  ADMIN | DENYOOM | WRITE;
     Pfmerge,                   "pfmerge",                     -2,  Range(1,-1,1),  [RW_ACCESS_INSERT RO_ACCESS], Store,   Whole,       Hyperloglog,  DENYOOM | WRITE;
-    Pfselftest,                "pfselftest",                  1,   Keyless,        [],                          Absent,  Never,       Hyperloglog,  ADMIN;
+    Pfselftest,                "pfselftest",                  1,   Keyless,        [],                          Process, Never,       Hyperloglog,  ADMIN;
 
     // geo
     Geoadd,                    "geoadd",                      -5,  Range(1,1,1),   [RW_UPDATE],                 Absent,  Whole,       Geo,          DENYOOM | WRITE;
@@ -338,8 +338,8 @@ table! {
     AclSetuser,                "acl|setuser",                 -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     AclUsers,                  "acl|users",                   2,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     AclWhoami,                 "acl|whoami",                  2,   Keyless,        [],                          Absent,  Never,       Server,       LOADING | NOSCRIPT | STALE;
-    Bgrewriteaof,              "bgrewriteaof",                1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
-    Bgsave,                    "bgsave",                      -1,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
+    Bgrewriteaof,              "bgrewriteaof",                1,   Keyless,        [],                          Process, Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
+    Bgsave,                    "bgsave",                      -1,  Keyless,        [],                          Process, Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
     Command,                   "command",                     -1,  Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
     CommandCount,              "command|count",               2,   Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
     CommandDocs,               "command|docs",                -2,  Keyless,        [],                          Process, Here,        Server,       LOADING | STALE;
@@ -383,13 +383,13 @@ table! {
     ModuleLoad,                "module|load",                 -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
     ModuleLoadex,              "module|loadex",               -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
     ModuleUnload,              "module|unload",               3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT;
-    Monitor,                   "monitor",                     1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
+    Monitor,                   "monitor",                     1,   Keyless,        [],                          Process, Never,       Server,       ADMIN | LOADING | NOSCRIPT | STALE;
     Psync,                     "psync",                       -3,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
     Replconf,                  "replconf",                    -1,  Keyless,        [],                          Absent,  Never,       Server,       ADMIN | ALLOW_BUSY | LOADING | NOSCRIPT | STALE;
     Replicaof,                 "replicaof",                   3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT | STALE;
     RestoreAsking,             "restore-asking",              -4,  Range(1,1,1),   [OW_UPDATE],                 Absent,  Never,       Server,       ASKING | DENYOOM | WRITE;
     Role,                      "role",                        1,   Keyless,        [],                          Process, Never,       Server,       FAST | LOADING | NOSCRIPT | STALE;
-    Save,                      "save",                        1,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
+    Save,                      "save",                        1,   Keyless,        [],                          Process, Never,       Server,       ADMIN | NO_ASYNC_LOADING | NO_MULTI | NOSCRIPT;
     Shutdown,                  "shutdown",                    -1,  Keyless,        [],                          Process, Never,       Server,       ADMIN | ALLOW_BUSY | LOADING | NO_MULTI | NOSCRIPT | STALE;
     Slaveof,                   "slaveof",                     3,   Keyless,        [],                          Absent,  Never,       Server,       ADMIN | NO_ASYNC_LOADING | NOSCRIPT | STALE;
     Slowlog,                   "slowlog",                     -2,  Keyless,        [],                          Process, Here,        Server,       NONE;

@@ -9,6 +9,7 @@ use crate::command::number::integer;
 use crate::command::{Command, Flags, Id, OwnedCommand, Reply};
 use crate::store::{Store, wait_deadline};
 use crate::waiting::Waiter;
+use crate::wire::{Wire, memcache};
 
 /// Why a connection waits.
 #[derive(Debug)]
@@ -48,11 +49,11 @@ impl Door {
                 self.run_or_pause(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
-                0 => self.run(now, caller, &command.as_command()),
+                0 => self.run_or_pause(now, caller, &command.as_command()),
                 _ => caller.blocked = Some(Blocked::Behind(command)),
             },
             Some(Blocked::Held(command, done)) => match done.load(Relaxed) {
-                true => self.run(now, caller, &command.as_command()),
+                true => self.run_or_pause(now, caller, &command.as_command()),
                 false => caller.blocked = Some(Blocked::Held(command, done)),
             },
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
@@ -63,9 +64,28 @@ impl Door {
                     let is_own = caller.errand.is_none() && !gave_up;
                     self.stop_waiting(caller, &waiter);
                     let command = waiter.command().map(OwnedCommand::as_command);
+                    if let Some(command) = command.filter(|c| c.spec.id == Id::Debug) {
+                        self.has_slept(now, caller, &command);
+                    }
                     let spec = command.map_or_else(|| Id::Wait.spec(), |command| command.spec);
+                    let was_sent = caller.sent.is_some();
                     let reply = self.finished(now, caller, reply);
+                    if let Some(exec) = command.filter(|_| was_sent) {
+                        self.tell_monitors(&caller.origin, &exec);
+                    }
+                    let reply = match command {
+                        None => Some(reply),
+                        Some(command) => self.counts_receivers(caller, &command, reply),
+                    };
+                    let Some(reply) = reply else {
+                        return;
+                    };
                     self.executed(spec, &reply);
+                    let reply = match (&reply, caller.session.wire) {
+                        // It is counted by what it says.
+                        (Reply::Raw(raw), Wire::Memcache) => memcache::read(raw),
+                        _ => reply,
+                    };
                     match command {
                         Some(command)
                             if is_own && self.tells_later(now, caller, &command, &reply) => {}
@@ -75,12 +95,6 @@ impl Door {
                 }
             },
         }
-    }
-
-    /// Whether commands may have to wait for the end of a pause. Those of a proxy never do.
-    #[inline]
-    pub(super) fn is_paused(&self) -> bool {
-        matches!(self.behind, Behind::Node(_)) && self.process.pause.is_set()
     }
 
     /// Holds a command back while a pause lasts; whether it did.

@@ -33,20 +33,20 @@ impl Caller {
     }
 
     /// What it listens to; where messages for it are put.
-    fn listening(&mut self) -> &mut Listening {
+    fn listening(&mut self, exchange: &Exchange) -> &mut Listening {
         let (session, task) = (&self.session, &self.task);
         self.listening.get_or_insert_with(|| {
             let subscriber = Subscriber::new(session.id, session.protocol, task.clone());
             Box::new(Listening {
-                subscriber: Arc::new(subscriber),
+                subscriber: Arc::new(subscriber.with_most(exchange.most_unread())),
                 names: BTreeSet::new(),
             })
         })
     }
 
     /// Where messages for it are put.
-    pub(super) fn inbox(&mut self) -> Arc<Subscriber> {
-        self.listening().subscriber.clone()
+    pub(super) fn inbox(&mut self, exchange: &Exchange) -> Arc<Subscriber> {
+        self.listening(exchange).subscriber.clone()
     }
 
     /// Those who have messages for it learn which version of the protocol it speaks.
@@ -74,10 +74,6 @@ impl Caller {
 impl Door {
     /// Answers a command about channels.
     pub(super) fn messages(&self, caller: &mut Caller, command: &Command<'_>) -> Reply {
-        if matches!(command.spec.id, Id::Publish | Id::Spublish) {
-            // In a ring this is part of a transaction, whose reply does not wait for the others.
-            self.publish_elsewhere(command);
-        }
         let exchange = &self.process.exchange;
         match command.spec.id {
             Id::Subscribe => self.subscribe(caller, command, Topic::Channel),
@@ -102,7 +98,7 @@ impl Door {
     }
 
     fn subscribe(&self, caller: &mut Caller, command: &Command<'_>, topic: Topic) -> Reply {
-        let listening = caller.listening();
+        let listening = caller.listening(&self.process.exchange);
         let mut replies = Vec::with_capacity(command.len() - 1);
         for name in command.args(1) {
             if listening.names.len() >= limits::SUBSCRIPTIONS {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::blocked::Blocked;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
-use crate::command::{Command, Reply, Shape};
+use crate::command::{Command, Id, Reply, Shape};
 use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
 use crate::route::Route;
@@ -66,6 +66,20 @@ impl Ring {
             Admission::Execute(permit) => Some(self.keyspace.execute_with(permit, now, command)),
             Admission::Wait(_) | Admission::Moved => None,
         }
+    }
+
+    /// Answers DBSIZE from the threads of the peer port: it may have to look at all keys.
+    #[cold]
+    fn count_keys(&self, request: Bytes, reply_to: ReplyTo) {
+        let keyspace = self.keyspace.clone();
+        let counted = self
+            .keyspace
+            .spawn(async move { keyspace.execute_share(&request).await });
+        tokio::task::spawn_local(async move {
+            let reply = counted.await;
+            let reply = reply.unwrap_or_else(|_| b"-ERR the node stops\r\n".to_vec());
+            reply_to.send(&reply, failure_in(&reply));
+        });
     }
 
     /// Sends a reply once it may be told.
@@ -141,6 +155,9 @@ impl Door {
     pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
         let mut decoder = Decoder::default();
         let command = peer::command(&mut decoder, raw);
+        if command.as_ref().is_ok_and(|c| c.spec.id == Id::Dbsize) {
+            return ring.count_keys(Bytes::copy_from_slice(raw), reply_to);
+        }
         let (reply, pending) = match command.map(|command| ring.part(now, &command)) {
             Ok(Some(done)) => done,
             Ok(None) => return self.send_anew(Bytes::copy_from_slice(raw), reply_to),
@@ -256,12 +273,56 @@ impl Door {
         caller.errand = Some(Errand(errand));
     }
 
-    /// Tells the subscribers of other nodes what a transaction publishes.
-    pub(super) fn publish_elsewhere(&self, command: &Command<'_>) {
-        let Some(ring) = &self.ring else { return };
+    /// Tells the subscribers of other nodes what a transaction publishes, given how many there are
+    /// here. How many there are in all [comes later](Door::counts_receivers).
+    pub(super) fn publish_elsewhere(
+        &self,
+        caller: &mut Caller,
+        command: &Command<'_>,
+        here: Reply,
+    ) -> Reply {
+        let Some(ring) = &self.ring else { return here };
         let (keyspace, raw) = (ring.keyspace.clone(), Bytes::copy_from_slice(command.raw()));
-        ring.keyspace
+        let told = ring
+            .keyspace
             .spawn(async move { keyspace.publish_elsewhere(raw).await });
+        caller.published.push(told);
+        // It is written as the number alone, and found again by its form.
+        Reply::Several(vec![here])
+    }
+
+    /// The replies of a transaction with the subscribers of other nodes in those to PUBLISH.
+    /// `None`: they have not answered yet.
+    pub(super) fn counts_receivers(
+        &self,
+        caller: &mut Caller,
+        command: &Command<'_>,
+        reply: Reply,
+    ) -> Option<Reply> {
+        let told = std::mem::take(&mut caller.published);
+        let ring = self.ring.as_ref().filter(|_| !told.is_empty());
+        let Some(ring) = ring else {
+            return Some(reply);
+        };
+        let mut replies = match reply {
+            Reply::Array(replies) => replies,
+            other => return Some(other),
+        };
+        self.run_errand_to(caller, ring, command, async move {
+            let mut told = told.into_iter();
+            for reply in &mut replies {
+                let Reply::Several(parts) = reply else {
+                    continue;
+                };
+                if let [Reply::Int(count)] = &mut parts[..]
+                    && let Some(told) = told.next()
+                {
+                    *count += told.await.unwrap_or(0);
+                }
+            }
+            Reply::Array(replies)
+        });
+        None
     }
 
     /// A command that waits for an element of another node's key.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Caller, Door};
 use crate::clock;
-use crate::command::{Arg, Command};
+use crate::command::{Arg, Command, Spec};
 use crate::limits;
 use crate::slowlog::{Origin, Slow, shown};
 use crate::wire::resp::Decoder;
@@ -26,6 +26,8 @@ pub struct Timer {
     alone: u64,
     /// How many commands were not.
     quick: usize,
+    /// The latest of those.
+    latest: Option<&'static Spec>,
     /// When the last run of this process's own commands ended, if no reply has left since.
     pub(super) ended: Option<u64>,
 }
@@ -49,6 +51,12 @@ impl Door {
         caller.timer.ended = Some(ended);
         let Timer { began, alone, .. } = caller.timer;
         let took = ended.saturating_sub(began).saturating_sub(alone);
+        if let Some(spec) = caller.timer.latest {
+            self.process.latency.command(now, spec, took);
+            if caller.timer.quick == 1 && self.process.latency.tracks() {
+                self.counters.took(spec.id as usize, took);
+            }
+        }
         if self
             .slowlog()
             .threshold()
@@ -66,8 +74,9 @@ impl Door {
     /// A command of this process is about to be executed: when, if it is timed alone.
     #[inline]
     pub(super) fn start(&self, caller: &mut Caller, command: &Command<'_>) -> Option<u64> {
-        if self.is_quick(command) {
+        if self.is_quick(command) && !self.is_sampled() {
             caller.timer.quick += 1;
+            caller.timer.latest = Some(command.spec);
             return None;
         }
         Some(clock::ticks())
@@ -81,8 +90,19 @@ impl Door {
         self.note(now, &caller.origin, command, took);
     }
 
+    /// Of quick commands one in so many is timed alone, too, so that the histograms know of those
+    /// that come many at a time. The number was drawn anew when the command was routed.
+    #[inline]
+    fn is_sampled(&self) -> bool {
+        self.random.get().is_multiple_of(limits::QUICK_TIMED)
+    }
+
     /// A command of this process took so many microseconds.
     pub(super) fn note(&self, now: u64, origin: &Arc<Origin>, command: &Command<'_>, took: u64) {
+        self.process.latency.command(now, command.spec, took);
+        if self.process.latency.tracks() {
+            self.counters.took(command.spec.id as usize, took);
+        }
         let is_slow = self
             .slowlog()
             .threshold()

@@ -111,7 +111,11 @@ impl Door {
         let target = request
             .redirection
             .map(|to| (to, self.process.exchange.clone()));
-        let tracker = Tracker::new(caller.inbox(), request.ignores_own, target);
+        let tracker = Tracker::new(
+            caller.inbox(&self.process.exchange),
+            request.ignores_own,
+            target,
+        );
         let tracker = Arc::new(tracker);
         store.track(&tracker, &prefixes);
         caller.copies = Some(Box::new(Copies {

@@ -72,6 +72,7 @@ impl Door {
             Id::Watch => self.watch_in_ring(now, caller, (ring, store), command),
             _ => self.exec_in_ring(now, caller, (ring, store), command),
         };
+        let reply = reply.and_then(|reply| self.counts_receivers(caller, command, reply));
         if let Some(reply) = reply {
             self.executed(command.spec, &reply);
             caller.session.answer(&reply);
@@ -226,6 +227,7 @@ impl Door {
                 _ => reply,
             };
         };
+        self.tell_monitors_of_all(&caller.origin, &sent.commands);
         let protocol = caller.session.protocol;
         let mut all = Vec::with_capacity(sent.commands.len());
         for command in &sent.commands {

@@ -210,6 +210,10 @@ impl Connection {
         let count = buffer.filled().len();
         self.input.truncate(length + count);
         ready!(result)?;
+        if self.input.len() > self.entrance.door().settings().query() {
+            let text = "a request is longer than client-query-buffer-limit";
+            return Poll::Ready(Err(io::Error::other(text)));
+        }
         self.hand_in_input();
         Poll::Ready(Ok(count))
     }
@@ -230,6 +234,9 @@ impl Connection {
     fn hand_in(&mut self, bytes: &[u8]) -> usize {
         let (clock::Moment { now, ticks }, door) = (clock::moment(), self.entrance.door());
         door.begin(&mut self.caller, ticks);
+        if let Decoder::Resp(decoder) = &mut self.decoder {
+            decoder.set_most(door.settings().bulk());
+        }
         let mut read = 0;
         let mut requests = 0;
         while self.is_open() {
@@ -293,13 +300,34 @@ impl Connection {
         Ok(Some((read, 1)))
     }
 
+    /// Replies may be too many for `client-output-buffer-limit`.
+    fn leaves_too_much_unread(&self) -> io::Result<()> {
+        let session = &self.caller.session;
+        if session.pipeline.out().is_empty() {
+            return Ok(());
+        }
+        let most = self.entrance.door().settings().most_unread();
+        let is_too_much = most > 0 && session.pipeline.out().len() > most;
+        match is_too_much && session.subscriptions == 0 && !session.monitors {
+            true => Err(io::Error::other(
+                "replies are more than client-output-buffer-limit",
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.caller.session.pipeline.has_answered() {
             self.entrance.door().leaves(&mut self.caller);
         }
+        self.leaves_too_much_unread()?;
         let pipeline = &mut self.caller.session.pipeline;
         while !pipeline.out().is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, pipeline.out()))? {
+            let written = Pin::new(&mut self.stream).poll_write(cx, pipeline.out());
+            if written.is_pending() {
+                self.client.leaves_unread(pipeline.out().len());
+            }
+            match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => {
                     pipeline.written(count);
@@ -308,6 +336,7 @@ impl Connection {
                 }
             }
         }
+        self.client.leaves_unread(0);
         // Only TLS keeps back what it was given.
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -319,6 +348,10 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.client.is_killed() || this.caller.is_overrun() {
+            if this.has_waited {
+                // Whoever kills itself gets the answer first.
+                let _ = this.write(cx);
+            }
             return Poll::Ready(());
         }
         match ready!(this.step(cx)) {

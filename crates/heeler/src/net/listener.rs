@@ -5,9 +5,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use anyhow::Context;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::pools::{Listen, Pool};
@@ -96,6 +97,24 @@ impl Accepted {
             Accepted::Tcp(mut stream, ..) => stream.write_all(reply.as_bytes()),
             Accepted::Unix(mut stream, _) => stream.write_all(reply.as_bytes()),
         };
+    }
+
+    /// Has the operating system probe the client when it was silent for so many seconds, thrice,
+    /// and then close the connection; 0: never.
+    pub fn probe_after(&self, seconds: u64) {
+        let Accepted::Tcp(stream, ..) = self else {
+            return;
+        };
+        if seconds > 0 {
+            let between = Duration::from_secs((seconds / 3).max(1));
+            let probes = TcpKeepalive::new()
+                .with_time(Duration::from_secs(seconds))
+                .with_interval(between)
+                .with_retries(3);
+            if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+                tracing::debug!("a client is not probed: {error}");
+            }
+        }
     }
 }
 

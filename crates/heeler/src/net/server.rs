@@ -258,6 +258,10 @@ impl Accepting {
                     tracing::warn!(service = %name, "too many connections: one was closed");
                 }
                 Ok(accepted) => {
+                    // Of a pool the file says it.
+                    if self.process.role == "serve" {
+                        accepted.probe_after(self.process.settings.keepalive());
+                    }
                     let turn = self.load.turn.fetch_add(1, Relaxed) + self.number.0 as usize;
                     self.load.clients.fetch_add(1, Relaxed);
                     let worker = &self.workers[turn % self.workers.len()];

@@ -168,6 +168,7 @@ impl Worker {
             Speaks::Wire(wire) => *wire,
             Speaks::Http(site) => {
                 let site = site.clone();
+                client.may_idle();
                 tokio::task::spawn_local(async move {
                     let _place = place;
                     if let Some(stream) = shake(handshake, stream, &client, &entrance).await {

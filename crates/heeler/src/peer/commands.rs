@@ -86,6 +86,7 @@ pub fn execute(keyspace: &Keyspace, now: u64, nodes: &Nodes, command: &Command<'
             Reply::Int(exchange.publish_to_shard(command.arg(1), command.arg(2)) as i64)
         }
         Id::Keys | Id::Scan => shown(nodes, keyspace.store.execute(now, command)),
+        Id::Dbsize => Reply::Int(own_keys(keyspace, nodes) as i64),
         Id::Randomkey => random_key(keyspace, now, nodes, command),
         _ if command.spec.room == Room::Store => keyspace.store.execute(now, command),
         _ => Reply::error(format!(
@@ -112,6 +113,17 @@ fn shown(nodes: &Nodes, mut reply: Reply) -> Reply {
         list = &mut elements[last];
     }
     reply
+}
+
+/// How many keys this node has that it shows: not the copies that it keeps for others. Where it may
+/// have some, all keys are looked at.
+fn own_keys(keyspace: &Keyspace, nodes: &Nodes) -> usize {
+    let keeper = &keyspace.keeper;
+    let has_copies = keeper.keeping().replicas > 1 || !keeper.progress().settled;
+    match has_copies && !nodes.is_alone() {
+        true => keyspace.store.count(|key| admission::shows(nodes, key)),
+        false => keyspace.store.count_all(),
+    }
 }
 
 /// A random key of those that this node shows: null where chance finds none among others.

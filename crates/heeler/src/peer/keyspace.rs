@@ -19,6 +19,7 @@ use crate::admin::Process;
 use crate::admission::{Admission, Pending, Permit, kept};
 use crate::clock;
 use crate::cluster::Members;
+use crate::command::number::integer;
 use crate::command::{Arg, Command, Reply};
 use crate::limits;
 use crate::pool::Others;
@@ -117,14 +118,31 @@ impl Keyspace {
         error(DISAGREE)
     }
 
-    /// Has the other nodes tell their subscribers of a message. Whoever cannot be reached does not.
-    pub async fn publish_elsewhere(&self, publish: Bytes) {
+    /// Has the other nodes tell their subscribers of a message, and returns how many these are.
+    /// Whoever cannot be reached does not.
+    pub async fn publish_elsewhere(self: &Arc<Self>, publish: Bytes) -> i64 {
         let nodes = self.members.picture();
-        for (node, address) in nodes.addresses().enumerate() {
-            if Some(node) != nodes.me() && self.there(address, publish.clone()).await.is_none() {
-                tracing::debug!(%address, "a message was not published");
-            }
+        let others = nodes
+            .addresses()
+            .enumerate()
+            .filter(|(node, _)| Some(*node) != nodes.me());
+        let tell = |(_, address): (usize, &Arc<str>)| {
+            let (this, address, publish) = (self.clone(), address.clone(), publish.clone());
+            self.spawn(async move {
+                let reply = this.there(&address, publish).await;
+                let count = reply.as_deref().and_then(receivers_in);
+                if count.is_none() {
+                    tracing::debug!(%address, "a message was not published");
+                }
+                count.unwrap_or(0)
+            })
+        };
+        let told: Vec<_> = others.map(tell).collect();
+        let mut receivers = 0;
+        for count in told {
+            receivers += count.await.unwrap_or(0);
         }
+        receivers
     }
 
     /// Runs something on the peer port's threads.
@@ -149,7 +167,7 @@ impl Keyspace {
             Route::Here => Some(error("ERR the command is about a connection")),
             Route::Refused(reply) => Some(encoded(&reply)),
             Route::To(Destination::Store) => {
-                let reply = self.here(request).await;
+                let reply = self.execute_share(request).await;
                 moved(&reply).is_none().then_some(reply)
             }
             Route::To(Destination::Server(node)) => {
@@ -169,7 +187,9 @@ impl Keyspace {
             };
             self.spawn(async move {
                 let reply = match address {
-                    None => Some(this.here(&request).await).filter(|it| moved(it).is_none()),
+                    None => {
+                        Some(this.execute_share(&request).await).filter(|it| moved(it).is_none())
+                    }
                     Some(address) => this.there(&address, request.clone()).await,
                 };
                 match reply {
@@ -193,7 +213,7 @@ impl Keyspace {
     }
 
     /// Executes a request on this node's own share, whoever owns its keys.
-    async fn here(&self, request: &Bytes) -> Vec<u8> {
+    pub async fn execute_share(&self, request: &Bytes) -> Vec<u8> {
         let mut out = Vec::new();
         self.execute_in_order(request, true, &mut out).await;
         out
@@ -321,6 +341,11 @@ impl Keyspace {
         }
         settle(late, out).await;
     }
+}
+
+/// The number in a reply to PUBLISH.
+fn receivers_in(reply: &[u8]) -> Option<i64> {
+    integer(reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?)
 }
 
 /// Waits until all writes may be told of. Those of which they may not get an error.

@@ -5,6 +5,7 @@
 //! in the inbox. While one message is handed out nobody begins or ends a subscription, so that a
 //! channel's messages come in the same order to all.
 
+mod monitors;
 mod subscriber;
 mod tracker;
 
@@ -15,8 +16,9 @@ use parking_lot::RwLock;
 
 use crate::command::Reply;
 use crate::command::pattern::matches;
+pub use monitors::Monitors;
 use subscriber::Message;
-pub use subscriber::Subscriber;
+pub use subscriber::{Subscriber, Unread};
 pub use tracker::Tracker;
 
 type Hashing = foldhash::fast::RandomState;
@@ -37,7 +39,11 @@ pub enum Topic {
 
 /// All subscriptions of a process.
 #[derive(Debug, Default)]
-pub struct Exchange(RwLock<Subscriptions>);
+pub struct Exchange {
+    subscriptions: RwLock<Subscriptions>,
+    /// What each who listens may leave unread.
+    most: Unread,
+}
 
 #[derive(Debug, Default)]
 struct Subscriptions {
@@ -68,7 +74,7 @@ impl Subscriptions {
 impl Exchange {
     /// Begins a subscription; whether there was none yet.
     pub fn subscribe(&self, topic: Topic, name: &[u8], subscriber: &Arc<Subscriber>) -> bool {
-        let mut all = self.0.write();
+        let mut all = self.subscriptions.write();
         let listeners = all.names_mut(topic).entry(name.into()).or_default();
         let is_new = listeners
             .insert(subscriber.id, subscriber.clone())
@@ -82,7 +88,7 @@ impl Exchange {
 
     /// Ends a subscription; whether there was one.
     pub fn unsubscribe(&self, topic: Topic, name: &[u8], subscriber: &Subscriber) -> bool {
-        let mut all = self.0.write();
+        let mut all = self.subscriptions.write();
         let names = all.names_mut(topic);
         let Some(listeners) = names.get_mut(name) else {
             return false;
@@ -103,7 +109,7 @@ impl Exchange {
     /// Hands a message to all who listen to a channel, and to patterns that match its name; how
     /// many they are.
     pub fn publish(&self, channel: &[u8], payload: &[u8]) -> usize {
-        let all = self.0.read();
+        let all = self.subscriptions.read();
         let mut receivers = 0;
         if let Some(listeners) = all.channels.get(channel) {
             receivers += tell(listeners, &[b"message", channel, payload]);
@@ -118,7 +124,7 @@ impl Exchange {
 
     /// The same for a channel of the shards of a cluster, which no pattern matches.
     pub fn publish_to_shard(&self, channel: &[u8], payload: &[u8]) -> usize {
-        let all = self.0.read();
+        let all = self.subscriptions.read();
         let listeners = all.shard_channels.get(channel);
         listeners.map_or(0, |listeners| {
             tell(listeners, &[b"smessage", channel, payload])
@@ -127,7 +133,7 @@ impl Exchange {
 
     /// The names that somebody listens to; those alone that match a pattern, if one is given.
     pub fn names(&self, topic: Topic, pattern: Option<&[u8]>) -> Vec<Reply> {
-        let all = self.0.read();
+        let all = self.subscriptions.read();
         let names = all.names(topic).keys();
         names
             .filter(|name| pattern.is_none_or(|pattern| matches(pattern, name, false)))
@@ -137,26 +143,38 @@ impl Exchange {
 
     /// How many names somebody listens to.
     pub fn count(&self, topic: Topic) -> usize {
-        self.0.read().names(topic).len()
+        self.subscriptions.read().names(topic).len()
     }
 
     /// How many listen to a name.
     pub fn listeners(&self, topic: Topic, name: &[u8]) -> usize {
-        self.0
+        self.subscriptions
             .read()
             .names(topic)
             .get(name)
             .map_or(0, Listeners::len)
     }
 
+    /// What each who listens may leave unread.
+    pub fn most_unread(&self) -> &Unread {
+        &self.most
+    }
+
+    /// Gives up those who have left more than so many bytes unread for so many milliseconds.
+    pub fn close_slow(&self, now: u64, most: usize, millis: u64) {
+        for subscriber in self.subscriptions.read().subscribers.values() {
+            subscriber.give_up_if_slow(now, most, millis);
+        }
+    }
+
     /// A connection that listens to something.
     pub fn find(&self, id: u64) -> Option<Arc<Subscriber>> {
-        self.0.read().subscribers.get(&id).cloned()
+        self.subscriptions.read().subscribers.get(&id).cloned()
     }
 
     /// How many channels, patterns and shard channels a connection listens to.
     pub fn counts(&self, id: u64) -> [usize; 3] {
-        let all = self.0.read();
+        let all = self.subscriptions.read();
         all.subscribers.get(&id).map_or([0; 3], |s| s.counts())
     }
 }

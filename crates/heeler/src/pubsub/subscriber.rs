@@ -1,6 +1,7 @@
 //! One connection that listens: what has been said and not been sent to it yet.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -20,7 +21,34 @@ pub struct Subscriber {
     counts: [AtomicUsize; 3],
     /// Messages as bytes; `None` once there were too many.
     inbox: Mutex<Option<Vec<u8>>>,
+    /// How many bytes it may hold.
+    most: Unread,
+    /// Since when there have been more than it may hold for long, in milliseconds since 1970; 0:
+    /// there are not.
+    slow_since: AtomicU64,
     task: Waker,
+}
+
+/// How many bytes may be left unread, by all who share this; 0: any number.
+#[derive(Clone, Debug)]
+pub struct Unread(Arc<AtomicUsize>);
+
+impl Default for Unread {
+    fn default() -> Unread {
+        Unread(Arc::new(limits::SUBSCRIBER_BYTES.into()))
+    }
+}
+
+impl Unread {
+    /// It is another number from now on.
+    pub fn set(&self, bytes: usize) {
+        self.0.store(bytes, Relaxed);
+    }
+
+    fn allows(&self, bytes: usize) -> bool {
+        let most = self.0.load(Relaxed);
+        most == 0 || bytes <= most
+    }
 }
 
 /// A message, as bytes in each version of the protocol that somebody needs.
@@ -60,7 +88,18 @@ impl Subscriber {
             speaks_resp3: AtomicBool::new(protocol == Protocol::Resp3),
             counts: Default::default(),
             inbox: Mutex::new(Some(Vec::new())),
+            most: Unread::default(),
+            slow_since: AtomicU64::new(0),
             task,
+        }
+    }
+
+    /// The same, which may leave so much unread.
+    #[must_use]
+    pub fn with_most(self, most: &Unread) -> Subscriber {
+        Subscriber {
+            most: most.clone(),
+            ..self
         }
     }
 
@@ -100,18 +139,35 @@ impl Subscriber {
     }
 
     /// Puts bytes into the inbox, unless there are too many.
-    fn put_bytes(&self, bytes: &[u8]) {
+    pub(super) fn put_bytes(&self, bytes: &[u8]) {
         let mut inbox = self.inbox.lock();
         let Some(waiting) = &mut *inbox else {
             return;
         };
-        if waiting.len() + bytes.len() > limits::SUBSCRIBER_BYTES {
+        if !self.most.allows(waiting.len() + bytes.len()) {
             *inbox = None;
         } else {
             waiting.extend_from_slice(bytes);
         }
         drop(inbox);
         self.task.wake_by_ref();
+    }
+
+    /// Gives it up if it has left more than so many bytes unread for so many milliseconds.
+    pub(super) fn give_up_if_slow(&self, now: u64, most: usize, millis: u64) {
+        let mut inbox = self.inbox.lock();
+        let is_slow = inbox.as_ref().is_some_and(|waiting| waiting.len() > most);
+        let since = self.slow_since.load(Relaxed);
+        match (is_slow, since) {
+            (false, _) => self.slow_since.store(0, Relaxed),
+            (true, 0) => self.slow_since.store(now, Relaxed),
+            (true, since) if now.saturating_sub(since) >= millis => {
+                *inbox = None;
+                drop(inbox);
+                self.task.wake_by_ref();
+            }
+            (true, _) => {}
+        }
     }
 
     /// Moves what is in the inbox to the end of these bytes.

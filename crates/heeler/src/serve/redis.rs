@@ -59,7 +59,8 @@ pub fn service(
 pub fn tuning() -> Tuning {
     Tuning {
         backlog: limits::BACKLOG,
-        keepalive: true,
+        // Each connection is set up as CONFIG SET tcp-keepalive says.
+        keepalive: false,
         reuseport: false,
     }
 }

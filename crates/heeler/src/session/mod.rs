@@ -39,6 +39,8 @@ pub struct Session {
     pub replies: Replies,
     /// How many channels and patterns it listens to.
     pub subscriptions: usize,
+    /// It is told of each command, by `MONITOR`.
+    pub monitors: bool,
     /// It shall not be evicted, by `CLIENT NO-EVICT`.
     pub stays: bool,
     /// It has given the right password.

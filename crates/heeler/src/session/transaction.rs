@@ -23,22 +23,31 @@ pub enum Admission {
 }
 
 impl Session {
+    /// Whether a command is queued in a transaction, or refused there, and does not run now.
+    pub fn queues(&self, command: &Command<'_>) -> bool {
+        let runs = matches!(
+            command.spec.id,
+            Id::Exec | Id::Discard | Id::Multi | Id::Watch | Id::Quit | Id::Reset
+        );
+        self.transaction.is_some() && !runs
+    }
+
     /// Queues a command in a transaction; outside of one, lets it pass.
     pub fn admit(&mut self, command: &Command<'_>) -> Admission {
-        let Some(transaction) = &mut self.transaction else {
+        let is_queued = self.queues(command);
+        let Some(transaction) = self.transaction.as_mut().filter(|_| is_queued) else {
             return Admission::Run;
         };
-        match command.spec.id {
-            Id::Exec | Id::Discard | Id::Multi | Id::Watch | Id::Quit | Id::Reset => Admission::Run,
-            _ if command.spec.flags.has(Flags::NO_MULTI) => {
+        match () {
+            () if command.spec.flags.has(Flags::NO_MULTI) => {
                 transaction.spoiled = true;
                 Admission::Answer(Reply::error("ERR Command not allowed inside a transaction"))
             }
-            _ if transaction.commands.len() >= limits::TRANSACTION_COMMANDS => {
+            () if transaction.commands.len() >= limits::TRANSACTION_COMMANDS => {
                 transaction.spoiled = true;
                 Admission::Answer(Reply::error("ERR too many commands in one transaction"))
             }
-            _ => {
+            () => {
                 transaction.commands.push(command.to_owned());
                 Admission::Answer(Reply::Status("QUEUED"))
             }

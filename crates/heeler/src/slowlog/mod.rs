@@ -5,7 +5,7 @@ mod pick;
 mod words;
 
 pub use pick::Pick;
-pub use words::{is_quick, of_request, shown};
+pub use words::{REDACTED, are_secret, is_quick, of_request, shown};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

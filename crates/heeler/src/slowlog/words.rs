@@ -5,7 +5,7 @@ use crate::limits;
 use crate::wire::{Wire, memcache};
 
 /// What stands for a secret.
-const REDACTED: &[u8] = b"(redacted)";
+pub const REDACTED: &[u8] = b"(redacted)";
 
 /// Parameters of CONFIG SET that are secrets.
 const SECRETS: [&[u8]; 5] = [
@@ -112,7 +112,10 @@ fn header(bytes: &[u8], at: &mut usize, mark: u8) -> Option<usize> {
 
 /// `count`: how many words there are in all.
 fn show(words: &[Word<'_>], count: usize) -> Vec<Vec<u8>> {
-    let secret = secrets(words);
+    let secret = secrets(|i, text| {
+        let word: Option<&Word> = words.get(i);
+        word.is_some_and(|w| w.known.eq_ignore_ascii_case(text))
+    });
     let most = limits::SLOWLOG_WORDS;
     // The last of them says how many there are more.
     let full = if count > most { most - 1 } else { most };
@@ -136,13 +139,15 @@ fn show(words: &[Word<'_>], count: usize) -> Vec<Vec<u8>> {
     shown
 }
 
-/// Which of the words are secrets: those that Redis leaves out, and a few more where it would have
-/// to know better.
-fn secrets<'a>(words: &'a [Word<'a>]) -> impl Fn(usize) -> bool + 'a {
-    let is = |i: usize, text: &[u8]| {
-        let word = words.get(i);
-        word.is_some_and(|w| w.known.eq_ignore_ascii_case(text))
-    };
+/// Which words of a command are secrets, by their places.
+pub fn are_secret<'a>(words: &'a [&'a [u8]]) -> impl Fn(usize) -> bool + 'a {
+    let is = |i: usize, text: &[u8]| words.get(i).is_some_and(|w| w.eq_ignore_ascii_case(text));
+    secrets(is)
+}
+
+/// Which of the words are secrets, given whether a word is a certain one: those
+/// that Redis leaves out, and a few more where it would have to know better.
+fn secrets(is: impl Fn(usize, &[u8]) -> bool) -> impl Fn(usize) -> bool {
     move |i: usize| {
         // Whether one of the `back` words before this one, but not before the options begin, is so.
         let follows = |text: &[u8], back: usize, options: usize| {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use super::pools::{Row, WAITS, WAITS_US, add};
+use super::times::{STEPS, Times};
 use crate::command::Family;
 
 /// Why a request was answered with an error.
@@ -134,6 +135,16 @@ impl CommandStats {
         totals
     }
 
+    /// How long a command took, by its place in the table: how often so long as each
+    /// [step](super::most_micros) says. `None` if it was never timed.
+    pub fn times(&self, line: usize) -> Option<Vec<u64>> {
+        let mut sums = [0; STEPS];
+        for worker in &*self.workers.lock() {
+            worker.times.add_to(line, &mut sums);
+        }
+        sums.iter().any(|sum| *sum > 0).then(|| sums.to_vec())
+    }
+
     /// Sets all to zero: `CONFIG RESETSTAT`.
     pub fn reset(&self) {
         for worker in &*self.workers.lock() {
@@ -167,6 +178,7 @@ pub struct CommandCounters {
     waits: [Row<WAITS>; FAMILIES],
     bytes: Row<2>,
     calls: Box<[[AtomicU64; CALLS]]>,
+    times: Times,
 }
 
 impl CommandCounters {
@@ -177,6 +189,7 @@ impl CommandCounters {
             waits: Default::default(),
             bytes: Row::default(),
             calls: (0..lines).map(|_| Default::default()).collect(),
+            times: Times::new(lines),
         }
     }
 
@@ -214,6 +227,11 @@ impl CommandCounters {
         }
     }
 
+    /// A command, by its place in the table, took so many microseconds.
+    pub fn took(&self, line: usize, micros: u64) {
+        self.times.took(line, micros);
+    }
+
     pub(super) fn add_to(&self, totals: &mut CommandTotals) {
         self.requests.add_to(&mut totals.requests);
         self.bytes.add_to(&mut totals.bytes);
@@ -238,6 +256,7 @@ impl CommandCounters {
         for counter in rows.chain(waits).chain(calls).chain(others) {
             counter.store(0, Relaxed);
         }
+        self.times.reset();
     }
 }
 

@@ -1,13 +1,14 @@
 //! BITFIELD: integers of any width inside a string.
 
 use super::bits::{bit_offset, change_bits};
+use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
 use super::view::View;
 use crate::command::{Command, Reply};
 
 pub(super) fn bitfield(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let operations = parse(command)?;
+    let operations = parse(Limits::of(view), command)?;
     let end = operations.iter().filter_map(Operation::written_end).max();
     match end {
         Some(end) => write(view, command, &operations, end),
@@ -16,7 +17,7 @@ pub(super) fn bitfield(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn bitfield_ro(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let operations = parse(command)?;
+    let operations = parse(Limits::of(view), command)?;
     if operations.iter().any(|o| o.written_end().is_some()) {
         return Err("ERR BITFIELD_RO only supports the GET subcommand".into());
     }
@@ -183,7 +184,7 @@ impl Operation {
     }
 }
 
-fn parse(command: &Command<'_>) -> Result<Vec<Operation>, Error> {
+fn parse(limits: Limits<'_>, command: &Command<'_>) -> Result<Vec<Operation>, Error> {
     let mut operations = Vec::new();
     let mut overflow = Overflow::Wrap;
     let mut words = command.args(2);
@@ -202,7 +203,8 @@ fn parse(command: &Command<'_>) -> Result<Vec<Operation>, Error> {
             return Err(SYNTAX.into());
         }
         let field = Field::parse(words.next().ok_or(SYNTAX)?)?;
-        let offset = bit_offset(words.next().ok_or(SYNTAX)?, Some(field.width as usize))?;
+        let offset = words.next().ok_or(SYNTAX)?;
+        let offset = bit_offset(limits, offset, Some(field.width as usize))?;
         let action = match (is_set, is_add) {
             (true, _) => Action::Set(numbers::integer_argument(words.next().ok_or(SYNTAX)?)?),
             (_, true) => Action::Add(numbers::integer_argument(words.next().ok_or(SYNTAX)?)?),

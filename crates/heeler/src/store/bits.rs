@@ -1,18 +1,18 @@
 //! Commands about strings as arrays of bits. Bit 0 is the highest of the first byte.
 
+use super::encodings::Limits;
 use super::entry::{Object, Text};
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
 use crate::command::{Command, Reply};
-use crate::limits;
 
 const BIT_OFFSET: &str = "ERR bit offset is not an integer or out of range";
 const BIT_VALUE: &str = "ERR bit is not an integer or out of range";
 
 pub(super) fn setbit(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let offset = bit_offset(command.arg(2), None)?;
+    let offset = bit_offset(Limits::of(view), command.arg(2), None)?;
     let on = match numbers::integer(command.arg(3)) {
         Some(0) => false,
         Some(1) => true,
@@ -32,7 +32,7 @@ pub(super) fn setbit(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn getbit(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let offset = bit_offset(command.arg(2), None)?;
+    let offset = bit_offset(Limits::of(view), command.arg(2), None)?;
     let mut slot = view.slot(command.arg(1));
     let mut buffer = itoa::Buffer::new();
     let text = slot.read_text()?;
@@ -209,7 +209,11 @@ impl Unit {
 }
 
 /// The place of a bit, in a string that may be as long as it; `#n` counts fields of that width.
-pub(super) fn bit_offset(argument: &[u8], width: Option<usize>) -> Result<usize, Error> {
+pub(super) fn bit_offset(
+    limits: Limits<'_>,
+    argument: &[u8],
+    width: Option<usize>,
+) -> Result<usize, Error> {
     let (digits, factor) = match (argument, width) {
         ([b'#', digits @ ..], Some(width)) => (digits, width),
         (digits, _) => (digits, 1),
@@ -217,7 +221,7 @@ pub(super) fn bit_offset(argument: &[u8], width: Option<usize>) -> Result<usize,
     numbers::integer(digits)
         .and_then(|n| usize::try_from(n).ok())
         .and_then(|n| n.checked_mul(factor))
-        .filter(|bit| bit / 8 < limits::VALUE_BYTES)
+        .filter(|bit| bit / 8 < limits.most_bytes())
         .ok_or_else(|| BIT_OFFSET.into())
 }
 

@@ -124,7 +124,7 @@ impl Store {
                 marks: extras.marks,
                 recache: extras.recache.to_byte(),
                 stamp: extras.stamp,
-                payload: dump::payload(entry, limits).into(),
+                payload: dump::payload(entry, limits, false).into(),
             }),
         })
     }

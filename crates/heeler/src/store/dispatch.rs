@@ -250,6 +250,7 @@ fn sorted_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 fn hyperloglog(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     match command.spec.id {
         Id::Pfadd => hyperloglog::pfadd(view, command),
+        Id::Pfdebug => hyperloglog::pfdebug(view, command),
         Id::Pfcount => hyperloglog::pfcount(view, command),
         Id::Pfmerge => hyperloglog::pfmerge(view, command),
         _ => unknown(command),

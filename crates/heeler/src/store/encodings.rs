@@ -1,7 +1,7 @@
 //! How small collections are kept: up to which size in one allocation, as CONFIG SET says. What is
 //! kept already stays as it is until it changes.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use super::Store;
 use super::compact::chunks::Bounds;
@@ -82,6 +82,10 @@ impl Limit {
 #[derive(Debug)]
 pub(super) struct Encodings {
     limits: [AtomicI64; Limit::ALL.len()],
+    /// Whether DUMP compresses long strings.
+    compresses: AtomicBool,
+    /// Longest string in bytes.
+    most: AtomicUsize,
     seed: u64,
 }
 
@@ -92,7 +96,12 @@ impl Encodings {
         for limit in Limit::ALL {
             limits[limit as usize] = AtomicI64::new(limit.usual());
         }
-        Encodings { limits, seed }
+        Encodings {
+            limits,
+            compresses: AtomicBool::new(true),
+            most: crate::limits::VALUE_BYTES.into(),
+            seed,
+        }
     }
 
     fn get(&self, limit: Limit) -> i64 {
@@ -172,6 +181,17 @@ impl<'s> Limits<'s> {
         list_bounds(self.0.get(Limit::ListSize))
     }
 
+    /// Bytes that a command may make a string long.
+    #[inline]
+    pub(super) fn most_bytes(self) -> usize {
+        self.0.most.load(Ordering::Relaxed)
+    }
+
+    /// Whether long strings are compressed where a value is dumped.
+    pub(super) fn compresses(self) -> bool {
+        self.0.compresses.load(Ordering::Relaxed)
+    }
+
     /// Chooses how the elements of tables are hashed.
     pub(super) fn seed(self) -> u64 {
         self.0.seed
@@ -191,6 +211,23 @@ impl Store {
     /// A limit up to which small collections are kept in one allocation.
     pub fn encoding_limit(&self, limit: Limit) -> i64 {
         self.encodings.get(limit)
+    }
+
+    /// Commands make no string longer than so many bytes from now on.
+    pub fn limit_strings(&self, bytes: usize) {
+        self.encodings.most.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether DUMP compresses long strings.
+    pub fn compresses(&self) -> bool {
+        self.encodings.compresses.load(Ordering::Relaxed)
+    }
+
+    /// Whether it shall from now on.
+    pub fn compress(&self, compresses: bool) {
+        self.encodings
+            .compresses
+            .store(compresses, Ordering::Relaxed);
     }
 
     /// Changes a limit, for collections that are new or change.

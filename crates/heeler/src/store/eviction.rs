@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// Evicts keys while there are too many, `budget` at most; returns how many it were.
-    pub(super) fn evict_some(&self, now: u64, budget: usize) -> usize {
+    pub fn evict_some(&self, now: u64, budget: usize) -> usize {
         (0..budget)
             .take_while(|_| self.is_full() && self.evict(now))
             .count()

@@ -92,6 +92,73 @@ pub(super) fn pfmerge(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::OK)
 }
 
+/// PFDEBUG: how a sketch is kept.
+pub(super) fn pfdebug(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let mut slot = view.slot(command.arg(2));
+    let Some(mut sketch) = read(&mut slot)? else {
+        return Err("ERR The specified key does not exist".into());
+    };
+    let is = |word: &[u8]| command.arg(1).eq_ignore_ascii_case(word);
+    let was_dense = sketch.is_dense();
+    if (is(b"getreg") || is(b"todense")) && !was_dense {
+        sketch.make_dense()?;
+        write(&mut slot, &sketch);
+    }
+    match () {
+        () if is(b"getreg") => {
+            let register = |i| Reply::Int(i64::from(sketch.dense(i)));
+            Ok(Reply::Array((0..REGISTERS).map(register).collect()))
+        }
+        () if is(b"todense") => Ok(Reply::Int(i64::from(!was_dense))),
+        () if is(b"encoding") => Ok(Reply::Status(if was_dense { "dense" } else { "sparse" })),
+        () if is(b"decode") && was_dense => Err("ERR HLL encoding is not sparse".into()),
+        () if is(b"decode") => Ok(Reply::bulk(sketch.runs_in_words())),
+        () => {
+            let word = String::from_utf8_lossy(command.arg(1));
+            Err(format!("ERR Unknown PFDEBUG subcommand '{word}'").into())
+        }
+    }
+}
+
+/// Tries whether registers keep what is put into them, in both forms, and whether estimates are
+/// near: PFSELFTEST.
+///
+/// # Errors
+/// What is wrong.
+pub fn self_test() -> Result<(), String> {
+    const MOST: u64 = 100_000;
+    let corrupt = |_| CORRUPT.to_owned();
+    let mut dense = Sketch::default();
+    dense.make_dense().map_err(corrupt)?;
+    for i in 0..REGISTERS {
+        dense.set_dense(i, (i * 31 % 64) as u8);
+    }
+    if let Some(i) = (0..REGISTERS).find(|&i| dense.dense(i) != (i * 31 % 64) as u8) {
+        return Err(format!("Register {i} does not keep its value"));
+    }
+    let (mut sparse, mut dense) = (Sketch::default(), Sketch::default());
+    dense.make_dense().map_err(corrupt)?;
+    for count in 1..=MOST {
+        let (index, rank) = place(&count.to_le_bytes());
+        sparse.raise(index, rank).map_err(corrupt)?;
+        dense.raise(index, rank).map_err(corrupt)?;
+        if !matches!(count, 1 | 10 | 100 | 1_000 | 10_000 | MOST) {
+            continue;
+        }
+        let histogram = dense.histogram().map_err(corrupt)?;
+        if sparse.histogram().map_err(corrupt)? != histogram {
+            return Err(format!("Both forms differ after {count} elements"));
+        }
+        // Six times the standard error, of few elements at least one.
+        let most = (count as f64 * 6.0 * 1.04 / (REGISTERS as f64).sqrt()).ceil();
+        let found = estimate(&histogram);
+        if (found as f64 - count as f64).abs() > most {
+            return Err(format!("{count} elements are taken for {found}"));
+        }
+    }
+    Ok(())
+}
+
 /// The greatest of each register of several sketches.
 struct Merged {
     registers: Box<[u8; REGISTERS]>,
@@ -240,6 +307,30 @@ impl Sketch {
             true => Ok(()),
             false => Err(CORRUPT.into()),
         }
+    }
+
+    /// The runs of the sparse form, as PFDEBUG DECODE tells them.
+    fn runs_in_words(&self) -> String {
+        let (mut at, mut words) = (HEADER, Vec::new());
+        while let Some(run) = Run::at(&self.0, at) {
+            words.push(match run {
+                Run {
+                    rank: 0,
+                    bytes: 1,
+                    length,
+                } => format!("z:{length}"),
+                Run {
+                    rank: 0, length, ..
+                } => format!("Z:{length}"),
+                Run { rank, length, .. } => format!("v:{rank},{length}"),
+            });
+            at += run.bytes;
+        }
+        if let Some(cut) = self.0.get(at) {
+            // Redis takes what is missing of the last run for a zero.
+            words.push(format!("Z:{}", (usize::from(cut & 0x3f) << 8) + 1));
+        }
+        words.join(" ")
     }
 
     /// How many registers have each rank.
@@ -425,6 +516,11 @@ fn tau(mut x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_self_test_holds() {
+        assert_eq!(self_test(), Ok(()));
+    }
 
     #[test]
     fn estimates_are_near() {

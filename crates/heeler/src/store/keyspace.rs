@@ -1,5 +1,6 @@
 //! Commands about the keyspace as a whole: DBSIZE, FLUSHALL, SWAPDB. There is one database, 0.
 
+use super::Store;
 use super::errors::{DB_INDEX, Error, NOT_AN_INT, Outcome, SYNTAX};
 use super::numbers;
 use super::view::View;
@@ -9,6 +10,23 @@ pub(super) fn dbsize(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
     let mut keys = 0;
     view.for_each_shard(|shard| keys += shard.len());
     Ok(Reply::Int(keys as i64))
+}
+
+impl Store {
+    /// How many keys there are, as DBSIZE counts.
+    pub fn count_all(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// How many keys there are that are wanted, as DBSIZE counts: also those whose time is up and
+    /// that nobody has noticed. Looks at all, a shard at a time.
+    pub fn count(&self, wanted: impl Fn(&[u8]) -> bool) -> usize {
+        let of_shard = |shard: &parking_lot::Mutex<super::shard::Shard>| {
+            let shard = shard.lock();
+            shard.iter().filter(|entry| wanted(entry.key())).count()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
 }
 
 /// FLUSHALL and FLUSHDB: with ASYNC the memory is freed in the background.

@@ -95,6 +95,7 @@ use encodings::{Encodings, Limits};
 use entries::Entries;
 use entry::Object;
 pub use extras::Stamp;
+pub use hyperloglog::self_test as test_sketches;
 pub use journal::{Applied, Step, Written};
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
@@ -430,7 +431,7 @@ impl Store {
         let slot = view.slot(key);
         let entry = slot.peek()?;
         // Neither its type nor the footer counts.
-        let length = dump::payload(entry, limits).len() - 11;
+        let length = dump::payload(entry, limits, limits.compresses()).len() - 11;
         let (encoding, idle) = (entry.encoding(), entry.idle_seconds(now));
         let address = entry.key().as_ptr();
         Some(format!(

@@ -43,8 +43,50 @@ pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::Array(vec![next, Reply::Array(walk.found)]))
 }
 
+/// Shards that RANDOMKEY looks at to learn how many keys one may have.
+const LOOKED_AT: usize = 16;
+/// How often it draws before it counts all keys.
+const DRAWS: usize = 128;
+
 /// A random key: each is as likely as any other.
 pub(super) fn randomkey(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
+    match draw_key(view) {
+        Some(key) => Ok(key),
+        None => count_and_draw_key(view),
+    }
+}
+
+/// Draws a shard and a place in it, until there is a key. A shard has more places than keys, and
+/// all have as many, so that it does not matter in which a key is. `None` where keys are too few.
+fn draw_key(view: &mut View<'_>) -> Option<Reply> {
+    let (now, hashing) = (view.now(), view.hashing());
+    let look = |view: &mut View<'_>| {
+        let index = (view.random() >> 32) as usize % limits::SHARDS;
+        let len = view.with_shard(index, |shard| {
+            shard.expire_due(hashing, now, usize::MAX);
+            shard.len()
+        });
+        (index, len)
+    };
+    let places = |len: usize| (len + len / 2 + 8) as u64;
+    let most = (0..LOOKED_AT).map(|_| look(view).1).max().unwrap_or(0);
+    let mut most = places(most);
+    for _ in 0..DRAWS {
+        let (index, len) = look(view);
+        most = most.max(len as u64);
+        if (view.random() >> 16) % most < len as u64 {
+            let random = view.random();
+            // Another thread may have removed the last key meanwhile.
+            if let Some(key) = view.with_shard(index, |shard| random_key(shard, random)) {
+                return Some(key);
+            }
+        }
+    }
+    None
+}
+
+/// The same by looking at all shards.
+fn count_and_draw_key(view: &mut View<'_>) -> Outcome {
     let (now, hashing) = (view.now(), view.hashing());
     loop {
         let mut total = 0u64;

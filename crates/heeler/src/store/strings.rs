@@ -1,5 +1,6 @@
 //! Commands about strings and counters.
 
+use super::encodings::Limits;
 use super::entry::Text;
 use super::errors::{
     DECREMENT_OVERFLOW, Error, NOT_A_FLOAT, NOT_AN_INTEGER, NOT_FINITE, OFFSET, OVERFLOW, Outcome,
@@ -11,7 +12,6 @@ use super::numbers;
 use super::slot::Slot;
 use super::view::View;
 use crate::command::{Blob, Command, Reply};
-use crate::limits;
 
 pub(super) fn get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
@@ -224,13 +224,13 @@ pub(super) fn incrbyfloat(view: &mut View<'_>, command: &Command<'_>) -> Outcome
 }
 
 pub(super) fn append(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let tail = command.arg(2);
+    let (tail, limits) = (command.arg(2), Limits::of(view));
     let mut slot = view.slot(command.arg(1));
     let Some(old) = slot.text()?.map(|text| text.len()) else {
         slot.set_text(Text::from_value(tail), None);
         return Ok(Reply::Int(tail.len() as i64));
     };
-    let len = bounded_len(old, tail.len())?;
+    let len = bounded_len(limits, old, tail.len())?;
     write_at(&mut slot, old, tail);
     Ok(Reply::Int(len as i64))
 }
@@ -238,13 +238,13 @@ pub(super) fn append(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn setrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let offset = numbers::integer_argument(command.arg(2))?;
     let offset = usize::try_from(offset).map_err(|_| OFFSET)?;
-    let bytes = command.arg(3);
+    let (bytes, limits) = (command.arg(3), Limits::of(view));
     let mut slot = view.slot(command.arg(1));
     let old = slot.text()?.map_or(0, |text| text.len());
     if bytes.is_empty() {
         return Ok(Reply::Int(old as i64));
     }
-    let len = bounded_len(offset, bytes.len())?.max(old);
+    let len = bounded_len(limits, offset, bytes.len())?.max(old);
     if !slot.exists() {
         slot.set_text(Text::Raw(b""), None);
     }
@@ -262,10 +262,10 @@ fn write_at(slot: &mut Slot<'_, '_>, offset: usize, bytes: &[u8]) {
 }
 
 /// The sum of two lengths, unless a string may not be that long.
-fn bounded_len(first: usize, second: usize) -> Result<usize, Error> {
+fn bounded_len(limits: Limits<'_>, first: usize, second: usize) -> Result<usize, Error> {
     first
         .checked_add(second)
-        .filter(|len| *len <= limits::VALUE_BYTES)
+        .filter(|len| *len <= limits.most_bytes())
         .ok_or_else(|| TOO_LONG.into())
 }
 

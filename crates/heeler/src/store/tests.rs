@@ -194,6 +194,32 @@ fn a_flush_in_the_background_frees_a_budget_at_a_time() {
     assert_eq!(freed, 5_000);
 }
 
+/// Few keys, so that most shards have none; as many as there are shards; many in each.
+#[test]
+fn each_key_is_drawn_about_as_often_as_any_other() {
+    for (keys, draws) in [(3, 600), (50, 5_000), (1_000, 40_000), (20_000, 100_000)] {
+        let store = Store::new(5);
+        for i in 0..keys {
+            run(&store, 0, &format!("SET {i} x"));
+        }
+        // Those that are gone are never drawn.
+        run(&store, 0, "SET gone x PX 1");
+        let mut counts = vec![0.0f64; keys];
+        for _ in 0..draws {
+            let Reply::Bulk(key) = run(&store, 2, "RANDOMKEY") else {
+                panic!("there are keys");
+            };
+            let key = String::from_utf8(key.to_vec()).unwrap();
+            counts[key.parse::<usize>().unwrap()] += 1.0;
+        }
+        // Chi-squared: its mean is the number of keys, its variance twice that.
+        let mean = draws as f64 / keys as f64;
+        let sum: f64 = counts.iter().map(|c| (c - mean).powi(2) / mean).sum();
+        let most = keys as f64 + 6.0 * (2.0 * keys as f64).sqrt();
+        assert!(sum < most, "{keys} keys: {sum}, not below {most}");
+    }
+}
+
 #[test]
 fn every_key_is_as_likely_as_any_other_to_be_random() {
     let store = Store::new(1);

@@ -173,8 +173,8 @@ impl Request {
 
 fn answer(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> Outcome {
     let request = Request::parse(view, command, operation, Form::Reply)?;
-    let result = Operands::peek(view, command, &request).run(operation, request.aggregate);
-    let mut result: Vec<(Piece<'_>, f64)> = result.collect();
+    let operands = Operands::peek(view, command, &request);
+    let mut result = operands.run(operation, request.aggregate);
     result.sort_unstable_by(|a, b| order(*a, *b));
     let elements = result.into_iter();
     Ok(match request.with_scores {
@@ -190,8 +190,13 @@ fn answer(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> O
 fn store(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> Outcome {
     let request = Request::parse(view, command, operation, Form::Stored)?;
     let (mut result, limits) = (SortedSet::default(), Limits::of(view));
-    for (member, score) in Operands::peek(view, command, &request).run(operation, request.aggregate)
-    {
+    let elements = Operands::peek(view, command, &request).run(operation, request.aggregate);
+    let is_short = |(member, _): &(Piece<'_>, f64)| member.len() <= limits.zset_value();
+    if elements.len() > limits.zset_entries() || !elements.iter().all(is_short) {
+        // Where it is no listpack in the end, it has never been one, and zeros keep their signs.
+        result.leave_listpack(limits);
+    }
+    for (member, score) in elements {
         result.set(member, score, limits);
     }
     let len = result.len();
@@ -251,17 +256,12 @@ impl<'v> Operands<'v> {
         Operands(keys.map(|(key, weight)| (operand(key), *weight)).collect())
     }
 
-    fn run(
-        self,
-        operation: Operation,
-        aggregate: Aggregate,
-    ) -> impl Iterator<Item = (Piece<'v>, f64)> {
+    fn run(self, operation: Operation, aggregate: Aggregate) -> Vec<(Piece<'v>, f64)> {
         match operation {
             Operation::Union => self.union(aggregate),
             Operation::Intersection => self.intersection(aggregate),
             Operation::Difference => self.difference(),
         }
-        .into_iter()
     }
 
     /// The operands that are there, the smallest first; none if one is absent.

@@ -298,8 +298,15 @@ pub(super) fn zrangestore(view: &mut View<'_>, command: &Command<'_>) -> Outcome
     let (mut result, limits) = (SortedSet::default(), Limits::of(view));
     let mut slot = view.slot(command.arg(2));
     if let Some(set) = slot.read_collection::<SortedSet>()? {
-        for (member, score) in set.ascending(selection.ranks(set)) {
+        // In the order in which they would be told: a zero keeps its sign once the result has left
+        // its listpack.
+        let ranks = selection.ranks(set);
+        let mut take = |(member, score)| {
             result.set(member, score, limits);
+        };
+        match selection.reversed {
+            false => set.ascending(ranks).for_each(&mut take),
+            true => set.descending(ranks).for_each(&mut take),
         }
     }
     let len = result.len();

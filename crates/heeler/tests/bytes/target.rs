@@ -220,7 +220,7 @@ fn door() -> Door {
     };
     Door::new(
         store,
-        Arc::new(Process::new("serve", 1, 100, 7)),
+        Arc::new(Process::new("serve", 1, 100_000, 7)),
         greeting,
         7,
     )

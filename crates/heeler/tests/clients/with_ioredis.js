@@ -204,6 +204,19 @@ async function channels(options, r) {
   listener.disconnect();
 }
 
+async function monitoring(r) {
+  const monitor = await r.monitor();
+  const told = [];
+  monitor.on("monitor", (time, args, source, database) => told.push([args, database]));
+  assert.equal(await r.set("monitored", 'a "b"'), "OK");
+  await until(async () => told.some(([args]) => args[1] === "monitored"));
+  const [args, database] = told.find(([args]) => args[1] === "monitored");
+  assert.deepEqual(args, ["set", "monitored", 'a "b"']);
+  assert.equal(database, "0");
+  monitor.disconnect();
+  assert.equal(await r.del("monitored"), 1);
+}
+
 async function until(true_) {
   const end = Date.now() + 10000;
   while (!(await true_())) {
@@ -231,6 +244,7 @@ async function main(host, port) {
   console.log("channels");
   await channels(options, r);
   console.log("server");
+  await monitoring(r);
   await server(r);
   assert.equal(await r.quit(), "OK");
   another.disconnect();

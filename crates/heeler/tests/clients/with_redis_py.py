@@ -308,6 +308,31 @@ def server(r):
     assert r.dbsize() == 0
 
 
+def monitoring(r, host, port):
+    other = redis.Redis(host, port, socket_timeout=10)
+    with r.monitor() as monitor:
+        other.set("monitored", 'a "b"')
+        told = monitor.next_command()
+        while "monitored" not in told["command"]:
+            told = monitor.next_command()
+        assert told["command"] == 'SET monitored a "b"'
+        assert (told["db"], told["client_type"]) == (0, "tcp")
+        assert abs(told["time"] - time.time()) < 60
+    other.delete("monitored")
+
+
+def settings(r):
+    assert r.config_set("timeout", 0) is True
+    assert r.config_set("latency-monitor-threshold", 100) is True
+    assert r.config_get("latency-monitor-threshold") == {"latency-monitor-threshold": "100"}
+    assert r.latency_latest() == [] and r.latency_history("command") == []
+    assert r.latency_reset() == 0
+    assert r.config_set("latency-monitor-threshold", 0) is True
+    refused(r.config_set, "timeout", -1, error="must be between 0 and 2147483647")
+    assert r.config_resetstat() is True
+    assert r.lastsave() is not None
+
+
 def waiting(r, host, port, protocol):
     other = redis.Redis(host, port, protocol=protocol, socket_timeout=10)
     got = []
@@ -396,6 +421,10 @@ def main(host, port, protocol):
     waiting(r, host, port, protocol)
     print("channels", flush=True)
     channels(r, host, port, protocol)
+    print("monitoring", flush=True)
+    monitoring(r, host, port)
+    print("settings", flush=True)
+    settings(r)
     print("server", flush=True)
     server(r)
 

@@ -29,14 +29,11 @@ fn with(line: &str, more: &[&[u8]]) -> Words {
 
 impl Pair {
     pub fn start(protocol: Protocol) -> Pair {
-        let mut pair = Pair {
+        Pair {
             redis: Redis::start(protocol),
             store: Store::new(42),
             protocol,
-        };
-        // Strings are not compressed here.
-        pair.redis(&words("CONFIG SET rdbcompression no"));
-        pair
+        }
     }
 
     fn redis(&mut self, words: &[Vec<u8>]) -> Value {

@@ -4,6 +4,8 @@
 //! type 1 │ value │ RDB version 2 │ CRC-64 of all before it 8
 //! ```
 //!
+//! Strings of more than 20 bytes are compressed as redis-server does, if that makes them shorter.
+//!
 //! What redis-server 5 to 7.0 has dumped is restored, and it restores what is dumped here.
 //! Streams and what modules keep are refused.
 
@@ -23,6 +25,7 @@ use super::view::View;
 use crate::command::{Command, Reply};
 use crate::limits;
 use reader::Reader;
+use writer::Output;
 
 /// The version of the format that is written, and the newest that is read.
 const VERSION: u16 = 10;
@@ -55,14 +58,15 @@ pub(super) fn dump(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let limits = Limits::of(view);
     let mut slot = view.slot(command.arg(1));
     Ok(slot.read().map_or(Reply::Null, |entry| {
-        Reply::Bulk(payload(entry, limits).into())
+        Reply::Bulk(payload(entry, limits, limits.compresses()).into())
     }))
 }
 
-/// A value with its type and footer.
-pub(super) fn payload(entry: Entry<'_>, limits: Limits<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    writer::value(entry, limits, &mut bytes);
+/// A value with its type and footer. Long strings in it are compressed, if they shall be.
+pub(super) fn payload(entry: Entry<'_>, limits: Limits<'_>, compresses: bool) -> Vec<u8> {
+    let mut out = Output::new(compresses);
+    writer::value(entry, limits, &mut out);
+    let mut bytes = out.bytes;
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crc64::checksum(&bytes).to_le_bytes());
     bytes

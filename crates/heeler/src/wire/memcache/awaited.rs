@@ -61,7 +61,7 @@ const WORDS: [&str; 11] = [
 ];
 
 /// A reply in RESP2, as far as stores answer hidden commands so.
-pub(super) fn read(reply: &[u8]) -> Reply {
+pub fn read(reply: &[u8]) -> Reply {
     let unexpected = || Reply::error("SERVER_ERROR the reply is not of the kind expected");
     parse(reply).unwrap_or_else(unexpected)
 }

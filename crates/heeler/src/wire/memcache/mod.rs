@@ -16,7 +16,7 @@ mod request;
 mod scan;
 mod table;
 
-pub use awaited::Awaited;
+pub use awaited::{Awaited, read};
 pub use reply::{TOO_LARGE, error, write};
 pub use request::{Decoder, Quiet, Request};
 pub use scan::{Items, Scanner};

@@ -8,7 +8,7 @@ use crate::limits;
 ///
 /// It remembers how far it has read the request at hand, so that no byte is looked at twice however
 /// the bytes are cut, and it keeps the places of the arguments, not copies of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     /// Places of the arguments found so far, counted from the request's first byte.
     args: Vec<Arg>,
@@ -19,6 +19,21 @@ pub struct Decoder {
     state: State,
     /// An inline request, written again as an array of bulk strings.
     rewritten: Vec<u8>,
+    /// Longest bulk string.
+    most: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder {
+            args: Vec::new(),
+            at: 0,
+            missing: 0,
+            state: State::Start,
+            rewritten: Vec::new(),
+            most: limits::BULK_BYTES,
+        }
+    }
 }
 
 /// The first byte of a TLS handshake; the second is a 3 (RFC 8446, section 5.1).
@@ -41,6 +56,12 @@ enum State {
 }
 
 impl Decoder {
+    /// Bulk strings may have so many bytes from now on: at least [`limits::LEAST_LIMIT`], which no
+    /// request is read past at once.
+    pub fn set_most(&mut self, bytes: usize) {
+        self.most = bytes;
+    }
+
     /// Reads on in `bytes`, which start with the request at hand. Returns the request's length once
     /// it is whole, then [`request`](Decoder::request) gives it; `None` where more bytes are
     /// needed. An empty line and an empty array are requests without arguments.
@@ -161,7 +182,7 @@ impl Decoder {
             return Ok(false);
         };
         let length = number::integer(line)
-            .filter(|n| (0..=limits::BULK_BYTES as i64).contains(n))
+            .filter(|n| (0..=self.most as i64).contains(n))
             .ok_or_else(|| Fault::new("invalid bulk length"))? as usize;
         if self.at + length > limits::REQUEST_BYTES {
             return Err(Fault::new("request too large"));

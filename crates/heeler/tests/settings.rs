@@ -1,0 +1,286 @@
+//! CONFIG SET while a store runs, beside a real redis-server: the same answers, and the effect.
+
+mod servers;
+
+use std::time::Duration;
+
+use servers::{Client, Heeler, RedisServer, Value, wait_until};
+
+fn both() -> [(Client, Box<dyn std::any::Any>); 2] {
+    let redis = RedisServer::start();
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    [
+        (redis.client(), Box::new(redis)),
+        (heeler.client(), Box::new(heeler)),
+    ]
+}
+
+fn run(client: &mut Client, line: &str) -> String {
+    // A value in quotes may have blanks.
+    let mut words: Vec<String> = Vec::new();
+    for (i, part) in line.split('"').enumerate() {
+        match i % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.into()),
+        }
+    }
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    client.send(&servers::request(&words));
+    String::from_utf8_lossy(&client.read_raw_reply()).into_owned()
+}
+
+#[test]
+fn parameters_are_set_and_told_as_redis_does() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let lines = r#"
+        CONFIG GET timeout
+        CONFIG SET timeout 100
+        CONFIG GET timeout
+        CONFIG SET timeout -1
+        CONFIG SET timeout x
+        CONFIG SET timeout 2147483648
+        CONFIG SET timeout 1 timeout 2
+        CONFIG SET timeout 0 tcp-keepalive x
+        CONFIG GET timeout
+        CONFIG SET timeout 0
+        CONFIG GET tcp-keepalive
+        CONFIG SET tcp-keepalive 60
+        CONFIG GET tcp-keepalive
+        CONFIG SET tcp-keepalive -1
+        CONFIG SET tcp-keepalive 0
+        CONFIG GET proto-max-bulk-len
+        CONFIG SET proto-max-bulk-len 2mb
+        CONFIG GET proto-max-bulk-len
+        CONFIG SET proto-max-bulk-len -1
+        CONFIG SET proto-max-bulk-len x
+        CONFIG SET proto-max-bulk-len 512mb
+        CONFIG GET client-query-buffer-limit
+        CONFIG SET client-query-buffer-limit 3mb
+        CONFIG GET client-query-buffer-limit
+        CONFIG SET client-query-buffer-limit x
+        CONFIG SET client-query-buffer-limit 1gb
+        CONFIG GET client-output-buffer-limit
+        CONFIG SET client-output-buffer-limit "normal 0 0"
+        CONFIG SET client-output-buffer-limit "normal 1mb 512k 10"
+        CONFIG GET client-output-buffer-limit
+        CONFIG SET client-output-buffer-limit "pubsub 2mb 512k 10 normal 0 0 0"
+        CONFIG GET client-output-buffer-limit
+        CONFIG SET client-output-buffer-limit "slave 268435456 67108864 60"
+        CONFIG SET client-output-buffer-limit "x 1 1 1"
+        CONFIG SET client-output-buffer-limit "normal -1 1 1"
+        CONFIG SET client-output-buffer-limit "normal 1 1 x"
+        CONFIG SET client-output-buffer-limit ""
+        CONFIG GET client-output-buffer-limit
+        CONFIG SET maxclients 0
+        CONFIG SET maxclients x
+        CONFIG SET maxclients 4294967296
+        CONFIG SET maxclients 500
+        CONFIG GET maxclients
+        CONFIG SET slowlog-max-len 5 slowlog-log-slower-than 100
+        CONFIG GET slowlog-*
+        CONFIG SET slowlog-max-len -1
+        CONFIG SET notify-keyspace-events KEA
+        CONFIG GET notify-keyspace-events
+        CONFIG SET rdbcompression no
+        CONFIG GET rdbcompression
+        CONFIG SET rdbcompression maybe
+        CONFIG SET rdbcompression yes
+        CONFIG REWRITE
+        CONFIG RESETSTAT
+        CONFIG RESETSTAT x
+        CONFIG REWRITE x
+    "#;
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let sorted = |reply: String| {
+            let mut lines: Vec<String> = reply.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let (ours, theirs) = (run(&mut ours, line), run(&mut theirs, line));
+        assert_eq!(sorted(ours), sorted(theirs), "{line}");
+    }
+}
+
+/// Where a store has a bound of its own, it says so.
+#[test]
+fn bounds_are_told() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let mut client = heeler.client();
+    for (line, text) in [
+        (
+            "CONFIG SET proto-max-bulk-len 1gb",
+            "between 1048576 and 536870912 inclusive",
+        ),
+        (
+            "CONFIG SET proto-max-bulk-len 1kb",
+            "between 1048576 and 536870912 inclusive",
+        ),
+        (
+            "CONFIG SET client-query-buffer-limit 2gb",
+            "between 1048576 and 1073741824 inclusive",
+        ),
+        (
+            "CONFIG SET slowlog-max-len 9999999",
+            "between 0 and 1000000 inclusive",
+        ),
+        (
+            "CONFIG SET maxclients 4294967295",
+            "is not able to handle the specified number of clients",
+        ),
+        (
+            "CONFIG SET client-output-buffer-limit \"slave 1 1 1\"",
+            "there are no replicas here",
+        ),
+    ] {
+        let reply = run(&mut client, line);
+        assert!(
+            reply.starts_with("-ERR CONFIG SET failed") && reply.contains(text),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
+fn who_is_idle_for_too_long_is_closed() {
+    for (mut client, server) in both() {
+        let another = || match server.downcast_ref::<RedisServer>() {
+            Some(redis) => redis.client(),
+            None => server.downcast_ref::<Heeler>().unwrap().client(),
+        };
+        let (mut idle, mut listens, mut waits) = (another(), another(), another());
+        listens.run("SUBSCRIBE c");
+        waits.send(b"BLPOP nosuch 0\r\n");
+        assert_eq!(client.run("CONFIG SET timeout 1"), Value::ok());
+        assert_eq!(idle.run("PING"), Value::Status("PONG".into()));
+        // Whoever says something stays.
+        wait_until("the other is gone", || {
+            std::thread::sleep(Duration::from_millis(50));
+            !client.run("CLIENT LIST").text().contains("cmd=ping")
+                && client.run("CLIENT LIST").text().lines().count() == 3
+        });
+        assert_eq!(idle.read_to_close(), b"");
+        client.run("CONFIG SET timeout 0");
+        assert_eq!(client.run("PUBLISH c x"), Value::Int(1));
+        client.run("LPUSH nosuch x");
+        assert!(matches!(waits.read_reply(), Value::Array(_)));
+    }
+}
+
+#[test]
+fn longer_strings_are_refused() {
+    const MEGABYTE: usize = 1 << 20;
+    for (mut client, server) in both() {
+        let mut other = match server.downcast_ref::<RedisServer>() {
+            Some(redis) => redis.client(),
+            None => server.downcast_ref::<Heeler>().unwrap().client(),
+        };
+        other.run("PING");
+        client.run("CONFIG SET proto-max-bulk-len 1mb");
+        let most = vec![b'x'; MEGABYTE];
+        assert_eq!(client.call(&[b"SET", b"k", &most]), Value::ok());
+        let too_long = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+        assert_eq!(client.run("APPEND k x"), Value::Error(too_long.into()));
+        assert_eq!(
+            client.run("SETRANGE k 1048576 x"),
+            Value::Error(too_long.into())
+        );
+        assert_eq!(client.run("STRLEN k"), Value::Int(MEGABYTE as i64));
+        let no_bit = "ERR bit offset is not an integer or out of range";
+        assert_eq!(
+            client.run("SETBIT b 8388608 1"),
+            Value::Error(no_bit.into())
+        );
+        assert_eq!(client.run("SETBIT b 8388607 1"), Value::Int(0));
+        // Also over connections that were there before.
+        other.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n");
+        let told = String::from_utf8(other.read_to_close()).unwrap();
+        assert_eq!(told, "-ERR Protocol error: invalid bulk length\r\n");
+    }
+}
+
+#[test]
+fn longer_requests_are_not_read() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let (mut client, mut other) = (heeler.client(), heeler.client());
+    client.run("CONFIG SET client-query-buffer-limit 1mb");
+    let part = vec![b'x'; 900_000];
+    assert_eq!(client.call(&[b"SET", b"k", &part]), Value::ok());
+    let request = servers::request(&[b"MSET", b"a", &part, b"b", &part]);
+    // It may be closed while it sends.
+    let _ = other.try_send(&request);
+    let _ = other.try_read_to_close();
+    assert_eq!(client.run("EXISTS a b"), Value::Int(0));
+    wait_until("it is closed", || {
+        client.run("CLIENT LIST").text().lines().count() == 1
+    });
+}
+
+#[test]
+fn who_leaves_too_much_unread_is_closed() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut client, mut greedy) = (heeler.client(), heeler.client());
+    let value = vec![b'x'; 3_000_000];
+    client.call(&[b"SET", b"k", &value]);
+    client.run("SET short x");
+    assert_eq!(greedy.run("GET k").text().len(), value.len());
+    let limit = [
+        &b"CONFIG"[..],
+        b"SET",
+        b"client-output-buffer-limit",
+        b"normal 2mb 0 0",
+    ];
+    assert_eq!(client.call(&limit), Value::ok());
+    assert_eq!(greedy.run("GET short").text(), "x");
+    greedy.send(b"GET k\r\n");
+    let _ = greedy.try_read_to_close();
+    wait_until("it is closed", || {
+        client.run("CLIENT LIST").text().lines().count() == 1
+    });
+    assert_eq!(client.run("PING"), Value::Status("PONG".into()));
+}
+
+#[test]
+fn who_leaves_much_unread_for_too_long_is_closed() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut client, mut slow, mut deaf) = (heeler.client(), heeler.client(), heeler.client());
+    let value = vec![b'x'; 30_000_000];
+    client.call(&[b"SET", b"k", &value]);
+    let limits = b"normal 0 1mb 1 pubsub 0 2mb 1";
+    let limit = [
+        &b"CONFIG"[..],
+        b"SET",
+        b"client-output-buffer-limit",
+        limits,
+    ];
+    assert_eq!(client.call(&limit), Value::ok());
+    slow.send(b"GET k\r\n");
+    deaf.run("SUBSCRIBE c");
+    assert_eq!(client.run("CLIENT LIST").text().lines().count(), 3);
+    for _ in 0..20 {
+        client.call(&[b"PUBLISH", b"c", &value[..1_000_000]]);
+    }
+    wait_until("both are closed", || {
+        client.run("CLIENT LIST").text().lines().count() == 1
+    });
+}
+
+#[test]
+fn pubsub_has_a_limit_of_its_own() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut client, mut deaf) = (heeler.client(), heeler.client());
+    let limit = [
+        &b"CONFIG"[..],
+        b"SET",
+        b"client-output-buffer-limit",
+        b"pubsub 64mb 0 0",
+    ];
+    assert_eq!(client.call(&limit), Value::ok());
+    deaf.run("SUBSCRIBE c");
+    let payload = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while client.call(&[b"PUBLISH", b"c", &payload]) == Value::Int(1) {
+        sent += 1;
+        assert!(sent < 300, "it is never closed");
+    }
+    assert!(sent >= 64, "closed after {sent} MiB");
+}
