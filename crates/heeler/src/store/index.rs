@@ -36,26 +36,47 @@ impl Token {
     }
 }
 
-/// A cache line of the table.
-#[repr(C, align(64))]
-#[derive(Clone, Debug, Default)]
-struct Group {
-    /// For each place a byte of its hash, 0 where the place is free; then how many places passed.
-    tags: [u8; 16],
-    places: [u32; LANES],
+/// A cache line of the table: four words of tags, and the places. A tag is a byte of the place's
+/// hash, 0 where the place is free; the byte after the tags counts how many places passed.
+///
+/// It is made of plain words because those are zero without being written where the allocator has
+/// memory that was never used: so a large table costs nothing before its groups are filled.
+type Group = [u32; TAG_WORDS + LANES];
+
+const TAG_WORDS: usize = 4;
+
+/// The places that have this tag, as ones in every eighth bit.
+#[inline]
+fn matches(group: &Group, tag: u8) -> Lanes {
+    const LOW: u128 = u128::from_ne_bytes([0x7f; 16]);
+    const ALL: u128 = (1 << (8 * LANES)) - 1;
+    let wanted = u128::from_ne_bytes([tag; 16]);
+    let word = |at: usize| u128::from(group[at]) << (32 * at);
+    let differs = (word(0) | word(1) | word(2) | word(3)) ^ wanted;
+    let is_zero = !(((differs & LOW) + LOW) | differs | LOW);
+    Lanes(is_zero & ALL)
 }
 
-impl Group {
-    /// The places that have this tag, as ones in every eighth bit.
-    #[inline]
-    fn matches(&self, tag: u8) -> Lanes {
-        const LOW: u128 = u128::from_ne_bytes([0x7f; 16]);
-        const ALL: u128 = (1 << (8 * LANES)) - 1;
-        let wanted = u128::from_ne_bytes([tag; 16]);
-        let differs = u128::from_le_bytes(self.tags) ^ wanted;
-        let is_zero = !(((differs & LOW) + LOW) | differs | LOW);
-        Lanes(is_zero & ALL)
-    }
+#[inline]
+fn tag_of(group: &Group, lane: usize) -> u8 {
+    group[lane / 4].to_le_bytes()[lane % 4]
+}
+
+#[inline]
+fn set_tag(group: &mut Group, lane: usize, tag: u8) {
+    let mut bytes = group[lane / 4].to_le_bytes();
+    bytes[lane % 4] = tag;
+    group[lane / 4] = u32::from_le_bytes(bytes);
+}
+
+#[inline]
+fn place_of(group: &Group, lane: usize) -> u32 {
+    group[TAG_WORDS + lane]
+}
+
+#[inline]
+fn set_place(group: &mut Group, lane: usize, place: u32) {
+    group[TAG_WORDS + lane] = place;
 }
 
 /// Some places of a group.
@@ -87,10 +108,7 @@ struct Table(Vec<Group>);
 
 impl Table {
     fn with_groups(groups: usize) -> Table {
-        let mut table = Vec::new();
-        table.reserve_exact(groups);
-        table.resize(groups, Group::default());
-        Table(table)
+        Table(vec![[0; TAG_WORDS + LANES]; groups])
     }
 
     /// Places that it takes before it is too full.
@@ -119,12 +137,12 @@ impl Table {
         let mut at = self.home(hash);
         for _ in 0..self.0.len() {
             let group = &self.0[at];
-            for lane in group.matches(wanted) {
-                if is_it(group.places[lane]) {
+            for lane in matches(group, wanted) {
+                if is_it(place_of(group, lane)) {
                     return Some((at, lane));
                 }
             }
-            if group.tags[PASSED] == 0 {
+            if tag_of(group, PASSED) == 0 {
                 return None;
             }
             at = self.next(at);
@@ -137,12 +155,12 @@ impl Table {
         let mut at = self.home(hash);
         for _ in 0..self.0.len() {
             let group = &mut self.0[at];
-            if let Some(lane) = group.matches(0).next() {
-                group.tags[lane] = tag(hash);
-                group.places[lane] = place;
+            if let Some(lane) = matches(group, 0).next() {
+                set_tag(group, lane, tag(hash));
+                set_place(group, lane, place);
                 return;
             }
-            group.tags[PASSED] = group.tags[PASSED].saturating_add(1);
+            set_tag(group, PASSED, tag_of(group, PASSED).saturating_add(1));
             at = self.next(at);
         }
         debug_assert!(false, "a table with room has a free place");
@@ -150,12 +168,13 @@ impl Table {
 
     /// Frees a place that [`find`](Table::find) has found.
     fn remove(&mut self, hash: u64, (found, lane): (usize, usize)) {
-        self.0[found].tags[lane] = 0;
+        set_tag(&mut self.0[found], lane, 0);
         let mut at = self.home(hash);
         while at != found {
-            let passed = &mut self.0[at].tags[PASSED];
-            if *passed != MANY {
-                *passed -= 1;
+            let group = &mut self.0[at];
+            let passed = tag_of(group, PASSED);
+            if passed != MANY {
+                set_tag(group, PASSED, passed - 1);
             }
             at = self.next(at);
         }
@@ -164,7 +183,7 @@ impl Table {
     fn at(&self, bucket: usize) -> Option<u32> {
         let group = self.0.get(bucket / LANES)?;
         let lane = bucket % LANES;
-        (group.tags[lane] != 0).then(|| group.places[lane])
+        (tag_of(group, lane) != 0).then(|| place_of(group, lane))
     }
 }
 
@@ -231,13 +250,13 @@ impl Index {
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         if let Some((group, lane)) = self.table.find(hash, &mut is_it) {
-            return Some(self.table.0[group].places[lane]);
+            return Some(place_of(&self.table.0[group], lane));
         }
         if self.old.0.is_empty() {
             return None;
         }
         let (group, lane) = self.old.find(hash, is_it)?;
-        Some(self.old.0[group].places[lane])
+        Some(place_of(&self.old.0[group], lane))
     }
 
     /// Adds a place. `hash_of` gives the hash of one that is there.
@@ -255,7 +274,7 @@ impl Index {
     pub(super) fn replace(&mut self, hash: u64, old: u32, new: u32) {
         for table in [&mut self.table, &mut self.old] {
             if let Some((group, lane)) = table.find(hash, |place| place == old) {
-                table.0[group].places[lane] = new;
+                set_place(&mut table.0[group], lane, new);
                 return;
             }
         }
@@ -314,10 +333,10 @@ impl Index {
         let end = self.moved.saturating_add(groups).min(self.old.0.len());
         for group in &mut self.old.0[self.moved..end] {
             for lane in 0..LANES {
-                if group.tags[lane] != 0 {
+                if tag_of(group, lane) != 0 {
                     // What was passed on is still looked for beyond this group.
-                    group.tags[lane] = 0;
-                    let place = group.places[lane];
+                    set_tag(group, lane, 0);
+                    let place = place_of(group, lane);
                     self.table.insert(hash_of(place), place);
                 }
             }

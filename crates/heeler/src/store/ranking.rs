@@ -9,7 +9,7 @@ use super::allocation;
 use super::collection::Element;
 
 /// Most elements of a leaf.
-const LEAF: usize = 128;
+const LEAF: usize = 64;
 /// Most children of an inner node.
 const FAN: usize = 64;
 
