@@ -2,10 +2,11 @@
 //! `cargo bench -p heeler --bench growth`, with `-- KEYS` for others than 10,000,000.
 //!
 //! Keys of 16 bytes, values of 64, set one after the other; beside it runs what runs beside it in a
-//! node. A command's time is this thread's on its processor, the kernel's share included, so that
-//! what else runs on the machine disturbs it little. As in the program the allocator is mimalloc,
-//! and memory comes in small pages.
+//! node. A command's time is this thread's on its processor, the kernel's share included: what else
+//! runs on the machine disturbs it little, but a host that takes the processor away does. As in the
+//! program the allocator is mimalloc, and memory comes in small pages.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -26,6 +27,9 @@ fn main() {
     let keys = std::env::args().filter_map(|arg| arg.parse().ok()).next();
     let keys = keys.unwrap_or(KEYS);
     rustix::thread::disable_transparent_huge_pages(true).expect("a Linux");
+    println!("nothing, to see what the machine does to a thread:");
+    load(keys, |set| drop(black_box(set)), || 0);
+    println!("a store:");
     let (store, is_done) = (Store::new(1), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -34,39 +38,36 @@ fn main() {
                 thread::sleep(Duration::from_millis(10));
             }
         });
-        load(&store, keys);
+        let set = |set: OwnedCommand| drop(store.execute(NOW, &set.as_command()));
+        load(keys, set, || store.memory());
         is_done.store(true, Ordering::Relaxed);
     });
 }
 
-/// Sets so many keys, and tells of it whenever their number has grown tenfold.
-fn load(store: &Store, keys: u64) {
+/// Makes a SET of each of so many keys, and tells how long `run` took whenever their number has
+/// grown tenfold.
+fn load(keys: u64, run: impl Fn(OwnedCommand), memory: impl Fn() -> usize) {
     let value = [b'v'; 64];
-    let (mut longest, mut times, mut tell_at) = (Duration::ZERO, Vec::new(), 100_000);
-    let start = processor_time();
+    let (mut times, mut tell_at) = (Vec::new(), 100_000);
     for key in 0..keys {
         let name = format!("key:{key:012}");
         let set = OwnedCommand::resolve([&b"SET"[..], name.as_bytes(), &value]);
         let set = set.expect("a command that there is");
         let before = processor_time();
-        store.execute(NOW, &set.as_command());
-        let took = processor_time() - before;
-        longest = longest.max(took);
-        times.push(took.as_nanos().min(u128::from(u32::MAX)) as u32);
+        run(set);
+        times.push((processor_time() - before).as_nanos() as u64);
         if key + 1 == tell_at || key + 1 == keys {
             tell_at *= 10;
             times.sort_unstable();
-            let at = |share: f64| f64::from(times[(times.len() as f64 * share) as usize]) / 1e3;
+            let at = |share: f64| times[(times.len() as f64 * share) as usize] as f64 / 1e3;
             println!(
-                "{:>9} keys: {:.1} B a key; a SET p50 {:.1} p99.9 {:.1} p99.999 {:.1} longest \
-                 {:.1} us; {:.1} s in all",
+                "{:>9} keys: {:>5.1} B a key; p50 {:.1} p99.9 {:.1} p99.999 {:.1} longest {:.1} us",
                 key + 1,
-                store.memory() as f64 / (key + 1) as f64,
+                memory() as f64 / (key + 1) as f64,
                 at(0.5),
                 at(0.999),
                 at(0.99999),
-                longest.as_nanos() as f64 / 1e3,
-                (processor_time() - start).as_secs_f64(),
+                times.last().copied().unwrap_or(0) as f64 / 1e3,
             );
         }
     }
