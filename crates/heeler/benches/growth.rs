@@ -27,8 +27,10 @@ fn main() {
     let keys = std::env::args().filter_map(|arg| arg.parse().ok()).next();
     let keys = keys.unwrap_or(KEYS);
     rustix::thread::disable_transparent_huge_pages(true).expect("a Linux");
+    // Made once: its memory would otherwise be given back while commands run.
+    let mut times = Vec::with_capacity(keys as usize);
     println!("nothing, to see what the machine does to a thread:");
-    load(keys, |set| drop(black_box(set)), || 0);
+    load(keys, &mut times, |set| drop(black_box(set)), || 0);
     println!("a store:");
     let (store, is_done) = (Store::new(1), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -39,16 +41,16 @@ fn main() {
             }
         });
         let set = |set: OwnedCommand| drop(store.execute(NOW, &set.as_command()));
-        load(keys, set, || store.memory());
+        load(keys, &mut times, set, || store.memory());
         is_done.store(true, Ordering::Relaxed);
     });
 }
 
 /// Makes a SET of each of so many keys, and tells how long `run` took whenever their number has
 /// grown tenfold.
-fn load(keys: u64, run: impl Fn(OwnedCommand), memory: impl Fn() -> usize) {
-    let value = [b'v'; 64];
-    let (mut times, mut tell_at) = (Vec::new(), 100_000);
+fn load(keys: u64, times: &mut Vec<u64>, run: impl Fn(OwnedCommand), memory: impl Fn() -> usize) {
+    let (value, mut tell_at) = ([b'v'; 64], 100_000);
+    times.clear();
     for key in 0..keys {
         let name = format!("key:{key:012}");
         let set = OwnedCommand::resolve([&b"SET"[..], name.as_bytes(), &value]);
