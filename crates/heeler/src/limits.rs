@@ -128,6 +128,9 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const RESERVE_BYTES: usize = 1024 * 1024;
 /// Largest buffer that an idle connection keeps, in bytes.
 pub const IDLE_BUFFER_BYTES: usize = 4 * 1024;
+/// Replies of a connection up to which they wait until others have been read, in bytes: what is
+/// longer would have left the processor's cache by then.
+pub const WAITING_REPLY_BYTES: usize = 16 * 1024;
 /// Reads from one socket in a row before others get their turn.
 pub const READS_IN_A_ROW: usize = 4;
 /// How long a connection to a server may take to open at most, in milliseconds.

@@ -141,7 +141,8 @@ impl Connection {
     /// written wakes its client, which costs as much as all else; of replies that are written in a
     /// row the first alone finds its client asleep, where one client has many connections.
     fn lets_others_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.has_waited || self.caller.session.pipeline.out().is_empty() {
+        let bytes = self.caller.session.pipeline.out().len();
+        if self.has_waited || bytes == 0 || bytes > limits::WAITING_REPLY_BYTES {
             return false;
         }
         self.has_waited = true;
