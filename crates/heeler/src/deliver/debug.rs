@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Caller, Door};
 use crate::admin::Debugging;
 use crate::command::number::integer;
-use crate::command::{Arg, Command, Id, Reply};
+use crate::command::{Command, Id, OwnedCommand, Reply};
 use crate::limits;
 use crate::store::Store;
 use crate::waiting::Waiter;
@@ -80,11 +80,8 @@ impl Door {
             if size > 0 {
                 value.resize(size, 0);
             }
-            let raw = [&b"setnx"[..], &name, &value].concat();
-            let (key, end) = (5, 5 + name.len() as u32);
-            let arg = |start, end| Arg { start, end };
-            let args = [arg(0, key), arg(key, end), arg(end, raw.len() as u32)];
-            let reply = store.execute(now, &Command::new(Id::Setnx.spec(), &raw, &args));
+            let set = OwnedCommand::new(Id::Setnx.spec(), [&b"setnx"[..], &name, &value]);
+            let reply = store.execute(now, &set.as_command());
             if reply.is_error() {
                 return reply;
             }
