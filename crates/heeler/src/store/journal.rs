@@ -221,17 +221,12 @@ impl View<'_> {
             let reply = reply.as_ref().unwrap_or(&Reply::Null);
             let step = match (before.version, after.version) {
                 (Some(base), Some(version)) if base < version => {
-                    let words = repeatable(command, key, reply);
-                    words.map(|words| {
-                        (
-                            base,
-                            Step {
-                                version,
-                                now,
-                                words,
-                            },
-                        )
-                    })
+                    let step = |words| Step {
+                        version,
+                        now,
+                        words,
+                    };
+                    repeatable(command, key, reply).map(|words| (base, step(words)))
                 }
                 _ => None,
             };
@@ -279,10 +274,6 @@ fn repeatable(command: &Command<'_>, key: &[u8], reply: &Reply) -> Option<Arc<[u
         let name = command.spec.name.as_bytes();
         return Some(packed(std::iter::once(name).chain(command.args(2))));
     }
-    let (moved_from, moved_to) = match id {
-        Id::Lmove | Id::Blmove => (end(command.arg(3))?, end(command.arg(4))?),
-        _ => (End::Right, End::Left),
-    };
     match id {
         Id::Spop => Some(packed(
             std::iter::once(&b"srem"[..]).chain(elements(reply)?),
@@ -290,17 +281,14 @@ fn repeatable(command: &Command<'_>, key: &[u8], reply: &Reply) -> Option<Arc<[u
         Id::Hincrbyfloat => Some(words(&[b"hset", command.arg(2), bulk(reply)?])),
         Id::Smove if key == command.arg(1) => Some(words(&[b"srem", command.arg(3)])),
         Id::Smove => Some(words(&[b"sadd", command.arg(3)])),
-        Id::Lmove | Id::Blmove | Id::Rpoplpush | Id::Brpoplpush
-            if command.arg(1) == command.arg(2) =>
-        {
-            Some(words(&[ROTATE, side(moved_from), side(moved_to)]))
-        }
-        Id::Lmove | Id::Blmove | Id::Rpoplpush | Id::Brpoplpush if key == command.arg(1) => {
-            Some(words(&[pop(moved_from)]))
-        }
-        Id::Lmove | Id::Blmove | Id::Rpoplpush | Id::Brpoplpush => {
-            Some(words(&[push(moved_to), bulk(reply)?]))
-        }
+        Id::Lmove | Id::Blmove => moved(
+            command,
+            key,
+            end(command.arg(3))?,
+            end(command.arg(4))?,
+            reply,
+        ),
+        Id::Rpoplpush | Id::Brpoplpush => moved(command, key, End::Right, End::Left, reply),
         Id::Blpop => Some(words(&[b"lpop"])),
         Id::Brpop => Some(words(&[b"rpop"])),
         Id::Bzpopmin => Some(words(&[b"zpopmin"])),
@@ -321,6 +309,22 @@ fn repeatable(command: &Command<'_>, key: &[u8], reply: &Reply) -> Option<Arc<[u
         }
         _ => None,
     }
+}
+
+/// What the move of an element has done to one of its keys, which may be the same.
+fn moved(
+    command: &Command<'_>,
+    key: &[u8],
+    from: End,
+    to: End,
+    reply: &Reply,
+) -> Option<Arc<[u8]>> {
+    let (source, destination) = (command.arg(1), command.arg(2));
+    Some(match () {
+        () if source == destination => words(&[ROTATE, side(from), side(to)]),
+        () if key == source => words(&[pop(from)]),
+        () => words(&[push(to), bulk(reply)?]),
+    })
 }
 
 fn end(word: &[u8]) -> Option<End> {
