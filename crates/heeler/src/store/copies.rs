@@ -345,11 +345,7 @@ mod tests {
     #[test]
     fn who_is_to_store_another_value_is_known_to_copies() {
         let (from, to) = (store(1), store(2));
-        let run = |line: &str| {
-            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-            let command = crate::store::tests::command(&words);
-            from.execute(1000, &command.as_command())
-        };
+        let run = |line: &str| run(&from, 1000, line);
         let recache = |copy: Option<Copy>| copy.and_then(|it| it.value).map(|it| it.recache);
         run("SET k v");
         run("memcached.md k I T30");
