@@ -215,6 +215,12 @@ fn longer_requests_are_not_read() {
     });
 }
 
+fn limit_output(client: &mut Client, limits: &[u8]) {
+    let parameter = b"client-output-buffer-limit";
+    let set = [&b"CONFIG"[..], b"SET", parameter, limits];
+    assert_eq!(client.call(&set), Value::ok());
+}
+
 #[test]
 fn who_leaves_too_much_unread_is_closed() {
     let heeler = Heeler::serve(&["--threads", "2"]);
@@ -223,13 +229,7 @@ fn who_leaves_too_much_unread_is_closed() {
     client.call(&[b"SET", b"k", &value]);
     client.run("SET short x");
     assert_eq!(greedy.run("GET k").text().len(), value.len());
-    let limit = [
-        &b"CONFIG"[..],
-        b"SET",
-        b"client-output-buffer-limit",
-        b"normal 2mb 0 0",
-    ];
-    assert_eq!(client.call(&limit), Value::ok());
+    limit_output(&mut client, b"normal 2mb 0 0");
     assert_eq!(greedy.run("GET short").text(), "x");
     greedy.send(b"GET k\r\n");
     let _ = greedy.try_read_to_close();
@@ -245,14 +245,7 @@ fn who_leaves_much_unread_for_too_long_is_closed() {
     let (mut client, mut slow, mut deaf) = (heeler.client(), heeler.client(), heeler.client());
     let value = vec![b'x'; 30_000_000];
     client.call(&[b"SET", b"k", &value]);
-    let limits = b"normal 0 1mb 1 pubsub 0 2mb 1";
-    let limit = [
-        &b"CONFIG"[..],
-        b"SET",
-        b"client-output-buffer-limit",
-        limits,
-    ];
-    assert_eq!(client.call(&limit), Value::ok());
+    limit_output(&mut client, b"normal 0 1mb 1 pubsub 0 2mb 1");
     slow.send(b"GET k\r\n");
     deaf.run("SUBSCRIBE c");
     assert_eq!(client.run("CLIENT LIST").text().lines().count(), 3);
@@ -268,13 +261,7 @@ fn who_leaves_much_unread_for_too_long_is_closed() {
 fn pubsub_has_a_limit_of_its_own() {
     let heeler = Heeler::serve(&["--threads", "2"]);
     let (mut client, mut deaf) = (heeler.client(), heeler.client());
-    let limit = [
-        &b"CONFIG"[..],
-        b"SET",
-        b"client-output-buffer-limit",
-        b"pubsub 64mb 0 0",
-    ];
-    assert_eq!(client.call(&limit), Value::ok());
+    limit_output(&mut client, b"pubsub 64mb 0 0");
     deaf.run("SUBSCRIBE c");
     let payload = vec![b'x'; 1 << 20];
     let mut sent = 0;
