@@ -5,13 +5,15 @@
 //! this thread's on its processor, and the least of some rounds, so that what else runs on the
 //! machine disturbs it little.
 
+mod clock;
 mod script;
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use clock::processor_time;
 use heeler::store::Store;
-use script::{Script, processor_time};
+use script::Script;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

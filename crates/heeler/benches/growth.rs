@@ -6,14 +6,16 @@
 //! runs on the machine disturbs it little, but a host that takes the processor away does. As in the
 //! program the allocator is mimalloc, and memory comes in small pages.
 
+mod clock;
+
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use clock::processor_time;
 use heeler::command::OwnedCommand;
 use heeler::store::Store;
-use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -73,10 +75,4 @@ fn load(keys: u64, times: &mut Vec<u64>, run: impl Fn(OwnedCommand), memory: imp
             );
         }
     }
-}
-
-/// The time that this thread has spent on a processor.
-fn processor_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }

@@ -4,15 +4,17 @@
 //! 100,000 keys of 16 bytes, taken at random; values of 32 bytes. The time is this thread's on its
 //! processor, so that what else runs on the machine disturbs it little.
 
+mod clock;
 mod script;
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use clock::processor_time;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, criterion_group, criterion_main};
 use heeler::store::Store;
-use script::{Script, processor_time};
+use script::Script;
 
 const KEYS: usize = 100_000;
 /// Commands that are made before they are measured: more than there are keys.

@@ -1,16 +1,7 @@
-//! Commands to measure, and the clock to measure them by.
-
-use std::time::Duration;
+//! Commands to measure.
 
 use fastrand::Rng;
 use heeler::command::{Arg, Command, Spec, find};
-use rustix::time::{ClockId, clock_gettime};
-
-/// The time that this thread has spent on a processor.
-pub fn processor_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
 
 /// Commands of equally many words, one after the other as in a read buffer.
 pub struct Script {
