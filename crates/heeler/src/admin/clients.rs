@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
-use crate::pubsub::Exchange;
+use crate::pubsub::{Exchange, Slowness};
 use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
@@ -49,7 +49,7 @@ pub struct Client {
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
     unread: AtomicUsize,
-    slow_since: AtomicU64,
+    slowness: Slowness,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -244,7 +244,7 @@ impl Clients {
             monitors: AtomicBool::new(false),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
-            slow_since: AtomicU64::new(0),
+            slowness: Slowness::default(),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -367,16 +367,9 @@ impl Clients {
         listens: impl Fn(u64) -> bool,
     ) {
         for client in self.all.lock().values() {
-            if client.unread.load(Relaxed) <= most || listens(client.id) {
-                client.slow_since.store(0, Relaxed);
-                continue;
-            }
-            match client.slow_since.load(Relaxed) {
-                0 => client.slow_since.store(now, Relaxed),
-                since if now.saturating_sub(since) >= millis => {
-                    client.close("too much is left unread for too long");
-                }
-                _ => {}
+            let is_slow = client.unread.load(Relaxed) > most && !listens(client.id);
+            if client.slowness.lasts(is_slow, now, millis) {
+                client.close("too much is left unread for too long");
             }
         }
     }

@@ -6,6 +6,7 @@
 //! channel's messages come in the same order to all.
 
 mod monitors;
+mod slowness;
 mod subscriber;
 mod tracker;
 
@@ -17,6 +18,7 @@ use parking_lot::RwLock;
 use crate::command::Reply;
 use crate::command::pattern::matches;
 pub use monitors::Monitors;
+pub use slowness::Slowness;
 use subscriber::Message;
 pub use subscriber::{Subscriber, Unread};
 pub use tracker::Tracker;

@@ -1,12 +1,12 @@
 //! One connection that listens: what has been said and not been sent to it yet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
-use super::Topic;
+use super::{Slowness, Topic};
 use crate::command::Reply;
 use crate::limits;
 use crate::wire::resp::{Protocol, encode};
@@ -23,9 +23,8 @@ pub struct Subscriber {
     inbox: Mutex<Option<Vec<u8>>>,
     /// How many bytes it may hold.
     most: Unread,
-    /// Since when there have been more than it may hold for long, in milliseconds since 1970; 0:
-    /// there are not.
-    slow_since: AtomicU64,
+    /// Since when there have been more than it may hold for long.
+    slowness: Slowness,
     task: Waker,
 }
 
@@ -89,7 +88,7 @@ impl Subscriber {
             counts: Default::default(),
             inbox: Mutex::new(Some(Vec::new())),
             most: Unread::default(),
-            slow_since: AtomicU64::new(0),
+            slowness: Slowness::default(),
             task,
         }
     }
@@ -157,16 +156,10 @@ impl Subscriber {
     pub(super) fn give_up_if_slow(&self, now: u64, most: usize, millis: u64) {
         let mut inbox = self.inbox.lock();
         let is_slow = inbox.as_ref().is_some_and(|waiting| waiting.len() > most);
-        let since = self.slow_since.load(Relaxed);
-        match (is_slow, since) {
-            (false, _) => self.slow_since.store(0, Relaxed),
-            (true, 0) => self.slow_since.store(now, Relaxed),
-            (true, since) if now.saturating_sub(since) >= millis => {
-                *inbox = None;
-                drop(inbox);
-                self.task.wake_by_ref();
-            }
-            (true, _) => {}
+        if self.slowness.lasts(is_slow, now, millis) {
+            *inbox = None;
+            drop(inbox);
+            self.task.wake_by_ref();
         }
     }
 
