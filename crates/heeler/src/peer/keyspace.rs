@@ -299,7 +299,7 @@ impl Keyspace {
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
-                self.store.expect(decoder.first_arguments(&requests[at..]));
+                self.store.expect(decoder.ahead(&requests[at..]));
             }
             let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,
