@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 
 use super::Store;
 use super::view::shard_of;
-use crate::command::{Arg, Command};
+use crate::command::Arg;
 use crate::limits;
 
-/// Words of a request up to which only the first word after the name is taken for a key.
+/// Words of a request up to which the first one after the name is taken for its key.
 const FEW_WORDS: usize = 4;
 
 impl Store {
@@ -35,27 +35,20 @@ impl Store {
     fn hashes_of<'r>(
         &self,
         requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>,
-    ) -> SmallVec<[u64; 64]> {
+    ) -> SmallVec<[u64; limits::REQUESTS_AHEAD]> {
         let mut hashes = SmallVec::new();
         let mut add = |key: &[u8]| {
             let hash = self.hashing.hash(key);
-            if hashes.last() != Some(&hash) && hashes.len() < limits::EXPECTED_KEYS {
+            if hashes.last() != Some(&hash) {
                 hashes.push(hash);
             }
         };
         for (raw, args) in requests {
-            match args {
-                [] | [_] => {}
-                [_, key, ..] if args.len() <= FEW_WORDS => {
-                    add(&raw[key.start as usize..key.end as usize]);
-                }
-                _ => {
-                    let command = Command::resolve(raw, args).ok();
-                    let command = command.and_then(|c| Some((c, c.keys().ok()?)));
-                    if let Some((command, keys)) = command {
-                        keys.iter().for_each(|at| add(command.arg(at)));
-                    }
-                }
+            // One of many keys brings them near itself.
+            if let [_, key, ..] = args
+                && args.len() <= FEW_WORDS
+            {
+                add(&raw[key.start as usize..key.end as usize]);
             }
         }
         hashes
