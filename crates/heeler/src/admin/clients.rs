@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub struct Client {
     killed: AtomicBool,
     leaves: AtomicBool,
     monitors: AtomicBool,
+    /// The database that it has selected.
+    database: AtomicU32,
     /// It may be idle for ever.
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
@@ -104,6 +106,11 @@ impl Client {
         self.origin.rename(name);
     }
 
+    /// It has selected a database.
+    pub fn select(&self, database: u32) {
+        self.database.store(database, Relaxed);
+    }
+
     /// It is closed.
     pub fn left(&self) {
         if self.all.lock().remove(&self.id).is_some() {
@@ -150,10 +157,13 @@ impl Client {
             flags.push('N');
         }
         let [sub, psub, ssub] = listens;
+        // Others are told of what it does once it has handed in all that it has read.
+        let database = of.map_or_else(|| self.database.load(Relaxed), |session| session.database);
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
-             psub={psub} ssub={ssub} multi={multi} events=r user=default redir=-1 resp={resp}",
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} \
+             db={database} sub={sub} psub={psub} ssub={ssub} multi={multi} events=r \
+             user=default redir=-1 resp={resp}",
             self.id,
             self.origin.address(),
             self.local,
@@ -242,6 +252,7 @@ impl Clients {
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
+            database: AtomicU32::new(0),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             slowness: Slowness::default(),

@@ -258,6 +258,7 @@ impl Connection {
         self.client.requested(now, requests);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
+            self.client.select(self.caller.session.database);
         }
         read
     }

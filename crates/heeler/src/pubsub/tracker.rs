@@ -16,6 +16,8 @@ pub struct Tracker {
     pub ignores_own: bool,
     inbox: Arc<Subscriber>,
     redirection: Option<Redirection>,
+    /// It looks at one database alone.
+    database: Option<u32>,
     is_on: AtomicBool,
 }
 
@@ -43,8 +45,26 @@ impl Tracker {
                 exchange,
                 is_broken: AtomicBool::new(false),
             }),
+            database: None,
             is_on: AtomicBool::new(true),
         }
+    }
+
+    /// The same for one who looks at one database alone.
+    #[must_use]
+    pub fn of_database(self, database: u32) -> Tracker {
+        let database = Some(database);
+        Tracker { database, ..self }
+    }
+
+    /// The database that it looks at, if it is one alone.
+    pub fn looks_at(&self) -> Option<u32> {
+        self.database
+    }
+
+    /// Whether it is told of the keys of a database.
+    pub fn cares_for(&self, database: u32) -> bool {
+        self.database.is_none_or(|only| only == database)
     }
 
     /// It is told nothing any more.

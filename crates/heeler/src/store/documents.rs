@@ -193,6 +193,7 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             found.extend(keys.iter().map(Reply::bulk));
             is_cut.then(|| keys.last().map(|key| key.to_vec()))
         });
+        let last = last.flatten();
         match last {
             // There was no room for any.
             Some(None) => break,

@@ -4,11 +4,13 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
+use super::databases::{Spot, database_of, spot};
 use super::entries::Entries;
 use super::entry::{Entry, Object};
 use super::shard::{Hashing, Shard};
 use super::slot::Slot;
 use super::waits::Waits;
+use super::wanted::Wanted;
 use super::watch::Watched;
 use crate::limits;
 
@@ -16,6 +18,8 @@ use crate::limits;
 /// command stands alone or in a transaction.
 pub(super) struct View<'s> {
     store: &'s Store,
+    /// The database whose keys are looked up.
+    database: u32,
     now: u64,
     held: Held<'s>,
     /// What is to be freed after the locks: fields are dropped in this order.
@@ -31,16 +35,18 @@ enum Held<'s> {
     None,
     /// That of the command's only key, whose hash is known.
     One(u64, MutexGuard<'s, Shard>),
-    /// Some, in the order of their indices.
-    Some(SmallVec<[(usize, MutexGuard<'s, Shard>); 4]>),
-    /// All, in the order of their indices.
-    All(Vec<MutexGuard<'s, Shard>>),
+    /// Some, in the order of their spots.
+    Some(Shards<'s>),
 }
 
+type Shards<'s> = SmallVec<[(Spot, MutexGuard<'s, Shard>); 4]>;
+
 impl<'s> View<'s> {
-    fn new(store: &'s Store, now: u64, held: Held<'s>) -> View<'s> {
+    #[inline]
+    fn new(store: &'s Store, database: u32, now: u64, held: Held<'s>) -> View<'s> {
         View {
             store,
+            database,
             now,
             held,
             cleared: Vec::new(),
@@ -50,38 +56,55 @@ impl<'s> View<'s> {
     }
 
     /// Nothing locked.
-    pub(super) fn of_none(store: &'s Store, now: u64) -> View<'s> {
-        let held = Held::None;
-        View::new(store, now, held)
+    pub(super) fn of_none(store: &'s Store, database: u32, now: u64) -> View<'s> {
+        View::new(store, database, now, Held::None)
     }
 
     /// The shard of one key locked.
     #[inline]
-    pub(super) fn of_key(store: &'s Store, now: u64, key: &[u8]) -> View<'s> {
+    pub(super) fn of_key(store: &'s Store, database: u32, now: u64, key: &[u8]) -> View<'s> {
         let hash = store.hashing.hash(key);
-        let held = Held::One(hash, store.shards[shard_of(hash)].lock());
-        View::new(store, now, held)
+        View::of_hash(store, database, now, hash)
     }
 
-    /// The shards of keys with these hashes locked: in order and each once, so that two views
-    /// never wait for each other.
+    /// The shard of keys with this hash locked.
+    #[inline]
+    pub(super) fn of_hash(store: &'s Store, database: u32, now: u64, hash: u64) -> View<'s> {
+        let shard = store.shard(spot(database, shard_of(hash)));
+        View::new(store, database, now, Held::One(hash, shard.lock()))
+    }
+
+    /// The shards of keys with these hashes locked.
     pub(super) fn of_hashes(
         store: &'s Store,
+        database: u32,
         now: u64,
         hashes: impl Iterator<Item = u64>,
     ) -> View<'s> {
-        let mut shards: SmallVec<[usize; 16]> = hashes.map(shard_of).collect();
-        shards.sort_unstable();
-        shards.dedup();
-        let lock = |i: usize| (i, store.shards[i].lock());
-        let held = Held::Some(shards.into_iter().map(lock).collect());
-        View::new(store, now, held)
+        let wanted = hashes.map(|hash| spot(database, shard_of(hash))).collect();
+        View::new(store, database, now, Held::Some(lock(store, wanted)))
     }
 
-    /// All shards locked.
-    pub(super) fn of_all(store: &'s Store, now: u64) -> View<'s> {
-        let held = Held::All(store.shards.iter().map(|shard| shard.lock()).collect());
-        View::new(store, now, held)
+    /// All shards of database 0 locked.
+    pub(super) fn of_first(store: &'s Store, now: u64) -> View<'s> {
+        View::of(store, 0, now, &Wanted::whole(0))
+    }
+
+    /// What is wanted locked.
+    pub(super) fn of(store: &'s Store, database: u32, now: u64, wanted: &Wanted) -> View<'s> {
+        let held = lock_wanted(store, wanted, &[]);
+        View::new(store, database, now, Held::Some(held))
+    }
+
+    /// Keys of this database are looked up from now on.
+    #[inline]
+    pub(super) fn select(&mut self, database: u32) {
+        self.database = database;
+    }
+
+    /// The database whose keys are looked up.
+    pub(super) fn database(&self) -> u32 {
+        self.database
     }
 
     /// What takes long to free is left to [`Store::expire_due`].
@@ -118,7 +141,7 @@ impl<'s> View<'s> {
             "a command has the keys that the table says"
         );
         let now = self.now;
-        let shard = self.held_shard(shard_of(hash));
+        let shard = self.held_shard(spot(self.database, shard_of(hash)));
         Slot::new(
             shard.expect("a command locks its keys"),
             hashing,
@@ -132,28 +155,28 @@ impl<'s> View<'s> {
     /// before: several keys can be held at once.
     pub(super) fn peek(&self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hashing().hash(key);
-        let index = shard_of(hash);
+        let spot = spot(self.database, shard_of(hash));
         let shard: &Shard = match &self.held {
             Held::None => return None,
             Held::One(_, shard) => shard,
             Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
+                let at = shards.binary_search_by_key(&spot, |(s, _)| *s).ok()?;
                 &shards[at].1
             }
-            Held::All(shards) => &shards[index],
         };
         Some(shard.entry(shard.place(hash, key)?))
     }
 
     /// Watches a key of this view.
     pub(super) fn watch(&mut self, key: &[u8]) -> Watched {
+        let database = self.database;
         let slot = self.slot(key);
-        slot.watch()
+        slot.watch(database)
     }
 
     /// Ends a watch of a key of this view.
     pub(super) fn unwatch(&mut self, watched: &Watched) {
-        if let Some(shard) = self.held_shard(shard_of(watched.hash)) {
+        if let Some(shard) = self.held_shard(watched.spot()) {
             shard.watches.drop(&watched.key);
         }
     }
@@ -161,8 +184,10 @@ impl<'s> View<'s> {
     /// Whether a watched key is as it was: neither changed nor expired since.
     pub(super) fn is_unchanged(&mut self, watched: &Watched) -> bool {
         // Looking it up removes it if it has expired, which is a change.
+        let selected = std::mem::replace(&mut self.database, watched.database);
         self.slot(&watched.key);
-        let shard = self.held_shard(shard_of(watched.hash));
+        self.database = selected;
+        let shard = self.held_shard(watched.spot());
         shard.is_some_and(|s| s.watches.is_unchanged(&watched.key, watched.version))
     }
 
@@ -178,7 +203,8 @@ impl<'s> View<'s> {
         f: impl FnOnce(&mut Shard) -> T,
     ) -> T {
         let index = shard_of(self.hashing().hash(key));
-        self.held_shard(index).map_or_else(T::default, f)
+        let spot = spot(self.database, index);
+        self.held_shard(spot).map_or_else(T::default, f)
     }
 
     /// The store.
@@ -194,7 +220,6 @@ impl<'s> View<'s> {
             Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
-            Held::All(shards) => shards.iter().any(|shard| has(shard)),
         }
     }
 
@@ -204,7 +229,6 @@ impl<'s> View<'s> {
             Held::None => {}
             Held::One(_, shard) => f(shard),
             Held::Some(shards) => shards.iter_mut().for_each(|(_, shard)| f(shard)),
-            Held::All(shards) => shards.iter_mut().for_each(|shard| f(shard)),
         }
     }
 
@@ -216,22 +240,20 @@ impl<'s> View<'s> {
             Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
-            Held::All(shards) => shards.iter().any(|shard| has(shard)),
         }
     }
 
-    /// Takes out the key that changed first of those that somebody waits for.
-    pub(super) fn next_changed(&mut self) -> Option<Box<[u8]>> {
+    /// Takes out the key that changed first of those that somebody waits for, with its database.
+    pub(super) fn next_changed(&mut self) -> Option<(u32, Box<[u8]>)> {
         let shards: &mut dyn Iterator<Item = &mut Shard> = match &mut self.held {
             Held::None => return None,
             Held::One(_, shard) => &mut std::iter::once(&mut **shard),
             Held::Some(shards) => &mut shards.iter_mut().map(|(_, shard)| &mut **shard),
-            Held::All(shards) => &mut shards.iter_mut().map(|shard| &mut **shard),
         };
         let first = shards
             .filter_map(|shard| Some((shard.waits.first_change()?, shard)))
             .min_by_key(|(order, _)| *order);
-        first.and_then(|(_, shard)| shard.waits.take_changed())
+        first.and_then(|(_, shard)| Some((shard.database(), shard.waits.take_changed()?)))
     }
 
     /// Keys other than that of the command may be looked up from now on.
@@ -239,7 +261,7 @@ impl<'s> View<'s> {
         self.held = match std::mem::replace(&mut self.held, Held::None) {
             Held::One(hash, shard) => {
                 let mut shards = SmallVec::new();
-                shards.push((shard_of(hash), shard));
+                shards.push((spot(self.database, shard_of(hash)), shard));
                 Held::Some(shards)
             }
             held => held,
@@ -247,70 +269,90 @@ impl<'s> View<'s> {
     }
 
     /// The same view, with the shards locked too to which elements may be moved once this command
-    /// has changed its keys. Others may change what it has seen so far: to be called before the
-    /// command runs.
+    /// has changed its keys; `wanted` is what has been locked. Others may change what it has seen
+    /// so far: to be called before the command runs.
     #[inline]
-    pub(super) fn with_destinations(self) -> View<'s> {
+    pub(super) fn with_destinations(self, wanted: Option<&Wanted>) -> View<'s> {
         let has = |shard: &Shard| shard.waits.has_destinations();
         let has_some = match &self.held {
-            Held::None | Held::All(_) => false,
+            Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
         };
-        if has_some { self.widened() } else { self }
+        if has_some { self.widened(wanted) } else { self }
     }
 
     #[cold]
-    fn widened(mut self) -> View<'s> {
+    fn widened(mut self, wanted: Option<&Wanted>) -> View<'s> {
+        match wanted {
+            Some(wanted) => self.hold_too(wanted),
+            None => self.hold_too(&Wanted::default()),
+        }
+        self
+    }
+
+    /// Locks more, and the shards to which elements may be moved then. Others may change what has
+    /// been seen so far, unless all that is held already.
+    #[cold]
+    pub(super) fn hold_too(&mut self, wanted: &Wanted) {
+        let mut more: Vec<Spot> = Vec::new();
         loop {
             self.hold_as_several();
-            let Held::Some(shards) = &self.held else {
-                return self;
+            let Held::Some(shards) = &mut self.held else {
+                return;
             };
-            let mut wanted: Vec<usize> = shards.iter().map(|(index, _)| *index).collect();
-            let held = wanted.len();
-            for (_, shard) in shards {
-                wanted.extend(shard.waits.destinations().map(shard_of));
+            for (spot, shard) in shards.iter() {
+                let hashes = shard.waits.destinations();
+                more.extend(hashes.map(|hash| self::spot(database_of(*spot), shard_of(hash))));
             }
-            wanted.sort_unstable();
-            wanted.dedup();
-            if wanted.len() == held {
-                return self;
+            let holds = |spot: &Spot| shards.binary_search_by_key(spot, |(s, _)| *s).is_ok();
+            if wanted.is_held(holds) && more.iter().all(holds) {
+                return;
             }
             // All are locked anew, in their order. Meanwhile more may have come to wait.
+            more.extend(shards.iter().map(|(spot, _)| *spot));
+            let actor = shards.iter().find_map(|(_, shard)| shard.tracking.actor);
+            self.each_held(|shard| shard.tracking.actor = None);
             self.held = Held::None;
-            let lock = |index: usize| (index, self.store.shards[index].lock());
-            self.held = Held::Some(wanted.into_iter().map(lock).collect());
+            self.held = Held::Some(lock_wanted(self.store, wanted, &more));
+            self.each_held(|shard| shard.tracking.actor = actor);
         }
     }
 
-    /// Runs `f` on one shard, which is locked for as long if it is not already.
-    pub(super) fn with_shard<T>(&mut self, index: usize, f: impl FnOnce(&mut Shard) -> T) -> T {
-        match self.held_shard(index) {
-            Some(shard) => f(shard),
-            None => {
-                let mut shard = self.store.shards[index].lock();
-                let result = f(&mut shard);
-                self.garbage.append(&mut self.store.settle(&mut shard));
-                result
-            }
+    /// Runs `f` on one shard of the database, which is locked for as long if nothing is. `None` if
+    /// there is none: no key of it has ever been asked for.
+    pub(super) fn with_shard<T>(
+        &mut self,
+        index: usize,
+        f: impl FnOnce(&mut Shard) -> T,
+    ) -> Option<T> {
+        let spot = spot(self.database, index);
+        if !matches!(self.held, Held::None) {
+            return self.held_shard(spot).map(f);
         }
+        let mut shard = self.store.databases.made(spot)?.lock();
+        let result = f(&mut shard);
+        self.garbage.append(&mut self.store.settle(&mut shard));
+        Some(result)
     }
 
-    /// Runs `f` on every shard in turn.
+    /// Runs `f` on every shard of the database in turn.
     pub(super) fn for_each_shard(&mut self, mut f: impl FnMut(&mut Shard)) {
         for index in 0..limits::SHARDS {
             self.with_shard(index, &mut f);
         }
     }
 
-    /// Removes all keys. Their memory is freed by this thread once the locks are gone, or later by
-    /// [`Store::expire_due`].
-    pub(super) fn clear(&mut self, in_background: bool) {
-        let mut cleared = Vec::with_capacity(limits::SHARDS);
-        let now = self.now;
-        self.for_each_shard(|shard| cleared.push(shard.clear(now)));
-        self.store.tell_of_clearing();
+    /// Removes all keys that are locked, or those of one database. Their memory is freed by this
+    /// thread once the locks are gone, or later by [`Store::expire_due`].
+    pub(super) fn clear(&mut self, database: Option<u32>, in_background: bool) {
+        let (mut cleared, now) = (Vec::new(), self.now);
+        self.each_held(|shard| {
+            if database.is_none_or(|database| database == shard.database()) {
+                cleared.push(shard.clear(now));
+            }
+        });
+        self.store.tell_of_clearing(database);
         if in_background {
             self.store.discarded.lock().append(&mut cleared);
         } else {
@@ -318,16 +360,32 @@ impl<'s> View<'s> {
         }
     }
 
+    /// Exchanges the keys of two databases, all of whose shards are locked.
+    pub(super) fn swap(&mut self, one: u32, other: u32) {
+        let (hashing, now) = (self.hashing(), self.now);
+        let (low, high) = (one.min(other), one.max(other));
+        let Held::Some(shards) = &mut self.held else {
+            return;
+        };
+        for index in 0..limits::SHARDS {
+            let at = |database| shards.binary_search_by_key(&spot(database, index), |(s, _)| *s);
+            if let (Ok(low), Ok(high)) = (at(low), at(high)) {
+                let (before, rest) = shards.split_at_mut(high);
+                before[low].1.exchange(&mut rest[0].1, hashing, now);
+            }
+        }
+        self.store.tell_of_swap(low);
+    }
+
     #[inline]
-    fn held_shard(&mut self, index: usize) -> Option<&mut Shard> {
+    fn held_shard(&mut self, spot: Spot) -> Option<&mut Shard> {
         match &mut self.held {
             Held::None => None,
             Held::One(_, shard) => Some(shard),
             Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
+                let at = shards.binary_search_by_key(&spot, |(s, _)| *s).ok()?;
                 Some(&mut shards[at].1)
             }
-            Held::All(shards) => Some(&mut shards[index]),
         }
     }
 }
@@ -352,8 +410,36 @@ impl Drop for View<'_> {
     }
 }
 
+/// Locks shards: in order and each once, so that two views never wait for each other.
+fn lock(store: &Store, mut wanted: SmallVec<[Spot; 16]>) -> Shards<'_> {
+    wanted.sort_unstable();
+    wanted.dedup();
+    // Who makes one must have none locked.
+    for spot in wanted.iter().filter(|spot| **spot >= limits::SHARDS) {
+        store.shard(*spot);
+    }
+    let lock = |spot: Spot| Some((spot, store.databases.made(spot)?.lock()));
+    wanted.into_iter().filter_map(lock).collect()
+}
+
+/// Locks what is wanted, and more. No shard that belongs to it is made in between.
+fn lock_wanted<'s>(store: &'s Store, wanted: &Wanted, more: &[Spot]) -> Shards<'s> {
+    let making = wanted.has_whole().then(|| store.databases.making());
+    let mut spots = wanted.spots(store, making.as_ref());
+    spots.extend_from_slice(more);
+    match making {
+        None => lock(store, spots),
+        Some(making) => {
+            for spot in &spots {
+                store.make(&making, *spot);
+            }
+            lock(store, spots)
+        }
+    }
+}
+
 /// The shard of keys with this hash: by bits that the shard's own table does not use.
 #[inline]
-fn shard_of(hash: u64) -> usize {
+pub(super) fn shard_of(hash: u64) -> usize {
     (hash >> 40) as usize % limits::SHARDS
 }
