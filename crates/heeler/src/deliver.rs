@@ -233,6 +233,14 @@ impl Door {
         self.counters.requested(family);
     }
 
+    /// Requests follow that name these keys, if they name any, and select no database before.
+    pub fn expect<'k>(&self, caller: &Caller, keys: impl Iterator<Item = &'k [u8]>) {
+        // In a ring most may be the keys of others.
+        if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
+            store.expect(caller.session.database, keys);
+        }
+    }
+
     /// The connections to servers behind it, if it has any.
     pub fn pool(&self) -> Option<&Pool> {
         match &self.behind {

@@ -56,11 +56,6 @@ pub(super) fn spot(database: u32, index: usize) -> Spot {
     database as usize * limits::SHARDS + index
 }
 
-/// The database that a shard belongs to.
-pub(super) fn database_of(spot: Spot) -> u32 {
-    (spot / limits::SHARDS) as u32
-}
-
 impl Databases {
     /// All of them, without a key.
     pub(super) fn new(numbering: Numbering, first: Box<[Mutex<Shard>]>) -> Databases {

@@ -4,10 +4,12 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
-use super::databases::{Spot, database_of, spot};
+use super::databases::{Spot, spot};
 use super::entries::Entries;
 use super::entry::{Entry, Object};
+use super::prefetch::prefetch;
 use super::shard::{Hashing, Shard};
+use super::shard_set::ShardSet;
 use super::slot::Slot;
 use super::waits::Waits;
 use super::wanted::Wanted;
@@ -35,11 +37,74 @@ enum Held<'s> {
     None,
     /// That of the command's only key, whose hash is known.
     One(u64, MutexGuard<'s, Shard>),
-    /// Some, in the order of their spots.
-    Some(Shards<'s>),
+    /// Some of one database.
+    Some(Box<Several<'s>>),
+    /// Some of any databases, in the order of their spots.
+    Far(Far<'s>),
 }
 
-type Shards<'s> = SmallVec<[(Spot, MutexGuard<'s, Shard>); 4]>;
+type Far<'s> = Vec<(Spot, MutexGuard<'s, Shard>)>;
+
+/// Locked shards of one database.
+struct Several<'s> {
+    database: u32,
+    shards: ShardSet,
+    /// In the order of the shards' indices.
+    guards: SmallVec<[MutexGuard<'s, Shard>; 8]>,
+}
+
+impl<'s> Several<'s> {
+    /// Locks shards in the order of their indices, so that two views never wait for each other.
+    fn lock(store: &'s Store, database: u32, shards: ShardSet) -> Box<Several<'s>> {
+        if database != 0 {
+            // Who makes one must have none locked.
+            shards
+                .iter()
+                .for_each(|index| _ = store.shard(spot(database, index)));
+        }
+        let guards = shards
+            .iter()
+            .map(|index| store.shard(spot(database, index)).lock());
+        let guards = guards.collect();
+        Box::new(Several {
+            database,
+            shards,
+            guards,
+        })
+    }
+
+    #[inline]
+    fn place(&self, spot: Spot) -> Option<usize> {
+        let index = spot.checked_sub(self::spot(self.database, 0))?;
+        (index < limits::SHARDS).then(|| self.shards.rank(index))?
+    }
+
+    #[inline]
+    fn get(&self, spot: Spot) -> Option<&Shard> {
+        Some(&self.guards[self.place(spot)?])
+    }
+
+    #[inline]
+    fn get_mut(&mut self, spot: Spot) -> Option<&mut Shard> {
+        let place = self.place(spot)?;
+        Some(&mut self.guards[place])
+    }
+
+    fn spots(&self) -> impl Iterator<Item = Spot> {
+        self.shards.iter().map(|index| spot(self.database, index))
+    }
+
+    /// Keys with these hashes are looked up soon: what is waited for one by one else is brought
+    /// near at the same time.
+    fn expect(&self, hashes: &[u64]) {
+        let at = |hash: u64| spot(self.database, shard_of(hash));
+        let shard = |hash: &u64| Some((self.get(at(*hash))?, *hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect(hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
+    }
+}
 
 impl<'s> View<'s> {
     #[inline]
@@ -81,8 +146,18 @@ impl<'s> View<'s> {
         now: u64,
         hashes: impl Iterator<Item = u64>,
     ) -> View<'s> {
-        let wanted = hashes.map(|hash| spot(database, shard_of(hash))).collect();
-        View::new(store, database, now, Held::Some(lock(store, wanted)))
+        let mut shards = ShardSet::default();
+        let expected = hashes.inspect(|hash| {
+            let index = shard_of(*hash);
+            if let Some(shard) = store.databases.made(spot(database, index)) {
+                prefetch(shard);
+            }
+            shards.insert(index);
+        });
+        let expected: SmallVec<[u64; 16]> = expected.collect();
+        let several = Several::lock(store, database, shards);
+        several.expect(&expected[..expected.len().min(limits::EXPECTED_KEYS)]);
+        View::new(store, database, now, Held::Some(several))
     }
 
     /// All shards of database 0 locked.
@@ -92,8 +167,11 @@ impl<'s> View<'s> {
 
     /// What is wanted locked.
     pub(super) fn of(store: &'s Store, database: u32, now: u64, wanted: &Wanted) -> View<'s> {
+        if let Some((database, hashes)) = wanted.of_one_database() {
+            return View::of_hashes(store, database, now, hashes);
+        }
         let held = lock_wanted(store, wanted, &[]);
-        View::new(store, database, now, Held::Some(held))
+        View::new(store, database, now, Held::Far(held))
     }
 
     /// Keys of this database are looked up from now on.
@@ -159,10 +237,8 @@ impl<'s> View<'s> {
         let shard: &Shard = match &self.held {
             Held::None => return None,
             Held::One(_, shard) => shard,
-            Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&spot, |(s, _)| *s).ok()?;
-                &shards[at].1
-            }
+            Held::Some(several) => several.get(spot)?,
+            Held::Far(far) => &far[at(far, spot)?].1,
         };
         Some(shard.entry(shard.place(hash, key)?))
     }
@@ -219,7 +295,8 @@ impl<'s> View<'s> {
         match &self.held {
             Held::None => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         }
     }
 
@@ -228,7 +305,8 @@ impl<'s> View<'s> {
         match &mut self.held {
             Held::None => {}
             Held::One(_, shard) => f(shard),
-            Held::Some(shards) => shards.iter_mut().for_each(|(_, shard)| f(shard)),
+            Held::Some(several) => several.guards.iter_mut().for_each(|shard| f(shard)),
+            Held::Far(far) => far.iter_mut().for_each(|(_, shard)| f(shard)),
         }
     }
 
@@ -239,7 +317,8 @@ impl<'s> View<'s> {
         match &self.held {
             Held::None => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         }
     }
 
@@ -248,7 +327,8 @@ impl<'s> View<'s> {
         let shards: &mut dyn Iterator<Item = &mut Shard> = match &mut self.held {
             Held::None => return None,
             Held::One(_, shard) => &mut std::iter::once(&mut **shard),
-            Held::Some(shards) => &mut shards.iter_mut().map(|(_, shard)| &mut **shard),
+            Held::Some(several) => &mut several.guards.iter_mut().map(|shard| &mut **shard),
+            Held::Far(far) => &mut far.iter_mut().map(|(_, shard)| &mut **shard),
         };
         let first = shards
             .filter_map(|shard| Some((shard.waits.first_change()?, shard)))
@@ -259,11 +339,11 @@ impl<'s> View<'s> {
     /// Keys other than that of the command may be looked up from now on.
     pub(super) fn hold_as_several(&mut self) {
         self.held = match std::mem::replace(&mut self.held, Held::None) {
-            Held::One(hash, shard) => {
-                let mut shards = SmallVec::new();
-                shards.push((spot(self.database, shard_of(hash)), shard));
-                Held::Some(shards)
-            }
+            Held::One(hash, shard) => Held::Some(Box::new(Several {
+                database: self.database,
+                shards: ShardSet::from_iter([shard_of(hash)]),
+                guards: SmallVec::from_iter([shard]),
+            })),
             held => held,
         };
     }
@@ -277,7 +357,8 @@ impl<'s> View<'s> {
         let has_some = match &self.held {
             Held::None => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         };
         if has_some { self.widened(wanted) } else { self }
     }
@@ -295,26 +376,31 @@ impl<'s> View<'s> {
     /// been seen so far, unless all that is held already.
     #[cold]
     pub(super) fn hold_too(&mut self, wanted: &Wanted) {
-        let mut more: Vec<Spot> = Vec::new();
+        if matches!(self.held, Held::None) {
+            return;
+        }
         loop {
             self.hold_as_several();
-            let Held::Some(shards) = &mut self.held else {
-                return;
+            let held: Vec<Spot> = match &self.held {
+                Held::None | Held::One(..) => return,
+                Held::Some(several) => several.spots().collect(),
+                Held::Far(far) => far.iter().map(|(spot, _)| *spot).collect(),
             };
-            for (spot, shard) in shards.iter() {
-                let hashes = shard.waits.destinations();
-                more.extend(hashes.map(|hash| self::spot(database_of(*spot), shard_of(hash))));
-            }
-            let holds = |spot: &Spot| shards.binary_search_by_key(spot, |(s, _)| *s).is_ok();
-            if wanted.is_held(holds) && more.iter().all(holds) {
+            let (mut more, mut actor) = (Vec::new(), None);
+            self.each_held(|shard| {
+                let destinations = shard.waits.destinations();
+                more.extend(destinations.map(|hash| spot(shard.database(), shard_of(hash))));
+                actor = actor.or(shard.tracking.actor);
+            });
+            let is_held = |spot: Spot| held.binary_search(&spot).is_ok();
+            if wanted.is_held(is_held) && more.iter().all(|spot| is_held(*spot)) {
                 return;
             }
             // All are locked anew, in their order. Meanwhile more may have come to wait.
-            more.extend(shards.iter().map(|(spot, _)| *spot));
-            let actor = shards.iter().find_map(|(_, shard)| shard.tracking.actor);
+            more.extend(held);
             self.each_held(|shard| shard.tracking.actor = None);
             self.held = Held::None;
-            self.held = Held::Some(lock_wanted(self.store, wanted, &more));
+            self.held = Held::Far(lock_wanted(self.store, wanted, &more));
             self.each_held(|shard| shard.tracking.actor = actor);
         }
     }
@@ -364,13 +450,13 @@ impl<'s> View<'s> {
     pub(super) fn swap(&mut self, one: u32, other: u32) {
         let (hashing, now) = (self.hashing(), self.now);
         let (low, high) = (one.min(other), one.max(other));
-        let Held::Some(shards) = &mut self.held else {
+        let Held::Far(far) = &mut self.held else {
             return;
         };
         for index in 0..limits::SHARDS {
-            let at = |database| shards.binary_search_by_key(&spot(database, index), |(s, _)| *s);
-            if let (Ok(low), Ok(high)) = (at(low), at(high)) {
-                let (before, rest) = shards.split_at_mut(high);
+            let at = |database| at(far, spot(database, index));
+            if let (Some(low), Some(high)) = (at(low), at(high)) {
+                let (before, rest) = far.split_at_mut(high);
                 before[low].1.exchange(&mut rest[0].1, hashing, now);
             }
         }
@@ -382,9 +468,10 @@ impl<'s> View<'s> {
         match &mut self.held {
             Held::None => None,
             Held::One(_, shard) => Some(shard),
-            Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&spot, |(s, _)| *s).ok()?;
-                Some(&mut shards[at].1)
+            Held::Some(several) => several.get_mut(spot),
+            Held::Far(far) => {
+                let at = at(far, spot)?;
+                Some(&mut far[at].1)
             }
         }
     }
@@ -410,32 +497,27 @@ impl Drop for View<'_> {
     }
 }
 
-/// Locks shards: in order and each once, so that two views never wait for each other.
-fn lock(store: &Store, mut wanted: SmallVec<[Spot; 16]>) -> Shards<'_> {
-    wanted.sort_unstable();
-    wanted.dedup();
-    // Who makes one must have none locked.
-    for spot in wanted.iter().filter(|spot| **spot >= limits::SHARDS) {
-        store.shard(*spot);
-    }
-    let lock = |spot: Spot| Some((spot, store.databases.made(spot)?.lock()));
-    wanted.into_iter().filter_map(lock).collect()
+/// Where a shard is among those that are locked.
+fn at(far: &Far<'_>, spot: Spot) -> Option<usize> {
+    far.binary_search_by_key(&spot, |(s, _)| *s).ok()
 }
 
-/// Locks what is wanted, and more. No shard that belongs to it is made in between.
-fn lock_wanted<'s>(store: &'s Store, wanted: &Wanted, more: &[Spot]) -> Shards<'s> {
-    let making = wanted.has_whole().then(|| store.databases.making());
-    let mut spots = wanted.spots(store, making.as_ref());
+/// Locks what is wanted, and more: in order and each once, so that two views never wait for each
+/// other. Of whole databases no shard is made meanwhile.
+fn lock_wanted<'s>(store: &'s Store, wanted: &Wanted, more: &[Spot]) -> Far<'s> {
+    // Who makes a shard must have none locked.
+    let making = store.databases.making();
+    let mut spots = wanted.spots(store, &making);
     spots.extend_from_slice(more);
-    match making {
-        None => lock(store, spots),
-        Some(making) => {
-            for spot in &spots {
-                store.make(&making, *spot);
-            }
-            lock(store, spots)
-        }
-    }
+    spots.sort_unstable();
+    spots.dedup();
+    let shards = spots.iter().map(|spot| store.make(&making, *spot));
+    let shards: Vec<_> = shards.collect();
+    let making = wanted.has_whole().then_some(making);
+    let locked = spots.into_iter().zip(shards);
+    let locked = locked.map(|(spot, shard)| (spot, shard.lock())).collect();
+    drop(making);
+    locked
 }
 
 /// The shard of keys with this hash: by bits that the shard's own table does not use.

@@ -12,7 +12,8 @@ use crate::limits;
 /// Shards that are to be locked together: of keys, and of whole databases.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    spots: SmallVec<[Spot; 16]>,
+    /// Keys, by their databases and hashes.
+    keys: SmallVec<[(u32, u64); 16]>,
     /// Databases of which all shards are wanted that there are.
     present: SmallVec<[u32; 2]>,
     /// Databases of which all shards are wanted, for any key may be looked up.
@@ -39,7 +40,7 @@ impl Wanted {
 
     /// Keys with this hash.
     pub(super) fn hash(&mut self, database: u32, hash: u64) {
-        self.spots.push(spot(database, shard_of(hash)));
+        self.keys.push((database, hash));
     }
 
     /// What a command needs that is run in a database, alone or in a transaction.
@@ -54,11 +55,11 @@ impl Wanted {
             Id::Sort | Id::SortRo if sort::reads_other_keys(command) => {
                 self.any_key.push(database);
             }
-            _ => self.keys(store, database, command),
+            _ => self.keys_of(store, database, command),
         }
     }
 
-    fn keys(&mut self, store: &Store, database: u32, command: &Command<'_>) {
+    fn keys_of(&mut self, store: &Store, database: u32, command: &Command<'_>) {
         match command.keys() {
             Ok(keys) => keys
                 .iter()
@@ -79,17 +80,26 @@ impl Wanted {
         self.all || some(&self.present) || some(&self.any_key) || some(&self.swapped)
     }
 
-    /// Whether all keys of it are held.
-    pub(super) fn is_held(&self, holds: impl Fn(&Spot) -> bool) -> bool {
-        self.spots.iter().all(holds)
+    /// The hashes of its keys, if all of them are of one database and there is nothing else.
+    pub(super) fn of_one_database(&self) -> Option<(u32, impl Iterator<Item = u64>)> {
+        let database = self.keys.first().map_or(0, |(database, _)| *database);
+        let is_one = !self.has_whole() && self.keys.iter().all(|(other, _)| *other == database);
+        is_one.then(|| (database, self.keys.iter().map(|(_, hash)| *hash)))
     }
 
-    /// The shards, in no order, some perhaps twice.
-    pub(super) fn spots(&self, store: &Store, making: Option<&Making<'_>>) -> SmallVec<[Spot; 16]> {
-        let mut spots = self.spots.clone();
-        if making.is_none() {
-            return spots;
-        }
+    /// Whether the shards of all its keys are held.
+    pub(super) fn is_held(&self, is_held: impl Fn(Spot) -> bool) -> bool {
+        self.spots_of_keys().all(is_held)
+    }
+
+    fn spots_of_keys(&self) -> impl Iterator<Item = Spot> {
+        let of_key = |(database, hash): &(u32, u64)| spot(*database, shard_of(*hash));
+        self.keys.iter().map(of_key)
+    }
+
+    /// The shards, in no order, some perhaps twice, while none is made.
+    pub(super) fn spots(&self, store: &Store, _making: &Making<'_>) -> Vec<Spot> {
+        let mut spots: Vec<Spot> = self.spots_of_keys().collect();
         let databases = &store.databases;
         for database in &self.any_key {
             spots.extend((0..limits::SHARDS).map(|index| spot(*database, index)));
