@@ -28,15 +28,14 @@ fn all_accounts() -> String {
 }
 
 fn total(reply: &Reply) -> i64 {
-    let Reply::Array(balances) = reply else {
-        panic!("no array: {reply:?}");
+    let Reply::Strings(balances) = reply else {
+        panic!("no strings: {reply:?}");
     };
-    let balance = |balance: &Reply| match balance {
-        Reply::Bulk(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
-        Reply::Null => 0,
-        other => panic!("no balance: {other:?}"),
+    let balance = |balance: Option<&[u8]>| -> i64 {
+        let balance = balance.unwrap_or(b"0");
+        std::str::from_utf8(balance).unwrap().parse().unwrap()
     };
-    balances.iter().map(balance).sum::<i64>()
+    balances.iter().map(balance).sum()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
-use crate::pubsub::{Exchange, Slowness};
+use crate::pubsub::{Exchange, Slowness, Tracker};
 use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
@@ -47,6 +47,8 @@ pub struct Client {
     monitors: AtomicBool,
     /// The database that it has selected.
     database: AtomicU32,
+    /// It keeps copies, perhaps of all keys with prefixes.
+    tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
     /// It may be idle for ever.
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
@@ -143,12 +145,17 @@ impl Client {
         } else {
             2
         };
+        let tracks = self.tracks.lock().clone();
+        let (tracks, broadcasts) = tracks.map_or((None, false), |(it, all)| (Some(it), all));
         let mut flags = String::new();
         for (letter, is_set) in [
             ('O', self.monitors.load(Relaxed)),
             ('P', listens != [0; 3]),
             ('b', waits),
             ('x', multi >= 0),
+            ('t', tracks.is_some()),
+            ('R', tracks.as_ref().is_some_and(|it| it.is_broken())),
+            ('B', broadcasts),
             ('e', of.is_some_and(|s| s.stays)),
         ] {
             flags.extend(is_set.then_some(letter));
@@ -158,12 +165,13 @@ impl Client {
         }
         let [sub, psub, ssub] = listens;
         // Others are told of what it does once it has handed in all that it has read.
+        let redir = tracks.map_or(-1, |it| it.redirected_to().map_or(0, |to| to as i64));
         let database = of.map_or_else(|| self.database.load(Relaxed), |session| session.database);
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} \
              db={database} sub={sub} psub={psub} ssub={ssub} multi={multi} events=r \
-             user=default redir=-1 resp={resp}",
+             user=default redir={redir} resp={resp}",
             self.id,
             self.origin.address(),
             self.local,
@@ -253,6 +261,7 @@ impl Clients {
             leaves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
             database: AtomicU32::new(0),
+            tracks: Mutex::default(),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             slowness: Slowness::default(),
@@ -286,6 +295,13 @@ impl Clients {
     pub fn monitors(&self, id: u64, monitors: bool) {
         if let Some(client) = self.all.lock().get(&id) {
             client.monitors.store(monitors, Relaxed);
+        }
+    }
+
+    /// A connection keeps copies of keys, perhaps of all with some prefixes, or does no more.
+    pub fn tracks(&self, id: u64, tracker: Option<(&Arc<Tracker>, bool)>) {
+        if let Some(client) = self.all.lock().get(&id) {
+            *client.tracks.lock() = tracker.map(|(tracker, all)| (tracker.clone(), all));
         }
     }
 

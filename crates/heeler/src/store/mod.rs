@@ -22,6 +22,7 @@
 //! it: `collection_changed` removes a collection that has become empty.
 
 mod aging;
+mod ahead;
 mod allocation;
 mod bitfield;
 mod bits;
@@ -90,14 +91,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
+use databases::Databases;
 pub use databases::Numbering;
-use databases::{Databases, spot};
 pub use encodings::Limit;
 use encodings::{Encodings, Limits};
 use entries::Entries;
@@ -109,7 +109,7 @@ pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
 pub use versions::Guarded;
-use view::{View, shard_of};
+use view::View;
 use wanted::Wanted;
 pub use watch::Watched;
 
@@ -251,28 +251,6 @@ impl Store {
         view.tell(command);
         blocking::serve(&mut view);
         reply
-    }
-
-    /// Commands follow that look these keys of a database up: brings near what they would wait for
-    /// one by one.
-    pub fn expect<'k>(&self, database: u32, keys: impl Iterator<Item = &'k [u8]>) {
-        if self.memory.load(Ordering::Relaxed) < limits::NEAR_BYTES as isize {
-            return;
-        }
-        let hashes = keys.map(|key| self.hashing.hash(key));
-        let mut hashes: SmallVec<[u64; limits::REQUESTS_AHEAD]> = hashes.collect();
-        hashes.dedup();
-        if hashes.len() < 2 {
-            return;
-        }
-        let shard = |hash: &u64| {
-            let shard = self.databases.made(spot(database, shard_of(*hash)))?;
-            Some((shard.try_lock()?, *hash))
-        };
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect(hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
     }
 
     /// Locks what a command needs, and what those need who may have waited for it.

@@ -3,26 +3,26 @@
 //! Keys are known by their names here, whatever database they are in: who has read `k` in one is
 //! told of a change of `k` in any, as by Redis, whose messages do not name a database either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use smallvec::SmallVec;
 
 use super::Store;
 use super::view::View;
 use crate::command::{Command, Flags};
 use crate::limits;
-use crate::pubsub::Tracker;
+use crate::pubsub::{Actor, Readers, Told, Tracker, Why};
 
-/// Clients that are told of all keys with a prefix, by prefix and number.
+/// Those who are told of all keys with a prefix, by prefix and number.
 pub(super) type Prefixes = RwLock<BTreeMap<Box<[u8]>, BTreeMap<u64, Arc<Tracker>>>>;
-/// All clients that keep copies, by number; whether each is told of prefixes.
-pub(super) type Trackers = Mutex<BTreeMap<u64, (Arc<Tracker>, bool)>>;
-/// Who has read each key since it last changed: of the shards with one number in all databases.
-type Readers = Mutex<BTreeMap<Box<[u8]>, SmallVec<[Arc<Tracker>; 1]>>>;
+/// All who keep copies, by number.
+pub(super) type Trackers = Mutex<BTreeMap<u64, Arc<Tracker>>>;
+/// Who has read the keys of the shards with one number, in all databases. Locked while a shard is,
+/// never before.
+type Shared = Arc<Mutex<Readers>>;
 /// Those of all numbers.
-pub(super) type AllReaders = Box<[Arc<Readers>]>;
+pub(super) type AllReaders = Box<[Shared]>;
 
 /// Nobody has read anything.
 pub(super) fn all_readers() -> AllReaders {
@@ -32,8 +32,12 @@ pub(super) fn all_readers() -> AllReaders {
 /// The client that a command comes from, if it keeps copies.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    /// The client.
+    /// The client, or the node that it is a client of.
     pub tracker: &'a Arc<Tracker>,
+    /// Its number at its node.
+    pub client: u64,
+    /// The number of the read at that node.
+    pub read: u64,
     /// Whether it keeps copies of what this command reads.
     pub remembers: bool,
 }
@@ -41,12 +45,14 @@ pub struct Reader<'a> {
 /// Who keeps copies of a shard's keys.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
-    /// Who has read them; `None` while nobody wants to know.
-    readers: Option<Arc<Readers>>,
+    /// Who has read each key since it last changed; `None` while nobody wants to be told.
+    readers: Option<Shared>,
     /// Who is told of all changes; `None` while there is nobody.
     prefixes: Option<Arc<Prefixes>>,
-    /// The client that makes the changes and shall not be told of them.
-    pub(super) actor: Option<u64>,
+    /// The client that makes the changes.
+    pub(super) actor: Option<Actor>,
+    /// What changes are copies that this node keeps for the owner of the keys, who tells of it.
+    pub(super) is_copy: bool,
 }
 
 impl Tracking {
@@ -55,7 +61,7 @@ impl Tracking {
         Tracking {
             readers: self.readers.clone(),
             prefixes: self.prefixes.clone(),
-            actor: None,
+            ..Tracking::default()
         }
     }
 
@@ -65,127 +71,146 @@ impl Tracking {
         self.readers.is_none() && self.prefixes.is_none()
     }
 
-    /// A client has read a key. Past a limit the first of the others is taken for changed.
-    fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>) {
-        let Some(mut all) = self.readers.as_ref().map(|readers| readers.lock()) else {
-            return;
-        };
-        let readers = match all.get_mut(key) {
-            Some(readers) => readers,
-            None => {
-                if all.len() >= limits::TRACKED_KEYS / limits::SHARDS
-                    && let Some((key, readers)) = all.pop_first()
-                {
-                    readers
-                        .iter()
-                        .for_each(|tracker| tracker.invalidate(Some(&key)));
-                }
-                all.entry(key.into()).or_default()
-            }
-        };
-        if !readers.iter().any(|reader| Arc::ptr_eq(reader, tracker)) {
-            readers.retain(|reader| reader.is_on());
-            readers.push(tracker.clone());
-        }
-    }
-
-    /// Tells those who keep a copy of a key that it has changed.
+    /// Tells those who keep a copy of a key that it has changed, in this database.
     pub(super) fn changed(&mut self, database: u32, key: &[u8]) {
-        let is_told = |tracker: &Arc<Tracker>| {
-            let is_own = self.actor.is_some_and(|actor| actor == tracker.id);
-            !(is_own && tracker.ignores_own)
-        };
-        let tell = |tracker: &Arc<Tracker>| {
-            if is_told(tracker) {
-                tracker.invalidate(Some(key));
-            }
-        };
-        let readers = self.readers.as_ref();
-        if let Some(readers) = readers.and_then(|readers| readers.lock().remove(key)) {
-            readers.iter().for_each(tell);
+        if let Some(readers) = &self.readers {
+            readers.lock().changed(key, self.actor);
         }
         let Some(prefixes) = &self.prefixes else {
             return;
         };
         for (prefix, trackers) in prefixes.read().iter() {
             if key.starts_with(prefix) {
-                let trackers = trackers.values();
-                trackers
-                    .filter(|tracker| tracker.cares_for(database))
-                    .for_each(tell);
+                for tracker in trackers.values() {
+                    let hears_of_it = !self.is_copy || tracker.hears_of_copies();
+                    if hears_of_it && tracker.cares_for(database) {
+                        tracker.changed(key, Why::Prefix, self.actor);
+                    }
+                }
             }
         }
     }
 }
 
 impl Store {
-    /// Tells a client of changes from now on: of all keys with these prefixes, or without any of
-    /// those that it will have read.
-    pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
-        let by_prefix = !prefixes.is_empty();
-        let of = (tracker.clone(), by_prefix);
-        self.trackers.lock().insert(tracker.id, of);
-        let mut all = self.prefixes.write();
-        for prefix in prefixes {
-            let trackers = all.entry(prefix.clone()).or_default();
-            trackers.insert(tracker.id, tracker.clone());
-        }
-        drop(all);
+    /// Tells a client of no more changes.
+    pub fn stop_tracking(&self, tracker: &Arc<Tracker>) {
+        tracker.stop();
+        self.set_prefixes(tracker, &[]);
+        self.trackers.lock().remove(&tracker.id);
         self.set_trackers();
     }
 
-    /// Tells a client of no more changes.
-    pub fn stop_tracking(&self, tracker: &Tracker) {
-        tracker.stop();
-        if self.trackers.lock().remove(&tracker.id).is_none() {
-            return;
-        }
+    /// Tells a client, a watcher or a node of changes from now on: of all keys with these prefixes,
+    /// in the place of those before, and of those that it will have read. Keys that both
+    /// comprise are told of all the time.
+    pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
+        self.trackers.lock().insert(tracker.id, tracker.clone());
+        self.set_prefixes(tracker, prefixes);
+        self.set_trackers();
+    }
+
+    fn set_prefixes(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
         let mut all = self.prefixes.write();
         all.retain(|_, trackers| {
             trackers.remove(&tracker.id);
             !trackers.is_empty()
         });
-        drop(all);
-        self.set_trackers();
+        for prefix in prefixes {
+            let trackers = all.entry(prefix.clone()).or_default();
+            trackers.insert(tracker.id, tracker.clone());
+        }
     }
 
-    /// Has all shards know whether somebody keeps copies.
+    /// Has all shards know whether somebody wants to be told.
     fn set_trackers(&self) {
-        let wanted = |spot: usize| {
-            let has_readers = self
-                .trackers
-                .lock()
-                .values()
-                .any(|(_, by_prefix)| !by_prefix);
-            let readers = has_readers.then(|| self.readers[spot % limits::SHARDS].clone());
-            let has_prefixes = !self.prefixes.read().is_empty();
-            (readers, has_prefixes.then(|| self.prefixes.clone()))
-        };
         let making = self.databases.making();
-        let (readers, prefixes) = wanted(0);
+        let has_readers = self
+            .trackers
+            .lock()
+            .values()
+            .any(|it| !it.hears_of_copies());
+        let has_prefixes = !self.prefixes.read().is_empty();
         let is_so = {
-            let shard = self.databases.first()[0].lock();
-            let has = (
-                shard.tracking.readers.is_some(),
-                shard.tracking.prefixes.is_some(),
-            );
-            has == (readers.is_some(), prefixes.is_some())
+            let tracking = &self.databases.first()[0].lock().tracking;
+            (tracking.readers.is_some(), tracking.prefixes.is_some()) == (has_readers, has_prefixes)
         };
         if is_so {
             return;
         }
+        if !has_readers {
+            self.readers
+                .iter()
+                .for_each(|readers| readers.lock().clear());
+        }
         self.set_made(&making, |spot, shard| {
-            let (readers, prefixes) = wanted(spot);
-            if readers.is_none()
-                && let Some(readers) = &shard.tracking.readers
-            {
-                readers.lock().clear();
-            }
-            (shard.tracking.readers, shard.tracking.prefixes) = (readers, prefixes);
+            let readers = &self.readers[spot % limits::SHARDS];
+            shard.tracking.readers = has_readers.then(|| readers.clone());
+            shard.tracking.prefixes = has_prefixes.then(|| self.prefixes.clone());
         });
     }
 
-    /// Tells all clients that keep copies that all keys of a database are gone, or all of all.
+    /// Forgets what those have read who are told of no more changes.
+    pub fn forget_stopped(&self) {
+        let all = self.readers.iter();
+        all.for_each(|readers| readers.lock().forget_stopped());
+    }
+
+    /// The one who keeps copies and has this number.
+    pub fn tracker(&self, id: u64) -> Option<Arc<Tracker>> {
+        self.trackers.lock().get(&id).cloned()
+    }
+
+    /// Tells who has read keys that other nodes own now that these have changed, for changes are
+    /// told to others.
+    pub fn have_moved(&self, mut has_moved: impl FnMut(&[u8]) -> bool) {
+        if self.trackers.lock().is_empty() {
+            return;
+        }
+        let all = self.readers.iter();
+        all.for_each(|readers| readers.lock().changed_if(&mut has_moved));
+    }
+
+    /// Tells clients of prefixes, and the nodes that are told for theirs, that any key may have
+    /// changed: so it is with keys that this node has taken over.
+    pub fn have_come(&self) {
+        let all = self.prefixes.read();
+        let trackers = all.values().flat_map(BTreeMap::values);
+        let mut told = BTreeSet::new();
+        for tracker in trackers.filter(|tracker| !tracker.hears_of_copies()) {
+            if !told.insert(tracker.id) {
+                continue;
+            }
+            match tracker.relay() {
+                Some(relay) => relay.put(Told::AllPrefixes),
+                None => tracker.invalidate(None),
+            }
+        }
+    }
+
+    /// A key has changed at another node, which one of this node's clients has done, or 0: tells
+    /// those who are told of its prefix.
+    pub fn changed_elsewhere(&self, key: &[u8], by: u64) {
+        let actor = Actor {
+            tracker: by,
+            client: by,
+        };
+        for (prefix, trackers) in self.prefixes.read().iter() {
+            if key.starts_with(prefix) {
+                let clients = trackers.values().filter(|tracker| tracker.is_client());
+                clients.for_each(|client| client.changed(key, Why::Prefix, Some(actor)));
+            }
+        }
+    }
+
+    /// Tells all clients of this node that keep copies that any key may have changed.
+    pub fn tell_clients_of_all(&self) {
+        let trackers = self.trackers.lock();
+        let clients = trackers.values().filter(|tracker| tracker.is_client());
+        clients.for_each(|client| client.invalidate(None));
+    }
+
+    /// Tells all who keep copies that all keys of a database are gone, or all of all.
     pub(super) fn tell_of_clearing(&self, database: Option<u32>) {
         let trackers = self.trackers.lock();
         if trackers.is_empty() {
@@ -195,29 +220,37 @@ impl Store {
         self.readers
             .iter()
             .for_each(|readers| readers.lock().clear());
-        for (tracker, _) in trackers.values() {
+        for tracker in trackers.values() {
             if database.is_none_or(|database| tracker.cares_for(database)) {
                 tracker.invalidate(None);
             }
         }
     }
 
-    /// Tells who looks at this database alone that it has other keys now. All others learn nothing
-    /// of that, as from Redis.
-    pub(super) fn tell_of_swap(&self, database: u32) {
-        for (tracker, _) in self.trackers.lock().values() {
-            if tracker.looks_at() == Some(database) {
-                tracker.invalidate(None);
-            }
-        }
+    /// Tells who watches database 0 that it has other keys now. Clients learn nothing of that, as
+    /// from Redis.
+    pub(super) fn tell_of_swap(&self) {
+        let trackers = self.trackers.lock();
+        let watchers = trackers
+            .values()
+            .filter(|tracker| tracker.hears_of_copies());
+        watchers.for_each(|watcher| watcher.invalidate(None));
     }
 }
 
 impl View<'_> {
     /// Whose changes the next ones are.
     pub(super) fn set_actor(&mut self, reader: Option<Reader<'_>>) {
-        let actor = reader.map(|reader| reader.tracker.id);
+        let actor = reader.map(|reader| Actor {
+            tracker: reader.tracker.id,
+            client: reader.client,
+        });
         self.each_held(|shard| shard.tracking.actor = actor);
+    }
+
+    /// Whether what changes next are copies that this node keeps for others.
+    pub(super) fn set_copies(&mut self, are_copies: bool) {
+        self.each_held(|shard| shard.tracking.is_copy = are_copies);
     }
 
     /// Notes what a client has read.
@@ -225,9 +258,15 @@ impl View<'_> {
         if !reader.remembers || !command.spec.flags.has(Flags::READONLY) {
             return;
         }
+        let most = limits::TRACKED_KEYS / limits::SHARDS;
         for i in command.keys().into_iter().flat_map(|keys| keys.iter()) {
             let key = command.arg(i);
-            self.shard_of_key(key, |shard| shard.tracking.remember(key, reader.tracker));
+            let (tracker, read) = (reader.tracker, reader.read);
+            self.shard_of_key(key, |shard| {
+                if let Some(readers) = &shard.tracking.readers {
+                    readers.lock().remember(key, tracker, read, most);
+                }
+            });
         }
     }
 }

@@ -460,7 +460,9 @@ impl<'s> View<'s> {
                 before[low].1.exchange(&mut rest[0].1, hashing, now);
             }
         }
-        self.store.tell_of_swap(low);
+        if low == 0 {
+            self.store.tell_of_swap();
+        }
     }
 
     #[inline]
