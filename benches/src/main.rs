@@ -12,6 +12,7 @@
 //! cargo run --release -p heeler-bench -- collections
 //! cargo run --release -p heeler-bench -- ring
 //! cargo run --release -p heeler-bench -- ringpop
+//! cargo run --release -p heeler-bench -- threads
 //! ```
 
 mod batches;
@@ -28,6 +29,7 @@ mod process;
 mod report;
 mod ring;
 mod ringpop;
+mod threads;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +67,8 @@ enum What {
     Http(http::Options),
     /// redis-server and heeler serve: what collections cost.
     Collections(collections::Options),
+    /// heeler serve with one thread and with two.
+    Threads(threads::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -122,6 +126,10 @@ fn main() -> Result<()> {
         What::Collections(options) => {
             process::stop_on_signals()?;
             return collections::run(&options);
+        }
+        What::Threads(options) => {
+            process::stop_on_signals()?;
+            return threads::run(&options);
         }
         What::Ringpop(options) => return ringpop::run(&options),
     };
