@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use heeler::command::{Id, OwnedCommand, Reply, Room};
+use heeler::command::{Grouping, Id, OwnedCommand, Reply, Room};
 use heeler::store::{Applied, Limit, Numbering, Store};
 
 use crate::grammar::{Generator, Step};
@@ -72,6 +72,14 @@ fn content(store: &Store, now: u64, key: &[u8]) -> String {
     let found = match run(store, now, read) {
         Reply::Map(pairs) => sorted(pairs),
         Reply::Set(members) => sorted(members),
+        Reply::Strings(all) => {
+            let strings: Vec<Option<&[u8]>> = all.iter().collect();
+            match all.grouping() {
+                Grouping::Array => format!("{strings:?}"),
+                Grouping::Set => sorted(strings),
+                Grouping::Map => sorted(strings.chunks(2).collect()),
+            }
+        }
         other => format!("{other:?}"),
     };
     // A small sorted set keeps no sign of zero, here as in Redis.
