@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub struct Client {
     killed: AtomicBool,
     leaves: AtomicBool,
     monitors: AtomicBool,
+    /// The database that it has selected.
+    database: AtomicU32,
     /// It keeps copies, perhaps of all keys with prefixes.
     tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
     /// It may be idle for ever.
@@ -106,6 +108,11 @@ impl Client {
         self.origin.rename(name);
     }
 
+    /// It has selected a database.
+    pub fn select(&self, database: u32) {
+        self.database.store(database, Relaxed);
+    }
+
     /// It is closed.
     pub fn left(&self) {
         if self.all.lock().remove(&self.id).is_some() {
@@ -157,11 +164,14 @@ impl Client {
             flags.push('N');
         }
         let [sub, psub, ssub] = listens;
+        // Others are told of what it does once it has handed in all that it has read.
         let redir = tracks.map_or(-1, |it| it.redirected_to().map_or(0, |to| to as i64));
+        let database = of.map_or_else(|| self.database.load(Relaxed), |session| session.database);
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
-             psub={psub} ssub={ssub} multi={multi} events=r user=default redir={redir} resp={resp}",
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} \
+             db={database} sub={sub} psub={psub} ssub={ssub} multi={multi} events=r \
+             user=default redir={redir} resp={resp}",
             self.id,
             self.origin.address(),
             self.local,
@@ -250,6 +260,7 @@ impl Clients {
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
+            database: AtomicU32::new(0),
             tracks: Mutex::default(),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),

@@ -72,7 +72,7 @@ impl Door {
                     let was_sent = caller.sent.is_some();
                     let reply = self.finished(now, caller, reply);
                     if let Some(exec) = command.filter(|_| was_sent) {
-                        self.tell_monitors(&caller.origin, &exec);
+                        self.tell_monitors(caller, &exec);
                     }
                     let reply = match command {
                         None => Some(reply),
@@ -126,9 +126,10 @@ impl Door {
     ) {
         if !command.spec.flags.has(Flags::BLOCKING) {
             let began = self.start(caller, command);
+            let database = caller.session.database;
             let reply = match &caller.copies {
-                None => store.execute(now, command),
-                Some(copies) => store.execute_for(now, command, copies.reader()),
+                None => store.execute_in(database, now, command),
+                Some(copies) => store.execute_for(database, now, command, copies.reader()),
             };
             if let Some(began) = began {
                 self.stop(now, caller, command, began);
@@ -139,7 +140,7 @@ impl Door {
             }
             return;
         }
-        match store.execute_or_wait(now, command, &caller.task) {
+        match store.execute_or_wait(caller.session.database, now, command, &caller.task) {
             Ok(reply) => {
                 self.executed(command.spec, &reply);
                 if !self.tells_later(now, caller, command, &reply) {

@@ -258,6 +258,7 @@ impl Connection {
         self.client.requested(now, requests);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
+            self.client.select(self.caller.session.database);
         }
         read
     }
@@ -276,7 +277,7 @@ impl Connection {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(decoder.ahead(bytes));
+                    door.expect(&self.caller, decoder.ahead(bytes));
                 }
                 let decoded = decoder.decode(bytes);
                 let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {

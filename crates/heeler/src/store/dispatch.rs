@@ -14,20 +14,18 @@ pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Reply {
     answer(view, command).unwrap_or_else(Reply::Error)
 }
 
-/// Whether a command locks all shards even when it stands alone.
+/// Whether a command locks all shards of its database or of more, even when it stands alone.
 pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
     match command.spec.id {
-        Id::Flushall | Id::Flushdb | Id::ItemFlush => true,
+        Id::Flushall | Id::Flushdb | Id::ItemFlush | Id::Swapdb => true,
         Id::Sort | Id::SortRo => sort::reads_other_keys(command),
         _ => false,
     }
 }
 
-/// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
-pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
-    use Id::*;
-    needs_all_shards(command)
-        || matches!(command.spec.id, Dbsize | Keys | Randomkey | Scan | Swapdb)
+/// Whether a command may have to do with a key of another database.
+pub(super) fn reaches_elsewhere(command: &Command<'_>) -> bool {
+    matches!(command.spec.id, Id::Copy | Id::Move)
 }
 
 fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
