@@ -275,6 +275,9 @@ impl Connection {
     ) -> Result<Option<(usize, usize)>, String> {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
+                if decoder.look_ahead(bytes) > 1 {
+                    door.expect(decoder.first_arguments(bytes));
+                }
                 let decoded = decoder.decode(bytes);
                 let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {
                     return Ok(None);
