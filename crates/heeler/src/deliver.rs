@@ -236,11 +236,11 @@ impl Door {
         self.counters.requested(family);
     }
 
-    /// Requests follow that name these keys, if they name any.
-    pub fn expect<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        // In a ring most may be the keys of others.
+    /// These requests follow: their raw bytes, and the places of their arguments.
+    pub fn expect<'r>(&self, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
+        // In a ring most keys may be those of others.
         if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
-            store.expect(keys);
+            store.expect(requests);
         }
     }
 

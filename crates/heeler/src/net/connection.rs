@@ -276,7 +276,7 @@ impl Connection {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(decoder.first_arguments(bytes));
+                    door.expect(decoder.ahead(bytes));
                 }
                 let decoded = decoder.decode(bytes);
                 let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {

@@ -312,7 +312,7 @@ impl Keyspace {
         let mut asks: Option<(Asker, usize)> = None;
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
-                self.store.expect(decoder.first_arguments(&requests[at..]));
+                self.store.expect(decoder.ahead(&requests[at..]));
             }
             let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,
