@@ -294,13 +294,6 @@ impl Clients {
         }
     }
 
-    /// How many keep copies of keys.
-    pub(super) fn tracking(&self) -> usize {
-        let all = self.all.lock();
-        let tracks = |client: &&Arc<Client>| client.tracks.lock().is_some();
-        all.values().filter(tracks).count()
-    }
-
     /// Whether this connection is open.
     pub fn has(&self, id: u64) -> bool {
         self.all.lock().contains_key(&id)

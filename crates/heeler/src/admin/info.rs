@@ -118,7 +118,6 @@ fn clients(process: &Process) -> Vec<(&'static str, String)> {
         ("connected_clients", process.clients.len().to_string()),
         ("maxclients", process.clients.most().to_string()),
         ("blocked_clients", process.clients.waiting().to_string()),
-        ("tracking_clients", process.clients.tracking().to_string()),
     ]
 }
 

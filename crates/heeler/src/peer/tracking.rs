@@ -518,11 +518,8 @@ pub(super) fn told_in(answer: &[u8]) -> Option<Vec<Told>> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
     use crate::pubsub::Subscriber;
-    use crate::wire::resp::Protocol;
 
     const OTHER: u64 = FIRST_NODE | 5;
 
@@ -531,8 +528,7 @@ mod tests {
     }
 
     fn client(id: u64) -> (Arc<Subscriber>, Arc<Tracker>) {
-        let inbox = Subscriber::new(id, Protocol::Resp3, Waker::noop().clone());
-        let inbox = Arc::new(inbox);
+        let inbox = Subscriber::asleep(id);
         (inbox.clone(), Arc::new(Tracker::new(inbox, false, None)))
     }
 

@@ -217,14 +217,8 @@ mod tests {
     use super::*;
     use crate::pubsub::Subscriber;
     use crate::store::tests::{command, run};
-    use crate::wire::resp::Protocol;
 
     const NODE: u64 = 1 << 61;
-
-    fn inbox(id: u64) -> Arc<Subscriber> {
-        let inbox = Subscriber::new(id, Protocol::Resp3, Waker::noop().clone());
-        Arc::new(inbox)
-    }
 
     /// The keys that one is told of; "all" for everything.
     fn told(inbox: &Subscriber) -> Vec<String> {
@@ -290,7 +284,7 @@ mod tests {
         from.keep_versions();
         to.keep_versions();
         to.salt_versions(3);
-        let (one, two) = (inbox(1), inbox(2));
+        let (one, two) = (Subscriber::asleep(1), Subscriber::asleep(2));
         let client = Arc::new(Tracker::new(one.clone(), false, None));
         let watcher = Arc::new(Tracker::watcher(two.clone()));
         let node = Arc::new(Tracker::node(NODE));
@@ -321,7 +315,7 @@ mod tests {
 
     #[test]
     fn who_has_read_is_told_when_keys_move_and_not_once_more() {
-        let (store, one) = (Store::new(7), inbox(1));
+        let (store, one) = (Store::new(7), Subscriber::asleep(1));
         let client = Arc::new(Tracker::new(one.clone(), true, None));
         store.track(&client, &[]);
         for key in [&b"a"[..], b"b"] {
@@ -335,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_client_that_wants_to_be_told_otherwise_is_told_of_what_it_has_read_before() {
-        let (store, one) = (Store::new(7), inbox(1));
+        let (store, one) = (Store::new(7), Subscriber::asleep(1));
         let client = Arc::new(Tracker::new(one.clone(), false, None));
         store.track(&client, &[]);
         execute(&store, &client, 1, 1, &[b"GET", b"a"]);
