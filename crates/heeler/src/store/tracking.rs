@@ -314,7 +314,7 @@ mod tests {
             read,
             remembers: read > 0,
         };
-        store.execute_for(1000, &command(words).as_command(), reader);
+        store.execute_for(0, 1000, &command(words).as_command(), reader);
     }
 
     #[test]
@@ -336,7 +336,8 @@ mod tests {
         store.stop_tracking(&node);
         run(&store, 1000, "SET k v");
         store.forget_stopped();
-        assert!(store.shards.iter().all(|it| it.lock().tracking.is_empty()));
+        let mut all = store.databases.all_made();
+        assert!(all.all(|(_, shard)| shard.lock().tracking.is_empty()));
     }
 
     #[test]

@@ -97,13 +97,13 @@ impl NearCaches {
             read: 0,
             remembers: true,
         };
-        store.execute_for(now, &command.as_command(), reader);
+        store.execute_for(0, now, &command.as_command(), reader);
         self.listen(all);
         let key = String::from_utf8_lossy(command.as_command().arg(1)).into_owned();
         let content = content(store, now, &key);
         // Its time may be up: then nothing more will be told of it.
         self.listen(all);
-        store.execute_for(now, &command.as_command(), reader);
+        store.execute_for(0, now, &command.as_command(), reader);
         self.read.insert(key.clone(), content.clone());
         all.insert(key, content);
     }
