@@ -4,7 +4,7 @@ use super::errors::Outcome;
 use super::view::View;
 use super::{
     bitfield, bits, blocking, documents, dump, expiry, hashes, hyperloglog, items, keys, keyspace,
-    lcs, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
+    lcs, listing, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -91,7 +91,7 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::DocumentDelete => documents::delete(view, command),
         Id::DocumentIndex => documents::index(view, command),
         Id::DocumentItem => documents::item(view, command),
-        Id::DocumentKeys => documents::keys(view, command),
+        Id::DocumentKeys => listing::keys(view, command),
         Id::DocumentLoad => documents::load(view, command),
         Id::DocumentStore => documents::store(view, command),
         Id::Dump => dump::dump(view, command),

@@ -51,6 +51,7 @@ mod journal;
 mod keys;
 mod keyspace;
 mod lcs;
+mod listing;
 mod lists;
 mod long_double;
 mod memory;

@@ -1,6 +1,7 @@
 //! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
 
 use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -13,6 +14,7 @@ use super::entries::Entries;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::eviction::{Choice, Chooser};
 use super::extras::{Extras, VersionClock};
+use super::index::Home;
 use super::notices::{Change, Happened, Logged};
 use super::packed::{self, Header};
 use super::policy::Settings;
@@ -193,6 +195,15 @@ impl Shard {
     /// to another bucket.
     pub(super) fn layout(&self) -> u32 {
         self.entries.layout() & ((1 << LAYOUT_BITS) - 1)
+    }
+
+    /// The entries with these homes, each with its own, those included that have expired.
+    pub(super) fn with_homes(
+        &self,
+        hashing: &Hashing,
+        homes: &Range<Home>,
+    ) -> Vec<(Home, Entry<'_>)> {
+        self.entries.with_homes(hashing, homes)
     }
 
     /// All entries, those included that have expired.
