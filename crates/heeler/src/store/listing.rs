@@ -29,8 +29,8 @@ pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut at = Position::parse(command.arg(1)).ok_or(NOT_AN_INTEGER)?;
     while at.shard < limits::SHARDS && !walk.is_done() {
         let next = Position::of_shard(at.shard + 1);
-        let walked = view.with_shard(at.shard, |shard| walk.go_on(shard, at));
-        at = walked.unwrap_or(next);
+        let went_on = view.with_shard(at.shard, |shard| walk.go_on(shard, at));
+        at = went_on.unwrap_or(next);
     }
     let next = Reply::bulk(at.written());
     Ok(Reply::Array(vec![next, Reply::Array(walk.found)]))
