@@ -343,6 +343,12 @@ impl Door {
         }
     }
 
+    /// Whether this client has still to say a password.
+    #[inline]
+    pub fn is_stranger(&self, caller: &Caller) -> bool {
+        self.greeting.access.misses(&caller.session)
+    }
+
     /// A request was refused before it was executed.
     fn rejected(&self, spec: Option<&Spec>, why: ErrorKind) {
         let family = spec.map_or(Family::Unknown, Spec::family);
@@ -375,6 +381,9 @@ impl Door {
                 .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
         };
         let name = word(0).unwrap_or_default();
+        if [&b"post"[..], b"host:"].contains(&&*name.to_ascii_lowercase()) {
+            return hang_up(caller);
+        }
         let spec = resolve(name, word(1)).ok();
         let spec = spec.filter(|spec| self.behind.serves(spec));
         Box::new(Refused {
@@ -721,6 +730,18 @@ impl Behind {
             Behind::Pool(..) => None,
         }
     }
+}
+
+/// A line of HTTP: whoever has a browser send requests here shall not have its body taken for
+/// commands. As with Redis, there is no reply.
+fn hang_up(caller: &mut Caller) -> Box<Refused> {
+    tracing::info!(client = %caller.origin.address(), "this port speaks no HTTP");
+    caller.session.closing = true;
+    Box::new(Refused {
+        spec: None,
+        why: ErrorKind::Protocol,
+        reply: Reply::Several(Vec::new()),
+    })
 }
 
 /// Why the route refuses a command.

@@ -4,6 +4,14 @@
 pub const BULK_BYTES: usize = 512 * 1024 * 1024;
 /// Most arguments in one request (Redis: 1024 * 1024).
 pub const ARGUMENTS: usize = 1024 * 1024;
+/// Most codes of errors that are counted one by one.
+pub const ERROR_CODES: usize = 128;
+/// Longest code of an error that is counted by itself, in bytes.
+pub const ERROR_CODE_BYTES: usize = 64;
+/// Most arguments in a request to a store of a client that has still to say a password (Redis: 10).
+pub const STRANGERS_ARGUMENTS: i64 = 10;
+/// Longest bulk string in such a request, in bytes (Redis: 16384).
+pub const STRANGERS_BULK_BYTES: usize = 16 * 1024;
 /// Longest inline request, and longest line of a request or reply header, in bytes.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Most characters of a number in a request's or reply's header line.

@@ -237,6 +237,7 @@ impl Connection {
         door.begin(&mut self.caller, ticks);
         if let Decoder::Resp(decoder) = &mut self.decoder {
             decoder.set_most(door.settings().bulk());
+            decoder.set_wary(door.is_stranger(&self.caller));
         }
         let mut read = 0;
         let mut requests = 0;
@@ -247,9 +248,9 @@ impl Connection {
                     requests += counted;
                     read += length;
                 }
-                Err(error) => {
-                    tracing::info!(client = %self.client.origin.address(), "{}", error.trim_end());
-                    door.faulty(&mut self.caller, error.as_bytes());
+                Err((fault, reply)) => {
+                    tracing::info!(client = %self.client.origin.address(), "{fault}");
+                    door.faulty(&mut self.caller, reply.as_bytes());
                     self.faulty = true;
                 }
             }
@@ -266,17 +267,24 @@ impl Connection {
     /// read, and how many requests they were.
     ///
     /// # Errors
-    /// The bytes are no request: the reply to them.
+    /// The bytes are no request: why not, and the reply to them.
     fn take(
         &mut self,
         now: u64,
         door: &Door,
         bytes: &[u8],
-    ) -> Result<Option<(usize, usize)>, String> {
+    ) -> Result<Option<(usize, usize)>, (String, String)> {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
-                let decoded = decoder.decode(bytes);
-                let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {
+                if decoder.is_wary() {
+                    decoder.set_wary(door.is_stranger(&self.caller));
+                }
+                let told = |fault: resp::Fault| {
+                    let text = fault.to_string();
+                    let reply = Wire::Resp.error(&text);
+                    (text, reply)
+                };
+                let Some(length) = decoder.decode(bytes).map_err(told)? else {
                     return Ok(None);
                 };
                 let (raw, args) = decoder.request(bytes);
@@ -287,8 +295,8 @@ impl Connection {
                 length
             }
             Decoder::Memcache(decoder) => {
-                let decoded = decoder.decode(bytes);
-                let Some(length) = decoded.map_err(|f| format!("CLIENT_ERROR {f}\r\n"))? else {
+                let told = |fault: memcache::Fault| (fault.to_string(), fault.reply());
+                let Some(length) = decoder.decode(bytes).map_err(told)? else {
                     return Ok(None);
                 };
                 let Some(request) = decoder.request(bytes) else {

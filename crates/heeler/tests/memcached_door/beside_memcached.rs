@@ -1,6 +1,6 @@
 //! A real memcached and Heeler: the same bytes in, the same bytes out.
 
-use crate::servers::{Memcached, text_protocol};
+use crate::servers::{Client, Memcached, text_protocol};
 use crate::{Node, answers, told};
 
 /// What memcached 1.6 and Heeler answer alike; before each all is flushed.
@@ -308,4 +308,34 @@ fn items_expire_as_they_were_told_to() {
         ask("get a b\r\ngat 5 a\r\nadd a 0 0 1\r\nz\r\n"),
         "END\r\nEND\r\nSTORED\r\n"
     );
+}
+
+/// A page in a browser may send here what it likes: its lines are not taken for commands.
+#[test]
+fn http_is_hung_up_on() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    for script in [
+        "GET / HTTP/1.0\r\n\r\nset a 0 0 1\r\nx\r\n",
+        "PUT /a/b HTTP/1.1\r\nset a 0 0 1\r\nx\r\n",
+        "POST / HTTP/1.1\nset a 0 0 1\r\nx\r\n",
+        "HTTP/ \r\nset a 0 0 1\r\nx\r\n",
+    ] {
+        let told = |port: u16| {
+            let mut client = Client::connect(("127.0.0.1", port));
+            client.send(script.as_bytes());
+            String::from_utf8(client.read_to_close()).unwrap()
+        };
+        assert_eq!(told(node.port), told(memcached.port), "{script:?}");
+    }
+    for script in [
+        "get HTTP/1.1 a\r\n",
+        "delete HTTP/1.0\r\n",
+        "none http/1.0\r\n",
+    ] {
+        assert_eq!(
+            told(node.port, script),
+            told(memcached.port, script),
+            "{script:?}"
+        );
+    }
 }

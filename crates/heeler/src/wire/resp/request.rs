@@ -21,6 +21,8 @@ pub struct Decoder {
     rewritten: Vec<u8>,
     /// Longest bulk string.
     most: usize,
+    /// Whoever sends the bytes has still to say a password.
+    wary: bool,
 }
 
 impl Default for Decoder {
@@ -32,6 +34,7 @@ impl Default for Decoder {
             state: State::Start,
             rewritten: Vec::new(),
             most: limits::BULK_BYTES,
+            wary: false,
         }
     }
 }
@@ -62,6 +65,18 @@ impl Decoder {
         self.most = bytes;
     }
 
+    /// Whether the requests are those of somebody who has still to say a password: then little
+    /// memory is kept for them.
+    pub fn set_wary(&mut self, wary: bool) {
+        self.wary = wary;
+    }
+
+    /// Whether that is so.
+    #[inline]
+    pub fn is_wary(&self) -> bool {
+        self.wary
+    }
+
     /// Reads on in `bytes`, which start with the request at hand. Returns the request's length once
     /// it is whole, then [`request`](Decoder::request) gives it; `None` where more bytes are
     /// needed. An empty line and an empty array are requests without arguments.
@@ -70,7 +85,9 @@ impl Decoder {
     /// The bytes are not RESP, or past a limit.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         if self.state == State::Start {
-            if let Some(length) = self.whole(bytes) {
+            if !self.wary
+                && let Some(length) = self.whole(bytes)
+            {
                 return Ok(Some(length));
             }
             match bytes.first() {
@@ -158,6 +175,9 @@ impl Decoder {
         let count = number::integer(line)
             .filter(|&n| n <= limits::ARGUMENTS as i64)
             .ok_or_else(|| Fault::new("invalid multibulk length"))?;
+        if self.wary && count > limits::STRANGERS_ARGUMENTS {
+            return Err(Fault::new("unauthenticated multibulk length"));
+        }
         self.missing = count.max(0) as usize;
         self.state = if self.missing == 0 {
             State::Start
@@ -184,6 +204,9 @@ impl Decoder {
         let length = number::integer(line)
             .filter(|n| (0..=self.most as i64).contains(n))
             .ok_or_else(|| Fault::new("invalid bulk length"))? as usize;
+        if self.wary && length > limits::STRANGERS_BULK_BYTES {
+            return Err(Fault::new("unauthenticated bulk length"));
+        }
         if self.at + length > limits::REQUEST_BYTES {
             return Err(Fault::new("request too large"));
         }
