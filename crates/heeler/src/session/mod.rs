@@ -87,7 +87,9 @@ impl Session {
 
     /// Answers the request at hand.
     pub fn answer(&mut self, reply: &Reply) {
-        match self.is_heard() {
+        // What tells of a subscription is a message, not a reply, also where it comes as one.
+        let is_message = matches!(reply, Reply::Push(_) | Reply::Several(_));
+        match self.is_heard() || is_message {
             true => self.pipeline.answer(reply, self.protocol),
             false => self.pipeline.answer_nothing(),
         }
