@@ -39,6 +39,13 @@ impl Door {
                 Reply::OK
             }
             3 if is(b"protocol") => protocol(caller.session.protocol, command.arg(2)),
+            2 if is(b"digest") => status(store.digest(now)),
+            2.. if is(b"digest-value") => Reply::Array(
+                command
+                    .args(2)
+                    .map(|key| status(store.digest_of(now, key)))
+                    .collect(),
+            ),
             3..=5 if is(b"populate") => self.populate(now, store, command),
             2.. if is(b"reload") || is(b"loadaof") => {
                 Reply::error("ERR This server keeps nothing on disk: there is no file to read")
@@ -121,6 +128,11 @@ impl Door {
     }
 }
 
+/// A text made on the spot that is no data.
+fn status(text: impl std::fmt::Display) -> Reply {
+    Reply::Raw(format!("+{text}\r\n").into())
+}
+
 /// Seconds, as milliseconds.
 fn milliseconds(seconds: &[u8]) -> u64 {
     let seconds: Option<f64> = std::str::from_utf8(seconds)
@@ -183,8 +195,13 @@ fn protocol(protocol: Protocol, name: &[u8]) -> Reply {
 }
 
 fn help() -> Reply {
-    const HELP: [&str; 19] = [
+    const HELP: [&str; 24] = [
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DIGEST",
+        "    Output a hex signature representing the current DB content: that of a Redis 7.0",
+        "    that holds the same in its database 0. Of a ring's node, of the keys that it holds.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Output a hex signature of the values of all the specified keys.",
         "ERROR <string>",
         "    Return a Redis protocol error with <string> as message. Useful for clients",
         "    unit tests to simulate Redis errors.",

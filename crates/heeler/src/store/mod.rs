@@ -30,6 +30,7 @@ mod collection_scan;
 mod compact;
 mod copies;
 mod deadlines;
+mod digest;
 mod dispatch;
 pub mod documents;
 mod dump;
