@@ -224,6 +224,9 @@ impl Door {
     pub fn faulty(&self, caller: &mut Caller, reply: &[u8]) {
         self.took(caller, Family::Unknown);
         self.counters.failed(Family::Unknown, ErrorKind::Protocol);
+        if !reply.is_empty() {
+            self.counters.told_error(reply);
+        }
         caller.session.answer_bytes(reply);
         caller.session.closing = true;
     }
@@ -281,7 +284,7 @@ impl Door {
             && let Some(reply) = self.refuses_to_queue(now, command)
         {
             caller.session.spoil();
-            self.rejected(Some(command.spec), ErrorKind::Usage);
+            self.rejected(Some(command.spec), ErrorKind::Usage, &reply);
             caller.session.answer(&reply);
             return;
         }
@@ -289,7 +292,7 @@ impl Door {
             Admission::Run => self.go(now, caller, command),
             Admission::Answer(reply) => {
                 if reply.is_error() {
-                    self.rejected(Some(command.spec), ErrorKind::Usage);
+                    self.rejected(Some(command.spec), ErrorKind::Usage, &reply);
                 }
                 caller.session.answer(&reply);
             }
@@ -310,7 +313,7 @@ impl Door {
     fn answer_refused(&self, caller: &mut Caller, refused: &Refused) {
         let family = refused.spec.map_or(Family::Unknown, Spec::family);
         self.took(caller, family);
-        self.rejected(refused.spec, refused.why);
+        self.rejected(refused.spec, refused.why, &refused.reply);
         caller.session.answer(&refused.reply);
     }
 
@@ -350,7 +353,8 @@ impl Door {
     }
 
     /// A request was refused before it was executed.
-    fn rejected(&self, spec: Option<&Spec>, why: ErrorKind) {
+    fn rejected(&self, spec: Option<&Spec>, why: ErrorKind, reply: &Reply) {
+        self.told_error(reply);
         let family = spec.map_or(Family::Unknown, Spec::family);
         self.counters.failed(family, why);
         if let Some(spec) = spec {
@@ -370,6 +374,16 @@ impl Door {
             };
             self.counters.failed(spec.family(), why);
             self.counters.called(spec.id as usize, Call::Failed);
+            self.told_error(reply);
+        }
+    }
+
+    #[cold]
+    fn told_error(&self, reply: &Reply) {
+        match reply {
+            Reply::Error(text) => self.counters.told_error(text.as_bytes()),
+            Reply::Raw(raw) => self.counters.told_error(raw),
+            _ => {}
         }
     }
 
@@ -444,7 +458,7 @@ impl Door {
                 // A SCAN that is over sends nothing, and is no error.
                 if reply.is_error() {
                     self.count(PoolStat::ForwardError, 1);
-                    self.rejected(Some(command.spec), why_refused(&reply));
+                    self.rejected(Some(command.spec), why_refused(&reply), &reply);
                 }
                 self.answer(caller, command, &reply);
             }

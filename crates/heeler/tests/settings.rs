@@ -33,6 +33,15 @@ fn run(client: &mut Client, line: &str) -> String {
 fn parameters_are_set_and_told_as_redis_does() {
     let [(mut theirs, _redis), (mut ours, _heeler)] = both();
     let lines = r#"
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles "0 50.0 99.99"
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles "50 x"
+        CONFIG SET latency-tracking-info-percentiles "50 100.1"
+        CONFIG SET latency-tracking-info-percentiles -1
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles ""
+        CONFIG GET latency-tracking-info-percentiles
         CONFIG GET timeout
         CONFIG SET timeout 100
         CONFIG GET timeout

@@ -34,6 +34,10 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             process.latency.threshold().to_string(),
         ),
         ("latency-tracking", yes_no(process.latency.tracks())),
+        (
+            "latency-tracking-info-percentiles",
+            told_percentiles(&process.latency.percentiles()),
+        ),
         ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
         ("lfu-log-factor", memory.lfu_log_factor.to_string()),
         ("list-compress-depth", text("0")),
@@ -148,6 +152,7 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             Some(_) => None,
             None => Some("argument must be 'yes' or 'no'".into()),
         },
+        "latency-tracking-info-percentiles" => percentiles(value).err().map(str::to_owned),
         "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
         "slowlog-max-len" => out_of_range(value, 0, i64::MAX)
             .or_else(|| out_of_range(value, 0, i64::from(limits::SLOWLOG_MOST))),
@@ -182,6 +187,29 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
         },
         _ => is_always(old, value),
     }
+}
+
+/// Percentiles, parted by blanks; none are none.
+fn percentiles(value: &[u8]) -> Result<Vec<f64>, &'static str> {
+    let text = String::from_utf8_lossy(value);
+    let mut told = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let percentile: f64 = word
+            .parse()
+            .map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+        if !(0.0..=100.0).contains(&percentile) {
+            return Err(
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+            );
+        }
+        told.push(percentile);
+    }
+    Ok(told)
+}
+
+fn told_percentiles(percentiles: &[f64]) -> String {
+    let told = percentiles.iter().map(f64::to_string);
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// What is wrong with another value of what cannot be changed.
@@ -313,6 +341,11 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             process.latency.set_threshold(millis.unwrap_or(0));
         }
         ("latency-tracking", _) => process.latency.track(said(value).unwrap_or(true)),
+        ("latency-tracking-info-percentiles", _) => {
+            percentiles(value)
+                .into_iter()
+                .for_each(|told| process.latency.tell_percentiles(told));
+        }
         ("requirepass", _) => {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));

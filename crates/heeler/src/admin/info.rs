@@ -10,7 +10,7 @@ use crate::stats::most_micros;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 11] = [
+const SECTIONS: [(&str, bool); 12] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
@@ -19,6 +19,7 @@ const SECTIONS: [(&str, bool); 11] = [
     ("replication", true),
     ("cpu", true),
     ("commandstats", false),
+    ("errorstats", true),
     ("latencystats", false),
     ("keyspace", true),
     ("ring", true),
@@ -61,6 +62,10 @@ pub(super) fn info(
                 commands(process, &mut text);
                 continue;
             }
+            "errorstats" => {
+                errors(process, &mut text);
+                continue;
+            }
             "latencystats" => {
                 latencies(process, &mut text);
                 continue;
@@ -86,11 +91,23 @@ fn lines(
         "memory" => memory(process, store),
         "persistence" => persistence::lines(process),
         "stats" => stats(process, now, store),
-        "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
+        "replication" => replication(process),
         "cpu" => cpu(),
         "ring" => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
         _ => keyspace(now, store),
     }
+}
+
+/// There are no replicas in Redis's sense, and never were: nothing was told to any.
+fn replication(process: &Process) -> Vec<(&'static str, String)> {
+    vec![
+        ("role", "master".into()),
+        ("connected_slaves", "0".into()),
+        ("master_failover_state", "no-failover".into()),
+        ("master_replid", process.run_id.clone()),
+        ("master_repl_offset", "0".into()),
+        ("repl_backlog_active", "0".into()),
+    ]
 }
 
 fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
@@ -160,6 +177,7 @@ fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String
 
 fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let stats = store.map(|s| s.stats(now)).unwrap_or_default();
+    let told: u64 = process.commands.error_codes().values().sum();
     vec![
         (
             "total_connections_received",
@@ -181,6 +199,7 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "rejected_connections",
             process.refused.load(Relaxed).to_string(),
         ),
+        ("total_error_replies", told.to_string()),
         ("expired_keys", stats.expired.to_string()),
         ("evicted_keys", stats.evicted.to_string()),
         ("keyspace_hits", stats.hits.to_string()),
@@ -222,9 +241,18 @@ fn commands(process: &Process, text: &mut String) {
     }
 }
 
-/// Of commands that were timed, how long half of them took at most, and 99 and 99.9 of 100, as
-/// LATENCY HISTOGRAM knows it.
+/// The errors that clients got, by code.
+fn errors(process: &Process, text: &mut String) {
+    let codes = process.commands.error_codes();
+    for (code, count) in codes.iter().filter(|(code, _)| !code.is_empty()) {
+        let _ = write!(text, "errorstat_{code}:count={count}\r\n");
+    }
+}
+
+/// Of commands that were timed, how long so many of a hundred took at most, as LATENCY HISTOGRAM
+/// knows it.
 fn latencies(process: &Process, text: &mut String) {
+    let percentiles = process.latency.percentiles();
     let shown = TABLE.iter().filter(|s| !s.flags.has(Flags::HIDDEN));
     for spec in shown {
         let Some(counts) = process.commands.times(spec.id as usize) else {
@@ -240,10 +268,11 @@ fn latencies(process: &Process, text: &mut String) {
             });
             most_micros(step.unwrap_or(counts.len() - 1))
         };
-        let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(micros);
-        let name = spec.name;
-        let percentiles = format!("p50={half}.000,p99={most}.000,p99.9={nearly_all}.000");
-        let _ = write!(text, "latency_percentiles_usec_{name}:{percentiles}\r\n");
+        let told = percentiles
+            .iter()
+            .map(|p| format!("p{p}={}.000", micros(*p)));
+        let told = told.collect::<Vec<_>>().join(",");
+        let _ = write!(text, "latency_percentiles_usec_{}:{told}\r\n", spec.name);
     }
 }
 
