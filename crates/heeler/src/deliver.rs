@@ -275,6 +275,7 @@ impl Door {
     #[inline]
     fn take(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         self.took(caller, command.spec.family());
+        caller.session.latest = Some(command.spec.id);
         self.run_or_pause(now, caller, command);
     }
 
@@ -555,6 +556,7 @@ impl Door {
                     unwatch(caller, store);
                 }
                 if command.spec.id == Id::Reset {
+                    self.process.clients.tracks(caller.session.id, None);
                     tracking::stop(caller, store);
                     self.stop_monitoring(caller);
                     self.stop_listening(caller);

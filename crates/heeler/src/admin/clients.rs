@@ -1,13 +1,13 @@
 //! The connections of this process: CLIENT LIST, INFO, KILL.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use super::client_line::{Own, Seen, Shown};
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::pubsub::{Exchange, Slowness};
@@ -15,7 +15,6 @@ use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
 use crate::waiting::{Attempt, Waiter};
-use crate::wire::resp::Protocol;
 
 /// All connections, by number.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub struct Clients {
     stopped: Arc<AtomicBool>,
     /// Commands that wait, by the number of their connection.
     waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
+    /// Connections whose commands are held back by a pause.
+    paused: Mutex<BTreeSet<u64>>,
 }
 
 /// What other threads may know of a connection, and do to it.
@@ -38,18 +39,20 @@ pub struct Client {
     pub id: u64,
     /// Where it comes from, and its name.
     pub origin: Arc<Origin>,
-    local: String,
+    pub(super) local: String,
     service: u64,
-    since: u64,
-    seen: AtomicU64,
+    pub(super) since: u64,
+    pub(super) seen: AtomicU64,
     killed: AtomicBool,
     leaves: AtomicBool,
-    monitors: AtomicBool,
+    pub(super) monitors: AtomicBool,
     /// It may be idle for ever.
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
-    unread: AtomicUsize,
+    pub(super) unread: AtomicUsize,
     slowness: Slowness,
+    /// What CLIENT LIST shows of it.
+    pub(super) shown: Shown,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -88,6 +91,16 @@ impl Client {
         self.unread.store(count, Relaxed);
     }
 
+    /// Its requests so far have been taken in.
+    pub fn shows(&self, session: &Session) {
+        self.shown.note(session);
+    }
+
+    /// Its buffers have so much room, and of what it sends so many bytes are no whole request yet.
+    pub fn keeps(&self, input: usize, room_of_input: usize, room_of_output: usize) {
+        self.shown.keeps(input, room_of_input, room_of_output);
+    }
+
     /// It is not closed for being idle: its protocol has other limits.
     pub fn may_idle(&self) {
         self.may_idle.store(true, Relaxed);
@@ -122,46 +135,6 @@ impl Client {
             task.wake_by_ref();
         }
     }
-
-    /// Its line of CLIENT LIST.
-    fn line(&self, now: u64, of: Option<&Session>, waits: bool, listens: [usize; 3]) -> String {
-        let mut line = String::new();
-        let seconds = |since: u64| now.saturating_sub(since) / 1000;
-        let name = String::from_utf8_lossy(&self.origin.name()).into_owned();
-        let multi = of
-            .and_then(|s| s.transaction.as_ref())
-            .map_or(-1, |t| t.commands.len() as i64);
-        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) {
-            3
-        } else {
-            2
-        };
-        let mut flags = String::new();
-        for (letter, is_set) in [
-            ('O', self.monitors.load(Relaxed)),
-            ('P', listens != [0; 3]),
-            ('b', waits),
-            ('x', multi >= 0),
-            ('e', of.is_some_and(|s| s.stays)),
-        ] {
-            flags.extend(is_set.then_some(letter));
-        }
-        if flags.is_empty() {
-            flags.push('N');
-        }
-        let [sub, psub, ssub] = listens;
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} db=0 sub={sub} \
-             psub={psub} ssub={ssub} multi={multi} events=r user=default redir=-1 resp={resp}",
-            self.id,
-            self.origin.address(),
-            self.local,
-            seconds(self.since),
-            seconds(self.seen.load(Relaxed)),
-        );
-        line
-    }
 }
 
 impl Clients {
@@ -175,6 +148,7 @@ impl Clients {
             possible: most,
             stopped: Arc::default(),
             waiters: Mutex::default(),
+            paused: Mutex::default(),
         }
     }
 
@@ -188,9 +162,23 @@ impl Clients {
         self.waiters.lock().remove(&id);
     }
 
-    /// How many wait.
+    /// A connection's command is held back by a pause.
+    pub fn pauses(&self, id: u64) {
+        self.paused.lock().insert(id);
+    }
+
+    /// It is not held back any more.
+    pub fn pauses_no_more(&self, id: u64) {
+        self.paused.lock().remove(&id);
+    }
+
+    /// How many wait, or are held back.
     pub fn waiting(&self) -> usize {
-        self.waiters.lock().len()
+        self.waiters.lock().len() + self.paused.lock().len()
+    }
+
+    fn is_blocked(&self, id: u64) -> bool {
+        self.waiters.lock().contains_key(&id) || self.paused.lock().contains(&id)
     }
 
     /// Has every connection look again whether it can go on.
@@ -245,6 +233,7 @@ impl Clients {
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             slowness: Slowness::default(),
+            shown: Shown::default(),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -275,6 +264,14 @@ impl Clients {
     pub fn monitors(&self, id: u64, monitors: bool) {
         if let Some(client) = self.all.lock().get(&id) {
             client.monitors.store(monitors, Relaxed);
+        }
+    }
+
+    /// A connection keeps copies of values, or does not any more: where it has its messages sent,
+    /// 0 for to itself, and whether it is told of all changes.
+    pub fn tracks(&self, id: u64, how: Option<(u64, bool)>) {
+        if let Some(client) = self.all.lock().get(&id) {
+            client.shown.tracks(how);
         }
     }
 
@@ -406,15 +403,20 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            let listens = exchange.counts(client.id);
+            let (listens, untaken) = exchange.state_of(client.id);
             if kind.is_none_or(|kind| kind == Kind::of(listens))
                 && wanted
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
-                let of = (client.id == session.id).then_some(session);
-                let waits = self.waiters.lock().contains_key(&client.id);
-                text.push_str(&client.line(now, of, waits, listens));
+                let own = (client.id == session.id).then_some(Own { session, command });
+                let waits = self.is_blocked(client.id);
+                let seen = Seen {
+                    waits,
+                    listens,
+                    untaken,
+                };
+                text.push_str(&client.line(now, own, &seen));
                 text.push('\n');
             }
         }
@@ -422,12 +424,22 @@ impl Clients {
     }
 
     /// CLIENT INFO.
-    pub(super) fn info(&self, now: u64, session: &Session, exchange: &Exchange) -> Reply {
-        let line = self
-            .all
-            .lock()
-            .get(&session.id)
-            .map(|c| c.line(now, Some(session), false, exchange.counts(c.id)));
+    pub(super) fn info(
+        &self,
+        now: u64,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
+        let (listens, untaken) = exchange.state_of(session.id);
+        let seen = Seen {
+            waits: false,
+            listens,
+            untaken,
+        };
+        let own = Some(Own { session, command });
+        let all = self.all.lock();
+        let line = all.get(&session.id).map(|c| c.line(now, own, &seen));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 

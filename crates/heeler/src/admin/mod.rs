@@ -1,5 +1,6 @@
 //! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, TIME.
 
+mod client_line;
 mod clients;
 mod config;
 mod encodings;
@@ -177,7 +178,7 @@ impl Process {
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
-            Id::ClientInfo => self.clients.info(now, session, &self.exchange),
+            Id::ClientInfo => self.clients.info(now, session, &self.exchange, command),
             Id::ClientKill => self.clients.kill(session, &self.exchange, command),
             Id::ClientPause => self.pause.begin(now, command),
             Id::ClientUnpause => {

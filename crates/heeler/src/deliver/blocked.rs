@@ -46,6 +46,7 @@ impl Door {
         match caller.blocked.take() {
             None => {}
             Some(Blocked::Paused(command, _)) => {
+                self.process.clients.pauses_no_more(caller.session.id);
                 self.run_or_pause(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
@@ -110,6 +111,7 @@ impl Door {
         };
         let until = self.process.pause.holds(now, writes);
         if let Some(until) = until {
+            self.process.clients.pauses(caller.session.id);
             caller.blocked = Some(Blocked::Paused(command.to_owned(), until));
         }
         until.is_some()
@@ -180,8 +182,10 @@ impl Door {
 
     /// Nobody is there any more for the command that waits.
     pub(super) fn abandon(&self, caller: &mut Caller) {
-        if let Some(Blocked::Waiting(waiter)) = caller.blocked.take() {
-            self.stop_waiting(caller, &waiter);
+        match caller.blocked.take() {
+            Some(Blocked::Waiting(waiter)) => self.stop_waiting(caller, &waiter),
+            Some(Blocked::Paused(..)) => self.process.clients.pauses_no_more(caller.session.id),
+            _ => {}
         }
         caller.errand = None;
     }

@@ -81,6 +81,7 @@ impl Door {
                 ),
                 Ok(request) if request.is_on => self.start_tracking(caller, store, request),
                 Ok(_) => {
+                    self.process.clients.tracks(caller.session.id, None);
                     stop(caller, store);
                     Reply::OK
                 }
@@ -117,6 +118,9 @@ impl Door {
             target,
         );
         let tracker = Arc::new(tracker);
+        let to = tracker.redirected_to().unwrap_or(0);
+        let how = Some((to, mode == Mode::Broadcast));
+        self.process.clients.tracks(caller.session.id, how);
         store.track(&tracker, &prefixes);
         caller.copies = Some(Box::new(Copies {
             tracker,

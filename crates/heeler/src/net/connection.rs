@@ -129,6 +129,8 @@ impl Connection {
             }
         }
         let pipeline = &self.caller.session.pipeline;
+        let (input, out) = (&self.input, pipeline.room());
+        self.client.keeps(input.len(), input.capacity(), out);
         let nothing_owed = pipeline.waiting() == 0 && pipeline.out().is_empty();
         let over = self.caller.session.closing || self.ended || self.client.is_stopped();
         match nothing_owed && over {
@@ -257,6 +259,7 @@ impl Connection {
         }
         door.end(now, &mut self.caller, &bytes[..read]);
         self.client.requested(now, requests);
+        self.client.shows(&self.caller.session);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
         }
@@ -335,6 +338,8 @@ impl Connection {
             let written = Pin::new(&mut self.stream).poll_write(cx, pipeline.out());
             if written.is_pending() {
                 self.client.leaves_unread(pipeline.out().len());
+                let (input, out) = (&self.input, pipeline.room());
+                self.client.keeps(input.len(), input.capacity(), out);
             }
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -176,6 +176,11 @@ impl Subscriber {
         }
     }
 
+    /// How many bytes are in the inbox.
+    pub(super) fn untaken(&self) -> usize {
+        self.inbox.lock().as_ref().map_or(0, Vec::len)
+    }
+
     /// Whether there is something in the inbox.
     pub fn has_messages(&self) -> bool {
         self.inbox

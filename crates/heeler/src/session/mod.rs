@@ -45,6 +45,8 @@ pub struct Session {
     pub stays: bool,
     /// It has given the right password.
     pub authenticated: bool,
+    /// The latest command that it was allowed to use.
+    pub latest: Option<Id>,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
     /// Which replies to the request at hand a client of memcached does not want.
