@@ -280,3 +280,24 @@ fn pubsub_has_a_limit_of_its_own() {
     }
     assert!(sent >= 64, "closed after {sent} MiB");
 }
+
+/// What waits to be written counts like what has not been taken: also when nothing more comes.
+#[test]
+fn who_listens_and_leaves_much_unread_for_too_long_is_closed() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut client, mut deaf) = (heeler.client(), heeler.client());
+    limit_output(&mut client, b"pubsub 0 100kb 1");
+    deaf.run("SUBSCRIBE c");
+    let payload = vec![b'x'; 300_000];
+    let is_unread = |list: String| {
+        let sizes = list.split("omem=").skip(1);
+        let mut sizes = sizes.filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+        sizes.any(|size| size > 1_000_000)
+    };
+    wait_until("it is unread", || {
+        client.call(&[b"PUBLISH", b"c", &payload]);
+        is_unread(client.run("CLIENT LIST TYPE pubsub").text())
+    });
+    let gone = Value::Array(vec![Value::bulk("c"), Value::Int(0)]);
+    wait_until("it is closed", || client.run("PUBSUB NUMSUB c") == gone);
+}

@@ -328,6 +328,16 @@ impl Connection {
         }
     }
 
+    /// The client takes no more for now: others may know how much waits for it.
+    fn leaves_unread(&self) {
+        let pipeline = &self.caller.session.pipeline;
+        let unwritten = pipeline.out().len();
+        self.client.leaves_unread(unwritten);
+        self.caller.leaves_unwritten(unwritten);
+        let room = self.input.capacity();
+        self.client.keeps(self.input.len(), room, pipeline.room());
+    }
+
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.caller.session.pipeline.has_answered() {
             self.entrance.door().leaves(&mut self.caller);
@@ -336,12 +346,11 @@ impl Connection {
         let pipeline = &mut self.caller.session.pipeline;
         while !pipeline.out().is_empty() {
             let written = Pin::new(&mut self.stream).poll_write(cx, pipeline.out());
-            if written.is_pending() {
-                self.client.leaves_unread(pipeline.out().len());
-                let (input, out) = (&self.input, pipeline.room());
-                self.client.keeps(input.len(), input.capacity(), out);
-            }
-            match ready!(written)? {
+            let Poll::Ready(written) = written else {
+                self.leaves_unread();
+                return Poll::Pending;
+            };
+            match written? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => {
                     pipeline.written(count);
@@ -351,6 +360,7 @@ impl Connection {
             }
         }
         self.client.leaves_unread(0);
+        self.caller.leaves_unwritten(0);
         // Only TLS keeps back what it was given.
         Pin::new(&mut self.stream).poll_flush(cx)
     }
