@@ -125,7 +125,7 @@ pub const LOOK_AT_CLIENTS_MS: u64 = 1_000;
 pub const LEAST_LIMIT: usize = 1024 * 1024;
 /// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
 /// `tracking-table-max-keys`).
-pub const TRACKED_KEYS: usize = 1024 * 1024;
+pub const TRACKED_KEYS: usize = 1_000_000;
 /// Channels and patterns that one client may listen to.
 pub const SUBSCRIPTIONS: usize = 1024 * 1024;
 /// Bytes of further requests that are read from a client while one of its commands waits.

@@ -29,10 +29,29 @@ fn run(client: &mut Client, line: &str) -> String {
     String::from_utf8_lossy(&client.read_raw_reply()).into_owned()
 }
 
+/// Both answer the lines alike.
+fn alike(ours: &mut Client, theirs: &mut Client, lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let sorted = |reply: String| {
+            let mut lines: Vec<String> = reply.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let (ours, theirs) = (run(ours, line), run(theirs, line));
+        assert_eq!(sorted(ours), sorted(theirs), "{line}");
+    }
+}
+
 #[test]
-fn parameters_are_set_and_told_as_redis_does() {
+fn what_is_watched_is_set_and_told_as_redis_does() {
     let [(mut theirs, _redis), (mut ours, _heeler)] = both();
     let lines = r#"
+        CONFIG GET tracking-table-max-keys
+        CONFIG SET tracking-table-max-keys 0
+        CONFIG SET tracking-table-max-keys -1
+        CONFIG SET tracking-table-max-keys x
+        CONFIG SET tracking-table-max-keys 5
+        CONFIG GET tracking-table-max-keys
         CONFIG GET latency-tracking-info-percentiles
         CONFIG SET latency-tracking-info-percentiles "0 50.0 99.99"
         CONFIG GET latency-tracking-info-percentiles
@@ -42,6 +61,14 @@ fn parameters_are_set_and_told_as_redis_does() {
         CONFIG GET latency-tracking-info-percentiles
         CONFIG SET latency-tracking-info-percentiles ""
         CONFIG GET latency-tracking-info-percentiles
+    "#;
+    alike(&mut ours, &mut theirs, lines);
+}
+
+#[test]
+fn parameters_are_set_and_told_as_redis_does() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let lines = r#"
         CONFIG GET timeout
         CONFIG SET timeout 100
         CONFIG GET timeout
@@ -99,15 +126,7 @@ fn parameters_are_set_and_told_as_redis_does() {
         CONFIG RESETSTAT x
         CONFIG REWRITE x
     "#;
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let sorted = |reply: String| {
-            let mut lines: Vec<String> = reply.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        let (ours, theirs) = (run(&mut ours, line), run(&mut theirs, line));
-        assert_eq!(sorted(ours), sorted(theirs), "{line}");
-    }
+    alike(&mut ours, &mut theirs, lines);
 }
 
 /// Where a store has a bound of its own, it says so.

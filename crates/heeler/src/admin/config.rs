@@ -77,6 +77,10 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             ("tcp-keepalive", settings.keepalive().to_string()),
         ]);
     }
+    if let Some(store) = store {
+        let most = store.most_tracked().to_string();
+        found.push(("tracking-table-max-keys", most));
+    }
     found.push(("timeout", process.settings.timeout().to_string()));
     found.extend(encodings::parameters(store));
     found.sort_unstable();
@@ -158,6 +162,7 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             .or_else(|| out_of_range(value, 0, i64::from(limits::SLOWLOG_MOST))),
         "maxclients" => out_of_range(value, 1, 0xffff_ffff)
             .or_else(|| process.clients.cannot_be(integer(value)?)),
+        "tracking-table-max-keys" => out_of_range(value, 0, i64::MAX),
         "timeout" | "tcp-keepalive" => out_of_range(value, 0, i64::from(i32::MAX)),
         "proto-max-bulk-len" => no_memory_within(value, limits::BULK_BYTES),
         "client-query-buffer-limit" => no_memory_within(value, limits::REQUEST_BYTES),
@@ -350,6 +355,10 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));
             process.password.set(secret);
+        }
+        ("tracking-table-max-keys", Some(store)) => {
+            let most = integer(value).and_then(|keys| usize::try_from(keys).ok());
+            store.track_at_most(most.unwrap_or(0));
         }
         ("rdbcompression", Some(store)) => store.compress(said(value).unwrap_or(true)),
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),

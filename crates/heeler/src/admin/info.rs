@@ -130,11 +130,13 @@ fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn clients(process: &Process) -> Vec<(&'static str, String)> {
+fn clients(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
+    let tracked = store.map(Store::tracked).unwrap_or_default();
     vec![
         ("connected_clients", process.clients.len().to_string()),
         ("maxclients", process.clients.most().to_string()),
         ("blocked_clients", process.clients.waiting().to_string()),
+        ("tracking_clients", tracked.clients.to_string()),
     ]
 }
 
@@ -177,6 +179,7 @@ fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String
 
 fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let stats = store.map(|s| s.stats(now)).unwrap_or_default();
+    let tracked = store.map(Store::tracked).unwrap_or_default();
     let told: u64 = process.commands.error_codes().values().sum();
     vec![
         (
@@ -216,6 +219,9 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "pubsubshard_channels",
             process.exchange.count(Topic::ShardChannel).to_string(),
         ),
+        ("tracking_total_keys", tracked.keys.to_string()),
+        ("tracking_total_items", tracked.items.to_string()),
+        ("tracking_total_prefixes", tracked.prefixes.to_string()),
     ]
 }
 

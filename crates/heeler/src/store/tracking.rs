@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
@@ -44,24 +45,28 @@ impl Tracking {
         self.readers.is_empty() && self.prefixes.is_none()
     }
 
-    /// A client has read a key. Past a limit the first of the others is taken for changed.
-    fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>) {
+    /// A client has read a key. Past so many keys the first of the others is taken for changed.
+    fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>, most: usize) {
         let readers = match self.readers.get_mut(key) {
             Some(readers) => readers,
             None => {
-                if self.readers.len() >= limits::TRACKED_KEYS / limits::SHARDS
-                    && let Some((key, readers)) = self.readers.pop_first()
-                {
-                    readers
-                        .iter()
-                        .for_each(|tracker| tracker.invalidate(Some(&key)));
-                }
+                self.keep(most.saturating_sub(1));
                 self.readers.entry(key.into()).or_default()
             }
         };
         if !readers.iter().any(|reader| Arc::ptr_eq(reader, tracker)) {
             readers.retain(|reader| reader.is_on());
             readers.push(tracker.clone());
+        }
+    }
+
+    /// Remembers so many keys at most: the others are taken for changed.
+    fn keep(&mut self, most: usize) {
+        while self.readers.len() > most
+            && let Some((key, readers)) = self.readers.pop_first()
+        {
+            let told = readers.iter();
+            told.for_each(|tracker| tracker.invalidate(Some(&key)));
         }
     }
 
@@ -95,7 +100,61 @@ impl Tracking {
     }
 }
 
+/// What INFO says of clients that keep copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// The clients.
+    pub clients: usize,
+    /// Keys that they have read.
+    pub keys: usize,
+    /// Pairs of such a key and a client.
+    pub items: usize,
+    /// Prefixes of which somebody is told of all keys.
+    pub prefixes: usize,
+}
+
 impl Store {
+    /// Of how many keys it is remembered who has read them; 0 for any number.
+    pub fn most_tracked(&self) -> usize {
+        self.most_tracked.load(Ordering::Relaxed)
+    }
+
+    /// They may be so many from now on; 0 for any number. Those that are too many go with the next
+    /// [`expire_due`](Store::expire_due).
+    pub fn track_at_most(&self, keys: usize) {
+        self.most_tracked.store(keys, Ordering::Relaxed);
+    }
+
+    /// Takes keys for changed until no more are remembered than may be.
+    pub(super) fn forget_some_readers(&self) {
+        let mut left = self.most_tracked();
+        if left == 0 || self.trackers.lock().is_empty() {
+            return;
+        }
+        for shard in &self.shards {
+            let tracking = &mut shard.lock().tracking;
+            tracking.keep(left);
+            left -= tracking.readers.len();
+        }
+    }
+
+    /// What INFO says of clients that keep copies.
+    pub fn tracked(&self) -> Tracked {
+        let mut all = Tracked {
+            clients: self.trackers.lock().len(),
+            prefixes: self.prefixes.read().len(),
+            ..Tracked::default()
+        };
+        if all.clients > 0 {
+            for shard in &self.shards {
+                let readers = &shard.lock().tracking.readers;
+                all.keys += readers.len();
+                all.items += readers.values().map(SmallVec::len).sum::<usize>();
+            }
+        }
+        all
+    }
+
     /// Tells a client of changes from now on: of all keys with these prefixes, or without any of
     /// those that it will have read.
     pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
@@ -159,9 +218,15 @@ impl View<'_> {
         if !reader.remembers || !command.spec.flags.has(Flags::READONLY) {
             return;
         }
+        let most = match self.store().most_tracked() {
+            0 => usize::MAX,
+            most => most.div_ceil(limits::SHARDS),
+        };
         for i in command.keys().into_iter().flat_map(|keys| keys.iter()) {
             let key = command.arg(i);
-            self.shard_of_key(key, |shard| shard.tracking.remember(key, reader.tracker));
+            self.shard_of_key(key, |shard| {
+                shard.tracking.remember(key, reader.tracker, most);
+            });
         }
     }
 }
