@@ -366,6 +366,9 @@ impl Door {
     /// Counts a command that this process has executed.
     #[inline]
     fn executed(&self, spec: &Spec, reply: &Reply) {
+        if reply.is_error() && needs_memory(reply) {
+            return self.rejected(Some(spec), ErrorKind::Reply, reply);
+        }
         self.counters.called(spec.id as usize, Call::Made);
         if reply.is_error() {
             let why = match (spec.id, &self.behind) {
@@ -749,6 +752,12 @@ impl Behind {
             Behind::Pool(..) => None,
         }
     }
+}
+
+/// Whether a command was refused for want of memory: then nothing of it was executed.
+#[cold]
+fn needs_memory(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if text.starts_with("OOM "))
 }
 
 /// A line of HTTP: whoever has a browser send requests here shall not have its body taken for

@@ -281,3 +281,91 @@ fn digests_are_those_of_redis() {
     alike("RENAME other s");
     assert_eq!(alike("DEBUG DIGEST"), all);
 }
+
+/// Of more keys than may be it is not remembered who keeps a copy: he is told to drop it.
+#[test]
+fn copies_that_are_too_many_are_called_back() {
+    let (heeler, redis) = both();
+    for (mut client, mut keeper) in [
+        (heeler.client(), heeler.client()),
+        (redis.client(), redis.client()),
+    ] {
+        client.run("CONFIG SET tracking-table-max-keys 3");
+        client.run("MSET a 1 b 2 c 3 d 4 e 5");
+        keeper.run("HELLO 3");
+        keeper.run("CLIENT TRACKING on");
+        keeper.send(&request(&[b"MGET", b"a", b"b", b"c", b"d", b"e"]));
+        let mut called_back = 0;
+        let mut has_values = false;
+        while called_back < 2 || !has_values {
+            match keeper.read_reply() {
+                Value::Push(message) => {
+                    assert_eq!(message[0], Value::bulk("invalidate"));
+                    called_back += 1;
+                }
+                values => has_values = matches!(values, Value::Array(_)),
+            }
+        }
+        let told = info(&mut client, "stats", "tracking_");
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        assert_eq!(
+            told,
+            [
+                "tracking_total_keys:3",
+                "tracking_total_items:3",
+                "tracking_total_prefixes:0"
+            ]
+        );
+        assert_eq!(
+            info(&mut client, "clients", "tracking_clients"),
+            ["tracking_clients:1"]
+        );
+    }
+}
+
+/// Tools read the fields of commandstats by their places.
+#[test]
+fn commands_are_told_as_redis_tells_them() {
+    let (heeler, redis) = both();
+    let told = |mut client: Client| {
+        client.run("CONFIG RESETSTAT");
+        for line in [
+            "SET a x",
+            "SET",
+            "GET a",
+            "GET a",
+            "LPUSH a b",
+            "CONFIG SET maxmemory 1",
+            "SET b x",
+            "CONFIG SET maxmemory 0",
+            "DEBUG SLEEP 0.03",
+        ] {
+            client.run(line);
+        }
+        let mut lines = info(&mut client, "commandstats", "cmdstat_");
+        lines.retain(|line| !line.contains("|resetstat"));
+        lines.sort();
+        let micros = |line: &String| -> u64 {
+            let rest = line.split_once(",usec=").unwrap().1;
+            rest.split_once(',').unwrap().0.parse().unwrap()
+        };
+        let slept = lines
+            .iter()
+            .find(|line| line.starts_with("cmdstat_debug:"))
+            .unwrap();
+        assert!((30_000..2_000_000).contains(&micros(slept)), "{slept}");
+        let without_numbers = |line: String| {
+            let (name, fields) = line.split_once(':').unwrap();
+            let fields = fields.split(',').map(|field| {
+                let (name, value) = field.split_once('=').unwrap();
+                match name.starts_with("usec") {
+                    true => name.to_owned(),
+                    false => format!("{name}={value}"),
+                }
+            });
+            format!("{name}:{}", fields.collect::<Vec<_>>().join(","))
+        };
+        lines.into_iter().map(without_numbers).collect::<Vec<_>>()
+    };
+    assert_eq!(told(heeler.client()), told(redis.client()));
+}

@@ -140,11 +140,25 @@ impl CommandStats {
     /// How long a command took, by its place in the table: how often so long as each
     /// [step](super::most_micros) says. `None` if it was never timed.
     pub fn times(&self, line: usize) -> Option<Vec<u64>> {
-        let mut sums = [0; STEPS];
+        let sums = self.timed(line);
+        let counts = &sums[..STEPS];
+        counts.iter().any(|sum| *sum > 0).then(|| counts.to_vec())
+    }
+
+    /// How many microseconds a command took, by its place in the table, on average of the times
+    /// when it was timed; 0 if it never was.
+    pub fn mean_micros(&self, line: usize) -> f64 {
+        let sums = self.timed(line);
+        let count: u64 = sums[..STEPS].iter().sum();
+        sums[STEPS] as f64 / count.max(1) as f64
+    }
+
+    fn timed(&self, line: usize) -> [u64; STEPS + 1] {
+        let mut sums = [0; STEPS + 1];
         for worker in &*self.workers.lock() {
             worker.times.add_to(line, &mut sums);
         }
-        sums.iter().any(|sum| *sum > 0).then(|| sums.to_vec())
+        sums
     }
 
     /// How many errors clients got, by code; by none those whose codes were too many.

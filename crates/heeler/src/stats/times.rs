@@ -26,9 +26,10 @@ fn step_of(micros: u64) -> usize {
     }
 }
 
-/// The histograms of one thread: of a command once it was timed.
+/// The histograms of one thread: of a command once it was timed. Behind the steps stands how many
+/// microseconds they were in all.
 #[derive(Debug)]
-pub(super) struct Times(Box<[OnceLock<Box<[AtomicU64; STEPS]>>]>);
+pub(super) struct Times(Box<[OnceLock<Box<[AtomicU64; STEPS + 1]>>]>);
 
 impl Times {
     /// For so many commands.
@@ -41,11 +42,12 @@ impl Times {
         if let Some(histogram) = self.0.get(line) {
             let histogram = histogram.get_or_init(Default::default);
             add(&histogram[step_of(micros)], 1);
+            add(&histogram[STEPS], micros);
         }
     }
 
     /// Adds what this thread has counted of a command.
-    pub fn add_to(&self, line: usize, sums: &mut [u64; STEPS]) {
+    pub fn add_to(&self, line: usize, sums: &mut [u64; STEPS + 1]) {
         let histogram = self.0.get(line).and_then(OnceLock::get);
         for (count, sum) in histogram.into_iter().flat_map(|h| h.iter()).zip(sums) {
             *sum = sum.wrapping_add(count.load(Relaxed));
