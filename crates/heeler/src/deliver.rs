@@ -236,6 +236,14 @@ impl Door {
         self.counters.requested(family);
     }
 
+    /// Requests follow that name these keys, if they name any.
+    pub fn expect<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        // In a ring most may be the keys of others.
+        if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
+            store.expect(keys);
+        }
+    }
+
     /// The connections to servers behind it, if it has any.
     pub fn pool(&self) -> Option<&Pool> {
         match &self.behind {

@@ -36,6 +36,12 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 256;
+/// Requests that a connection finds in what it has read before it executes the first of them.
+pub const REQUESTS_AHEAD: usize = 16;
+/// Most keys of one command whose entries are brought near before it begins.
+pub const EXPECTED_KEYS: usize = 64;
+/// A store that takes fewer bytes is near anyway.
+pub const NEAR_BYTES: usize = 1024 * 1024;
 /// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
 /// back.
 pub const TOMBSTONES: usize = 1024 * 1024;

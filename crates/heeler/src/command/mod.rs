@@ -19,6 +19,7 @@ mod reply;
 mod resolve;
 mod shape;
 mod spec;
+mod strings;
 mod table;
 mod tips;
 
@@ -31,6 +32,7 @@ pub use reply::{Blob, Reply};
 pub use resolve::{Unknown, resolve, unknown_command, unknown_subcommand, wrong_arity};
 pub use shape::Shape;
 pub use spec::{Flags, Group, Room, Spec, Split};
+pub use strings::{Grouping, Strings};
 pub use table::{Id, TABLE, find, find_subcommand, is_container, subcommands};
 
 /// The place of one argument in a command's raw bytes.

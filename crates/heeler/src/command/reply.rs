@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::Strings;
+
 /// A string of bytes in a reply; short ones need no allocation.
 pub type Blob = SmallVec<[u8; 40]>;
 
@@ -28,6 +30,8 @@ pub enum Reply {
     NullArray,
     /// Values in order.
     Array(Vec<Reply>),
+    /// Strings in order, a set or a map, as [`Bulk`](Reply::Bulk)s and [`Null`](Reply::Null)s.
+    Strings(Strings),
     /// What nobody has asked for at this moment: RESP2 shows an array.
     Push(Vec<Reply>),
     /// Several replies to one command, one after the other.

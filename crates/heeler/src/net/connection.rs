@@ -282,6 +282,9 @@ impl Connection {
                 if decoder.is_wary() {
                     decoder.set_wary(door.is_stranger(&self.caller));
                 }
+                if decoder.look_ahead(bytes) > 1 {
+                    door.expect(decoder.first_arguments(bytes));
+                }
                 let told = |fault: resp::Fault| {
                     let text = fault.to_string();
                     let reply = Wire::Resp.error(&text);

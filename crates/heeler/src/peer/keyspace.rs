@@ -298,6 +298,9 @@ impl Keyspace {
         let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
+            if decoder.look_ahead(&requests[at..]) > 1 {
+                self.store.expect(decoder.first_arguments(&requests[at..]));
+            }
             let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,

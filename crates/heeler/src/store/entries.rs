@@ -58,6 +58,20 @@ impl Entries {
         Some((Place(place), found))
     }
 
+    /// A key with this hash is looked up soon: brings its part of the index near.
+    #[inline]
+    pub(super) fn expect(&self, hash: u64) {
+        self.index.expect(hash);
+    }
+
+    /// Brings its entry near, once its part of the index is.
+    #[inline]
+    pub(super) fn expect_entry(&self, hash: u64) {
+        if let Some(place) = self.index.first(hash) {
+            self.slabs.expect(Place(place));
+        }
+    }
+
     /// The place of an entry with this hash that it is.
     pub(super) fn find_if(
         &self,

@@ -10,7 +10,7 @@ use super::long_double::LongDouble;
 use super::numbers;
 use super::random::{Chosen, Random};
 use super::view::View;
-use crate::command::{Command, Reply};
+use crate::command::{Command, Grouping, Reply, Strings};
 
 /// Fields beyond which a hash is kept in a table, if it is none that Redis keeps in a listpack.
 const LOOSE_FIELDS: usize = 32;
@@ -215,28 +215,31 @@ pub(super) fn hget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn hmget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
-    let value = |field| {
-        hash.and_then(|hash| hash.get(field))
-            .map_or(Reply::Null, Piece::reply)
-    };
-    Ok(Reply::Array(command.args(2).map(value).collect()))
+    let mut values = Strings::new(Grouping::Array);
+    for field in command.args(2) {
+        match hash.and_then(|hash| hash.get(field)) {
+            Some(value) => value.add_to(&mut values),
+            None => values.push_absent(),
+        }
+    }
+    Ok(Reply::Strings(values))
 }
 
 pub(super) fn hgetall(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Map(
-        fields.map(|(f, v)| (f.reply(), v.reply())).collect(),
-    ))
+    let both = fields.flat_map(|(field, value)| [field, value]);
+    Ok(Piece::replies(Grouping::Map, both))
 }
 
 pub(super) fn hkeys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Array(
-        fields.map(|(field, _)| field.reply()).collect(),
+    Ok(Piece::replies(
+        Grouping::Array,
+        fields.map(|(field, _)| field),
     ))
 }
 
@@ -244,8 +247,9 @@ pub(super) fn hvals(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
     let fields = hash.into_iter().flat_map(Hash::iter);
-    Ok(Reply::Array(
-        fields.map(|(_, value)| value.reply()).collect(),
+    Ok(Piece::replies(
+        Grouping::Array,
+        fields.map(|(_, value)| value),
     ))
 }
 

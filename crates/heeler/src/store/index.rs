@@ -6,6 +6,8 @@
 //! "Open-sourcing F14 for faster, more memory-efficient hash tables", 2019). The number of groups
 //! need not be a power of two: a table that is seven eighths full grows by a third or by half.
 
+use super::prefetch::prefetch;
+
 /// Places of a group.
 const LANES: usize = 12;
 /// The byte of a group's tags that counts what has passed it: see [`Group`].
@@ -257,6 +259,22 @@ impl Index {
         }
         let (group, lane) = self.old.find(hash, is_it)?;
         Some(place_of(&self.old.0[group], lane))
+    }
+
+    /// A place with this hash is looked for soon: brings the group near where it begins to look.
+    #[inline]
+    pub(super) fn expect(&self, hash: u64) {
+        if let Some(group) = self.table.0.get(self.table.home(hash)) {
+            prefetch(group);
+        }
+    }
+
+    /// The place that is looked at first for this hash, if it is where most are.
+    #[inline]
+    pub(super) fn first(&self, hash: u64) -> Option<u32> {
+        let group = self.table.0.get(self.table.home(hash))?;
+        let lane = matches(group, tag(hash)).next()?;
+        Some(place_of(group, lane))
     }
 
     /// Adds a place. `hash_of` gives the hash of one that is there.

@@ -9,7 +9,7 @@ use super::numbers;
 pub(super) use super::quicklist::{End, List};
 use super::slot::Slot;
 use super::view::View;
-use crate::command::{Blob, Command, Reply};
+use crate::command::{Blob, Command, Grouping, Reply, Strings};
 
 impl List {
     /// The place of an index, which counts from the end if negative.
@@ -148,9 +148,9 @@ pub(super) fn lrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::Array(Vec::new()));
     };
     let range = index_range(first, last, list.len());
-    let mut elements = Vec::with_capacity(range.len());
-    list.visit(range, |element| elements.push(element.reply()));
-    Ok(Reply::Array(elements))
+    let mut elements = Strings::new(Grouping::Array);
+    list.visit(range, |element| element.add_to(&mut elements));
+    Ok(Reply::Strings(elements))
 }
 
 pub(super) fn lindex(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

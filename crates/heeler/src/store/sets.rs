@@ -14,7 +14,7 @@ use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::random::Random;
 use super::view::View;
-use crate::command::{Blob, Command, Reply};
+use crate::command::{Blob, Command, Grouping, Reply};
 
 /// Members beyond which a set that is not one of integers is kept in a table.
 const LOOSE_MEMBERS: usize = 32;
@@ -256,12 +256,7 @@ pub(super) fn smismember(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
 pub(super) fn smembers(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let set: Option<&Set> = slot.read_collection()?;
-    Ok(Reply::Set(
-        set.into_iter()
-            .flat_map(Set::iter)
-            .map(Piece::reply)
-            .collect(),
-    ))
+    Ok(members_reply(set.into_iter().flat_map(Set::iter)))
 }
 
 pub(super) fn spop(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -422,7 +417,7 @@ pub(super) fn sintercard(view: &mut View<'_>, command: &Command<'_>) -> Outcome 
 }
 
 fn members_reply<'a>(members: impl Iterator<Item = Piece<'a>>) -> Reply {
-    Reply::Set(members.map(Piece::reply).collect())
+    Piece::replies(Grouping::Set, members)
 }
 
 fn collect<'a>(members: impl Iterator<Item = Piece<'a>>, limits: Limits<'_>) -> Set {

@@ -133,6 +133,18 @@ impl Shard {
         self.entries.iter()
     }
 
+    /// A key with this hash is looked up soon: see [`Entries::expect`].
+    #[inline]
+    pub(super) fn expect(&self, hash: u64) {
+        self.entries.expect(hash);
+    }
+
+    /// See [`Entries::expect_entry`].
+    #[inline]
+    pub(super) fn expect_entry(&self, hash: u64) {
+        self.entries.expect_entry(hash);
+    }
+
     /// The place of a key. An expired key is removed, and is absent.
     #[inline]
     pub(super) fn find(

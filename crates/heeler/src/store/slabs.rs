@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use super::allocation;
+use super::prefetch::prefetch;
 
 /// Entries up to this length are packed into classes, in bytes.
 const LARGEST: usize = 4096;
@@ -185,6 +186,15 @@ impl Slabs {
     pub(super) fn get(&self, place: Place) -> &[u8] {
         let page = &self.pages[place.page()];
         &page.bytes[page.slot(place.slot())]
+    }
+
+    /// Brings the first and the last line of a slot near.
+    #[inline]
+    pub(super) fn expect(&self, place: Place) {
+        if let [first, .., last] = self.get(place) {
+            prefetch(first);
+            prefetch(last);
+        }
     }
 
     /// The bytes of a slot, to change.

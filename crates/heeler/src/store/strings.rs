@@ -11,7 +11,7 @@ use super::long_double::LongDouble;
 use super::numbers;
 use super::slot::Slot;
 use super::view::View;
-use crate::command::{Blob, Command, Reply};
+use crate::command::{Blob, Command, Grouping, Reply, Strings};
 
 pub(super) fn get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
@@ -67,12 +67,15 @@ fn getex_options<'a>(command: &Command<'a>) -> Result<(TimeOption<'a>, bool), Er
 }
 
 pub(super) fn mget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let value = |key| match view.slot(key).read_text() {
-        Ok(text) => text_reply(text),
-        // MGET shows keys of other types as absent.
-        Err(_) => Reply::Null,
-    };
-    Ok(Reply::Array(command.args(1).map(value).collect()))
+    let (mut values, mut buffer) = (Strings::new(Grouping::Array), itoa::Buffer::new());
+    for key in command.args(1) {
+        match view.slot(key).read_text() {
+            Ok(Some(text)) => values.push(text.bytes(&mut buffer)),
+            // MGET shows keys of other types as absent.
+            Ok(None) | Err(_) => values.push_absent(),
+        }
+    }
+    Ok(Reply::Strings(values))
 }
 
 pub(super) fn set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

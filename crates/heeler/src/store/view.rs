@@ -6,7 +6,9 @@ use smallvec::SmallVec;
 use super::Store;
 use super::entries::Entries;
 use super::entry::{Entry, Object};
+use super::prefetch::prefetch;
 use super::shard::{Hashing, Shard};
+use super::shard_set::ShardSet;
 use super::slot::Slot;
 use super::waits::Waits;
 use super::watch::Watched;
@@ -31,10 +33,46 @@ enum Held<'s> {
     None,
     /// That of the command's only key, whose hash is known.
     One(u64, MutexGuard<'s, Shard>),
-    /// Some, in the order of their indices.
-    Some(SmallVec<[(usize, MutexGuard<'s, Shard>); 4]>),
+    /// Some.
+    Some(Box<Several<'s>>),
     /// All, in the order of their indices.
     All(Vec<MutexGuard<'s, Shard>>),
+}
+
+/// Locked shards.
+struct Several<'s> {
+    shards: ShardSet,
+    /// In the order of the shards' indices.
+    guards: SmallVec<[MutexGuard<'s, Shard>; 8]>,
+}
+
+impl<'s> Several<'s> {
+    /// Locks shards in the order of their indices, so that two views never wait for each other.
+    fn lock(store: &'s Store, shards: ShardSet) -> Box<Several<'s>> {
+        let guards = shards.iter().map(|index| store.shards[index].lock());
+        let guards = guards.collect();
+        Box::new(Several { shards, guards })
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Shard> {
+        Some(&self.guards[self.shards.rank(index)?])
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: usize) -> Option<&mut Shard> {
+        Some(&mut self.guards[self.shards.rank(index)?])
+    }
+
+    /// Keys with these hashes are looked up soon: what is waited for one by one else is brought
+    /// near at the same time.
+    fn expect(&self, hashes: &[u64]) {
+        let shard = |hash: &u64| Some((self.get(shard_of(*hash))?, *hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect(hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
+    }
 }
 
 impl<'s> View<'s> {
@@ -63,19 +101,22 @@ impl<'s> View<'s> {
         View::new(store, now, held)
     }
 
-    /// The shards of keys with these hashes locked: in order and each once, so that two views
-    /// never wait for each other.
+    /// The shards of keys with these hashes locked.
     pub(super) fn of_hashes(
         store: &'s Store,
         now: u64,
         hashes: impl Iterator<Item = u64>,
     ) -> View<'s> {
-        let mut shards: SmallVec<[usize; 16]> = hashes.map(shard_of).collect();
-        shards.sort_unstable();
-        shards.dedup();
-        let lock = |i: usize| (i, store.shards[i].lock());
-        let held = Held::Some(shards.into_iter().map(lock).collect());
-        View::new(store, now, held)
+        let mut shards = ShardSet::default();
+        let expected = hashes.inspect(|hash| {
+            let index = shard_of(*hash);
+            prefetch(&store.shards[index]);
+            shards.insert(index);
+        });
+        let expected: SmallVec<[u64; 16]> = expected.collect();
+        let several = Several::lock(store, shards);
+        several.expect(&expected[..expected.len().min(limits::EXPECTED_KEYS)]);
+        View::new(store, now, Held::Some(several))
     }
 
     /// All shards locked.
@@ -136,10 +177,7 @@ impl<'s> View<'s> {
         let shard: &Shard = match &self.held {
             Held::None => return None,
             Held::One(_, shard) => shard,
-            Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
-                &shards[at].1
-            }
+            Held::Some(several) => several.get(index)?,
             Held::All(shards) => &shards[index],
         };
         Some(shard.entry(shard.place(hash, key)?))
@@ -193,7 +231,7 @@ impl<'s> View<'s> {
         match &self.held {
             Held::None => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
             Held::All(shards) => shards.iter().any(|shard| has(shard)),
         }
     }
@@ -203,7 +241,7 @@ impl<'s> View<'s> {
         match &mut self.held {
             Held::None => {}
             Held::One(_, shard) => f(shard),
-            Held::Some(shards) => shards.iter_mut().for_each(|(_, shard)| f(shard)),
+            Held::Some(several) => several.guards.iter_mut().for_each(|shard| f(shard)),
             Held::All(shards) => shards.iter_mut().for_each(|shard| f(shard)),
         }
     }
@@ -215,7 +253,7 @@ impl<'s> View<'s> {
         match &self.held {
             Held::None => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
             Held::All(shards) => shards.iter().any(|shard| has(shard)),
         }
     }
@@ -225,7 +263,7 @@ impl<'s> View<'s> {
         let shards: &mut dyn Iterator<Item = &mut Shard> = match &mut self.held {
             Held::None => return None,
             Held::One(_, shard) => &mut std::iter::once(&mut **shard),
-            Held::Some(shards) => &mut shards.iter_mut().map(|(_, shard)| &mut **shard),
+            Held::Some(several) => &mut several.guards.iter_mut().map(|shard| &mut **shard),
             Held::All(shards) => &mut shards.iter_mut().map(|shard| &mut **shard),
         };
         let first = shards
@@ -237,11 +275,10 @@ impl<'s> View<'s> {
     /// Keys other than that of the command may be looked up from now on.
     pub(super) fn hold_as_several(&mut self) {
         self.held = match std::mem::replace(&mut self.held, Held::None) {
-            Held::One(hash, shard) => {
-                let mut shards = SmallVec::new();
-                shards.push((shard_of(hash), shard));
-                Held::Some(shards)
-            }
+            Held::One(hash, shard) => Held::Some(Box::new(Several {
+                shards: ShardSet::from_iter([shard_of(hash)]),
+                guards: SmallVec::from_iter([shard]),
+            })),
             held => held,
         };
     }
@@ -255,7 +292,7 @@ impl<'s> View<'s> {
         let has_some = match &self.held {
             Held::None | Held::All(_) => false,
             Held::One(_, shard) => has(shard),
-            Held::Some(shards) => shards.iter().any(|(_, shard)| has(shard)),
+            Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
         };
         if has_some { self.widened() } else { self }
     }
@@ -264,23 +301,19 @@ impl<'s> View<'s> {
     fn widened(mut self) -> View<'s> {
         loop {
             self.hold_as_several();
-            let Held::Some(shards) = &self.held else {
+            let Held::Some(several) = &self.held else {
                 return self;
             };
-            let mut wanted: Vec<usize> = shards.iter().map(|(index, _)| *index).collect();
-            let held = wanted.len();
-            for (_, shard) in shards {
-                wanted.extend(shard.waits.destinations().map(shard_of));
-            }
-            wanted.sort_unstable();
-            wanted.dedup();
-            if wanted.len() == held {
+            let held = several.shards;
+            let mut wanted = held;
+            let destinations = several.guards.iter().flat_map(|s| s.waits.destinations());
+            destinations.for_each(|hash| wanted.insert(shard_of(hash)));
+            if wanted == held {
                 return self;
             }
             // All are locked anew, in their order. Meanwhile more may have come to wait.
             self.held = Held::None;
-            let lock = |index: usize| (index, self.store.shards[index].lock());
-            self.held = Held::Some(wanted.into_iter().map(lock).collect());
+            self.held = Held::Some(Several::lock(self.store, wanted));
         }
     }
 
@@ -323,10 +356,7 @@ impl<'s> View<'s> {
         match &mut self.held {
             Held::None => None,
             Held::One(_, shard) => Some(shard),
-            Held::Some(shards) => {
-                let at = shards.binary_search_by_key(&index, |(i, _)| *i).ok()?;
-                Some(&mut shards[at].1)
-            }
+            Held::Some(several) => several.get_mut(index),
             Held::All(shards) => Some(&mut shards[index]),
         }
     }
@@ -354,6 +384,6 @@ impl Drop for View<'_> {
 
 /// The shard of keys with this hash: by bits that the shard's own table does not use.
 #[inline]
-fn shard_of(hash: u64) -> usize {
+pub(super) fn shard_of(hash: u64) -> usize {
     (hash >> 40) as usize % limits::SHARDS
 }

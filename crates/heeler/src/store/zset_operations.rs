@@ -12,7 +12,7 @@ use super::scores::score;
 use super::sets::Set;
 use super::sorted_set::{SortedSet, order};
 use super::view::View;
-use crate::command::{Command, Reply};
+use crate::command::{Command, Grouping, Reply};
 
 pub(super) fn zunion(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     answer(view, command, Operation::Union)
@@ -183,7 +183,7 @@ fn answer(view: &mut View<'_>, command: &Command<'_>, operation: Operation) -> O
                 .map(|(member, score)| (member.reply(), Reply::Double(score)))
                 .collect(),
         ),
-        false => Reply::Array(elements.map(|(member, _)| member.reply()).collect()),
+        false => Piece::replies(Grouping::Array, elements.map(|(member, _)| member)),
     })
 }
 

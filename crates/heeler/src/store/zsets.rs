@@ -17,7 +17,7 @@ use super::scores::{MemberRange, ScoreRange, score};
 use super::slot::Slot;
 use super::sorted_set::SortedSet;
 use super::view::View;
-use crate::command::{Blob, Command, Reply, number};
+use crate::command::{Blob, Command, Grouping, Reply, number};
 
 pub(super) fn zadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let options = AddOptions::parse(command, false)?;
@@ -409,7 +409,7 @@ impl<'a> Selection<'a> {
                     .collect(),
             )
         } else {
-            Reply::Array(elements.map(|(member, _)| member.reply()).collect())
+            Piece::replies(Grouping::Array, elements.map(|(member, _)| member))
         }
     }
 }

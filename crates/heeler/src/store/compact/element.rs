@@ -17,7 +17,7 @@
 use std::hash::Hash;
 
 use crate::command::number::integer;
-use crate::command::{Blob, Reply};
+use crate::command::{Blob, Grouping, Reply, Strings};
 
 const FLOAT: u8 = 0xf5;
 /// Most bytes before those of a string.
@@ -67,6 +67,22 @@ impl<'a> Piece<'a> {
     #[inline]
     pub(in crate::store) fn reply(self) -> Reply {
         Reply::Bulk(self.blob())
+    }
+
+    /// Adds its bytes to those of a reply.
+    #[inline]
+    pub(in crate::store) fn add_to(self, strings: &mut Strings) {
+        strings.push(self.bytes(&mut itoa::Buffer::new()));
+    }
+
+    /// Many of them as one reply.
+    pub(in crate::store) fn replies(
+        grouping: Grouping,
+        all: impl Iterator<Item = Piece<'a>>,
+    ) -> Reply {
+        let mut strings = Strings::new(grouping);
+        all.for_each(|piece| piece.add_to(&mut strings));
+        Reply::Strings(strings)
     }
 
     /// Number of bytes.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Protocol;
-use crate::command::{Arg, Command, Flags, Reply, number};
+use crate::command::{Arg, Command, Flags, Grouping, Reply, Strings, number};
 
 /// Writes a reply in the client's version of the protocol.
 pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
@@ -13,12 +13,12 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         Reply::Error(text) => line(b'-', text.as_bytes(), out),
         Reply::Int(value) => header(b':', *value, out),
         Reply::Bulk(bytes) => bulk(bytes, out),
-        Reply::Null if three => out.extend_from_slice(b"_\r\n"),
-        Reply::Null => out.extend_from_slice(b"$-1\r\n"),
+        Reply::Null => null(protocol, out),
         Reply::NullArray if three => out.extend_from_slice(b"_\r\n"),
         Reply::NullArray => out.extend_from_slice(b"*-1\r\n"),
         Reply::Array(items) => many(b'*', items, protocol, out),
         Reply::Set(items) => many(if three { b'~' } else { b'*' }, items, protocol, out),
+        Reply::Strings(all) => strings(all, protocol, out),
         Reply::Push(items) => many(if three { b'>' } else { b'*' }, items, protocol, out),
         Reply::Several(each) => each.iter().for_each(|reply| encode(reply, protocol, out)),
         Reply::Map(pairs) => map(pairs, protocol, out),
@@ -101,6 +101,29 @@ fn many(kind: u8, items: &[Reply], protocol: Protocol, out: &mut Vec<u8>) {
     header(kind, items.len() as i64, out);
     for item in items {
         encode(item, protocol, out);
+    }
+}
+
+fn strings(strings: &Strings, protocol: Protocol, out: &mut Vec<u8>) {
+    let count = strings.len() as i64;
+    out.reserve(strings.bytes() + 8 * strings.len());
+    match (strings.grouping(), protocol) {
+        (Grouping::Set, Protocol::Resp3) => header(b'~', count, out),
+        (Grouping::Map, Protocol::Resp3) => header(b'%', count / 2, out),
+        _ => header(b'*', count, out),
+    }
+    for string in strings.iter() {
+        match string {
+            Some(bytes) => bulk(bytes, out),
+            None => null(protocol, out),
+        }
+    }
+}
+
+fn null(protocol: Protocol, out: &mut Vec<u8>) {
+    match protocol {
+        Protocol::Resp3 => out.extend_from_slice(b"_\r\n"),
+        Protocol::Resp2 => out.extend_from_slice(b"$-1\r\n"),
     }
 }
 

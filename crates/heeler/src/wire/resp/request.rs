@@ -1,5 +1,8 @@
 //! Requests, read piece by piece as the bytes arrive.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use super::{Fault, inline};
 use crate::command::{Arg, number};
 use crate::limits;
@@ -10,8 +13,13 @@ use crate::limits;
 /// the bytes are cut, and it keeps the places of the arguments, not copies of them.
 #[derive(Debug)]
 pub struct Decoder {
-    /// Places of the arguments found so far, counted from the request's first byte.
+    /// Places of the arguments found so far, counted from their request's first byte: those of the
+    /// request at hand and of those that were found with it.
     args: Vec<Arg>,
+    /// Which of them are the request's at hand, once it is whole.
+    own: Range<usize>,
+    /// Requests that have been found beyond it.
+    ahead: VecDeque<Found>,
     /// How many bytes of the request have been read.
     at: usize,
     /// Arguments still to come.
@@ -29,6 +37,8 @@ impl Default for Decoder {
     fn default() -> Decoder {
         Decoder {
             args: Vec::new(),
+            own: 0..0,
+            ahead: VecDeque::new(),
             at: 0,
             missing: 0,
             state: State::Start,
@@ -37,6 +47,14 @@ impl Default for Decoder {
             wary: false,
         }
     }
+}
+
+/// A request that lies whole in the bytes.
+#[derive(Debug)]
+struct Found {
+    length: usize,
+    /// Where its arguments are among those found.
+    args: Range<usize>,
 }
 
 /// The first byte of a TLS handshake; the second is a 3 (RFC 8446, section 5.1).
@@ -77,6 +95,36 @@ impl Decoder {
         self.wary
     }
 
+    /// Finds some of the whole requests that `bytes` start with, if what was found before has been
+    /// read; returns how many. [`decode`](Decoder::decode) then gives one after the other: the
+    /// bytes stay the same meanwhile, but for those that it has read.
+    pub fn look_ahead(&mut self, bytes: &[u8]) -> usize {
+        if self.wary || self.state != State::Start || !self.ahead.is_empty() {
+            return 0;
+        }
+        self.args.clear();
+        let mut at = 0;
+        while self.ahead.len() < limits::REQUESTS_AHEAD
+            && let Some(found) = whole(&bytes[at..], &mut self.args)
+        {
+            at += found.length;
+            self.ahead.push_back(found);
+        }
+        self.ahead.len()
+    }
+
+    /// The word after the name of each request that was found ahead in the same `bytes`, which
+    /// mostly is a key.
+    pub fn first_arguments<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut at = 0;
+        self.ahead.iter().filter_map(move |found| {
+            let request = &bytes[at..at + found.length];
+            at += found.length;
+            let key = self.args[found.args.clone()].get(1)?;
+            Some(&request[key.start as usize..key.end as usize])
+        })
+    }
+
     /// Reads on in `bytes`, which start with the request at hand. Returns the request's length once
     /// it is whole, then [`request`](Decoder::request) gives it; `None` where more bytes are
     /// needed. An empty line and an empty array are requests without arguments.
@@ -85,10 +133,14 @@ impl Decoder {
     /// The bytes are not RESP, or past a limit.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         if self.state == State::Start {
-            if !self.wary
-                && let Some(length) = self.whole(bytes)
-            {
-                return Ok(Some(length));
+            if self.ahead.is_empty() && !self.wary {
+                self.args.clear();
+                self.ahead.extend(whole(bytes, &mut self.args));
+            }
+            if let Some(found) = self.ahead.pop_front() {
+                self.rewritten.clear();
+                (self.at, self.own) = (found.length, found.args);
+                return Ok(Some(self.at));
             }
             match bytes.first() {
                 None => return Ok(None),
@@ -111,6 +163,7 @@ impl Decoder {
                 return Ok(None);
             }
         }
+        self.own = 0..self.args.len();
         Ok(Some(self.at))
     }
 
@@ -122,7 +175,7 @@ impl Decoder {
         } else {
             &self.rewritten
         };
-        (raw, &self.args)
+        (raw, &self.args[self.own.clone()])
     }
 
     /// How many bytes the request at hand has at least, as far as it is known.
@@ -132,32 +185,6 @@ impl Decoder {
             State::Argument(length) => self.at + length + 2,
             _ => self.at + 1,
         }
-    }
-
-    /// The request at the start of the bytes if all of it is there, in the form in which clients
-    /// write it: then it is read without a step from state to state. Its length.
-    #[inline]
-    fn whole(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.args.clear();
-        let (count, mut at) = short_number(bytes, b'*', 0)?;
-        if count == 0 || count > limits::ARGUMENTS {
-            return None;
-        }
-        for _ in 0..count {
-            let (length, start) = short_number(bytes, b'$', at)?;
-            let end = start + length;
-            if bytes.get(end..end + 2)? != b"\r\n" || end > limits::REQUEST_BYTES {
-                return None;
-            }
-            self.args.push(Arg {
-                start: start as u32,
-                end: end as u32,
-            });
-            at = end + 2;
-        }
-        self.rewritten.clear();
-        self.at = at;
-        Some(at)
     }
 
     fn begin(&mut self, state: State, at: usize) {
@@ -278,6 +305,40 @@ impl Decoder {
     }
 }
 
+/// The request at the start of the bytes if all of it is there, in the form in which clients write
+/// it: then it is read without a step from state to state.
+#[inline]
+fn whole(bytes: &[u8], args: &mut Vec<Arg>) -> Option<Found> {
+    let first = args.len();
+    let length = whole_length(bytes, args);
+    if length.is_none() {
+        args.truncate(first);
+    }
+    let args = first..args.len();
+    length.map(|length| Found { length, args })
+}
+
+#[inline]
+fn whole_length(bytes: &[u8], args: &mut Vec<Arg>) -> Option<usize> {
+    let (count, mut at) = short_number(bytes, b'*', 0)?;
+    if count == 0 || count > limits::ARGUMENTS {
+        return None;
+    }
+    for _ in 0..count {
+        let (length, start) = short_number(bytes, b'$', at)?;
+        let end = start + length;
+        if bytes.get(end..end + 2)? != b"\r\n" || end > limits::REQUEST_BYTES {
+            return None;
+        }
+        args.push(Arg {
+            start: start as u32,
+            end: end as u32,
+        });
+        at = end + 2;
+    }
+    Some(at)
+}
+
 /// The number of up to six digits in a line at `at` which begins with `mark`, and where the next
 /// line begins. `None` if it is not there, not whole, or written in another way.
 #[inline]
@@ -309,22 +370,41 @@ mod tests {
     use super::*;
     use crate::wire::pieces::in_pieces;
 
+    type Requests = Vec<Vec<Vec<u8>>>;
+
     /// The arguments of every request in the bytes, when they come in pieces of the given sizes.
-    fn read(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Vec<Vec<u8>>>, Fault> {
+    fn read(bytes: &[u8], pieces: &[usize]) -> Result<Requests, Fault> {
+        read_with(bytes, pieces, |_, _| ())
+    }
+
+    fn read_looking_ahead(bytes: &[u8], pieces: &[usize]) -> Result<Requests, Fault> {
+        read_with(bytes, pieces, |decoder, bytes| {
+            decoder.look_ahead(bytes);
+        })
+    }
+
+    fn read_with(
+        bytes: &[u8],
+        pieces: &[usize],
+        mut before_each: impl FnMut(&mut Decoder, &[u8]),
+    ) -> Result<Requests, Fault> {
         let (mut decoder, mut requests) = (Decoder::default(), Vec::new());
         in_pieces(bytes, pieces, |buffer| {
-            while let Some(length) = decoder.decode(buffer)? {
+            loop {
+                before_each(&mut decoder, buffer);
+                let Some(length) = decoder.decode(buffer)? else {
+                    return Ok(());
+                };
                 let (raw, args) = decoder.request(buffer);
                 let arg = |a: &Arg| raw[a.start as usize..a.end as usize].to_vec();
                 requests.push(args.iter().map(arg).collect());
                 buffer.drain(..length);
             }
-            Ok(())
         })?;
         Ok(requests)
     }
 
-    fn texts(requests: Vec<Vec<Vec<u8>>>) -> Vec<Vec<String>> {
+    fn texts(requests: Requests) -> Vec<Vec<String>> {
         let text = |b: Vec<u8>| String::from_utf8_lossy(&b).into_owned();
         requests
             .into_iter()
@@ -435,5 +515,25 @@ mod tests {
             let bytes = requests.concat();
             prop_assert_eq!(read(&bytes, &pieces), read(&bytes, &[]));
         }
+
+        #[test]
+        fn looking_ahead_changes_nothing(
+            requests in prop::collection::vec(request(), 0..40),
+            pieces in prop::collection::vec(1usize..300, 1..8),
+        ) {
+            let bytes = requests.concat();
+            prop_assert_eq!(read_looking_ahead(&bytes, &pieces), read(&bytes, &[]));
+        }
+    }
+
+    #[test]
+    fn keys_are_known_ahead() {
+        let bytes = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n\
+            *3\r\n$3\r\nSET\r\n$2\r\nbc\r\n$0\r\n\r\n*2\r\n$3\r\nGET";
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.look_ahead(bytes), 3);
+        assert!(decoder.first_arguments(bytes).eq([&b"a"[..], b"bc"]));
+        let length = decoder.decode(bytes).unwrap().unwrap();
+        assert_eq!(decoder.look_ahead(&bytes[length..]), 0, "they are known");
     }
 }
