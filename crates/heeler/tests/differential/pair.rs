@@ -90,6 +90,7 @@ impl Pair {
                 Limit::ListSize => (-2, 4),
                 Limit::ZsetEntries => (128, 4),
                 Limit::ZsetValue => (64, 2),
+                Limit::SketchBytes => (3000, 40),
             };
             let value = if small { early } else { usual };
             self.store.set_encoding_limit(limit, value);
