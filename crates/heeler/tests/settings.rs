@@ -46,6 +46,25 @@ fn alike(ours: &mut Client, theirs: &mut Client, lines: &str) {
 fn what_is_watched_is_set_and_told_as_redis_does() {
     let [(mut theirs, _redis), (mut ours, _heeler)] = both();
     let lines = r#"
+        CONFIG GET hll-sparse-max-bytes
+        CONFIG SET hll-sparse-max-bytes 30
+        CONFIG GET hll-sparse-max-bytes
+        PFADD h a b c d e f g
+        PFADD h2 a b
+        PFDEBUG ENCODING h
+        PFDEBUG ENCODING h2
+        OBJECT REFCOUNT h
+        CONFIG SET hll-sparse-max-bytes -1
+        CONFIG SET hll-sparse-max-bytes 1x
+        CONFIG SET maxmemory 1gb
+        SET few 7
+        OBJECT REFCOUNT few
+        CONFIG SET maxmemory-policy allkeys-lru
+        SET few 7
+        OBJECT REFCOUNT few
+        CONFIG SET maxmemory 0
+        SET few 7
+        OBJECT REFCOUNT few
         CONFIG GET tracking-table-max-keys
         CONFIG SET tracking-table-max-keys 0
         CONFIG SET tracking-table-max-keys -1
