@@ -129,7 +129,7 @@ impl Door {
             let began = self.start(caller, command);
             let reply = match &caller.copies {
                 None => store.execute(now, command),
-                Some(copies) => store.execute_for(now, command, copies.reader()),
+                Some(_) => execute_for(now, caller, store, command),
             };
             if let Some(began) = began {
                 self.stop(now, caller, command, began);
@@ -188,5 +188,17 @@ impl Door {
             _ => {}
         }
         caller.errand = None;
+    }
+}
+
+/// Executes a command of a client that keeps copies. What is evicted to make room for it is told
+/// before its reply.
+fn execute_for(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) -> Reply {
+    let refused = store.refuses(now, command);
+    caller.take_all_messages();
+    match (refused, &caller.copies) {
+        (Some(refused), _) => refused,
+        (None, Some(copies)) => store.execute_for(now, command, copies.reader()),
+        (None, None) => store.execute(now, command),
     }
 }

@@ -103,8 +103,11 @@ impl Connection {
         if !self.caller.mailbox.is_empty() {
             self.entrance.door().collect(&mut self.caller);
         }
-        // What was said before a request came is told before its reply.
-        self.caller.take_messages();
+        // What was said before a request came is told before its reply; after the reply to one that
+        // waits, what that has done itself.
+        if !self.caller.is_blocked() {
+            self.caller.take_messages();
+        }
         loop {
             self.hand_in_input();
             if let Poll::Ready(Err(error)) = self.read(cx) {
