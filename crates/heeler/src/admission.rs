@@ -109,6 +109,26 @@ impl Tenure {
         self.is_settled && Arc::ptr_eq(&self.ring, ring)
     }
 
+    /// Whether this node has lost keys to others from one picture to the next, and whether it has
+    /// got some.
+    pub fn turned(&self, next: &Tenure) -> (bool, bool) {
+        let (mut lost, mut got) = (false, false);
+        for (range, now) in next.standing.iter() {
+            for (_, before) in self.standing.inside(range) {
+                let had = !matches!(before, Standing::Moved(_));
+                lost |= had && matches!(now, Standing::Moved(_));
+                got |= *before != Standing::Serve && *now == Standing::Serve;
+            }
+        }
+        (lost, got)
+    }
+
+    /// Whether other nodes own a key.
+    pub fn has_moved(&self, key: &[u8]) -> bool {
+        let position = self.terms.position(self.ring.hash(), key);
+        matches!(self.standing.at(position), Standing::Moved(_))
+    }
+
     /// What may be done with a command: of its keys, the one decides that allows least.
     pub fn of(&self, command: &Command<'_>) -> &Standing {
         if self.is_whole || command.spec.room != Room::Store {

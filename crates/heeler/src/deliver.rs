@@ -36,7 +36,7 @@ use messages::Listening;
 use ring::Errand;
 pub use ring::Ring;
 use timer::Timer;
-use tracking::Copies;
+use tracking::{Copies, asked_by};
 use transactions::{Guards, Sent};
 
 /// What stands behind one listener, for the connections of one worker.
@@ -78,6 +78,8 @@ pub struct Caller {
     blocked: Option<Blocked>,
     /// What is done for it elsewhere.
     errand: Option<Errand>,
+    /// That may read keys of which it keeps copies.
+    reads_elsewhere: bool,
     /// Keys under WATCH.
     watched: Vec<Watched>,
     /// Those of other nodes among them.
@@ -127,6 +129,7 @@ impl Caller {
             copies: None,
             blocked: None,
             errand: None,
+            reads_elsewhere: false,
             watched: Vec::new(),
             guarded: Guards::default(),
             published: Vec::new(),
@@ -236,11 +239,11 @@ impl Door {
         self.counters.requested(family);
     }
 
-    /// Requests follow that name these keys, if they name any.
-    pub fn expect<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        // In a ring most may be the keys of others.
+    /// These requests follow: their raw bytes, and the places of their arguments.
+    pub fn expect<'r>(&self, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
+        // In a ring most keys may be those of others.
         if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
-            store.expect(keys);
+            store.expect(requests);
         }
     }
 
@@ -475,7 +478,8 @@ impl Door {
                 self.answer(caller, command, &reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
-            Route::Parts(parts, gather) => {
+            Route::Parts(mut parts, gather) => {
+                self.say_who_asks(caller, command, &mut parts);
                 let ticket = caller.session.wait(command);
                 self.send_parts(now, caller, &parts, gather, ticket);
                 if command.spec.group == Group::Pubsub {
@@ -517,8 +521,10 @@ impl Door {
                 self.wait_there(caller, command);
             }
             (Destination::Server(_), _) => {
+                let asker = self.asker(caller, command);
                 let ticket = caller.session.wait(command);
-                self.send(now, caller, to, &resp::request_of(command), (ticket, 0));
+                let request = asked_by(asker, resp::request_of(command));
+                self.send(now, caller, to, &request, (ticket, 0));
             }
             (Destination::Store, Behind::Pool(..)) => unreachable!("a pool has no store"),
         }
@@ -567,8 +573,7 @@ impl Door {
                     unwatch(caller, store);
                 }
                 if command.spec.id == Id::Reset {
-                    self.process.clients.tracks(caller.session.id, None);
-                    tracking::stop(caller, store);
+                    self.stop_tracking(caller, store);
                     self.stop_monitoring(caller);
                     self.stop_listening(caller);
                 }
@@ -731,7 +736,7 @@ impl Door {
         caller.mailbox.close();
         if let Behind::Node(store) = &self.behind {
             unwatch(caller, store);
-            tracking::stop(caller, store);
+            self.stop_tracking(caller, store);
         }
     }
 

@@ -132,6 +132,22 @@ pub const LEAST_LIMIT: usize = 1024 * 1024;
 /// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
 /// `tracking-table-max-keys`).
 pub const TRACKED_KEYS: usize = 1_000_000;
+/// Bytes of changes that a node of a ring may not have asked for yet, whose clients keep copies;
+/// past it they are told that everything has changed.
+pub const UNHEARD_BYTES: usize = 16 * 1024 * 1024;
+/// Changes that it is told of at a time.
+pub const TOLD: usize = 4096;
+/// How long its question for changes waits for one, in milliseconds.
+pub const HEAR_MS: u64 = 5_000;
+/// How long it may ask for none before nothing is kept for it any more, in milliseconds.
+pub const UNHEARD_MS: u64 = 15_000;
+/// How long CLIENT TRACKING waits until all nodes know the prefixes, in milliseconds. Of what
+/// happens at one that learns of them later, clients are told then that everything has changed.
+pub const PREFIXES_MS: u64 = 2_000;
+/// Prefixes that the clients of one node may be told of.
+pub const PREFIXES: usize = 64 * 1024;
+/// Nodes for which it is remembered that they have been told of changes: a ring has fewer.
+pub const HEARERS: usize = 4096;
 /// Channels and patterns that one client may listen to.
 pub const SUBSCRIPTIONS: usize = 1024 * 1024;
 /// Bytes of further requests that are read from a client while one of its commands waits.

@@ -132,8 +132,138 @@ const COMMANDS: &str = "
     GET k
 ";
 
+/// Commands that ask for keys which are absent, or whose time is up.
+const MISSES: &str = "
+    SET k v
+    GET k
+    GET none
+    MGET none k none
+    GETRANGE none 0 1
+    SUBSTR none 0 1
+    STRLEN none
+    GETBIT none 1
+    BITCOUNT none
+    BITPOS none 1
+    BITFIELD none GET u8 0
+    BITFIELD_RO none GET u8 0
+    BITFIELD new SET u8 0 1
+    BITOP AND to none k
+    LCS none k
+    GETEX none
+    GETDEL none
+    GETSET got v
+    SET got2 v GET
+    SET none v XX
+    SET none v XX GET
+    INCR count
+    APPEND app x
+    EXISTS none k none
+    TOUCH none
+    TYPE none
+    TTL none
+    PTTL none
+    EXPIRETIME none
+    PEXPIRETIME none
+    DUMP none
+    OBJECT ENCODING none
+    OBJECT IDLETIME none
+    OBJECT REFCOUNT none
+    MEMORY USAGE none
+    PERSIST none
+    EXPIRE none 10
+    DEL none
+    UNLINK none
+    COPY none other
+    RENAME none other
+    RENAMENX none other
+    RANDOMKEY
+    LLEN none
+    LRANGE none 0 -1
+    LINDEX none 0
+    LPOS none x
+    LSET none 0 x
+    LINSERT none BEFORE a b
+    LPOP none
+    LMPOP 2 none none LEFT
+    LMOVE none other LEFT LEFT
+    RPOPLPUSH none other
+    LREM none 0 x
+    LTRIM none 0 1
+    LPUSHX none x
+    SCARD none
+    SISMEMBER none x
+    SMISMEMBER none x y
+    SMEMBERS none
+    SRANDMEMBER none
+    SRANDMEMBER none 2
+    SPOP none
+    SREM none x
+    SMOVE none other x
+    SADD s a b
+    SINTER s none
+    SINTERCARD 2 none s
+    SUNION none s none
+    SDIFF none s
+    SDIFF s none
+    SINTERSTORE to s none
+    SUNIONSTORE to s none
+    SDIFFSTORE to s none
+    SSCAN none 0
+    HGET none f
+    HMGET none f g
+    HGETALL none
+    HKEYS none
+    HVALS none
+    HLEN none
+    HEXISTS none f
+    HSTRLEN none f
+    HRANDFIELD none
+    HSCAN none 0
+    HDEL none f
+    HSETNX h f v
+    ZADD z 1 a 2 b
+    ZCARD none
+    ZSCORE none a
+    ZMSCORE none a b
+    ZRANK none a
+    ZREVRANK none a
+    ZCOUNT none 0 1
+    ZLEXCOUNT none - +
+    ZRANGE none 0 1
+    ZRANGEBYSCORE none 0 1
+    ZRANDMEMBER none
+    ZSCAN none 0
+    ZPOPMIN none
+    ZMPOP 1 none MIN
+    ZREM none a
+    ZINCRBY inc 1 a
+    ZUNION 2 z none
+    ZINTER 2 none z
+    ZDIFF 2 z none
+    ZINTERCARD 2 none z
+    ZUNIONSTORE to 2 z none
+    ZINTERSTORE to 2 z none
+    ZDIFFSTORE to 2 none z
+    ZRANGESTORE to none 0 1
+    PFCOUNT none
+    PFCOUNT none none2
+    PFMERGE to none
+    PFADD hll
+    RPUSH l 2 1
+    SORT none
+    SORT_RO none
+    SORT l BY w_* GET o_* GET #
+    SORT none STORE to
+    MULTI
+    GET none
+    EXISTS none
+    EXEC
+    SET soon v PX 1
+    GET soon
+";
+
 /// All that is told while the commands run.
-fn told(port: u16, classes: &str) -> Vec<String> {
+fn told(port: u16, classes: &str, commands: &str) -> Vec<String> {
     let connect = || Client::connect(("127.0.0.1", port));
     let (mut listener, mut client) = (connect(), connect());
     assert_eq!(client.run("FLUSHALL"), Value::ok());
@@ -145,7 +275,7 @@ fn told(port: u16, classes: &str) -> Vec<String> {
     ];
     assert_eq!(client.call(&set), Value::ok());
     listener.run("PSUBSCRIBE *");
-    for line in COMMANDS.lines().map(str::trim).filter(|l| !l.is_empty()) {
+    for line in commands.lines().map(str::trim).filter(|l| !l.is_empty()) {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         client.send(&request(&words));
         let queues = client.read_raw_reply() == b"+QUEUED\r\n" || line == "MULTI";
@@ -172,20 +302,32 @@ fn told(port: u16, classes: &str) -> Vec<String> {
 #[test]
 fn the_same_is_told_as_by_redis() {
     for classes in ["KEA", "Kgx", "E$lshz", "KEn", "", "K", "A"] {
-        let (redis, heeler) = (RedisServer::start(), Heeler::serve(&["--threads", "2"]));
-        let (expected, found) = (told(redis.port, classes), told(heeler.port, classes));
-        let differs =
-            (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
-        if let Some(at) = differs {
-            let around = at.saturating_sub(4);
-            panic!(
-                "{classes:?}\nredis: {:#?}\nheeler: {:#?}",
-                &expected[around..(at + 6).min(expected.len())],
-                &found[around..(at + 6).min(found.len())]
-            );
-        }
-        let asked = "CONFIG GET notify-keyspace-events";
-        let of = |port| Client::connect(("127.0.0.1", port)).run(asked);
-        assert_eq!(of(heeler.port), of(redis.port));
+        is_told_alike(classes, COMMANDS);
     }
+}
+
+#[test]
+fn who_asks_for_what_is_absent_is_told_of_as_by_redis() {
+    for classes in ["Em", "KEAm", "KEA", "m", "Kmg"] {
+        is_told_alike(classes, MISSES);
+    }
+    is_told_alike("Em", COMMANDS);
+}
+
+fn is_told_alike(classes: &str, commands: &str) {
+    let (redis, heeler) = (RedisServer::start(), Heeler::serve(&["--threads", "2"]));
+    let told = |port| told(port, classes, commands);
+    let (expected, found) = (told(redis.port), told(heeler.port));
+    let differs = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
+    if let Some(at) = differs {
+        let around = at.saturating_sub(4);
+        panic!(
+            "{classes:?}\nredis: {:#?}\nheeler: {:#?}",
+            &expected[around..(at + 6).min(expected.len())],
+            &found[around..(at + 6).min(found.len())]
+        );
+    }
+    let asked = "CONFIG GET notify-keyspace-events";
+    let of = |port| Client::connect(("127.0.0.1", port)).run(asked);
+    assert_eq!(of(heeler.port), of(redis.port));
 }

@@ -535,17 +535,6 @@ fn the_service_kv_and_the_redis_door_share_keys() {
 }
 
 #[test]
-fn tracking_is_refused_and_says_why() {
-    let cluster = Cluster::start(1, &[]);
-    let refused = cluster.client(0).run("CLIENT TRACKING ON");
-    assert!(
-        matches!(&refused, Value::Error(text) if text.contains("nodes of a ring")),
-        "{refused:?}"
-    );
-    assert_eq!(cluster.client(0).run("CLIENT TRACKING OFF"), Value::ok());
-}
-
-#[test]
 fn over_mutual_tls_a_stranger_gets_nothing() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let pair = ours.sign("node", &["127.0.0.1"]);

@@ -131,6 +131,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stats",
             "slowlog",
             "clock",
+            "pubsub",
             "waiting",
             "limits",
         ],

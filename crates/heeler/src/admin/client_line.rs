@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering:
 
 use super::Client;
 use crate::command::{Command, TABLE};
+use crate::pubsub::Tracker;
 use crate::session::Session;
 use crate::wire::resp::Protocol;
 
@@ -25,9 +26,6 @@ pub(super) struct Shown {
     room_of_input: AtomicUsize,
     room_of_output: AtomicUsize,
     most_room_of_output: AtomicUsize,
-    /// Where it has messages about changes sent: -1: it keeps no copies.
-    redirection: AtomicI64,
-    is_told_of_all: AtomicBool,
     /// What it takes beside its buffers.
     size: AtomicU64,
 }
@@ -44,8 +42,6 @@ impl Default for Shown {
             room_of_input: 0.into(),
             room_of_output: 0.into(),
             most_room_of_output: 0.into(),
-            redirection: (-1).into(),
-            is_told_of_all: false.into(),
             size: ((size_of::<Client>() + size_of::<Session>()) as u64).into(),
         }
     }
@@ -71,12 +67,6 @@ impl Shown {
         if room_of_output > self.most_room_of_output.load(Relaxed) {
             self.most_room_of_output.store(room_of_output, Relaxed);
         }
-    }
-
-    pub(super) fn tracks(&self, how: Option<(u64, bool)>) {
-        let (to, all) = how.map_or((-1, false), |(to, all)| (to as i64, all));
-        self.redirection.store(to, Relaxed);
-        self.is_told_of_all.store(all, Relaxed);
     }
 }
 
@@ -148,7 +138,7 @@ impl Client {
             TABLE
                 .get(load(&shown.command))
                 .map_or("NULL", |spec| spec.name),
-            shown.redirection.load(Relaxed),
+            self.redirection(),
             if shown.speaks_resp3.load(Relaxed) {
                 3
             } else {
@@ -158,16 +148,27 @@ impl Client {
         line
     }
 
+    /// Where it has messages about changes sent: 0 for to itself, -1 if it keeps no copies.
+    fn redirection(&self) -> i64 {
+        let tracks = self.tracks.lock();
+        let to = |tracker: &Tracker| tracker.redirected_to().map_or(0, |to| to as i64);
+        tracks.as_ref().map_or(-1, |(tracker, _)| to(tracker))
+    }
+
     fn flags(&self, seen: &Seen) -> String {
         let shown = &self.shown;
-        let tracks = shown.redirection.load(Relaxed) >= 0;
+        let tracks = self.tracks.lock().clone();
+        let is_broken = tracks.as_ref().is_some_and(|(it, _)| it.is_broken());
         let flags = [
             ('O', self.monitors.load(Relaxed)),
             ('P', seen.listens != [0; 3]),
-            ('b', seen.waits),
-            ('t', tracks),
-            ('B', shown.is_told_of_all.load(Relaxed)),
             ('x', shown.queued.load(Relaxed) >= 0),
+            ('b', seen.waits),
+            ('t', tracks.is_some()),
+            ('R', is_broken),
+            ('B', tracks.is_some_and(|(_, broadcasts)| broadcasts)),
+            // The path of a Unix socket.
+            ('U', self.local.starts_with('/')),
             ('e', shown.stays.load(Relaxed)),
         ];
         let mut letters = String::new();

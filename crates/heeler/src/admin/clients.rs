@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::client_line::{Own, Seen, Shown};
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
-use crate::pubsub::{Exchange, Slowness};
+use crate::pubsub::{Exchange, Slowness, Tracker};
 use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
@@ -46,6 +46,8 @@ pub struct Client {
     killed: AtomicBool,
     leaves: AtomicBool,
     pub(super) monitors: AtomicBool,
+    /// It keeps copies, perhaps of all keys with prefixes.
+    pub(super) tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
     /// It may be idle for ever.
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
@@ -230,6 +232,7 @@ impl Clients {
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
+            tracks: Mutex::default(),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             slowness: Slowness::default(),
@@ -267,11 +270,10 @@ impl Clients {
         }
     }
 
-    /// A connection keeps copies of values, or does not any more: where it has its messages sent,
-    /// 0 for to itself, and whether it is told of all changes.
-    pub fn tracks(&self, id: u64, how: Option<(u64, bool)>) {
+    /// A connection keeps copies of keys, perhaps of all with some prefixes, or does no more.
+    pub fn tracks(&self, id: u64, tracker: Option<(&Arc<Tracker>, bool)>) {
         if let Some(client) = self.all.lock().get(&id) {
-            client.shown.tracks(how);
+            *client.tracks.lock() = tracker.map(|(tracker, all)| (tracker.clone(), all));
         }
     }
 

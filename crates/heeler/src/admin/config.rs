@@ -181,8 +181,8 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             )),
         },
         "notify-keyspace-events" => {
-            let is_known = |letter: &u8| b"Ag$lshzxetdnKE".contains(letter);
-            let text = "Invalid event class character. Use 'Ag$lshzxetdnKE'.";
+            let is_known = |letter: &u8| b"Ag$lshzxeKEtmdn".contains(letter);
+            let text = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
             (!value.iter().all(is_known)).then(|| text.into())
         }
         // Others than UTF-8 no file and no variable could hold either.

@@ -93,7 +93,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_come_back_in_order(all in vec(prop::option::of(vec(any::<u8>(), 0..50)), 0..20)) {
+        fn strings_come_back_in_order(
+            all in vec(prop::option::of(vec(any::<u8>(), 0..50)), 0..20)
+        ) {
             let mut strings = Strings::new(Grouping::Array);
             for string in &all {
                 match string {

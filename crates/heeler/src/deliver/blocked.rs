@@ -64,6 +64,7 @@ impl Door {
                     let gave_up = matches!(reply, Reply::Null | Reply::NullArray);
                     let is_own = caller.errand.is_none() && !gave_up;
                     self.stop_waiting(caller, &waiter);
+                    caller.reads_elsewhere = false;
                     let command = waiter.command().map(OwnedCommand::as_command);
                     if let Some(command) = command.filter(|c| c.spec.id == Id::Debug) {
                         self.has_slept(now, caller, &command);
@@ -188,6 +189,7 @@ impl Door {
             _ => {}
         }
         caller.errand = None;
+        caller.reads_elsewhere = false;
     }
 }
 

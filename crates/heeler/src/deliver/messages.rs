@@ -25,10 +25,15 @@ impl Caller {
 
     /// The same, however much waits.
     pub(super) fn take_all_messages(&mut self) {
-        if let Some(listening) = &self.listening {
-            self.session
-                .pipeline
-                .push(|out| listening.subscriber.take(out));
+        let Some(listening) = &self.listening else {
+            return;
+        };
+        let pipeline = &mut self.session.pipeline;
+        if self.copies.is_none() {
+            pipeline.push(|out| listening.subscriber.take(out));
+        } else if !self.reads_elsewhere {
+            // What is told of a key comes after what was read of it before.
+            pipeline.push_behind(|out| listening.subscriber.take(out));
         }
     }
 
@@ -64,11 +69,12 @@ impl Caller {
         }
     }
 
-    /// Whether there are messages for it.
+    /// Whether there are messages for it that it can take now.
     pub fn has_messages(&self) -> bool {
-        self.listening
-            .as_ref()
-            .is_some_and(|l| l.subscriber.has_messages())
+        let has = |l: &Listening| l.subscriber.has_messages();
+        self.listening.as_deref().is_some_and(has)
+            && (self.copies.is_none()
+                || !self.reads_elsewhere && self.session.pipeline.takes_behind())
     }
 
     /// Whether it has left too many messages unread.

@@ -14,16 +14,17 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::blocked::Blocked;
+use super::tracking::asked_by;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
-use crate::command::{Command, Id, Reply, Shape};
+use crate::command::{Command, Flags, Id, Reply, Shape};
 use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
 use crate::route::Route;
 use crate::session::Ticket;
 use crate::stats::ErrorKind;
 use crate::waiting::Waiter;
-use crate::wire::resp::{self, Decoder, Protocol, upgrade};
+use crate::wire::resp::{self, Asker, Decoder, Protocol, upgrade};
 
 /// The ring that a node is in, for the connections of one worker.
 pub struct Ring {
@@ -61,9 +62,16 @@ impl Ring {
 impl Ring {
     /// Executes this node's part of a command, if that can be done now: the reply, and what it has
     /// to wait for.
-    fn part(&self, now: u64, command: &Command<'_>) -> Option<(Reply, Option<Pending>)> {
+    fn part(
+        &self,
+        now: u64,
+        command: &Command<'_>,
+        asker: Option<Asker>,
+    ) -> Option<(Reply, Option<Pending>)> {
         match self.keyspace.keeper.admit(command) {
-            Admission::Execute(permit) => Some(self.keyspace.execute_with(permit, now, command)),
+            Admission::Execute(permit) => {
+                Some(self.keyspace.execute_with(permit, now, command, asker))
+            }
             Admission::Wait(_) | Admission::Moved => None,
         }
     }
@@ -154,11 +162,12 @@ impl Door {
     /// Executes this node's own part of a command.
     pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
         let mut decoder = Decoder::default();
-        let command = peer::command(&mut decoder, raw);
+        let (asker, asked) = Asker::split(raw);
+        let command = peer::command(&mut decoder, asked);
         if command.as_ref().is_ok_and(|c| c.spec.id == Id::Dbsize) {
             return ring.count_keys(Bytes::copy_from_slice(raw), reply_to);
         }
-        let (reply, pending) = match command.map(|command| ring.part(now, &command)) {
+        let (reply, pending) = match command.map(|command| ring.part(now, &command, asker)) {
             Ok(Some(done)) => done,
             Ok(None) => return self.send_anew(Bytes::copy_from_slice(raw), reply_to),
             Err(refused) => (refused, None),
@@ -195,7 +204,8 @@ impl Door {
 
     #[cold]
     fn hold(&self, caller: &mut Caller, ring: &Ring, command: &Command<'_>, held: Admission) {
-        let request = Bytes::copy_from_slice(&resp::request_of(command));
+        let asker = self.asker(caller, command);
+        let request = Bytes::copy_from_slice(&asked_by(asker, resp::request_of(command)));
         let keyspace = ring.keyspace.clone();
         self.run_errand(caller, ring, command, async move {
             if let Admission::Wait(pending) = held
@@ -228,6 +238,8 @@ impl Door {
         command: &Command<'_>,
         work: impl Future<Output = Reply> + Send + 'static,
     ) {
+        // One that waits for an element may wait for ever, and keeps no copy.
+        let waiter_blocks = command.spec.flags.has(Flags::BLOCKING);
         // Nobody who waits in the store arrives that late.
         let (arrival, command) = (u64::MAX, command.to_owned());
         let stops = Reply::NullArray;
@@ -238,6 +250,7 @@ impl Door {
             let reply = work.await;
             waits.serve(|| Some(reply));
         });
+        caller.reads_elsewhere = !waiter_blocks;
         self.start_waiting(caller, waiter);
         caller.errand = Some(Errand(task));
     }

@@ -1,12 +1,15 @@
 //! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Caller, Door};
+use super::{Caller, Door, Ring};
 use crate::command::number::integer;
-use crate::command::{Command, Id, Reply};
+use crate::command::{Command, Id, OwnedCommand, Reply};
 use crate::pubsub::Tracker;
+use crate::route::Part;
 use crate::store::{Reader, Store};
+use crate::wire::resp::Asker;
 
 /// How a connection keeps copies of values.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ impl Copies {
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader {
             tracker: &self.tracker,
+            client: self.tracker.id,
+            read: 0,
             remembers: match self.mode {
                 Mode::Read => true,
                 Mode::OptIn => self.exception,
@@ -75,14 +80,17 @@ impl Door {
             Id::ClientGetredir => Reply::Int(redirection(caller)),
             Id::ClientTrackinginfo => told(caller),
             _ => match Request::parse(self, command) {
-                Ok(request) if request.is_on && self.ring.is_some() => Reply::error(
-                    "ERR CLIENT TRACKING is not for nodes of a ring: changes of keys that other \
-                     nodes own could not be told",
-                ),
-                Ok(request) if request.is_on => self.start_tracking(caller, store, request),
+                Ok(request) if request.is_on => {
+                    match self.start_tracking(caller, store, &request) {
+                        Ok(()) => {
+                            self.tracks_in_ring(caller, true);
+                            Reply::OK
+                        }
+                        Err(refused) => refused,
+                    }
+                }
                 Ok(_) => {
-                    self.process.clients.tracks(caller.session.id, None);
-                    stop(caller, store);
+                    self.stop_tracking(caller, store);
                     Reply::OK
                 }
                 Err(refused) => refused,
@@ -90,9 +98,99 @@ impl Door {
         }
     }
 
-    fn start_tracking(&self, caller: &mut Caller, store: &Store, request: Request<'_>) -> Reply {
+    /// CLIENT TRACKING at a node of a ring. `None`: the reply comes once all know the prefixes.
+    pub(super) fn track_in_ring(
+        &self,
+        caller: &mut Caller,
+        (ring, store): (&Ring, &Store),
+        command: &Command<'_>,
+    ) -> Option<Reply> {
+        if self.waits_its_turn(caller, command) {
+            return None;
+        }
+        let request = match Request::parse(self, command) {
+            Ok(request) if request.is_on => request,
+            Ok(_) => {
+                self.stop_tracking(caller, store);
+                return Some(Reply::OK);
+            }
+            Err(refused) => return Some(refused),
+        };
+        if let Err(refused) = self.start_tracking(caller, store, &request) {
+            return Some(refused);
+        }
+        let version = self.tracks_in_ring(caller, false);
+        if !request.broadcasts {
+            return Some(Reply::OK);
+        }
+        let (keyspace, client) = (ring.keyspace.clone(), caller.session.id);
+        self.run_errand_to(caller, ring, command, async move {
+            let nodes = keyspace.members.picture();
+            let others = nodes
+                .addresses()
+                .filter(|address| &***address != keyspace.members.me());
+            let others: Vec<Arc<str>> = others.cloned().collect();
+            keyspace.tracking.are_known(version, client, &others).await;
+            Reply::OK
+        });
+        None
+    }
+
+    /// The other nodes are to tell of changes, too. Returns from which version of the prefixes on
+    /// they do. `is_told`: the client counts on that from now on.
+    fn tracks_in_ring(&self, caller: &Caller, is_told: bool) -> u64 {
+        match (&self.ring, &caller.copies) {
+            (Some(ring), Some(copies)) => {
+                let tracking = &ring.keyspace.tracking;
+                tracking.begin(&copies.tracker, &copies.prefixes, is_told)
+            }
+            _ => 0,
+        }
+    }
+
+    /// What another node has to know of the client that a command comes from.
+    #[inline]
+    pub(super) fn asker(&self, caller: &Caller, command: &Command<'_>) -> Option<Asker> {
+        let (copies, ring) = (caller.copies.as_ref()?, self.ring.as_ref()?);
+        ring.keyspace.tracking.asker(command, copies.reader())
+    }
+
+    /// The same of a transaction.
+    pub(super) fn asker_of_all(&self, caller: &Caller, all: &[OwnedCommand]) -> Option<Asker> {
+        let askers = all.iter().map(|c| self.asker(caller, &c.as_command()));
+        askers.flatten().max_by_key(|asker| asker.read)
+    }
+
+    /// Has the parts of a command say who asks.
+    #[inline]
+    pub(super) fn say_who_asks(&self, caller: &Caller, command: &Command<'_>, parts: &mut [Part]) {
+        if let Some(asker) = self.asker(caller, command) {
+            for part in parts {
+                part.request = asker.before(&part.request);
+            }
+        }
+    }
+
+    /// Ends the keeping of copies.
+    pub(super) fn stop_tracking(&self, caller: &mut Caller, store: &Store) {
+        let Some(copies) = caller.copies.take() else {
+            return;
+        };
+        store.stop_tracking(&copies.tracker);
+        if let Some(ring) = &self.ring {
+            ring.keyspace.tracking.end(&copies.tracker);
+        }
+        self.process.clients.tracks(caller.session.id, None);
+    }
+
+    fn start_tracking(
+        &self,
+        caller: &mut Caller,
+        store: &Store,
+        request: &Request<'_>,
+    ) -> Result<(), Reply> {
         if let Some(refused) = request.refused(caller.copies.as_deref()) {
-            return Reply::error(refused);
+            return Err(Reply::error(refused));
         }
         let mode = request.mode();
         let mut prefixes: Vec<Box<[u8]>> = request.prefixes.iter().map(|p| (*p).into()).collect();
@@ -108,34 +206,41 @@ impl Door {
             }
             prefixes.sort();
         }
-        stop(caller, store);
         let target = request
             .redirection
             .map(|to| (to, self.process.exchange.clone()));
-        let tracker = Tracker::new(
-            caller.inbox(&self.process.exchange),
-            request.ignores_own,
-            target,
-        );
-        let tracker = Arc::new(tracker);
-        let to = tracker.redirected_to().unwrap_or(0);
-        let how = Some((to, mode == Mode::Broadcast));
-        self.process.clients.tracks(caller.session.id, how);
+        let tracker = match caller.copies.take() {
+            // It has copies of what it has read before.
+            Some(before) => {
+                before.tracker.set(request.ignores_own, target);
+                before.tracker
+            }
+            None => {
+                let inbox = caller.inbox(&self.process.exchange);
+                Arc::new(Tracker::new(inbox, request.ignores_own, target))
+            }
+        };
         store.track(&tracker, &prefixes);
+        let broadcasts = mode == Mode::Broadcast;
+        let id = caller.session.id;
+        self.process
+            .clients
+            .tracks(id, Some((&tracker, broadcasts)));
         caller.copies = Some(Box::new(Copies {
             tracker,
             mode,
             exception: false,
             prefixes,
         }));
-        Reply::OK
+        Ok(())
     }
 }
 
-/// Ends the keeping of copies.
-pub(super) fn stop(caller: &mut Caller, store: &Store) {
-    if let Some(copies) = caller.copies.take() {
-        store.stop_tracking(&copies.tracker);
+/// A request, and before it who asks.
+pub(super) fn asked_by(asker: Option<Asker>, request: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match asker {
+        None => request,
+        Some(asker) => Cow::Owned(asker.before(&request)),
     }
 }
 
@@ -307,7 +412,7 @@ fn told(caller: &Caller) -> Reply {
                     flags.extend(copies.exception.then_some("caching-no"));
                 }
             }
-            flags.extend(copies.tracker.ignores_own.then_some("noloop"));
+            flags.extend(copies.tracker.ignores_own().then_some("noloop"));
             flags.extend(copies.tracker.is_broken().then_some("broken_redirect"));
         }
     }

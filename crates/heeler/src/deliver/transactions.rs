@@ -60,7 +60,7 @@ impl Door {
     /// Whether a command about this connection may need other nodes.
     #[inline]
     pub(super) fn goes_round(&self, command: &Command<'_>) -> bool {
-        self.ring.is_some() && matches!(command.spec.id, Id::Exec | Id::Watch)
+        self.ring.is_some() && matches!(command.spec.id, Id::Exec | Id::Watch | Id::ClientTracking)
     }
 
     /// Answers it, or has the connection wait for the others.
@@ -70,6 +70,7 @@ impl Door {
         };
         let reply = match command.spec.id {
             Id::Watch => self.watch_in_ring(now, caller, (ring, store), command),
+            Id::ClientTracking => self.track_in_ring(caller, (ring, store), command),
             _ => self.exec_in_ring(now, caller, (ring, store), command),
         };
         let reply = reply.and_then(|reply| self.counts_receivers(caller, command, reply));
@@ -157,11 +158,13 @@ impl Door {
         unwatch(caller, store);
         let is_sent = |c: &&OwnedCommand| c.as_command().spec.room == Room::Store;
         let sent: Vec<OwnedCommand> = commands.iter().filter(is_sent).cloned().collect();
+        let asker = self.asker_of_all(caller, &sent);
         caller.sent = Some(Box::new(Sent { commands }));
         let keyspace = ring.keyspace.clone();
         self.run_errand_to(caller, ring, command, async move {
             let address = nodes.address(node);
-            Reply::Raw(keyspace.transaction(address, &guarded, &sent).await.into())
+            let reply = keyspace.transaction(address, &guarded, &sent, asker);
+            Reply::Raw(reply.await.into())
         });
         None
     }

@@ -319,7 +319,15 @@ impl Holding {
             return;
         };
         let part = self.parts.at(position);
-        if !self.holds(part) || self.store.import(now.wall_ms, copy) != Imported::Taken {
+        if !self.holds(part) {
+            return;
+        }
+        // What comes before it serves the keys is told in one, once it does.
+        let imported = match self.owns(part) && part.claimed && part.is_settled() {
+            true => self.store.import_as_owner(now.wall_ms, copy),
+            false => self.store.import(now.wall_ms, copy),
+        };
+        if imported != Imported::Taken {
             return;
         }
         self.progress.keys_in += 1;

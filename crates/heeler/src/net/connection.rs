@@ -286,7 +286,7 @@ impl Connection {
                     decoder.set_wary(door.is_stranger(&self.caller));
                 }
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(decoder.first_arguments(bytes));
+                    door.expect(decoder.ahead(bytes));
                 }
                 let told = |fault: resp::Fault| {
                     let text = fault.to_string();

@@ -24,6 +24,7 @@ use crate::command::{Command, Id, Reply, Room};
 use crate::limits;
 use crate::route::{Nodes, Terms};
 use crate::stats::{Call as Counted, CommandCounters};
+use crate::wire::resp::Asker;
 
 /// The endpoint.
 pub const ENDPOINT: &str = "commands";
@@ -77,7 +78,13 @@ pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Fa
 }
 
 /// Executes one command of another node, or a part of one of this node's clients.
-pub fn execute(keyspace: &Keyspace, now: u64, nodes: &Nodes, command: &Command<'_>) -> Reply {
+pub(super) fn execute(
+    keyspace: &Keyspace,
+    now: u64,
+    nodes: &Nodes,
+    command: &Command<'_>,
+    asker: Option<Asker>,
+) -> Reply {
     let exchange = &keyspace.process.exchange;
     let reply = match command.spec.id {
         Id::Ping => Reply::Status("PONG"),
@@ -88,7 +95,10 @@ pub fn execute(keyspace: &Keyspace, now: u64, nodes: &Nodes, command: &Command<'
         Id::Keys | Id::Scan => shown(nodes, keyspace.store.execute(now, command)),
         Id::Dbsize => Reply::Int(own_keys(keyspace, nodes) as i64),
         Id::Randomkey => random_key(keyspace, now, nodes, command),
-        _ if command.spec.room == Room::Store => keyspace.store.execute(now, command),
+        _ if command.spec.room == Room::Store => match asker {
+            None => keyspace.store.execute(now, command),
+            Some(asker) => keyspace.tracking.execute(now, command, asker),
+        },
         _ => Reply::error(format!(
             "ERR '{}' is not for other nodes",
             command.spec.name

@@ -76,6 +76,7 @@ pub struct Keeper {
     following: Mutex<()>,
     /// Held from an input until all that follows is done.
     turn: Mutex<()>,
+    store: Arc<Store>,
     /// The machine may be due earlier than before.
     due: Notify,
     woken: watch::Sender<u64>,
@@ -118,9 +119,10 @@ impl Keeper {
                 ringpop.ring(),
                 terms,
             )),
-            core: Mutex::new(Holding::new(config, store, life)),
+            core: Mutex::new(Holding::new(config, store.clone(), life)),
             following: Mutex::new(()),
             turn: Mutex::new(()),
+            store,
             due: Notify::new(),
             woken: watch::Sender::new(0),
             writes: Mutex::default(),
@@ -384,10 +386,17 @@ impl Keeper {
     /// Publishes what may be served, and waits for all commands that are being executed by the
     /// picture before.
     fn publish(&self, standing: RangeMap<Standing>, ring: Arc<Ring>) {
-        let tenure = Tenure::new(standing, ring, self.terms);
-        let before = self.tenure.swap(Arc::new(tenure));
+        let tenure = Arc::new(Tenure::new(standing, ring, self.terms));
+        let before = self.tenure.swap(tenure.clone());
         while Arc::strong_count(&before) > 1 {
             std::thread::sleep(Duration::from_micros(limits::PERMIT_US));
+        }
+        let (lost, got) = before.turned(&tenure);
+        if lost {
+            self.store.have_moved(|key| tenure.has_moved(key));
+        }
+        if got {
+            self.store.have_come();
         }
     }
 

@@ -15,6 +15,7 @@ use heeler_ringpop::{Response, Ringpop};
 use super::commands;
 use super::keeper::Keeper;
 use super::settings::Alike;
+use super::tracking::Tracking;
 use crate::admin::Process;
 use crate::admission::{Admission, Pending, Permit, kept};
 use crate::clock;
@@ -26,7 +27,7 @@ use crate::pool::Others;
 use crate::route::{Destination, Gather, Part, Route};
 use crate::slowlog::{Origin, Slow, shown};
 use crate::store::Store;
-use crate::wire::resp::{self, Decoder, Protocol};
+use crate::wire::resp::{self, Asker, Decoder, Protocol};
 
 /// TChannel's service of what the nodes of one program say to each other.
 pub const SERVICE: &str = "heeler";
@@ -45,6 +46,8 @@ pub struct Keyspace {
     pub traffic: Traffic,
     /// What this node holds.
     pub keeper: Arc<Keeper>,
+    /// Who keeps copies of what is in the ring.
+    pub tracking: Arc<Tracking>,
     pub(super) alike: Arc<Alike>,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
@@ -156,9 +159,10 @@ impl Keyspace {
     /// `None`: another node says that the keys are not its own.
     async fn attempt(self: &Arc<Self>, request: &Bytes) -> Option<Vec<u8>> {
         let (nodes, random) = (self.members.picture(), clock::ticks());
+        let (asker, asked) = Asker::split(request);
         let route = {
             let mut decoder = Decoder::default();
-            match command(&mut decoder, request) {
+            match command(&mut decoder, asked) {
                 Ok(command) => nodes.route(&command, random),
                 Err(refused) => Route::Refused(refused),
             }
@@ -173,7 +177,13 @@ impl Keyspace {
             Route::To(Destination::Server(node)) => {
                 self.there(nodes.address(node), request.clone()).await
             }
-            Route::Parts(parts, gather) => Some(self.parts(parts, gather).await),
+            Route::Parts(mut parts, gather) => {
+                if let Some(asker) = asker {
+                    let told = parts.iter_mut();
+                    told.for_each(|part| part.request = asker.before(&part.request));
+                }
+                Some(self.parts(parts, gather).await)
+            }
         }
     }
 
@@ -253,7 +263,7 @@ impl Keyspace {
         let (reply, pending) = match self.permit(command, clock::now()).await {
             Err(Held::Moved) => return Reply::error(DISAGREE),
             Err(Held::Refused(reply)) => return reply,
-            Ok((permit, now)) => self.execute_with(permit, now, command),
+            Ok((permit, now)) => self.execute_with(permit, now, command, None),
         };
         kept(reply, pending).await
     }
@@ -284,8 +294,9 @@ impl Keyspace {
         permit: Permit,
         now: u64,
         command: &Command<'_>,
+        asker: Option<Asker>,
     ) -> (Reply, Option<Pending>) {
-        let reply = commands::execute(self, now, &self.members.nodes(), command);
+        let reply = commands::execute(self, now, &self.members.nodes(), command, asker);
         drop(permit);
         let pending = self.keeper.written(now, command, &reply);
         (reply, pending)
@@ -298,10 +309,13 @@ impl Keyspace {
         let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
         while at < requests.len() {
-            if decoder.look_ahead(&requests[at..]) > 1 {
-                self.store.expect(decoder.first_arguments(&requests[at..]));
+            let (asker, asked) = Asker::split(&requests[at..]);
+            let start = at;
+            at = requests.len() - asked.len();
+            if decoder.look_ahead(asked) > 1 {
+                self.store.expect(decoder.ahead(asked));
             }
-            let length = match decoder.decode(&requests[at..]) {
+            let length = match decoder.decode(asked) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,
                 Err(fault) => {
@@ -309,7 +323,7 @@ impl Keyspace {
                     break;
                 }
             };
-            let (raw, args) = decoder.request(&requests[at..]);
+            let (raw, args) = decoder.request(asked);
             at += length;
             count += 1;
             if args.is_empty() {
@@ -325,16 +339,16 @@ impl Keyspace {
             match self.permit(&command, now).await {
                 Err(Held::Moved) => {
                     self.traffic.moved.fetch_add(1, Relaxed);
-                    say_moved(raw, out);
+                    say_moved(&requests[start..at], out);
                 }
                 Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
                 Ok((permit, then)) => {
                     now = then;
-                    let start = out.len();
-                    let (reply, pending) = self.execute_with(permit, now, &command);
+                    let begin = out.len();
+                    let (reply, pending) = self.execute_with(permit, now, &command, asker);
                     resp::encode(&reply, Protocol::Resp2, out);
                     if let Some(pending) = pending {
-                        late.push((start, out.len(), pending));
+                        late.push((begin, out.len(), pending));
                     }
                 }
             }
@@ -436,7 +450,11 @@ pub(super) async fn answer(keyspace: &Keyspace, call: &Call) -> Vec<u8> {
 fn log_slow(keyspace: &Keyspace, call: &Call, took: u64) {
     let (mut decoder, mut rest) = (Decoder::default(), &call.request.arg3[..]);
     let (mut words, mut together) = (Vec::new(), 0);
-    while let Ok(Some(length)) = decoder.decode(rest) {
+    while !rest.is_empty() {
+        rest = Asker::split(rest).1;
+        let Ok(Some(length)) = decoder.decode(rest) else {
+            break;
+        };
         if together == 0 {
             let (raw, args) = decoder.request(rest);
             let word = |arg: &Arg| &raw[arg.start as usize..arg.end as usize];

@@ -2,12 +2,14 @@
 //! of this node.
 
 mod commands;
+mod hearing;
 mod keeper;
 mod keyspace;
 mod kv;
 mod renewal;
 mod report;
 mod settings;
+mod tracking;
 mod transactions;
 mod waiting;
 
@@ -21,13 +23,13 @@ use heeler_ringpop::{
     BootstrapError, Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Sink,
 };
 
-pub use commands::execute;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
 use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 use settings::Alike;
 pub use settings::Settings;
+pub use tracking::Tracking;
 
 use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
@@ -257,6 +259,7 @@ impl Port {
         let keyspace = Arc::new(Keyspace {
             keeper,
             members: Arc::new(Members::new(ringpop.whoami(), terms, ringpop.ring())),
+            tracking: Arc::new(Tracking::new(store.clone())),
             store,
             others: Arc::new(Others::new(opening, tls, process.slowlog.clone())),
             process,
@@ -266,6 +269,7 @@ impl Port {
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
+        runtime.spawn(hearing::follow(keyspace.clone()));
         if let Some(shown) = shown {
             runtime.spawn(shown.follow(keyspace.clone()));
         }
@@ -354,6 +358,7 @@ fn serve(keyspace: &Arc<Keyspace>) {
     waiting::serve(ringpop, keyspace);
     transactions::serve(ringpop, keyspace);
     report::serve(ringpop, keyspace);
+    tracking::serve(ringpop, keyspace);
     keyspace.alike.serve(ringpop);
     kv::serve(ringpop, keyspace);
 }

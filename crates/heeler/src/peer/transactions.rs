@@ -5,7 +5,7 @@
 //! | `versions` | `WATCH key …` | for each key its version, null where it is absent |
 //! | `transaction` | `WATCH key version …`, the commands | their replies; null: a key has changed |
 //!
-//! All of it is RESP.
+//! All of it is RESP. Before the body of a transaction may stand [who asks](Asker).
 //!
 //! A version is what tells one state of a key from another ([`Store::state_of`]); that of an absent
 //! key is empty in the body.
@@ -21,13 +21,14 @@ use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};
+use super::tracking::reader;
 use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
 use crate::command::number::integer;
 use crate::command::{Command, OwnedCommand, Reply, Room};
 use crate::limits;
 use crate::store::Guarded;
-use crate::wire::resp::{self, Decoder, Elements};
+use crate::wire::resp::{self, Asker, Decoder, Elements};
 
 const VERSIONS: &str = "versions";
 const TRANSACTION: &str = "transaction";
@@ -56,13 +57,14 @@ async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {
 
 async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     agreed(keyspace.members.terms(), &call)?;
-    let mut requests = read(&call.request.arg3).map_err(refused)?;
+    let (asker, body) = Asker::split(&call.request.arg3);
+    let mut requests = read(body).map_err(refused)?;
     if requests.is_empty() {
         return Err(refused("no command".into()));
     }
     let commands = requests.split_off(1);
     let guarded = guarded(&requests[0].as_command()).ok_or_else(|| refused("no version".into()))?;
-    let reply = keyspace.transaction_here(&guarded, &commands).await;
+    let reply = keyspace.transaction_here(&guarded, &commands, asker).await;
     Ok(respond(reply.as_ref(), b""))
 }
 
@@ -154,16 +156,19 @@ impl Keyspace {
         Ok(keys.into_iter().zip(versions.map(version)).collect())
     }
 
-    /// Executes commands as one at the node of this address, unless a guarded key has changed. The
-    /// reply is in RESP2.
+    /// Executes commands as one at the node of this address, unless a guarded key has changed, for
+    /// a client that may keep copies. The reply is in RESP2.
     pub async fn transaction(
         &self,
         address: &str,
         guarded: &[Guarded],
         commands: &[OwnedCommand],
+        asker: Option<Asker>,
     ) -> Vec<u8> {
         let timeout = Duration::from_millis(limits::FORWARD_MS);
-        let asked = self.ask(address, TRANSACTION, body(guarded, commands), timeout);
+        let body = body(guarded, commands);
+        let body = asker.map_or(body.clone(), |asker| asker.before(&body).into());
+        let asked = self.ask(address, TRANSACTION, body, timeout);
         let reply = asked.await.unwrap_or_else(|error| error);
         match moved(&reply) {
             Some(_) => error(DISAGREE),
@@ -189,6 +194,7 @@ impl Keyspace {
         &self,
         guarded: &[Guarded],
         commands: &[OwnedCommand],
+        asker: Option<Asker>,
     ) -> Option<Reply> {
         if commands
             .iter()
@@ -206,9 +212,12 @@ impl Keyspace {
             return None;
         }
         let done = |command: &Command<'_>, reply: &Reply| count(self, command, reply);
-        let replies = self
-            .store
-            .transaction_if(now, (&[], guarded), commands, done);
+        let tracker = asker.and_then(|asker| Some((asker, self.tracking.tracker(asker)?)));
+        let reader = tracker
+            .as_ref()
+            .map(|(asker, tracker)| reader(*asker, tracker));
+        let store = &self.store;
+        let replies = store.transaction_if(now, (&[], guarded), commands, reader, done);
         drop(permits);
         let Some(replies) = replies else {
             return Some(Reply::NullArray);

@@ -6,6 +6,8 @@
 //! channel's messages come in the same order to all.
 
 mod monitors;
+mod readers;
+mod relay;
 mod slowness;
 mod subscriber;
 mod tracker;
@@ -18,10 +20,12 @@ use parking_lot::RwLock;
 use crate::command::Reply;
 use crate::command::pattern::matches;
 pub use monitors::Monitors;
+pub use readers::Readers;
+pub use relay::{Relay, Told, Why};
 pub use slowness::Slowness;
 use subscriber::Message;
 pub use subscriber::{Subscriber, Unread};
-pub use tracker::Tracker;
+pub use tracker::{Actor, Tracker};
 
 type Hashing = foldhash::fast::RandomState;
 /// Who listens, by the number of the connection.

@@ -32,6 +32,9 @@ pub struct Pipeline {
     /// Bytes of a reply that was waited for, as a mean of the latest: how much is still to come is
     /// not known, and a client may take nothing of it.
     usual: usize,
+    /// What no request has asked for, and how many requests have to be answered first.
+    pushed: VecDeque<(u64, Vec<u8>)>,
+    pushed_bytes: usize,
     /// How long the requests have been under way whose replies have not left.
     laps: Laps,
 }
@@ -64,6 +67,8 @@ impl Default for Pipeline {
             first: 0,
             out: Vec::new(),
             usual: limits::FIRST_REPLY_BYTES,
+            pushed: VecDeque::new(),
+            pushed_bytes: 0,
             laps: Laps::default(),
         }
     }
@@ -176,11 +181,40 @@ impl Pipeline {
     fn advance(&mut self) {
         self.waiting.pop_front();
         self.first += 1;
+        while let Some((_, bytes)) = self.pushed.pop_front_if(|(after, _)| *after <= self.first) {
+            self.pushed_bytes -= bytes.len();
+            self.out.extend_from_slice(&bytes);
+        }
     }
 
     /// Adds what no request has asked for. Replies that are waited for come after it.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.out);
+    }
+
+    /// The same, but after the replies to all requests so far. Nothing is taken where [too
+    /// much](Pipeline::takes_behind) waits for them already.
+    pub fn push_behind(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.waiting.is_empty() {
+            return write(&mut self.out);
+        }
+        if !self.takes_behind() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        self.pushed_bytes += bytes.len();
+        let after = self.first + self.waiting.len() as u64;
+        match self.pushed.back_mut() {
+            _ if bytes.is_empty() => {}
+            Some((last, all)) if *last == after => all.append(&mut bytes),
+            _ => self.pushed.push_back((after, bytes)),
+        }
+    }
+
+    /// Whether [`push_behind`](Pipeline::push_behind) takes more.
+    pub fn takes_behind(&self) -> bool {
+        self.pushed_bytes < limits::CLIENT_OUTPUT_BYTES
     }
 
     /// How many requests have no reply yet, or one that waits its turn.
@@ -241,6 +275,32 @@ mod tests {
         assert_eq!((last, pipeline.waiting()), (Ticket(4), 2));
         pipeline.complete(last, b":4\r\n");
         assert_eq!(pipeline.waiting(), 0);
+    }
+
+    #[test]
+    fn what_is_pushed_behind_requests_comes_after_their_replies() {
+        let mut pipeline = Pipeline::default();
+        let push = |pipeline: &mut Pipeline, text: &[u8]| {
+            pipeline.push_behind(|out| out.extend_from_slice(text));
+        };
+        push(&mut pipeline, b"a");
+        let one = pipeline.wait(Form::AsItIs);
+        push(&mut pipeline, b"b");
+        push(&mut pipeline, b"c");
+        let two = pipeline.wait(Form::AsItIs);
+        pipeline.answer(&Reply::Int(3), Protocol::Resp2);
+        push(&mut pipeline, b"d");
+        pipeline.complete(two, b":2\r\n");
+        assert_eq!(pipeline.out(), b"a");
+        pipeline.complete(one, b":1\r\n");
+        assert_eq!(pipeline.out(), b"a:1\r\nbc:2\r\n:3\r\nd");
+        let three = pipeline.wait(Form::AsItIs);
+        let long = vec![b'x'; limits::CLIENT_OUTPUT_BYTES];
+        push(&mut pipeline, &long);
+        assert!(!pipeline.takes_behind());
+        pipeline.push_behind(|_| unreachable!("too much waits"));
+        pipeline.complete(three, b":4\r\n");
+        assert!(pipeline.takes_behind() && pipeline.out().ends_with(b"x"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::command::{find, find_subcommand, number::integer};
 use crate::limits;
+use crate::wire::resp::Asker;
 use crate::wire::{Wire, memcache};
 
 /// What stands for a secret.
@@ -41,7 +42,7 @@ pub fn shown<'a>(words: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u8>>
 pub fn of_request(wire: Wire, request: &[u8]) -> Vec<Vec<u8>> {
     match wire {
         Wire::Resp => {
-            let (words, count) = split(request);
+            let (words, count) = split(Asker::split(request).1);
             show(&words, count)
         }
         Wire::Memcache => {
@@ -55,7 +56,7 @@ pub fn of_request(wire: Wire, request: &[u8]) -> Vec<Vec<u8>> {
 pub fn is_quick(wire: Wire, request: &[u8]) -> bool {
     match wire {
         Wire::Resp => {
-            let (words, count) = split(request);
+            let (words, count) = split(Asker::split(request).1);
             let name = words.first().map(|w| w.known).and_then(find);
             let subcommand = name.zip(words.get(1));
             let spec = subcommand.and_then(|(spec, w)| find_subcommand(spec, w.known));

@@ -136,10 +136,22 @@ impl Store {
         version.or_else(|| view.shard_of_key(key, |shard| shard.tombstones.version(key)))
     }
 
-    /// Takes a copy in, if it is newer than what is here.
+    /// Takes a copy in, if it is newer than what is here. Clients that keep copies are told by the
+    /// owner of the key.
     pub fn import(&self, now: u64, copy: &Copy) -> Imported {
+        self.import_as(now, copy, true)
+    }
+
+    /// The same as the owner of the key, from whom clients may have read what was here.
+    pub fn import_as_owner(&self, now: u64, copy: &Copy) -> Imported {
+        self.import_as(now, copy, false)
+    }
+
+    fn import_as(&self, now: u64, copy: &Copy, is_copy: bool) -> Imported {
         let mut view = View::of_key(self, now, &copy.key).with_destinations();
+        view.set_copies(is_copy);
         let imported = take_in(&mut view, now, copy);
+        view.set_copies(false);
         if imported == Imported::Taken {
             blocking::serve(&mut view);
             // It happened elsewhere, and was told there.
@@ -222,12 +234,14 @@ impl Store {
             .filter(|entry| is_foreign(entry.key()))
             .map(|entry| entry.key().into())
             .collect();
+        locked.tracking.is_copy = true;
         for key in &keys {
             let hash = self.hashing.hash(key);
             if let Some(place) = locked.find(&self.hashing, hash, key, now) {
                 locked.forget(&self.hashing, hash, place);
             }
         }
+        locked.tracking.is_copy = false;
         let dead: Vec<Box<[u8]>> = locked
             .tombstones
             .iter()

@@ -67,6 +67,7 @@ pub(super) fn pfcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         return Ok(Reply::Int(estimate(&histogram)));
     }
     let mut slot = view.slot(command.arg(1));
+    slot.inspect();
     let Some(mut sketch) = read(&mut slot)? else {
         return Ok(Reply::Int(0));
     };
@@ -174,7 +175,9 @@ fn merge(view: &mut View<'_>, command: &Command<'_>, first: usize) -> Result<Mer
         any_dense: false,
     };
     for key in command.args(first) {
-        let Some(sketch) = read(&mut view.slot(key))? else {
+        let mut slot = view.slot(key);
+        slot.inspect();
+        let Some(sketch) = read(&mut slot)? else {
             continue;
         };
         merged.any_dense |= sketch.is_dense();

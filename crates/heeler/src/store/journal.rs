@@ -143,6 +143,7 @@ impl Store {
             Some(version) if version == base => {}
             _ => return Applied::Behind,
         }
+        view.set_copies(true);
         let reply = dispatch::run(&mut view, &command);
         let mut slot = view.slot(key);
         let applied = if reply.is_error() || !slot.exists() {
@@ -158,6 +159,7 @@ impl Store {
             });
             Applied::Kept
         };
+        view.set_copies(false);
         // It happened elsewhere, and was told there.
         view.each_held(|shard| shard.log.iter_mut().for_each(Vec::clear));
         applied

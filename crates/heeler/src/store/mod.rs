@@ -21,6 +21,7 @@
 //! it: `collection_changed` removes a collection that has become empty.
 
 mod aging;
+mod ahead;
 mod allocation;
 mod bitfield;
 mod bits;
@@ -88,7 +89,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
@@ -105,7 +105,7 @@ pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
 pub use versions::Guarded;
-use view::{View, shard_of};
+use view::View;
 pub use watch::Watched;
 
 /// An in-memory keyspace, used by any number of threads at once.
@@ -230,24 +230,6 @@ impl Store {
         view.tell(command);
         blocking::serve(&mut view);
         reply
-    }
-
-    /// Commands follow that look these keys up: brings near what they would wait for one by one.
-    pub fn expect<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        if self.memory.load(Ordering::Relaxed) < limits::NEAR_BYTES as isize {
-            return;
-        }
-        let hashes = keys.map(|key| self.hashing.hash(key));
-        let mut hashes: SmallVec<[u64; limits::REQUESTS_AHEAD]> = hashes.collect();
-        hashes.dedup();
-        if hashes.len() < 2 {
-            return;
-        }
-        let shard = |hash: &u64| Some((self.shards[shard_of(*hash)].try_lock()?, *hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect(hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
     }
 
     /// Locks what a command needs, and what those need who may have waited for it.

@@ -15,7 +15,7 @@ use crate::command::{Command, Group, Id};
 use crate::pubsub::Exchange;
 
 /// The letters of the parameter, each with its bit by its place. `A` stands for some of them.
-const LETTERS: &[u8] = b"g$lshzxetdnKE";
+const LETTERS: &[u8] = b"g$lshzxetdnKEm";
 /// Those that `A` stands for.
 const ALL: u32 = (1 << 10) - 1;
 
@@ -34,6 +34,8 @@ pub(super) enum Change {
     Expired,
     /// It was removed because memory was full.
     Evicted,
+    /// It was asked for, and is absent.
+    Missed,
 }
 
 /// A change with its key, and its place in the order of changes.
@@ -60,7 +62,9 @@ impl Store {
         self.notices.classes.store(classes, Relaxed);
         let log = || (classes & (bit(b'K') | bit(b'E')) != 0).then(Vec::new);
         for shard in &self.shards {
-            shard.lock().log = log();
+            let mut shard = shard.lock();
+            shard.log = log();
+            shard.logs_misses = classes & bit(b'm') != 0;
         }
     }
 
@@ -148,6 +152,9 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
     match (change, own) {
         (Change::Expired, _) => smallvec![(b'x', "expired")],
         (Change::Evicted, _) => smallvec![(b'e', "evicted")],
+        // As in Redis, who looks at how a key is kept has not asked for it.
+        (Change::Missed, _) if command.spec.name.starts_with("object|") => smallvec![],
+        (Change::Missed, _) => smallvec![(b'm', "keymiss")],
         (Change::Deadline(true), _) => smallvec![(b'g', "expire")],
         (Change::Deadline(false), _) => smallvec![(b'g', "persist")],
         (Change::New | Change::Value, None) => smallvec![],

@@ -1,4 +1,7 @@
-//! Asks the processor for memory that is looked at soon.
+//! Asks the processor for memory that is looked at soon, so that several waits become one.
+
+/// Bytes that processors bring near at a time: two cache lines.
+const LINES: usize = 128;
 
 /// Begins to bring the cache line of `place` near. It is a hint, which changes nothing; where the
 /// processor has no such instruction it is nothing.
@@ -13,4 +16,12 @@ pub(super) fn prefetch<T>(place: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
+}
+
+/// The same for all of a list, or for the first `most` bytes of it.
+#[inline]
+pub(super) fn prefetch_all<T>(list: &[T], most: usize) {
+    let step = (LINES / size_of::<T>()).max(1);
+    let list = &list[..list.len().min(most / size_of::<T>())];
+    list.chunks(step).for_each(|lines| prefetch(&lines[0]));
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::allocation;
 use super::collection::Element;
+use super::prefetch::prefetch_all;
 
 /// Most elements of a leaf.
 const LEAF: usize = 64;
@@ -214,12 +215,22 @@ impl Node {
         }
     }
 
+    /// It is searched next: a search would wait for one line of it after the other.
+    #[inline]
+    fn expect(&self) {
+        // Inner nodes are so few that they are near.
+        if let Node::Leaf(elements) = self {
+            prefetch_all(elements, usize::MAX);
+        }
+    }
+
     /// Adds an element; returns the second half if the node had to be split.
     fn insert(&mut self, new: Scored) -> Option<Child> {
         match self {
             Node::Leaf(elements) => insert_in_leaf(elements, new),
             Node::Inner(children) => {
                 let at = place(children, |low| low.order(new.score, &new.member).is_le());
+                children[at].node.expect();
                 children[at].len += 1;
                 let right = children[at].node.insert(new)?;
                 children[at].len -= right.len;
@@ -237,6 +248,7 @@ impl Node {
             }
             Node::Inner(children) => {
                 let at = place(children, |low| low.order(score, member).is_le());
+                children[at].node.expect();
                 let removed = children[at].node.remove(score, member);
                 if removed {
                     children[at].len -= 1;

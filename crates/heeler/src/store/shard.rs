@@ -86,6 +86,8 @@ pub(super) struct Shard {
     pub(super) tracking: Tracking,
     /// What has happened to entries since it was last told; `None` while nobody wants to know.
     pub(super) log: Option<Vec<Logged>>,
+    /// Whether keys that are asked for and absent belong there.
+    pub(super) logs_misses: bool,
     pub(super) counters: Counters,
     /// Versions of its keys.
     pub(super) versions: VersionClock,
@@ -429,6 +431,14 @@ impl Shard {
     /// From now on each key that is written has a version, asked for or not.
     pub(super) fn keep_versions(&mut self) {
         self.keeps_versions = true;
+    }
+
+    /// Tells who wants to know that a key was asked for and is absent.
+    #[cold]
+    pub(super) fn missed(&mut self, key: &[u8]) {
+        if let Some(log) = &mut self.log {
+            log.push((self.waits.next_change(), key.into(), Change::Missed));
+        }
     }
 
     /// Tells all who want to know of a change.

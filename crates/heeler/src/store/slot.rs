@@ -223,7 +223,12 @@ impl<'s, 'k> Slot<'s, 'k> {
     fn count(&mut self) {
         match self.place {
             Some(_) => self.shard.counters.hits += 1,
-            None => self.shard.counters.misses += 1,
+            None => {
+                self.shard.counters.misses += 1;
+                if self.shard.logs_misses {
+                    self.shard.missed(self.key);
+                }
+            }
         }
     }
 

@@ -1,28 +1,31 @@
 //! Which clients keep copies of the keys of one shard: CLIENT TRACKING.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, RwLock};
-use smallvec::SmallVec;
 
 use super::Store;
 use super::view::View;
 use crate::command::{Command, Flags};
 use crate::limits;
-use crate::pubsub::Tracker;
+use crate::pubsub::{Actor, Readers, Told, Tracker, Why};
 
-/// Clients that are told of all keys with a prefix, by prefix and number.
+/// Those who are told of all keys with a prefix, by prefix and number.
 pub(super) type Prefixes = RwLock<BTreeMap<Box<[u8]>, BTreeMap<u64, Arc<Tracker>>>>;
-/// All clients that keep copies, by number.
+/// All who keep copies, by number.
 pub(super) type Trackers = Mutex<BTreeMap<u64, Arc<Tracker>>>;
 
 /// The client that a command comes from, if it keeps copies.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    /// The client.
+    /// The client, or the node that it is a client of.
     pub tracker: &'a Arc<Tracker>,
+    /// Its number at its node.
+    pub client: u64,
+    /// The number of the read at that node.
+    pub read: u64,
     /// Whether it keeps copies of what this command reads.
     pub remembers: bool,
 }
@@ -31,11 +34,13 @@ pub struct Reader<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
     /// Who has read each key since it last changed.
-    readers: BTreeMap<Box<[u8]>, SmallVec<[Arc<Tracker>; 1]>>,
+    readers: Readers,
     /// Who is told of all changes; `None` while there is nobody.
     prefixes: Option<Arc<Prefixes>>,
-    /// The client that makes the changes and shall not be told of them.
-    pub(super) actor: Option<u64>,
+    /// The client that makes the changes.
+    pub(super) actor: Option<Actor>,
+    /// What changes are copies that this node keeps for the owner of the keys, who tells of it.
+    pub(super) is_copy: bool,
 }
 
 impl Tracking {
@@ -45,51 +50,19 @@ impl Tracking {
         self.readers.is_empty() && self.prefixes.is_none()
     }
 
-    /// A client has read a key. Past so many keys the first of the others is taken for changed.
-    fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>, most: usize) {
-        let readers = match self.readers.get_mut(key) {
-            Some(readers) => readers,
-            None => {
-                self.keep(most.saturating_sub(1));
-                self.readers.entry(key.into()).or_default()
-            }
-        };
-        if !readers.iter().any(|reader| Arc::ptr_eq(reader, tracker)) {
-            readers.retain(|reader| reader.is_on());
-            readers.push(tracker.clone());
-        }
-    }
-
-    /// Remembers so many keys at most: the others are taken for changed.
-    fn keep(&mut self, most: usize) {
-        while self.readers.len() > most
-            && let Some((key, readers)) = self.readers.pop_first()
-        {
-            let told = readers.iter();
-            told.for_each(|tracker| tracker.invalidate(Some(&key)));
-        }
-    }
-
     /// Tells those who keep a copy of a key that it has changed.
     pub(super) fn changed(&mut self, key: &[u8]) {
-        let is_told = |tracker: &Arc<Tracker>| {
-            self.actor
-                .is_none_or(|actor| !tracker.ignores_own || actor != tracker.id)
-        };
-        let tell = |tracker: &Arc<Tracker>| {
-            if is_told(tracker) {
-                tracker.invalidate(Some(key));
-            }
-        };
-        if let Some(readers) = self.readers.remove(key) {
-            readers.iter().for_each(tell);
-        }
+        self.readers.changed(key, self.actor);
         let Some(prefixes) = &self.prefixes else {
             return;
         };
         for (prefix, trackers) in prefixes.read().iter() {
             if key.starts_with(prefix) {
-                trackers.values().for_each(tell);
+                for tracker in trackers.values() {
+                    if !self.is_copy || tracker.hears_of_copies() {
+                        tracker.changed(key, Why::Prefix, self.actor);
+                    }
+                }
             }
         }
     }
@@ -132,72 +105,131 @@ impl Store {
             return;
         }
         for shard in &self.shards {
-            let tracking = &mut shard.lock().tracking;
-            tracking.keep(left);
-            left -= tracking.readers.len();
+            let readers = &mut shard.lock().tracking.readers;
+            readers.keep(left);
+            left -= readers.len();
         }
     }
 
     /// What INFO says of clients that keep copies.
     pub fn tracked(&self) -> Tracked {
+        let trackers = self.trackers.lock();
+        let clients = trackers.values().filter(|tracker| tracker.is_client());
         let mut all = Tracked {
-            clients: self.trackers.lock().len(),
+            clients: clients.count(),
             prefixes: self.prefixes.read().len(),
             ..Tracked::default()
         };
-        if all.clients > 0 {
+        let is_nobody = trackers.is_empty();
+        drop(trackers);
+        if !is_nobody {
             for shard in &self.shards {
                 let readers = &shard.lock().tracking.readers;
                 all.keys += readers.len();
-                all.items += readers.values().map(SmallVec::len).sum::<usize>();
+                all.items += readers.pairs();
             }
         }
         all
     }
 
-    /// Tells a client of changes from now on: of all keys with these prefixes, or without any of
-    /// those that it will have read.
-    pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
-        self.trackers.lock().insert(tracker.id, tracker.clone());
-        if prefixes.is_empty() {
-            return;
-        }
-        let mut all = self.prefixes.write();
-        for prefix in prefixes {
-            let trackers = all.entry(prefix.clone()).or_default();
-            trackers.insert(tracker.id, tracker.clone());
-        }
-        drop(all);
-        for shard in &self.shards {
-            shard.lock().tracking.prefixes = Some(self.prefixes.clone());
-        }
+    /// Tells a client of no more changes.
+    pub fn stop_tracking(&self, tracker: &Arc<Tracker>) {
+        tracker.stop();
+        self.track(tracker, &[]);
+        self.trackers.lock().remove(&tracker.id);
     }
 
-    /// Tells a client of no more changes.
-    pub fn stop_tracking(&self, tracker: &Tracker) {
-        tracker.stop();
-        self.trackers.lock().remove(&tracker.id);
+    /// Tells a client, a watcher or a node of changes from now on: of all keys with these prefixes,
+    /// in the place of those before, and of those that it will have read. Keys that both
+    /// comprise are told of all the time.
+    pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
+        self.trackers.lock().insert(tracker.id, tracker.clone());
         let mut all = self.prefixes.write();
-        if all.is_empty() {
-            return;
-        }
+        let was_empty = all.is_empty();
         all.retain(|_, trackers| {
             trackers.remove(&tracker.id);
             !trackers.is_empty()
         });
-        let none_left = all.is_empty();
+        for prefix in prefixes {
+            let trackers = all.entry(prefix.clone()).or_default();
+            trackers.insert(tracker.id, tracker.clone());
+        }
+        let is_empty = all.is_empty();
         drop(all);
-        if none_left {
-            for shard in &self.shards {
-                let mut shard = shard.lock();
-                if self.prefixes.read().is_empty() {
-                    shard.tracking.prefixes = None;
-                }
+        if was_empty && is_empty {
+            return;
+        }
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let none_left = self.prefixes.read().is_empty();
+            shard.tracking.prefixes = (!none_left).then(|| self.prefixes.clone());
+        }
+    }
+
+    /// Forgets what those have read who are told of no more changes.
+    pub fn forget_stopped(&self) {
+        for shard in &self.shards {
+            shard.lock().tracking.readers.forget_stopped();
+        }
+    }
+
+    /// The one who keeps copies and has this number.
+    pub fn tracker(&self, id: u64) -> Option<Arc<Tracker>> {
+        self.trackers.lock().get(&id).cloned()
+    }
+
+    /// Tells who has read keys that other nodes own now that these have changed, for changes are
+    /// told to others.
+    pub fn have_moved(&self, mut has_moved: impl FnMut(&[u8]) -> bool) {
+        if self.trackers.lock().is_empty() {
+            return;
+        }
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.tracking.readers.changed_if(&mut has_moved);
+        }
+    }
+
+    /// Tells clients of prefixes, and the nodes that are told for theirs, that any key may have
+    /// changed: so it is with keys that this node has taken over.
+    pub fn have_come(&self) {
+        let all = self.prefixes.read();
+        let trackers = all.values().flat_map(BTreeMap::values);
+        let mut told = BTreeSet::new();
+        for tracker in trackers.filter(|tracker| !tracker.hears_of_copies()) {
+            if !told.insert(tracker.id) {
+                continue;
+            }
+            match tracker.relay() {
+                Some(relay) => relay.put(Told::AllPrefixes),
+                None => tracker.invalidate(None),
             }
         }
     }
 
-    /// Tells all clients that keep copies that all keys are gone.
+    /// A key has changed at another node, which one of this node's clients has done, or 0: tells
+    /// those who are told of its prefix.
+    pub fn changed_elsewhere(&self, key: &[u8], by: u64) {
+        let actor = Actor {
+            tracker: by,
+            client: by,
+        };
+        for (prefix, trackers) in self.prefixes.read().iter() {
+            if key.starts_with(prefix) {
+                let clients = trackers.values().filter(|tracker| tracker.is_client());
+                clients.for_each(|client| client.changed(key, Why::Prefix, Some(actor)));
+            }
+        }
+    }
+
+    /// Tells all clients of this node that keep copies that any key may have changed.
+    pub fn tell_clients_of_all(&self) {
+        let trackers = self.trackers.lock();
+        let clients = trackers.values().filter(|tracker| tracker.is_client());
+        clients.for_each(|client| client.invalidate(None));
+    }
+
+    /// Tells all who keep copies that all keys are gone.
     pub(super) fn tell_of_clearing(&self) {
         let trackers = self.trackers.lock();
         trackers
@@ -209,8 +241,16 @@ impl Store {
 impl View<'_> {
     /// Whose changes the next ones are.
     pub(super) fn set_actor(&mut self, reader: Option<Reader<'_>>) {
-        let actor = reader.map(|reader| reader.tracker.id);
+        let actor = reader.map(|reader| Actor {
+            tracker: reader.tracker.id,
+            client: reader.client,
+        });
         self.each_held(|shard| shard.tracking.actor = actor);
+    }
+
+    /// Whether what changes next are copies that this node keeps for others.
+    pub(super) fn set_copies(&mut self, are_copies: bool) {
+        self.each_held(|shard| shard.tracking.is_copy = are_copies);
     }
 
     /// Notes what a client has read.
@@ -224,8 +264,9 @@ impl View<'_> {
         };
         for i in command.keys().into_iter().flat_map(|keys| keys.iter()) {
             let key = command.arg(i);
+            let (tracker, read) = (reader.tracker, reader.read);
             self.shard_of_key(key, |shard| {
-                shard.tracking.remember(key, reader.tracker, most);
+                shard.tracking.readers.remember(key, tracker, read, most);
             });
         }
     }

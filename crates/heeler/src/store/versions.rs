@@ -3,7 +3,7 @@
 
 use super::slot::Slot;
 use super::view::View;
-use super::{Store, Watched};
+use super::{Reader, Store, Watched};
 use crate::command::{Command, OwnedCommand, Reply};
 
 /// A key, and the state that it had: `None` where it was absent.
@@ -23,6 +23,7 @@ impl Store {
         now: u64,
         (watched, guarded): (&[Watched], &[Guarded]),
         commands: &[OwnedCommand],
+        reader: Option<Reader<'_>>,
         done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
         let hashes = guarded.iter().map(|(key, _)| self.hashing.hash(key));
@@ -31,7 +32,7 @@ impl Store {
         if !guarded.iter().all(is_unchanged) {
             return None;
         }
-        self.transaction_in(view, watched, commands, None, done)
+        self.transaction_in(view, watched, commands, reader, done)
     }
 }
 
@@ -64,7 +65,7 @@ mod tests {
         };
         let commands = [command(&["INCR", "n"])];
         let attempt = |store: &Store, guarded: &[Guarded]| {
-            store.transaction_if(1, (&[], guarded), &commands, |command, _| {
+            store.transaction_if(1, (&[], guarded), &commands, None, |command, _| {
                 assert_eq!(command.spec.id, Id::Incr);
             })
         };

@@ -103,7 +103,7 @@ impl Watch {
         let (bell, id) = (Arc::new(Bell::default()), guest.site.next_watcher());
         let waker = Waker::from(bell.clone());
         let inbox = Arc::new(Subscriber::new(id, Protocol::Resp3, waker));
-        let tracker = Arc::new(Tracker::new(inbox.clone(), false, None));
+        let tracker = Arc::new(Tracker::watcher(inbox.clone()));
         let store = guest.site.store.clone();
         store.track(&tracker, &[prefix.into()]);
         Watch {

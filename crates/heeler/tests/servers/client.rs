@@ -108,6 +108,11 @@ impl Client {
         self.stream.get_mut().flush()
     }
 
+    /// Another hold of the same connection, for a thread that writes while this one reads.
+    pub fn writer(&self) -> TcpStream {
+        self.stream.get_ref().tcp().try_clone().expect("a handle")
+    }
+
     /// Sends one command and reads its reply.
     pub fn call(&mut self, args: &[&[u8]]) -> Value {
         self.send(&request(args));

@@ -9,8 +9,11 @@ use std::ops::Range;
 use super::element::{Code, Piece, read, size};
 use super::splice;
 use crate::store::allocation;
+use crate::store::prefetch::prefetch_all;
 
 const HEADER: usize = 2;
+/// Bytes that are brought near before a search begins.
+const NEAR: usize = 1024;
 
 /// Records of `W` elements; the first one of a record is its key, and no two have the same.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +95,7 @@ impl<const W: usize> Run<W> {
     /// Where the record with this key is.
     #[inline]
     pub(in crate::store) fn find(&self, key: &Code<'_>) -> Option<Range<usize>> {
+        prefetch_all(&self.0, NEAR);
         let mut at = HEADER;
         while at < self.0.len() {
             let rest = &self.0[at..];

@@ -8,12 +8,14 @@
 //!           _\r\n  #t\r\n  ,1.5\r\n  %1\r\n…  ~2\r\n…  =8\r\ntxt:text\r\n           RESP3 adds
 //! ```
 
+mod asker;
 mod encode;
 mod inline;
 mod request;
 mod scan;
 mod upgrade;
 
+pub use asker::Asker;
 pub use encode::{encode, encode_command, encode_with_places, request_of};
 pub use request::Decoder;
 pub use scan::{Elements, Scanner};

@@ -113,15 +113,14 @@ impl Decoder {
         self.ahead.len()
     }
 
-    /// The word after the name of each request that was found ahead in the same `bytes`, which
-    /// mostly is a key.
-    pub fn first_arguments<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    /// The requests that were found ahead in the same `bytes`: their raw bytes, and the places of
+    /// their arguments.
+    pub fn ahead<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [Arg])> {
         let mut at = 0;
-        self.ahead.iter().filter_map(move |found| {
-            let request = &bytes[at..at + found.length];
+        self.ahead.iter().map(move |found| {
+            let raw = &bytes[at..at + found.length];
             at += found.length;
-            let key = self.args[found.args.clone()].get(1)?;
-            Some(&request[key.start as usize..key.end as usize])
+            (raw, &self.args[found.args.clone()])
         })
     }
 
@@ -527,12 +526,17 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_known_ahead() {
+    fn requests_are_known_ahead() {
         let bytes = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n\
             *3\r\n$3\r\nSET\r\n$2\r\nbc\r\n$0\r\n\r\n*2\r\n$3\r\nGET";
         let mut decoder = Decoder::default();
         assert_eq!(decoder.look_ahead(bytes), 3);
-        assert!(decoder.first_arguments(bytes).eq([&b"a"[..], b"bc"]));
+        let first = |(raw, args): (&[u8], &[Arg])| {
+            let arg = args.get(1)?;
+            Some(raw[arg.start as usize..arg.end as usize].to_vec())
+        };
+        let firsts: Vec<_> = decoder.ahead(bytes).map(first).collect();
+        assert_eq!(firsts, [Some(b"a".to_vec()), None, Some(b"bc".to_vec())]);
         let length = decoder.decode(bytes).unwrap().unwrap();
         assert_eq!(decoder.look_ahead(&bytes[length..]), 0, "they are known");
     }

@@ -1,0 +1,56 @@
+//! What several commands look up is brought near before the first of them is executed: else each
+//! waits for memory as often as its key is searched, one after the other.
+
+use std::sync::atomic::Ordering;
+
+use smallvec::SmallVec;
+
+use super::Store;
+use super::view::shard_of;
+use crate::command::Arg;
+use crate::limits;
+
+/// Words of a request up to which the first one after the name is taken for its key.
+const FEW_WORDS: usize = 4;
+
+impl Store {
+    /// Commands follow that are these requests: their raw bytes, and the places of their
+    /// arguments. A hint, which changes nothing.
+    pub fn expect<'r>(&self, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
+        if self.memory.load(Ordering::Relaxed) < limits::NEAR_BYTES as isize {
+            return;
+        }
+        let hashes = self.hashes_of(requests);
+        if hashes.len() < 2 {
+            return;
+        }
+        let shard = |hash: &u64| Some((self.shards[shard_of(*hash)].try_lock()?, *hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect(hash));
+        let expected = hashes.iter().filter_map(shard);
+        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
+    }
+
+    /// The hashes of the keys of these requests, without those that are equal to the one before.
+    fn hashes_of<'r>(
+        &self,
+        requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>,
+    ) -> SmallVec<[u64; limits::REQUESTS_AHEAD]> {
+        let mut hashes = SmallVec::new();
+        let mut add = |key: &[u8]| {
+            let hash = self.hashing.hash(key);
+            if hashes.last() != Some(&hash) {
+                hashes.push(hash);
+            }
+        };
+        for (raw, args) in requests {
+            // One of many keys brings them near itself.
+            if let [_, key, ..] = args
+                && args.len() <= FEW_WORDS
+            {
+                add(&raw[key.start as usize..key.end as usize]);
+            }
+        }
+        hashes
+    }
+}
