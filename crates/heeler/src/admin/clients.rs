@@ -132,6 +132,19 @@ impl Client {
         self.wake();
     }
 
+    /// An end of it, as memcached names them.
+    fn at(&self, address: &str) -> String {
+        match self.local.starts_with('/') {
+            true => format!("unix:{}", self.local),
+            false => format!("tcp:{address}"),
+        }
+    }
+
+    /// It has sent much, and lets others have their turn.
+    pub fn yields(&self) {
+        Counters::add(&self.counters.yields, 1);
+    }
+
     fn wake(&self) {
         if let Some(task) = &*self.task.lock() {
             task.wake_by_ref();
@@ -253,8 +266,8 @@ impl Clients {
         let lines = all.iter().flat_map(|client| {
             let idle = now.saturating_sub(client.seen.load(Relaxed)) / 1000;
             [
-                ("addr", format!("tcp:{}", client.origin.address())),
-                ("listen_addr", format!("tcp:{}", client.local)),
+                ("addr", client.at(client.origin.address())),
+                ("listen_addr", client.at(&client.local)),
                 ("state", "conn_read".into()),
                 ("secs_since_last_cmd", idle.to_string()),
             ]

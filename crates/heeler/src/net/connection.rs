@@ -189,6 +189,7 @@ impl Connection {
             self.client.received(count);
             self.entrance.door().counters().received(count);
         }
+        self.client.yields();
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -339,3 +339,47 @@ fn http_is_hung_up_on() {
         );
     }
 }
+
+/// What tools read of `stats` they find here, too, and no name that means something else there.
+#[test]
+fn statistics_have_names_of_memcached() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let names = |port: u16| -> Vec<String> {
+        let told = String::from_utf8(answers(port, b"stats\r\n")).unwrap();
+        let lines = told.lines().filter_map(|line| line.strip_prefix("STAT "));
+        lines
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
+    };
+    let (ours, theirs) = (names(node.port), names(memcached.port));
+    let own: Vec<_> = ours.iter().filter(|name| !theirs.contains(name)).collect();
+    assert_eq!(own, ["heeler_version"]);
+    for name in [
+        "conn_yields",
+        "listen_disabled_num",
+        "malloc_fails",
+        "get_hits",
+        "evictions",
+    ] {
+        assert!(ours.iter().any(|own| own == name), "{name}");
+    }
+}
+
+/// A Unix socket's ends are told as memcached tells them.
+#[test]
+fn connections_over_a_unix_socket_are_told_by_its_path() {
+    use std::io::{Read, Write};
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("door");
+    let path = path.to_str().unwrap();
+    let _heeler = crate::servers::Heeler::serve(&["--memcached", path]);
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.write_all(b"stats conns\r\nquit\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(
+        told.contains(&format!(":listen_addr unix:{path}\r\n")),
+        "{told}"
+    );
+    assert!(told.contains(&format!(":addr unix:{path}\r\n")), "{told}");
+}
