@@ -6,7 +6,7 @@ use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::config::Secret;
 use crate::limits;
-use crate::store::{MemoryLimit, Policy, Store, memory_bytes};
+use crate::store::{Limit, MemoryLimit, Policy, Store, memory_bytes};
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
@@ -148,7 +148,11 @@ fn is_same(name: &str, other: &str) -> bool {
 /// What is wrong with a value for a parameter, if something is.
 fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<String> {
     if let Some(limit) = encodings::named(name) {
-        return encodings::value(limit, value).err();
+        // The bytes of a sketch can be read: those of copies at other nodes must be the same.
+        return match limit == Limit::SketchBytes && process.ring.get().is_some() {
+            true => is_always(old, value),
+            false => encodings::value(limit, value).err(),
+        };
     }
     match name {
         "latency-monitor-threshold" => out_of_range(value, 0, i64::MAX),
