@@ -4,6 +4,9 @@
 pub const BULK_BYTES: usize = 512 * 1024 * 1024;
 /// Most arguments in one request (Redis: 1024 * 1024).
 pub const ARGUMENTS: usize = 1024 * 1024;
+/// Bytes that clients may take together, however little `maxmemory-clients` says (Redis: the same):
+/// somebody has to be able to change it.
+pub const LEAST_CLIENT_MEMORY: u64 = 128 * 1024;
 /// Most codes of errors that are counted one by one.
 pub const ERROR_CODES: usize = 128;
 /// Longest code of an error that is counted by itself, in bytes.

@@ -46,6 +46,15 @@ fn alike(ours: &mut Client, theirs: &mut Client, lines: &str) {
 fn what_is_watched_is_set_and_told_as_redis_does() {
     let [(mut theirs, _redis), (mut ours, _heeler)] = both();
     let lines = r#"
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 5%
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 101%
+        CONFIG SET maxmemory-clients -1
+        CONFIG SET maxmemory-clients x
+        CONFIG SET maxmemory-clients 10mb
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 0
         CONFIG GET hll-sparse-max-bytes
         CONFIG SET hll-sparse-max-bytes 30
         CONFIG GET hll-sparse-max-bytes
@@ -338,4 +347,29 @@ fn who_listens_and_leaves_much_unread_for_too_long_is_closed() {
     });
     let gone = Value::Array(vec![Value::bulk("c"), Value::Int(0)]);
     wait_until("it is closed", || client.run("PUBSUB NUMSUB c") == gone);
+}
+
+/// Who takes most of the memory that clients may take together is closed, unless it is to stay.
+#[test]
+fn clients_that_take_too_much_memory_are_closed() {
+    let (redis, heeler) = (RedisServer::start(), Heeler::serve(&["--threads", "2"]));
+    for port in [redis.port, heeler.port] {
+        let connect = || Client::connect(("127.0.0.1", port));
+        let (mut client, mut small) = (connect(), connect());
+        let (mut stays, mut large) = (connect(), connect());
+        stays.run("CLIENT NO-EVICT on");
+        for begins in [&mut stays, &mut large] {
+            begins.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3000000\r\n");
+            begins.send(&vec![b'x'; 2_900_000]);
+        }
+        small.run("PING");
+        client.run("CONFIG RESETSTAT");
+        client.run("CONFIG SET maxmemory-clients 5mb");
+        assert!(large.read_to_close().is_empty());
+        let info = client.run("INFO stats").text();
+        assert!(info.contains("evicted_clients:1\r\n"), "{info}");
+        assert_eq!(small.run("PING"), Value::Status("PONG".into()));
+        stays.send(&[&vec![b'x'; 100_000][..], b"\r\n"].concat());
+        assert_eq!(stays.read_reply(), Value::ok());
+    }
 }

@@ -26,8 +26,6 @@ pub(super) struct Shown {
     room_of_input: AtomicUsize,
     room_of_output: AtomicUsize,
     most_room_of_output: AtomicUsize,
-    /// What it takes beside its buffers.
-    size: AtomicU64,
 }
 
 impl Default for Shown {
@@ -42,7 +40,6 @@ impl Default for Shown {
             room_of_input: 0.into(),
             room_of_output: 0.into(),
             most_room_of_output: 0.into(),
-            size: ((size_of::<Client>() + size_of::<Session>()) as u64).into(),
         }
     }
 }
@@ -98,6 +95,24 @@ pub(super) struct Seen {
 const OWN_BUFFER: usize = 16 * 1024;
 
 impl Client {
+    /// Bytes that it takes, with what it has not been given yet; `untaken` of these its task has
+    /// not taken.
+    pub(super) fn takes(&self, untaken: usize) -> usize {
+        let shown = &self.shown;
+        let sizes = [
+            &shown.room_of_input,
+            &shown.room_of_output,
+            &shown.queued_bytes,
+        ];
+        let own = size_of::<Client>() + size_of::<Session>();
+        own + untaken + sizes.map(|size| size.load(Relaxed)).iter().sum::<usize>()
+    }
+
+    /// Whether it is not to be closed for what it takes, by CLIENT NO-EVICT.
+    pub(super) fn stays(&self) -> bool {
+        self.shown.stays.load(Relaxed)
+    }
+
     /// Its line.
     pub(super) fn line(&self, now: u64, own: Option<Own<'_>>, seen: &Seen) -> String {
         let shown = &self.shown;
@@ -119,8 +134,7 @@ impl Client {
         };
         let (multi, queued) = (shown.queued.load(Relaxed), load(&shown.queued_bytes));
         let output = load(&shown.room_of_output);
-        let sizes = [asked, words, room, output, seen.untaken, queued];
-        let total = shown.size.load(Relaxed) as usize + sizes.iter().sum::<usize>();
+        let total = asked + words + self.takes(seen.untaken);
         let mut line = String::new();
         let _ = write!(
             line,

@@ -386,6 +386,35 @@ impl Clients {
         }
     }
 
+    /// Closes those that take most, until the others take so many bytes together, each once it is
+    /// `counted`. `untaken` tells how many bytes of messages a connection has not taken.
+    pub(super) fn close_largest(
+        &self,
+        most: u64,
+        untaken: impl Fn(u64) -> usize,
+        counted: impl Fn(),
+    ) {
+        let all: Vec<Arc<Client>> = self.all.lock().values().cloned().collect();
+        let sized = all.iter().filter(|client| !client.is_killed());
+        let mut sized: Vec<(usize, &Arc<Client>)> = sized
+            .map(|client| (client.takes(untaken(client.id)), client))
+            .collect();
+        let mut sum: u64 = sized.iter().map(|(size, _)| *size as u64).sum();
+        if sum <= most {
+            return;
+        }
+        sized.retain(|(_, client)| !client.stays());
+        sized.sort_unstable_by_key(|(size, _)| std::cmp::Reverse(*size));
+        for (size, client) in sized {
+            if sum <= most {
+                break;
+            }
+            counted();
+            client.close("all clients take more than maxmemory-clients");
+            sum = sum.saturating_sub(size as u64);
+        }
+    }
+
     /// CLIENT LIST [TYPE type] [ID id …].
     pub(super) fn list(
         &self,

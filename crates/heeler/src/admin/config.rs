@@ -1,6 +1,6 @@
 //! CONFIG GET and SET.
 
-use super::{Process, encodings, settings};
+use super::{Process, client_memory, encodings, settings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
@@ -80,6 +80,7 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
     if let Some(store) = store {
         let most = store.most_tracked().to_string();
         found.push(("tracking-table-max-keys", most));
+        found.push(("maxmemory-clients", process.client_memory.told()));
     }
     found.push(("timeout", process.settings.timeout().to_string()));
     found.extend(encodings::parameters(store));
@@ -166,6 +167,7 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             .or_else(|| out_of_range(value, 0, i64::from(limits::SLOWLOG_MOST))),
         "maxclients" => out_of_range(value, 1, 0xffff_ffff)
             .or_else(|| process.clients.cannot_be(integer(value)?)),
+        "maxmemory-clients" => client_memory::parse(value).err(),
         "tracking-table-max-keys" => out_of_range(value, 0, i64::MAX),
         "timeout" | "tcp-keepalive" => out_of_range(value, 0, i64::from(i32::MAX)),
         "proto-max-bulk-len" => no_memory_within(value, limits::BULK_BYTES),
@@ -359,6 +361,11 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));
             process.password.set(secret);
+        }
+        ("maxmemory-clients", _) => {
+            let most = client_memory::parse(value);
+            most.into_iter()
+                .for_each(|most| process.client_memory.set(most));
         }
         ("tracking-table-max-keys", Some(store)) => {
             let most = integer(value).and_then(|keys| usize::try_from(keys).ok());

@@ -205,6 +205,10 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
         ("total_error_replies", told.to_string()),
         ("expired_keys", stats.expired.to_string()),
         ("evicted_keys", stats.evicted.to_string()),
+        (
+            "evicted_clients",
+            process.client_memory.evicted().to_string(),
+        ),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),
         (
