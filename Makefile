@@ -1,4 +1,4 @@
-.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-items bench-forwarding bench-memory bench-collections bench-http bench-ringpop bench-ring bench-growth fuzz clean
+.PHONY: help build test check demo bench-proxy bench-memcached bench-store bench-items bench-forwarding bench-memory bench-collections bench-http bench-ringpop bench-ring bench-growth bench-threads fuzz clean
 TARGET ?= command
 SECONDS ?= 60
 BENCH = cargo run --release -p heeler-bench --
@@ -34,6 +34,8 @@ bench-items: build ## heeler serve --memcached beside memcached
 	$(BENCH) items
 bench-ringpop: build ## heeler serve --peer beside ringpop-node: .ci/peers installs it
 	$(BENCH) ringpop
+bench-threads: build ## heeler serve with one thread and with two
+	$(BENCH) threads
 bench-ring:  ## lookups a second
 	cargo bench -p heeler-ring
 fuzz:        ## one fuzz target for a while: make fuzz TARGET=command SECONDS=60

@@ -50,6 +50,38 @@ impl Client {
         Ok(sent.elapsed())
     }
 
+    /// Sends requests, and waits for replies of so many bytes, whatever they say.
+    pub fn exchange_bytes(&mut self, requests: &[u8], bytes: usize) -> Result<()> {
+        self.stream.write_all(requests)?;
+        let mut missing = bytes;
+        while missing > 0 {
+            let read = read(&mut self.stream, &mut self.reply)?.len();
+            missing = usize::checked_sub(missing, read).context("longer replies than before")?;
+        }
+        Ok(())
+    }
+
+    /// Sends requests to a server that speaks the Redis protocol, none of which fails; how many
+    /// bytes the replies are.
+    pub fn length_of_replies(&mut self, requests: &[u8]) -> Result<usize> {
+        self.stream.write_all(requests)?;
+        self.stream.write_all(b"PING\r\n")?;
+        let (mut replies, end) = (Vec::new(), b"+PONG\r\n");
+        while !replies.ends_with(end) {
+            replies.extend_from_slice(read(&mut self.stream, &mut self.reply)?);
+        }
+        let is_error = |line: &[u8]| line.starts_with(b"-");
+        let error = replies
+            .split(|byte| *byte == b'\n')
+            .find(|line| is_error(line));
+        ensure!(
+            error.is_none(),
+            "{}",
+            String::from_utf8_lossy(error.unwrap_or_default())
+        );
+        Ok(replies.len() - end.len())
+    }
+
     /// A number that INFO has, of a server that speaks the Redis protocol: of the section `memory`
     /// the number `used_memory`.
     pub fn told(&mut self, section: &str, name: &str) -> Result<f64> {

@@ -12,6 +12,7 @@
 //! cargo run --release -p heeler-bench -- collections
 //! cargo run --release -p heeler-bench -- ring
 //! cargo run --release -p heeler-bench -- ringpop
+//! cargo run --release -p heeler-bench -- threads
 //! ```
 
 mod batches;
@@ -28,6 +29,7 @@ mod process;
 mod report;
 mod ring;
 mod ringpop;
+mod threads;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +67,8 @@ enum What {
     Http(http::Options),
     /// redis-server and heeler serve: what collections cost.
     Collections(collections::Options),
+    /// heeler serve with one thread and with two.
+    Threads(threads::Options),
     /// ringpop-node and heeler serve --peer: calls, membership, lookups.
     Ringpop(ringpop::Options),
 }
@@ -105,27 +109,26 @@ struct Options {
 }
 
 fn main() -> Result<()> {
-    let (name, wire, options) = match Cli::parse().what {
-        What::Proxy(options) => ("proxy", Wire::Redis, options),
-        What::Memcached(options) => ("memcached", Wire::Memcached, options),
-        What::Store(options) => ("store", Wire::Redis, options),
-        What::Ring(options) => ("ring", Wire::Redis, options),
-        What::Items(options) => ("items", Wire::Memcached, options),
-        What::Memory(options) => {
-            process::stop_on_signals()?;
-            return memory::run(&options);
-        }
-        What::Http(options) => {
-            process::stop_on_signals()?;
-            return http::run(&options);
-        }
-        What::Collections(options) => {
-            process::stop_on_signals()?;
-            return collections::run(&options);
-        }
-        What::Ringpop(options) => return ringpop::run(&options),
-    };
-    process::stop_on_signals()?;
+    let what = Cli::parse().what;
+    if !matches!(what, What::Ringpop(_)) {
+        process::stop_on_signals()?;
+    }
+    match what {
+        What::Proxy(options) => compare("proxy", Wire::Redis, options),
+        What::Memcached(options) => compare("memcached", Wire::Memcached, options),
+        What::Store(options) => compare("store", Wire::Redis, options),
+        What::Ring(options) => compare("ring", Wire::Redis, options),
+        What::Items(options) => compare("items", Wire::Memcached, options),
+        What::Memory(options) => memory::run(&options),
+        What::Http(options) => http::run(&options),
+        What::Collections(options) => collections::run(&options),
+        What::Threads(options) => threads::run(&options),
+        What::Ringpop(options) => ringpop::run(&options),
+    }
+}
+
+/// The same loads for several servers, in turn.
+fn compare(name: &str, wire: Wire, options: Options) -> Result<()> {
     let heeler = heeler(options.heeler.as_deref())?;
     let machine = kernel::Machine::read(&[
         ("redis", &["redis-server", "--version"]),

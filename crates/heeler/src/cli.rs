@@ -13,7 +13,7 @@ use heeler::log::{LogFormat, Settings};
 use heeler::nutcracker::Flags;
 use heeler::route::{PARTITIONS, Terms};
 use heeler::serve::{AuthClients, TlsDoor};
-use heeler::store::{MemoryLimit, Policy, memory_bytes};
+use heeler::store::{MemoryLimit, Numbering, Policy, memory_bytes};
 use heeler::{limits, member, peer, ring, serve, slowlog};
 use heeler_ringpop::{Discovery, RingHash};
 
@@ -207,6 +207,11 @@ pub struct Serve {
     /// How many threads.
     #[command(flatten)]
     workers: Workers,
+    /// How many numbered databases Redis's clients may SELECT, from 0 on; memcached's and those of
+    /// HTTP have database 0. A ring has that one alone.
+    #[arg(long, value_name = "N", default_value_t = limits::DATABASES, conflicts_with = "peer",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::DATABASES_MOST)))]
+    databases: u32,
     /// How much memory keys may take.
     #[command(flatten)]
     memory: Memory,
@@ -326,6 +331,10 @@ impl Serve {
             patience,
             ..member.options(listen, app, seeds)
         });
+        let numbering = match peer {
+            None => Numbering::Upto(self.databases),
+            Some(_) => Numbering::OfRing,
+        };
         serve::Options {
             doors,
             password: self.guards.password(),
@@ -337,6 +346,7 @@ impl Serve {
             },
             keeping: self.keeping.options(),
             threads: self.workers.threads(),
+            numbering,
             memory: self.memory.settings(),
             slowlog: self.slowlog.settings(),
             debugging: self.enable_debug_command,

@@ -239,11 +239,15 @@ impl Door {
         self.counters.requested(family);
     }
 
-    /// These requests follow: their raw bytes, and the places of their arguments.
-    pub fn expect<'r>(&self, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
+    /// These requests of a client follow: their raw bytes, and the places of their arguments.
+    pub fn expect<'r>(
+        &self,
+        caller: &Caller,
+        requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>,
+    ) {
         // In a ring most keys may be those of others.
         if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
-            store.expect(requests);
+            store.expect(caller.session.database, requests);
         }
     }
 
@@ -652,29 +656,48 @@ impl Door {
         watched: &[Watched],
         commands: Vec<OwnedCommand>,
     ) -> Reply {
-        let is_of_store = |c: &OwnedCommand| c.as_command().spec.room == Room::Store;
-        let told = self.process.monitors.any().then(|| commands.clone());
-        let order: Vec<bool> = commands.iter().map(is_of_store).collect();
-        let (of_store, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_of_store);
+        let placed = self.placed(caller.session.database, &commands);
+        let all = || {
+            placed
+                .iter()
+                .copied()
+                .zip(commands.iter().map(OwnedCommand::as_command))
+        };
+        let is_of_store = |(_, command): &(u32, Command<'_>)| command.spec.room == Room::Store;
         let (mut began, origin) = (clock::ticks(), caller.origin.clone());
-        let done = |command: &Command<'_>, reply: &Reply| {
+        let done = |_, command: &Command<'_>, reply: &Reply| {
             let before = std::mem::replace(&mut began, clock::ticks());
             self.note(now, &origin, command, began.saturating_sub(before));
             self.executed(command.spec, reply);
         };
         let reader = caller.copies.as_ref().map(|copies| copies.reader());
-        let Some(replies) = store.transaction_for(now, watched, &of_store, reader, done) else {
+        let of_store = all().filter(is_of_store);
+        let Some(replies) = store.transaction_for(now, watched, of_store, reader, done) else {
             return Reply::NullArray;
         };
-        self.tell_monitors_of_all(&caller.origin, &told.unwrap_or_default());
-        let (mut replies, mut others) = (replies.into_iter(), others.iter());
-        let reply = |of_store: bool| match of_store {
+        if self.process.monitors.any() {
+            self.tell_monitors_of_all(&caller.origin, all());
+        }
+        let mut replies = replies.into_iter();
+        let reply = |placed: (u32, Command<'_>)| match is_of_store(&placed) {
             true => replies.next(),
-            false => others
-                .next()
-                .map(|other| self.here_in_transaction(now, caller, &other.as_command())),
+            false => Some(self.here_in_transaction(now, caller, &placed.1)),
         };
-        Reply::Array(order.into_iter().filter_map(reply).collect())
+        Reply::Array(all().filter_map(reply).collect())
+    }
+
+    /// The database that is selected once each of these commands has run.
+    fn placed(&self, mut database: u32, commands: &[OwnedCommand]) -> Vec<u32> {
+        let place = |command: &OwnedCommand| {
+            let command = command.as_command();
+            if command.spec.id == Id::Select
+                && let Ok(selected) = self.greeting.databases.selected(&command)
+            {
+                database = selected;
+            }
+            database
+        };
+        commands.iter().map(place).collect()
     }
 
     /// What this process answers to a command of a transaction.
@@ -798,9 +821,11 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
     if caller.session.transaction.is_some() {
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
+    let database = caller.session.database;
     for key in command.args(1) {
-        if !caller.watched.iter().any(|watched| watched.key() == key) {
-            caller.watched.push(store.watch(key, now));
+        let is_it = |watched: &Watched| watched.database() == database && watched.key() == key;
+        if !caller.watched.iter().any(is_it) {
+            caller.watched.push(store.watch_in(database, key, now));
         }
     }
     Reply::OK

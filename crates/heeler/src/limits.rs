@@ -39,6 +39,10 @@ pub const VALUE_BYTES: usize = 512 * 1024 * 1024;
 pub const RESTORE_BYTES: usize = 1024 * 1024 * 1024;
 /// Separately locked parts of a store: a power of two. One small table grows at a time.
 pub const SHARDS: usize = 256;
+/// Databases that a store has if it is not told how many (Redis: 16).
+pub const DATABASES: u32 = 16;
+/// The most databases that it may have: each takes a row of a table, and its keys their room.
+pub const DATABASES_MOST: u32 = 16_384;
 /// Requests that a connection finds in what it has read before it executes the first of them.
 pub const REQUESTS_AHEAD: usize = 16;
 /// Most keys of one command whose entries are brought near before it begins.

@@ -16,7 +16,7 @@ use crate::config::pools::{self, Pool};
 use crate::deliver::{Behind, Door};
 use crate::http::{Asked, Pools, Shown, Subject};
 use crate::net::{Listener, MakeDoor, Number, Server, Service, Speaks, Tuning};
-use crate::session::{Access, Greeting};
+use crate::session::{Access, Databases, Greeting};
 use crate::slowlog::{self, SlowLog};
 use crate::wire::resp::Protocol;
 use crate::{health, limits, pool, run};
@@ -297,11 +297,10 @@ pub fn service(
         newest: Protocol::Resp3,
         access: Access::Pool(pool.redis_auth.clone()),
         // With a password the servers refuse our SELECT, which comes before AUTH.
-        database: if pool.redis_auth.is_none() {
-            pool.redis_db
-        } else {
-            0
-        },
+        databases: Databases::Only(match &pool.redis_auth {
+            None => pool.redis_db,
+            Some(_) => 0,
+        }),
     };
     let watched = health.clone();
     let door: MakeDoor = Arc::new(move |scratch, before: Option<&Door>| {

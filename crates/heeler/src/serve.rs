@@ -21,7 +21,7 @@ use crate::net::Server;
 use crate::peer::{self, Port};
 use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
-use crate::store::{MemoryLimit, Store};
+use crate::store::{MemoryLimit, Numbering, Store};
 use crate::{clock, limits, run};
 use tls::Secrets;
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub keeping: peer::Keeping,
     /// Worker threads; one a core where it is `None`.
     pub threads: Option<usize>,
+    /// Which databases there are.
+    pub numbering: Numbering,
     /// How much memory keys may take, and what happens then.
     pub memory: MemoryLimit,
     /// Which commands are slow.
@@ -69,7 +71,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         (process.port, process.bind) = doors.first();
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
-        let (process, store) = (Arc::new(process), Arc::new(Store::new(run::seed())));
+        let store = Store::with_databases(run::seed(), options.numbering);
+        let (process, store) = (Arc::new(process), Arc::new(store));
         let stopping = process.clone();
         store.limit_memory(options.memory);
         let how = (options.terms, options.keeping);

@@ -15,6 +15,8 @@ use crate::command::{OwnedCommand, Reply};
 pub struct Waiter {
     /// Its place among all that wait: who came first is served first.
     pub arrival: u64,
+    /// The database that it waits in.
+    pub database: u32,
     /// When it gives up, in milliseconds since 1970; never for `None`.
     pub until: Option<u64>,
     /// The command, if it waits for an element.
@@ -55,6 +57,7 @@ impl Waiter {
     ) -> Waiter {
         Waiter {
             arrival,
+            database: 0,
             until,
             command: Some(command),
             nothing,
@@ -63,10 +66,17 @@ impl Waiter {
         }
     }
 
+    /// The same in another database than 0.
+    #[must_use]
+    pub fn in_database(self, database: u32) -> Waiter {
+        Waiter { database, ..self }
+    }
+
     /// A command that is answered when a time has come, never for `None`.
     pub fn for_time(until: Option<u64>, reply: Reply, task: Waker) -> Waiter {
         Waiter {
             arrival: 0,
+            database: 0,
             until,
             command: None,
             nothing: reply,

@@ -65,6 +65,7 @@ fn clients_are_shown_as_redis_shows_them() {
         &["GET a"],
         &["HELLO 3"],
         &["CLIENT SETNAME somebody"],
+        &["SELECT 5"],
         &["MULTI", "GET a", "SET a 1"],
         &["SUBSCRIBE a b", "PSUBSCRIBE p*"],
         &["SSUBSCRIBE a"],
@@ -276,6 +277,12 @@ fn digests_are_those_of_redis() {
     alike("DEBUG DIGEST-VALUE s n t l ints set h z p bits long bl bs bi bh bz none");
     alike("DEBUG DIGEST-VALUE");
     alike("DEBUG DIGEST x");
+    alike("SELECT 3");
+    alike("SET s elsewhere");
+    alike("DEBUG DIGEST-VALUE s n");
+    assert_ne!(alike("DEBUG DIGEST"), all);
+    alike("DEL s");
+    alike("SELECT 0");
     alike("RENAME s other");
     assert_ne!(alike("DEBUG DIGEST"), all);
     alike("RENAME other s");

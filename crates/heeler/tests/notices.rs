@@ -123,6 +123,27 @@ const COMMANDS: &str = "
     RENAME l l3
     RENAME l3 l2
     RENAMENX l2 l4
+    SELECT 3
+    SET k v
+    COPY k j DB 5
+    COPY k j DB 5 REPLACE
+    MOVE k 5
+    MOVE none 5
+    SWAPDB 3 5
+    SET k v PX 100000
+    PEXPIRE k -1
+    RPUSH l a
+    SELECT 5
+    MOVE l 9
+    FLUSHDB
+    MULTI
+    SET k v
+    SELECT 7
+    SET k v
+    MOVE k 8
+    EXEC
+    SET soon v PX 1
+    SELECT 0
     MULTI
     SET in 1
     RPUSH in2 a

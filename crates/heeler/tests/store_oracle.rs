@@ -362,8 +362,11 @@ const KEYS: &str = r#"
     COPY none n
     COPY none none
     MOVE n 0
-    MOVE n 1
+    MOVE n 16
+    MOVE n -1
     MOVE n x
+    MOVE none 1
+    MOVE none 0
     MOVE n 99999999999
     OBJECT ENCODING none
     OBJECT FREQ none
@@ -377,8 +380,10 @@ const KEYS: &str = r#"
     OBJECT bogus n
     DBSIZE
     SWAPDB 0 0
-    SWAPDB 0 1
+    SWAPDB 0 16
     SWAPDB x 0
+    SWAPDB x 99
+    SWAPDB 99999999999 0
     SWAPDB 0 x
     SWAPDB -1 0
     EXPIRE none 10
@@ -433,6 +438,99 @@ const KEYS: &str = r#"
     RANDOMKEY
     FLUSHALL sync
     DBSIZE
+"#;
+
+const DATABASES: &str = r#"
+    SELECT 16
+    SELECT -1
+    SELECT x
+    SELECT ""
+    SELECT 99999999999
+    SELECT 99999999999999999999
+    SELECT 1
+    DBSIZE
+    RANDOMKEY
+    KEYS *
+    SET k v PX 4000000
+    SELECT 0
+    GET k
+    SET k zero
+    MOVE k 1
+    GET k
+    DEL k
+    RPUSH k a b c
+    MOVE k 1
+    MOVE k 2
+    EXISTS k
+    MOVE k 2
+    SELECT 2
+    LRANGE k 0 -1
+    OBJECT ENCODING k
+    COPY k k
+    COPY k k DB 2
+    COPY k k DB 1
+    COPY k k DB 1 REPLACE
+    COPY k k DB 0 DB 3
+    COPY k k DB
+    COPY k k DB 16
+    COPY k k DB x
+    COPY k k DB 99999999999
+    COPY k k DB 5 bogus
+    COPY none k DB 1 REPLACE
+    COPY k other db 0 replace
+    SELECT 3
+    LRANGE k 0 -1
+    SELECT 1
+    LRANGE k 0 -1
+    TTL k
+    SET w_a 2
+    SET w_b 1
+    SET w_c 3
+    SORT k BY w_* GET w_* GET #
+    SELECT 4
+    RPUSH k a b c
+    SORT k BY w_* ALPHA
+    SELECT 1
+    SET volatile v EX 4000
+    MOVE volatile 6
+    SELECT 6
+    TTL volatile
+    DBSIZE
+    SELECT 1
+    TTL volatile
+    SWAPDB 1 6
+    DBSIZE
+    GET w_a
+    GET volatile
+    SELECT 6
+    GET w_a
+    SORT k BY w_* GET w_* GET #
+    SWAPDB 6 6
+    DBSIZE
+    SWAPDB 6 0
+    DBSIZE
+    SELECT 0
+    KEYS *
+    TTL k
+    DUMP w_a
+    FLUSHDB
+    DBSIZE
+    SELECT 2
+    DBSIZE
+    SELECT 6
+    DBSIZE
+    SELECT 15
+    DBSIZE
+    SET a 1
+    SELECT 1
+    FLUSHALL
+    DBSIZE
+    SELECT 15
+    DBSIZE
+    SELECT 6
+    DBSIZE
+    GET k
+    SELECT 0
 "#;
 
 const SCANS: &str = r#"
@@ -589,6 +687,7 @@ fn hand_picked_commands_get_the_replies_of_redis() {
         COUNTERS,
         BITS,
         KEYS,
+        DATABASES,
         SCANS,
         SUBSEQUENCES,
         WRONG_TYPES,

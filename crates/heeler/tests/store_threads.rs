@@ -5,7 +5,7 @@ use std::thread;
 
 use fastrand::Rng;
 use heeler::command::{OwnedCommand, Reply};
-use heeler::store::Store;
+use heeler::store::{MemoryLimit, Policy, Store};
 
 const THREADS: u64 = 4;
 const ACCOUNTS: u64 = 16;
@@ -16,7 +16,11 @@ fn command(line: &str) -> OwnedCommand {
 }
 
 fn run(store: &Store, line: &str) -> Reply {
-    store.execute(0, &command(line).as_command())
+    run_in(store, 0, line)
+}
+
+fn run_in(store: &Store, database: u32, line: &str) -> Reply {
+    store.execute_in(database, 0, &command(line).as_command())
 }
 
 fn all_accounts() -> String {
@@ -24,15 +28,14 @@ fn all_accounts() -> String {
 }
 
 fn total(reply: &Reply) -> i64 {
-    let Reply::Array(balances) = reply else {
-        panic!("no array: {reply:?}");
+    let Reply::Strings(balances) = reply else {
+        panic!("no strings: {reply:?}");
     };
-    let balance = |balance: &Reply| match balance {
-        Reply::Bulk(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
-        Reply::Null => 0,
-        other => panic!("no balance: {other:?}"),
+    let balance = |balance: Option<&[u8]>| -> i64 {
+        let balance = balance.unwrap_or(b"0");
+        std::str::from_utf8(balance).unwrap().parse().unwrap()
     };
-    balances.iter().map(balance).sum::<i64>()
+    balances.iter().map(balance).sum()
 }
 
 #[test]
@@ -121,4 +124,83 @@ fn crossing_commands_of_many_keys_do_not_wait_for_each_other_for_ever() {
             });
         }
     });
+}
+
+#[test]
+fn threads_that_move_both_ways_do_not_wait_for_each_other() {
+    const TURNS: usize = 3_000;
+    let store = Store::new(7);
+    for i in 0..64 {
+        run_in(&store, i % 4, &format!("SET key{i} {i}"));
+    }
+    thread::scope(|scope| {
+        for worker in 0..6_usize {
+            let store = &store;
+            scope.spawn(move || {
+                for turn in 0..TURNS {
+                    let (here, there) = ((worker % 4) as u32, (worker + 1 + turn % 3) as u32 % 4);
+                    let (one, other) = ((turn * 7 + worker) % 64, (turn * 11) % 64);
+                    let line = match turn % 64 {
+                        20 => format!("SWAPDB {here} {there}"),
+                        40 => "SORT none BY w* GET v*".to_owned(),
+                        50 => "DBSIZE".to_owned(),
+                        n if n % 3 == 0 => format!("COPY key{one} copy DB {there} REPLACE"),
+                        _ => format!("MOVE key{one} {there}"),
+                    };
+                    assert!(!run_in(store, here, &line).is_error(), "{line}");
+                    let moves = [
+                        (here, command(&format!("MOVE key{one} {there}"))),
+                        (there, command(&format!("RENAMENX key{one} key{one}"))),
+                        (there, command(&format!("MOVE key{other} {here}"))),
+                    ];
+                    let moves = moves
+                        .iter()
+                        .map(|(database, c)| (*database, c.as_command()));
+                    store.transaction_for(0, &[], moves, None, |_, _, _| ());
+                }
+            });
+        }
+    });
+    // Each key is in one database, and none is lost.
+    for database in 0..4 {
+        run_in(&store, database, "DEL copy");
+    }
+    assert_eq!(store.stats(0).keys, 64);
+    for i in 0..64 {
+        let has =
+            |database: &u32| run_in(&store, *database, &format!("EXISTS key{i}")) == Reply::Int(1);
+        assert_eq!((0..4).filter(has).count(), 1, "key{i}");
+    }
+}
+
+#[test]
+fn settings_reach_databases_that_come_meanwhile() {
+    let (store, done) = (Store::new(7), AtomicBool::new(false));
+    let policies = [Policy::AllkeysLfu, Policy::NoEviction];
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for database in 1..16 {
+                (0..400).for_each(|i| _ = run_in(&store, database, &format!("SET {i} v")));
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        for policy in policies.into_iter().cycle() {
+            store.limit_memory(MemoryLimit {
+                policy,
+                ..MemoryLimit::default()
+            });
+            if policy == Policy::AllkeysLfu && done.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    });
+    for database in 1..16 {
+        for i in 0..400 {
+            let counted = run_in(&store, database, &format!("OBJECT FREQ {i}"));
+            assert!(
+                matches!(counted, Reply::Int(_)),
+                "{i} of {database}: {counted:?}"
+            );
+        }
+    }
 }

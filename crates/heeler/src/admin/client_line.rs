@@ -4,7 +4,7 @@
 //! plain stores: `cmd`, `multi`, `multi-mem`, `resp`, and how large its buffers are.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
 
 use super::Client;
 use crate::command::{Command, TABLE};
@@ -138,7 +138,7 @@ impl Client {
         let mut line = String::new();
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={} db=0 sub={sub} \
+            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={} db={} sub={sub} \
              psub={psub} ssub={ssub} multi={multi} qbuf={input} qbuf-free={spare} argv-mem={words} \
              multi-mem={queued} rbs={output} rbp={} obl={obl} oll={lists} omem={omem} \
              tot-mem={total} events=r cmd={} user=default redir={} resp={}",
@@ -148,6 +148,7 @@ impl Client {
             seconds(self.since),
             seconds(self.seen.load(Relaxed)),
             self.flags(seen),
+            own.map_or(self.database.load(Relaxed), |own| own.session.database),
             load(&shown.most_room_of_output),
             TABLE
                 .get(load(&shown.command))

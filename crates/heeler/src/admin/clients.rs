@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub struct Client {
     killed: AtomicBool,
     leaves: AtomicBool,
     pub(super) monitors: AtomicBool,
+    /// The database that it has selected.
+    pub(super) database: AtomicU32,
     /// It keeps copies, perhaps of all keys with prefixes.
     pub(super) tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
     /// It may be idle for ever.
@@ -117,6 +119,11 @@ impl Client {
     /// It has a name now.
     pub fn rename(&self, name: &[u8]) {
         self.origin.rename(name);
+    }
+
+    /// It has selected a database.
+    pub fn select(&self, database: u32) {
+        self.database.store(database, Relaxed);
     }
 
     /// It is closed.
@@ -245,6 +252,7 @@ impl Clients {
             killed: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
+            database: AtomicU32::new(0),
             tracks: Mutex::default(),
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),

@@ -27,7 +27,7 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
     let mut found = vec![
         ("appendonly", text("no")),
         ("bind", process.bind.clone()),
-        ("databases", text("1")),
+        ("databases", store.map_or(1, Store::databases).to_string()),
         ("io-threads", process.counters.len().to_string()),
         (
             "latency-monitor-threshold",

@@ -70,6 +70,10 @@ pub(super) fn info(
                 latencies(process, &mut text);
                 continue;
             }
+            "keyspace" => {
+                keyspace(now, store, &mut text);
+                continue;
+            }
             _ => {}
         }
         for (name, value) in lines(section, process, now, store) {
@@ -93,8 +97,7 @@ fn lines(
         "stats" => stats(process, now, store),
         "replication" => replication(process),
         "cpu" => cpu(),
-        "ring" => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
-        _ => keyspace(now, store),
+        _ => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
     }
 }
 
@@ -290,15 +293,21 @@ fn latencies(process: &Process, text: &mut String) {
     }
 }
 
-fn keyspace(now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
-    let Some(stats) = store.map(|s| s.stats(now)).filter(|s| s.keys > 0) else {
-        return Vec::new();
+/// A line for each database that has keys.
+fn keyspace(now: u64, store: Option<&Store>, text: &mut String) {
+    let Some(store) = store else {
+        return;
     };
-    let (keys, expires, ttl) = (stats.keys, stats.expiring_keys, stats.average_ttl);
-    vec![(
-        "db0",
-        format!("keys={keys},expires={expires},avg_ttl={ttl}"),
-    )]
+    for database in 0..store.databases() {
+        let stats = store.stats_of(database, now);
+        let (keys, expires, ttl) = (stats.keys, stats.expiring_keys, stats.average_ttl);
+        if keys > 0 {
+            let _ = write!(
+                text,
+                "db{database}:keys={keys},expires={expires},avg_ttl={ttl}\r\n"
+            );
+        }
+    }
 }
 
 /// Bytes with a unit, as Redis shows them.

@@ -45,7 +45,7 @@ type Lines = Vec<(String, String)>;
 
 fn general(process: &Process, now: u64, store: &Store) -> Lines {
     let (user, system) = usage::cpu_seconds();
-    let of_store = store.stats(now);
+    let of_store = store.stats_of(0, now);
     let connections = process.clients.len();
     let mut lines: Lines = Vec::new();
     let mut line = |name: &str, value: String| lines.push((name.into(), value));
@@ -153,7 +153,7 @@ fn settings(process: &Process, store: &Store) -> Lines {
 
 /// All keys are one class.
 fn items(store: &Store, now: u64) -> Lines {
-    let stats = store.stats(now);
+    let stats = store.stats_of(0, now);
     if stats.keys == 0 {
         return Vec::new();
     }
@@ -168,7 +168,7 @@ fn items(store: &Store, now: u64) -> Lines {
 }
 
 fn slabs(process: &Process, store: &Store, now: u64) -> Lines {
-    let keys = store.stats(now).keys;
+    let keys = store.stats_of(0, now).keys;
     let mut lines: Lines = Vec::new();
     if keys > 0 {
         lines.push(("1:used_chunks".into(), keys.to_string()));

@@ -73,7 +73,7 @@ impl Door {
                     let was_sent = caller.sent.is_some();
                     let reply = self.finished(now, caller, reply);
                     if let Some(exec) = command.filter(|_| was_sent) {
-                        self.tell_monitors(&caller.origin, &exec);
+                        self.tell_monitors(caller, &exec);
                     }
                     let reply = match command {
                         None => Some(reply),
@@ -128,8 +128,9 @@ impl Door {
     ) {
         if !command.spec.flags.has(Flags::BLOCKING) {
             let began = self.start(caller, command);
+            let database = caller.session.database;
             let reply = match &caller.copies {
-                None => store.execute(now, command),
+                None => store.execute_in(database, now, command),
                 Some(_) => execute_for(now, caller, store, command),
             };
             if let Some(began) = began {
@@ -141,7 +142,7 @@ impl Door {
             }
             return;
         }
-        match store.execute_or_wait(now, command, &caller.task) {
+        match store.execute_or_wait(caller.session.database, now, command, &caller.task) {
             Ok(reply) => {
                 self.executed(command.spec, &reply);
                 if !self.tells_later(now, caller, command, &reply) {
@@ -196,11 +197,12 @@ impl Door {
 /// Executes a command of a client that keeps copies. What is evicted to make room for it is told
 /// before its reply.
 fn execute_for(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) -> Reply {
+    let database = caller.session.database;
     let refused = store.refuses(now, command);
     caller.take_all_messages();
     match (refused, &caller.copies) {
         (Some(refused), _) => refused,
-        (None, Some(copies)) => store.execute_for(now, command, copies.reader()),
-        (None, None) => store.execute(now, command),
+        (None, Some(copies)) => store.execute_for(database, now, command, copies.reader()),
+        (None, None) => store.execute_in(database, now, command),
     }
 }

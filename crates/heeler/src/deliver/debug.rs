@@ -43,15 +43,17 @@ impl Door {
             2.. if is(b"digest-value") => Reply::Array(
                 command
                     .args(2)
-                    .map(|key| status(store.digest_of(now, key)))
+                    .map(|key| status(store.digest_of(caller.session.database, now, key)))
                     .collect(),
             ),
-            3..=5 if is(b"populate") => self.populate(now, store, command),
+            3..=5 if is(b"populate") => {
+                self.populate(now, (store, caller.session.database), command)
+            }
             2.. if is(b"reload") || is(b"loadaof") => {
                 Reply::error("ERR This server keeps nothing on disk: there is no file to read")
             }
             3 if is(b"object") => store
-                .describe(now, command.arg(2))
+                .describe(caller.session.database, now, command.arg(2))
                 .map_or(Reply::error("ERR no such key"), Reply::Text),
             3 if is(b"set-active-expire") => {
                 store.expire_actively(command.arg(2) != b"0");
@@ -69,7 +71,7 @@ impl Door {
 
     /// DEBUG POPULATE count \[prefix\] \[size\]: strings `prefix:0`, `prefix:1` …, where there are
     /// none of these names.
-    fn populate(&self, now: u64, store: &Store, command: &Command<'_>) -> Reply {
+    fn populate(&self, now: u64, (store, database): (&Store, u32), command: &Command<'_>) -> Reply {
         if self.ring.is_some() {
             return Reply::error("ERR DEBUG POPULATE is not for nodes of a ring: keys have owners");
         }
@@ -88,7 +90,7 @@ impl Door {
                 value.resize(size, 0);
             }
             let set = OwnedCommand::new(Id::Setnx.spec(), [&b"setnx"[..], &name, &value]);
-            let reply = store.execute(now, &set.as_command());
+            let reply = store.execute_in(database, now, &set.as_command());
             if reply.is_error() {
                 return reply;
             }
@@ -198,8 +200,8 @@ fn help() -> Reply {
     const HELP: [&str; 24] = [
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "DIGEST",
-        "    Output a hex signature representing the current DB content: that of a Redis 7.0",
-        "    that holds the same in its database 0. Of a ring's node, of the keys that it holds.",
+        "    Output a hex signature representing the content of all databases: that of a Redis 7.0",
+        "    that holds the same. Of a ring's node, of the keys that it holds.",
         "DIGEST-VALUE <key> [<key> ...]",
         "    Output a hex signature of the values of all the specified keys.",
         "ERROR <string>",

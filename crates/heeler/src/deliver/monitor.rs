@@ -5,6 +5,8 @@
 //!   +1339518083.107412 [0 127.0.0.1:60866] "set" "key" "value"
 //! ```
 //!
+//! Before the address stands the database that is selected once the command has run.
+//!
 //! Told are commands that have run, whatever their reply was, but no administrative ones, no
 //! secrets, and of a transaction its commands when they are executed. Where nobody monitors, this
 //! costs a look at a number that nobody writes.
@@ -14,7 +16,7 @@ use std::io::Write;
 use super::blocked::Blocked;
 use super::{Behind, Caller, Door};
 use crate::clock;
-use crate::command::{Command, Flags, Id, OwnedCommand, Reply};
+use crate::command::{Command, Flags, Id, Reply};
 use crate::limits;
 use crate::slowlog::{Origin, REDACTED, are_secret};
 use crate::stats::ErrorKind;
@@ -57,7 +59,7 @@ impl Door {
                 Some(Blocked::Behind(_) | Blocked::Held(..) | Blocked::Paused(..))
             );
         if !is_queued && !is_put_off {
-            self.tell_monitors(&caller.origin, command);
+            self.tell_monitors(caller, command);
         }
         if caller.session.monitors {
             // What it has done itself is told right after its reply.
@@ -65,18 +67,25 @@ impl Door {
         }
     }
 
-    /// The commands of a transaction have been executed.
-    pub(super) fn tell_monitors_of_all(&self, origin: &Origin, commands: &[OwnedCommand]) {
-        for command in commands {
-            self.tell_monitors(origin, &command.as_command());
-        }
+    /// The commands of a transaction have been executed, each in its database.
+    pub(super) fn tell_monitors_of_all<'a>(
+        &self,
+        origin: &Origin,
+        commands: impl Iterator<Item = (u32, Command<'a>)>,
+    ) {
+        commands.for_each(|(database, command)| self.tell_all(origin, database, &command));
     }
 
-    pub(super) fn tell_monitors(&self, origin: &Origin, command: &Command<'_>) {
+    /// A command of this client has been executed.
+    pub(super) fn tell_monitors(&self, caller: &Caller, command: &Command<'_>) {
+        self.tell_all(&caller.origin, caller.session.database, command);
+    }
+
+    fn tell_all(&self, origin: &Origin, database: u32, command: &Command<'_>) {
         let is_hidden = command.spec.id == Id::Quit || command.spec.flags.has(Flags::ADMIN);
         if !is_hidden && self.process.monitors.any() {
             let words: Vec<&[u8]> = command.args(0).collect();
-            let told = line(clock::micros(), origin.address(), &words);
+            let told = line(clock::micros(), (database, origin.address()), &words);
             self.process.monitors.tell(&told);
         }
     }
@@ -110,14 +119,14 @@ fn touches_keys(command: &Command<'_>) -> bool {
 
 /// The line that tells of a command at a time in microseconds since 1970. One that is longer than
 /// what an inbox holds is cut there: nobody gets it.
-fn line(micros: u64, address: &str, words: &[&[u8]]) -> Vec<u8> {
+fn line(micros: u64, (database, address): (u32, &str), words: &[&[u8]]) -> Vec<u8> {
     let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
     let mut out = Vec::with_capacity(64 + words.iter().map(|word| word.len() + 3).sum::<usize>());
     // Of a connection through a Unix socket the path is told.
     let path = address.strip_suffix(":0").filter(|a| a.starts_with('/'));
     let _ = match path {
-        Some(path) => write!(out, "+{seconds}.{micros:06} [0 unix:{path}]"),
-        None => write!(out, "+{seconds}.{micros:06} [0 {address}]"),
+        Some(path) => write!(out, "+{seconds}.{micros:06} [{database} unix:{path}]"),
+        None => write!(out, "+{seconds}.{micros:06} [{database} {address}]"),
     };
     let is_secret = are_secret(words);
     for (i, word) in words.iter().enumerate() {
@@ -157,7 +166,7 @@ mod tests {
     use super::*;
 
     fn told(address: &str, words: &[&[u8]]) -> String {
-        String::from_utf8(line(1_339_518_083_000_412, address, words)).unwrap()
+        String::from_utf8(line(1_339_518_083_000_412, (7, address), words)).unwrap()
     }
 
     #[test]
@@ -167,12 +176,12 @@ mod tests {
                 "127.0.0.1:60866",
                 &[b"set", b"a\x00\n\"\xff\\\x07\x08\t\r ~", b""]
             ),
-            "+1339518083.000412 [0 127.0.0.1:60866] \"set\" \
+            "+1339518083.000412 [7 127.0.0.1:60866] \"set\" \
              \"a\\x00\\n\\\"\\xff\\\\\\a\\b\\t\\r ~\" \"\"\r\n"
         );
         assert_eq!(
             told("/tmp/heeler.sock:0", &[b"PING"]),
-            "+1339518083.000412 [0 unix:/tmp/heeler.sock] \"PING\"\r\n"
+            "+1339518083.000412 [7 unix:/tmp/heeler.sock] \"PING\"\r\n"
         );
     }
 
@@ -192,6 +201,6 @@ mod tests {
     fn what_no_inbox_holds_is_not_written_in_full() {
         let long = vec![0; limits::SUBSCRIBER_BYTES];
         let words = [&long[..], &long, &long];
-        assert!(line(0, "a:1", &words).len() < 5 * long.len());
+        assert!(line(0, (0, "a:1"), &words).len() < 5 * long.len());
     }
 }

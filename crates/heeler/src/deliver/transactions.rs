@@ -106,6 +106,7 @@ impl Door {
             return None;
         }
         for key in command.args(1).filter(|key| nodes.owns_key(key)) {
+            // In a ring there is one database.
             if !caller.watched.iter().any(|watched| watched.key() == key) {
                 caller.watched.push(store.watch(key, now));
             }
@@ -230,7 +231,11 @@ impl Door {
                 _ => reply,
             };
         };
-        self.tell_monitors_of_all(&caller.origin, &sent.commands);
+        let told = sent
+            .commands
+            .iter()
+            .map(|command| (0, command.as_command()));
+        self.tell_monitors_of_all(&caller.origin, told);
         let protocol = caller.session.protocol;
         let mut all = Vec::with_capacity(sent.commands.len());
         for command in &sent.commands {

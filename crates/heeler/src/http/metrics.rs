@@ -18,6 +18,7 @@ use super::{Shown, Subject};
 use crate::admin::usage;
 use crate::clock;
 use crate::stats::{Counters, PoolStat as P, PoolTotals, ServerStat as S, WAITS_US};
+use crate::store::{Stats, Store};
 
 const BYTES: Option<&Unit> = Some(&Unit::Bytes);
 
@@ -144,6 +145,7 @@ impl Numbers {
         ] {
             alone(encoder, (name, help, None), ConstGauge::new(value))?;
         }
+        self.databases(encoder, store)?;
         for (name, help, value) in [
             (
                 "store_expired_keys",
@@ -161,6 +163,32 @@ impl Numbers {
             alone(encoder, (name, help, None), ConstCounter::new(value))?;
         }
         Ok(())
+    }
+
+    /// What each database holds that has keys, and database 0.
+    fn databases(&self, encoder: &mut DescriptorEncoder<'_>, store: &Store) -> fmt::Result {
+        let now = clock::now();
+        let all = (0..store.databases()).map(|database| (database, store.stats_of(database, now)));
+        let shown: Vec<(String, Stats)> = all
+            .filter(|(database, stats)| *database == 0 || stats.keys > 0)
+            .map(|(database, stats)| (database.to_string(), stats))
+            .collect();
+        let labels: Vec<[(&str, &str); 1]> = shown
+            .iter()
+            .map(|(database, _)| [("database", &**database)])
+            .collect();
+        let labels = || labels.iter().map(|label| &label[..]);
+        let keys = shown
+            .iter()
+            .map(|(_, stats)| ConstGauge::new(stats.keys as u64));
+        let about = ("store_database_keys", "Keys of a database", None);
+        family(encoder, about, labels().zip(keys))?;
+        let help = "Keys of a database with a time to live";
+        let about = ("store_database_expiring_keys", help, None);
+        let keys = shown
+            .iter()
+            .map(|(_, stats)| ConstGauge::new(stats.expiring_keys as u64));
+        family(encoder, about, labels().zip(keys))
     }
 
     fn clients(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

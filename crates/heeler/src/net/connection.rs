@@ -266,6 +266,7 @@ impl Connection {
         self.client.shows(&self.caller.session);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
+            self.client.select(self.caller.session.database);
         }
         read
     }
@@ -287,7 +288,7 @@ impl Connection {
                     decoder.set_wary(door.is_stranger(&self.caller));
                 }
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(decoder.ahead(bytes));
+                    door.expect(&self.caller, decoder.ahead(bytes));
                 }
                 let told = |fault: resp::Fault| {
                     let text = fault.to_string();

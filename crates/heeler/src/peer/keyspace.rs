@@ -313,7 +313,7 @@ impl Keyspace {
             let start = at;
             at = requests.len() - asked.len();
             if decoder.look_ahead(asked) > 1 {
-                self.store.expect(decoder.ahead(asked));
+                self.store.expect(0, decoder.ahead(asked));
             }
             let length = match decoder.decode(asked) {
                 Ok(Some(length)) => length,

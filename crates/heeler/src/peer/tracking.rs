@@ -302,7 +302,7 @@ impl Tracking {
             None => self.store.execute(now, command),
             Some(tracker) => self
                 .store
-                .execute_for(now, command, reader(asker, &tracker)),
+                .execute_for(0, now, command, reader(asker, &tracker)),
         }
     }
 

@@ -88,7 +88,7 @@ impl Keyspace {
             Ok(permitted) => permitted,
         };
         let begun = std::future::poll_fn(|cx| {
-            Poll::Ready(self.store.execute_or_wait(now, command, cx.waker()))
+            Poll::Ready(self.store.execute_or_wait(0, now, command, cx.waker()))
         });
         let begun = begun.await;
         drop(permit);

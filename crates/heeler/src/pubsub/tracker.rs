@@ -94,6 +94,11 @@ impl Tracker {
         }
     }
 
+    /// Whether it is told of the keys of a database: one who watches is of those of database 0.
+    pub fn cares_for(&self, database: u32) -> bool {
+        database == 0 || !matches!(self.role, Role::Watcher(_))
+    }
+
     /// It is told nothing any more.
     pub fn stop(&self) {
         self.is_on.store(false, Relaxed);

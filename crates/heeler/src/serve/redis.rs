@@ -7,7 +7,7 @@ use crate::deliver::{Behind, Door, Ring};
 use crate::net::{Listener, MakeDoor, Service, Speaks, Tuning};
 use crate::peer::Keyspace;
 use crate::pool::Peers;
-use crate::session::{Access, Greeting};
+use crate::session::{Access, Databases, Greeting};
 use crate::socket::Scratch;
 use crate::store::Store;
 use crate::wire::Wire;
@@ -28,7 +28,10 @@ pub fn service(
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Store(process.password.clone()),
-        database: 0,
+        databases: match &keyspace {
+            None => Databases::Upto(store.databases()),
+            Some(_) => Databases::OfRing,
+        },
     };
     let door: MakeDoor = Arc::new(move |scratch: &_, _| {
         let door = Door::new(

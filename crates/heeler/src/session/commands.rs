@@ -14,8 +14,8 @@ pub struct Greeting {
     pub newest: Protocol,
     /// What a client must say before anything else.
     pub access: Access,
-    /// The one database that there is: `SELECT` takes its number.
-    pub database: u32,
+    /// Which databases there are.
+    pub databases: Databases,
 }
 
 /// Answers a command of the room `Session` that touches nothing but the session.
@@ -26,7 +26,7 @@ pub fn answer(session: &mut Session, command: &Command<'_>, greeting: &Greeting)
         Id::Quit => quit(session),
         Id::Hello => hello(session, command, greeting),
         Id::Auth => greeting.access.auth(session, command),
-        Id::Select => select(command, greeting.database),
+        Id::Select => select(session, command, greeting),
         Id::Reset => reset(session, greeting),
         Id::Multi => session.begin_transaction(),
         Id::Discard => session.discard_transaction(),
@@ -110,11 +110,51 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> R
     ])
 }
 
-fn select(command: &Command<'_>, database: u32) -> Reply {
-    match integer(command.arg(1)) {
-        Some(n) if n == i64::from(database) => Reply::OK,
-        Some(n) if i32::try_from(n).is_ok() => Reply::error("ERR DB index is out of range"),
-        _ => Reply::error("ERR value is not an integer or out of range"),
+fn select(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> Reply {
+    match greeting.databases.selected(command) {
+        Ok(database) => {
+            session.database = database;
+            session.renamed = true;
+            Reply::OK
+        }
+        Err(refused) => refused,
+    }
+}
+
+/// Which databases a client may select.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Databases {
+    /// One, of this number: its servers' in a pool.
+    Only(u32),
+    /// So many, from 0 on.
+    Upto(u32),
+    /// 0, as at a node of Redis Cluster.
+    OfRing,
+}
+
+impl Databases {
+    /// The database that SELECT names.
+    ///
+    /// # Errors
+    /// The reply to a SELECT that names none of them.
+    pub fn selected(self, command: &Command<'_>) -> Result<u32, Reply> {
+        let argument = integer(command.arg(1));
+        let number = argument.ok_or(Reply::error("ERR value is not an integer or out of range"))?;
+        let Ok(number) = i32::try_from(number) else {
+            return Err(Reply::error(
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+            ));
+        };
+        let named = u32::try_from(number).ok();
+        let is_there = |number: &u32| match self {
+            Databases::Only(only) => *number == only,
+            Databases::Upto(count) => *number < count,
+            Databases::OfRing => *number == 0,
+        };
+        named.filter(is_there).ok_or(match self {
+            Databases::OfRing => Reply::error("ERR SELECT is not allowed in cluster mode"),
+            _ => Reply::error("ERR DB index is out of range"),
+        })
     }
 }
 
@@ -123,6 +163,7 @@ fn reset(session: &mut Session, greeting: &Greeting) -> Reply {
     session.protocol = Protocol::Resp2;
     session.replies = Replies::On;
     session.name.clear();
+    session.database = 0;
     session.renamed = true;
     session.authenticated = greeting.access.lets_in();
     session.stays = false;

@@ -9,7 +9,7 @@ mod pipeline;
 mod transaction;
 
 pub use access::Access;
-pub use commands::{Greeting, answer};
+pub use commands::{Databases, Greeting, answer};
 pub use laps::Laps;
 pub use password::Password;
 pub use pipeline::{Form, Pipeline, Ticket};
@@ -33,7 +33,9 @@ pub struct Session {
     pub pipeline: Pipeline,
     /// The name by `CLIENT SETNAME`.
     pub name: Vec<u8>,
-    /// The name has changed.
+    /// The database that is selected.
+    pub database: u32,
+    /// The name has changed, or the database.
     pub renamed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use super::Store;
+use super::databases::spot;
 use super::view::shard_of;
 use crate::command::Arg;
 use crate::limits;
@@ -14,9 +15,9 @@ use crate::limits;
 const FEW_WORDS: usize = 4;
 
 impl Store {
-    /// Commands follow that are these requests: their raw bytes, and the places of their
-    /// arguments. A hint, which changes nothing.
-    pub fn expect<'r>(&self, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
+    /// Commands for a database follow that are these requests: their raw bytes, and the places of
+    /// their arguments. A hint, which changes nothing.
+    pub fn expect<'r>(&self, database: u32, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
         if self.memory.load(Ordering::Relaxed) < limits::NEAR_BYTES as isize {
             return;
         }
@@ -24,7 +25,10 @@ impl Store {
         if hashes.len() < 2 {
             return;
         }
-        let shard = |hash: &u64| Some((self.shards[shard_of(*hash)].try_lock()?, *hash));
+        let shard = |hash: &u64| {
+            let shard = self.databases.made(spot(database, shard_of(*hash)))?;
+            Some((shard.try_lock()?, *hash))
+        };
         let expected = hashes.iter().filter_map(shard);
         expected.for_each(|(shard, hash)| shard.expect(hash));
         let expected = hashes.iter().filter_map(shard);

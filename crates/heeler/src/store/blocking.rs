@@ -128,18 +128,19 @@ pub fn wait_deadline(argument: &[u8], now: u64) -> Result<Option<u64>, Error> {
 }
 
 impl Store {
-    /// Executes a blocking command.
+    /// Executes a blocking command in a database.
     ///
     /// # Errors
     /// There is nothing yet: it waits. To be given to [`stop_waiting`](Store::stop_waiting) at its
     /// end, however it ends.
     pub fn execute_or_wait(
         &self,
+        database: u32,
         now: u64,
         command: &Command<'_>,
         task: &Waker,
     ) -> Result<Reply, Arc<Waiter>> {
-        let mut view = self.view(now, command);
+        let mut view = self.view(database, now, command);
         let reply = view.run(command);
         view.tell(command);
         if !matches!(reply, Reply::Null | Reply::NullArray) {
@@ -152,7 +153,7 @@ impl Store {
         // Who gives up gets the same null, whatever the command is.
         let nothing = Reply::NullArray;
         let waiter = Waiter::for_element(arrival, own, until, nothing, task.clone());
-        let waiter = Arc::new(waiter);
+        let waiter = Arc::new(waiter.in_database(database));
         let destination = destination(command).map(|key| self.hashing.hash(key));
         for key in waited_for(command) {
             view.waits(key, |waits| waits.add(key, &waiter, destination));
@@ -167,7 +168,7 @@ impl Store {
             return;
         };
         for key in waited_for(&command.as_command()) {
-            let mut view = View::of_key(self, 0, key);
+            let mut view = View::of_key(self, waiter.database, 0, key);
             view.waits(key, |waits| waits.remove(key, waiter.arrival));
         }
     }
@@ -198,9 +199,12 @@ pub(super) fn serve(view: &mut View<'_>) {
 #[cold]
 fn serve_all(view: &mut View<'_>) {
     view.hold_as_several();
-    while let Some(key) = view.next_changed() {
+    let selected = view.database();
+    while let Some((database, key)) = view.next_changed() {
+        view.select(database);
         serve_key(view, &key);
     }
+    view.select(selected);
 }
 
 fn serve_key(view: &mut View<'_>, key: &[u8]) {

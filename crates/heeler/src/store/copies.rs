@@ -79,31 +79,26 @@ impl Store {
     /// Versions of this store are unlike those of a store with another salt, so that no two have
     /// the same version of different contents. The salt has 10 bits.
     pub fn salt_versions(&self, salt: u16) {
-        for shard in &self.shards {
-            shard.lock().versions.salt(salt);
-        }
+        self.set_all(|_, shard| shard.versions.salt(salt));
     }
 
     /// Remembers keys that are gone from now on, or forgets them.
     pub fn keep_tombstones(&self, kept: bool) {
-        for shard in &self.shards {
-            let mut shard = shard.lock();
+        self.set_all(|_, shard| {
             if shard.tombstones.are_kept() != kept {
                 shard.tombstones.keep(kept);
             }
-        }
+        });
     }
 
     /// Forgets keys that were gone before this time.
     pub fn forget_tombstones(&self, before: u64) {
-        for shard in &self.shards {
-            shard.lock().tombstones.forget_before(before);
-        }
+        self.set_all(|_, shard| shard.tombstones.forget_before(before));
     }
 
     /// A copy of a key; of its tombstone if it is gone. `None` if nothing is known of it.
     pub fn export(&self, now: u64, key: &[u8]) -> Option<Copy> {
-        let mut view = View::of_key(self, now, key);
+        let mut view = View::of_key(self, 0, now, key);
         let limits = Limits::of(&view);
         let mut slot = view.slot(key);
         let Some(version) = slot.ensure_version() else {
@@ -131,7 +126,7 @@ impl Store {
 
     /// The version of a key, or that with which it went. `None` if nothing is known of it.
     pub fn version(&self, now: u64, key: &[u8]) -> Option<u64> {
-        let mut view = View::of_key(self, now, key);
+        let mut view = View::of_key(self, 0, now, key);
         let version = view.slot(key).ensure_version();
         version.or_else(|| view.shard_of_key(key, |shard| shard.tombstones.version(key)))
     }
@@ -148,7 +143,7 @@ impl Store {
     }
 
     fn import_as(&self, now: u64, copy: &Copy, is_copy: bool) -> Imported {
-        let mut view = View::of_key(self, now, &copy.key).with_destinations();
+        let mut view = View::of_key(self, 0, now, &copy.key).with_destinations(None);
         view.set_copies(is_copy);
         let imported = take_in(&mut view, now, copy);
         view.set_copies(false);
@@ -190,7 +185,7 @@ impl Store {
     fn survey_shard(&self, index: usize, show: &mut impl FnMut(Surveyed<'_>)) {
         let (mut bucket, mut layout, mut begun) = (0, None, 0);
         loop {
-            let shard = self.shards[index].lock();
+            let shard = self.databases.first()[index].lock();
             if layout != Some(shard.layout()) {
                 // Keys may lie elsewhere than before.
                 (bucket, layout, begun) = (0, Some(shard.layout()), begun + 1);
@@ -225,7 +220,7 @@ impl Store {
         mut is_foreign: impl FnMut(&[u8]) -> bool,
     ) -> (usize, Option<u64>) {
         let index = usize::try_from(shard).unwrap_or(limits::SHARDS);
-        let Some(locked) = self.shards.get(index) else {
+        let Some(locked) = self.databases.first().get(index) else {
             return (0, None);
         };
         let mut locked = locked.lock();

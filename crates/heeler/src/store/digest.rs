@@ -101,29 +101,30 @@ impl Digest {
 }
 
 impl Store {
-    /// The digest of all keys: of none it is zero.
+    /// The digest of all keys of all databases: of none it is zero.
     pub fn digest(&self, now: u64) -> Digest {
         let mut all = Digest::default();
-        let mut is_empty = true;
-        View::of_all(self, now).for_each_shard(|shard| {
+        let mut latest = None;
+        let shards = self.databases.all_made();
+        let held: Vec<_> = shards.map(|(_, shard)| shard.lock()).collect();
+        for shard in &held {
             for entry in shard.iter().filter(|entry| !entry.is_expired(now)) {
                 let mut of_key = Digest::default();
                 of_key.mix(entry.key());
                 of_key.take(entry);
-                if std::mem::take(&mut is_empty) {
-                    // The number of the database.
-                    all.mix(&0u32.to_be_bytes());
+                if latest.replace(shard.database()) != Some(shard.database()) {
+                    all.mix(&shard.database().to_be_bytes());
                 }
                 all.xor(&of_key.0);
             }
-        });
+        }
         all
     }
 
-    /// The digest of one value: where there is none it is zero.
-    pub fn digest_of(&self, now: u64, key: &[u8]) -> Digest {
+    /// The digest of one value of a database: where there is none it is zero.
+    pub fn digest_of(&self, database: u32, now: u64, key: &[u8]) -> Digest {
         let mut of_value = Digest::default();
-        if let Some(entry) = View::of_key(self, now, key).slot(key).peek() {
+        if let Some(entry) = View::of_key(self, database, now, key).slot(key).peek() {
             of_value.take(entry);
         }
         of_value

@@ -4,7 +4,7 @@ use super::errors::Outcome;
 use super::view::View;
 use super::{
     bitfield, bits, blocking, documents, dump, expiry, hashes, hyperloglog, items, keys, keyspace,
-    lcs, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
+    lcs, listing, lists, memory, scan, sets, sort, strings, zset_operations, zsets,
 };
 use crate::command::{Command, Group, Id, Reply, unknown_command};
 
@@ -14,20 +14,18 @@ pub(super) fn run(view: &mut View<'_>, command: &Command<'_>) -> Reply {
     answer(view, command).unwrap_or_else(Reply::Error)
 }
 
-/// Whether a command locks all shards even when it stands alone.
+/// Whether a command locks all shards of its database or of more, even when it stands alone.
 pub(super) fn needs_all_shards(command: &Command<'_>) -> bool {
     match command.spec.id {
-        Id::Flushall | Id::Flushdb | Id::ItemFlush => true,
+        Id::Flushall | Id::Flushdb | Id::ItemFlush | Id::Swapdb => true,
         Id::Sort | Id::SortRo => sort::reads_other_keys(command),
         _ => false,
     }
 }
 
-/// Whether a command is about the keyspace as a whole: a transaction with it locks all shards.
-pub(super) fn is_whole_keyspace(command: &Command<'_>) -> bool {
-    use Id::*;
-    needs_all_shards(command)
-        || matches!(command.spec.id, Dbsize | Keys | Randomkey | Scan | Swapdb)
+/// Whether a command may have to do with a key of another database.
+pub(super) fn reaches_elsewhere(command: &Command<'_>) -> bool {
+    matches!(command.spec.id, Id::Copy | Id::Move)
 }
 
 fn answer(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -93,7 +91,7 @@ fn generic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Id::DocumentDelete => documents::delete(view, command),
         Id::DocumentIndex => documents::index(view, command),
         Id::DocumentItem => documents::item(view, command),
-        Id::DocumentKeys => documents::keys(view, command),
+        Id::DocumentKeys => listing::keys(view, command),
         Id::DocumentLoad => documents::load(view, command),
         Id::DocumentStore => documents::store(view, command),
         Id::Dump => dump::dump(view, command),

@@ -33,7 +33,6 @@ use super::slot::Slot;
 use super::view::View;
 use crate::command::{Blob, Command, Id, OwnedCommand, Reply};
 use crate::json::{self, Picked, Value};
-use crate::limits;
 
 /// Errors, by their codes.
 pub const NOT_FOUND: &str = "NOTFOUND there is no such key";
@@ -165,77 +164,6 @@ pub(super) fn change(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     before.stamp(&mut slot, is_json);
     // A list or dictionary may have lost its last element, and is empty then.
     Ok(Meta::of(&mut slot).map_or(Reply::Null, |meta| meta.reply(Some(data))))
-}
-
-/// Walks the keys of this node, shard by shard: no key comes twice, and none is missed that stays.
-pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let (cursor, prefix) = (command.arg(1), command.arg(3));
-    let most: usize = number(command.arg(2))?;
-    let (mut from, mut after) = Cursor::parse(cursor)?;
-    let (now, mut left) = (view.now(), limits::KEYS_VISITED);
-    let mut found: Vec<Reply> = Vec::new();
-    while from < limits::SHARDS {
-        let last = view.with_shard(from, |shard| {
-            left = left.saturating_sub(shard.len());
-            let is_left = |key: &[u8]| after.as_deref().is_none_or(|after| key > after);
-            let mut keys: Vec<&[u8]> = shard
-                .iter()
-                .filter(|e| e.key().starts_with(prefix) && is_left(e.key()) && !e.is_expired(now))
-                .map(|entry| entry.key())
-                .collect();
-            let room = most - found.len();
-            let is_cut = keys.len() > room;
-            if is_cut {
-                keys.select_nth_unstable(room);
-                keys.truncate(room);
-                keys.sort_unstable();
-            }
-            found.extend(keys.iter().map(Reply::bulk));
-            is_cut.then(|| keys.last().map(|key| key.to_vec()))
-        });
-        match last {
-            // There was no room for any.
-            Some(None) => break,
-            Some(last) => {
-                after = last;
-                break;
-            }
-            None => (from, after) = (from + 1, None),
-        }
-        if left == 0 {
-            break;
-        }
-    }
-    let next = match from {
-        limits::SHARDS => Reply::bulk(""),
-        _ => Reply::bulk(Cursor::write(from, after.as_deref())),
-    };
-    Ok(Reply::Array(vec![next, Reply::Array(found)]))
-}
-
-/// Where a walk over the keys goes on: a shard, and the last key that was seen in it.
-struct Cursor;
-
-impl Cursor {
-    fn parse(bytes: &[u8]) -> Result<(usize, Option<Vec<u8>>), Error> {
-        if bytes.is_empty() {
-            return Ok((0, None));
-        }
-        let (shard, after) = match memchr::memchr(b':', bytes) {
-            Some(at) => (&bytes[..at], Some(bytes[at + 1..].to_vec())),
-            None => (bytes, None),
-        };
-        Ok((number(shard)?, after))
-    }
-
-    fn write(shard: usize, after: Option<&[u8]>) -> Vec<u8> {
-        let mut bytes = shard.to_string().into_bytes();
-        if let Some(after) = after {
-            bytes.push(b':');
-            bytes.extend_from_slice(after);
-        }
-        bytes
-    }
 }
 
 fn number<N: TryFrom<i64>>(bytes: &[u8]) -> Result<N, Error> {

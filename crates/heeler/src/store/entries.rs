@@ -1,8 +1,10 @@
 //! The entries of one shard: an index of places, slabs of bytes, and the objects that do not lie
 //! beside their keys. This is where the three are kept in step when something moves.
 
+use std::ops::Range;
+
 use super::entry::{Entry, New, Object, Text};
-use super::index::Index;
+use super::index::{Home, Index, home_of};
 use super::objects::Objects;
 use super::packed::{self, Header, Packing, Value};
 use super::shard::Hashing;
@@ -45,6 +47,23 @@ impl Entries {
     /// All entries.
     pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         self.index.iter().map(|place| self.get(Place(place)))
+    }
+
+    /// The entries with these homes, each with its own, in no order.
+    pub(super) fn with_homes(
+        &self,
+        hashing: &Hashing,
+        homes: &Range<Home>,
+    ) -> Vec<(Home, Entry<'_>)> {
+        let mut found = Vec::new();
+        self.index.visit(homes, |place| {
+            let entry = self.get(Place(place));
+            let home = home_of(hashing.hash(entry.key()));
+            if homes.contains(&home) {
+                found.push((home, entry));
+            }
+        });
+        found
     }
 
     /// The place of a key with this hash, and the bytes of its entry.

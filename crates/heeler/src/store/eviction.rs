@@ -35,11 +35,7 @@ impl Store {
     /// How much memory keys may take, and what happens then, from now on.
     pub fn limit_memory(&self, settings: Settings) {
         *self.settings.lock() = settings;
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            shard.set_policy(&self.hashing, &settings);
-            drop(self.settle(&mut shard));
-        }
+        self.set_all(|_, shard| shard.set_policy(&self.hashing, &settings));
         self.most.store(settings.most, Relaxed);
     }
 
@@ -98,17 +94,21 @@ impl Store {
     /// passed over at random, so that their chances are as the numbers of their keys: otherwise
     /// those with few would lose keys that are worth more.
     fn evict(&self, now: u64) -> bool {
-        for visited in 0..2 * limits::SHARDS {
-            let index = self.evicting.fetch_add(1, Relaxed) % limits::SHARDS;
-            let mut shard = self.shards[index].lock();
+        let turns = self.databases.turns();
+        for visited in 0..2 * turns {
+            let turn = self.evicting.fetch_add(1, Relaxed);
+            let Some(shard) = self.databases.of_turn(turn) else {
+                continue;
+            };
+            let mut shard = shard.lock();
             let keys = (shard.len() << MEAN_BITS) as u64;
             let mean = self.mean_keys.load(Relaxed);
             self.mean_keys.store(mean - mean / 16 + keys / 16, Relaxed);
-            let passed_over = visited < limits::SHARDS && self.random() % (2 * mean + 1) > keys;
+            let passed_over = visited < turns && self.random() % (2 * mean + 1) > keys;
             if passed_over || !shard.evict(&self.hashing, now) {
                 continue;
             }
-            let log = shard.log.as_mut().map(std::mem::take).unwrap_or_default();
+            let log = shard.take_log().collect();
             let garbage = self.settle(&mut shard);
             self.tell(log, None);
             drop(shard);
@@ -182,6 +182,11 @@ impl Chooser {
         if let Some(queues) = self.queues.as_mut().filter(|q| q.is_stale(entries.len())) {
             queues.sweep(|token| place_of(entries, hashing, token).is_some());
         }
+    }
+
+    /// By which rules it chooses.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Bytes that it has allocated.

@@ -164,6 +164,12 @@ impl VersionClock {
         self.last = self.last.max(version);
     }
 
+    /// Each has seen what the other has.
+    pub(super) fn meet(one: &mut VersionClock, other: &mut VersionClock) {
+        one.saw(other.last);
+        other.saw(one.last);
+    }
+
     /// From now on its versions are unlike those of clocks with another salt.
     pub(super) fn salt(&mut self, salt: u16) {
         self.salt = Some(salt & ((1 << SALT_BITS) - 1));

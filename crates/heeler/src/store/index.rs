@@ -6,6 +6,8 @@
 //! "Open-sourcing F14 for faster, more memory-efficient hash tables", 2019). The number of groups
 //! need not be a power of two: a table that is seven eighths full grows by a third or by half.
 
+use std::ops::Range;
+
 use super::prefetch::prefetch;
 
 /// Places of a group.
@@ -21,6 +23,18 @@ const STEP: usize = 2;
 
 /// The bits of a hash that say in which group a place lies.
 const HOME: u64 = 0xff_ffff;
+
+/// Number of homes: see [`Home`].
+pub(super) const HOMES: u32 = 1 << 24;
+
+/// The part of a hash by whose order places lie in the table, about. It stays what it is however
+/// the table changes, so that walks can go by it.
+pub(super) type Home = u32;
+
+/// The home of a hash.
+pub(super) fn home_of(hash: u64) -> Home {
+    (hash & HOME) as Home
+}
 
 /// The bits of a hash by which a place is found: 24 for its group, 8 for its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,6 +196,26 @@ impl Table {
         }
     }
 
+    /// Calls `f` with each place that has one of these homes, and with some others.
+    fn visit(&self, homes: &Range<Home>, f: &mut impl FnMut(u32)) {
+        if self.0.is_empty() || homes.is_empty() {
+            return;
+        }
+        let mut at = self.home(u64::from(homes.start));
+        let last = self.home(u64::from(homes.end - 1));
+        let mut is_past = false;
+        for _ in 0..self.0.len() {
+            let group = &self.0[at];
+            let taken = (0..LANES).filter(|lane| tag_of(group, *lane) != 0);
+            taken.for_each(|lane| f(place_of(group, lane)));
+            is_past |= at == last;
+            if is_past && tag_of(group, PASSED) == 0 {
+                return;
+            }
+            at = self.next(at);
+        }
+    }
+
     fn at(&self, bucket: usize) -> Option<u32> {
         let group = self.0.get(bucket / LANES)?;
         let lane = bucket % LANES;
@@ -246,6 +280,12 @@ impl Index {
     /// All places.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         (0..self.buckets()).filter_map(|bucket| self.bucket(bucket))
+    }
+
+    /// Calls `f` with each place that has one of these homes, and with some others.
+    pub(super) fn visit(&self, homes: &Range<Home>, mut f: impl FnMut(u32)) {
+        self.table.visit(homes, &mut f);
+        self.old.visit(homes, &mut f);
     }
 
     /// The place with this hash that it is.
@@ -469,6 +509,15 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(index.len(), model.len());
+            }
+            for homes in [0..HOMES / 3, HOMES / 3..HOMES / 3 + 7, HOMES / 3 + 7..HOMES] {
+                let mut met = Vec::new();
+                index.visit(&homes, |place| met.push(place));
+                let wanted = model.keys().filter(|p| homes.contains(&home_of(hash_of(**p))));
+                for place in wanted {
+                    let times = met.iter().filter(|met| *met == place).count();
+                    prop_assert_eq!(times, 1);
+                }
             }
             let mut all: Vec<u32> = index.iter().collect();
             all.sort_unstable();

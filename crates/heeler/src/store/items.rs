@@ -272,7 +272,7 @@ fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Life::Until(at) => view.store().flush_at(Some(at)),
         Life::Endless | Life::Over => {
             view.store().flush_at(None);
-            view.clear(false);
+            view.clear(Some(view.database()), false);
         }
     }
     Ok(Reply::OK)

@@ -136,7 +136,7 @@ impl Store {
         let Some(command) = command.filter(is_step) else {
             return Applied::Broken;
         };
-        let mut view = View::of_key(self, step.now, key);
+        let mut view = View::of_key(self, 0, step.now, key);
         let here = view.slot(key).ensure_version();
         match here {
             Some(version) if version >= step.version => return Applied::Kept,
@@ -604,7 +604,7 @@ mod tests {
         let (from, to) = filled();
         let command =
             crate::store::tests::command(&[b"BLMOVE", b"empty", b"m", b"LEFT", b"RIGHT", b"0"]);
-        let waits = from.execute_or_wait(2000, &command.as_command(), std::task::Waker::noop());
+        let waits = from.execute_or_wait(0, 2000, &command.as_command(), std::task::Waker::noop());
         assert!(waits.is_err());
         run(&from, 2000, "RPUSH empty one two");
         let keys: Vec<Box<[u8]>> = from.take_written().into_iter().map(|it| it.key).collect();

@@ -1,10 +1,12 @@
 //! Commands about keys of any type.
 
+use super::Store;
 use super::aging::Aging;
 use super::entry::{Entry, Text};
-use super::errors::{NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
+use super::errors::{Error, NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
 use super::keyspace;
 use super::view::View;
+use super::wanted::Wanted;
 use crate::command::{Command, Id, Reply, unknown_subcommand};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
@@ -45,11 +47,7 @@ pub(super) fn renamenx(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 /// Whether the key was renamed: not if the new name is taken and must not be replaced.
-fn move_entry(
-    view: &mut View<'_>,
-    command: &Command<'_>,
-    replace: bool,
-) -> Result<bool, super::errors::Error> {
+fn move_entry(view: &mut View<'_>, command: &Command<'_>, replace: bool) -> Result<bool, Error> {
     let (from, to) = (command.arg(1), command.arg(2));
     if !view.slot(from).exists() {
         return Err(NO_SUCH_KEY.into());
@@ -68,36 +66,102 @@ fn move_entry(
 }
 
 pub(super) fn copy(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let mut replace = false;
-    let mut words = command.args(3);
-    while let Some(word) = words.next() {
-        if word.eq_ignore_ascii_case(b"replace") {
-            replace = true;
-        } else if word.eq_ignore_ascii_case(b"db") {
-            keyspace::only_database(words.next().ok_or(SYNTAX)?)?;
-        } else {
-            return Err(SYNTAX.into());
-        }
+    let selected = view.database();
+    let Copying { database, replace } = Copying::parse(view.store(), command)?;
+    let database = database.unwrap_or(selected);
+    if database != selected && view.store().is_of_ring() {
+        let text = "ERR Copying to another database is not allowed in cluster mode";
+        return Err(text.into());
     }
     let (from, to) = (command.arg(1), command.arg(2));
-    if from == to {
+    if from == to && database == selected {
         return Err(SAME_OBJECT.into());
     }
     let Some(copied) = view.slot(from).read().map(|entry| entry.to_owned()) else {
         return Ok(Reply::Int(0));
     };
+    view.select(database);
     let mut slot = view.slot(to);
-    if slot.exists() && !replace {
-        return Ok(Reply::Int(0));
+    let is_taken = slot.exists() && !replace;
+    if !is_taken {
+        slot.set_entry(copied);
     }
-    slot.set_entry(copied);
-    Ok(Reply::Int(1))
+    view.select(selected);
+    Ok(Reply::Int(i64::from(!is_taken)))
 }
 
-/// MOVE: there is no other database to move a key to.
-pub(super) fn move_to_database(_: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    keyspace::only_database(command.arg(2))?;
-    Err(SAME_OBJECT.into())
+/// The options of COPY.
+#[derive(Default)]
+struct Copying {
+    database: Option<u32>,
+    replace: bool,
+}
+
+impl Copying {
+    fn parse(store: &Store, command: &Command<'_>) -> Result<Copying, Error> {
+        let mut copying = Copying::default();
+        let mut words = command.args(3);
+        while let Some(word) = words.next() {
+            if word.eq_ignore_ascii_case(b"replace") {
+                copying.replace = true;
+            } else if word.eq_ignore_ascii_case(b"db") {
+                let argument = words.next().ok_or(SYNTAX)?;
+                copying.database = Some(keyspace::database(store, argument)?);
+            } else {
+                return Err(SYNTAX.into());
+            }
+        }
+        Ok(copying)
+    }
+}
+
+/// The key of another database that MOVE or COPY writes, with the number of that.
+pub(super) fn elsewhere<'a>(store: &Store, command: &Command<'a>) -> Option<(u32, &'a [u8])> {
+    if store.is_of_ring() {
+        return None;
+    }
+    match command.spec.id {
+        Id::Move => {
+            let database = keyspace::database(store, command.arg(2)).ok()?;
+            Some((database, command.arg(1)))
+        }
+        _ => {
+            let database = Copying::parse(store, command).ok()?.database?;
+            Some((database, command.arg(2)))
+        }
+    }
+}
+
+/// MOVE: to the same name in another database, where there must be none of it.
+pub(super) fn move_to_database(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    if view.store().is_of_ring() {
+        return Err("ERR MOVE is not allowed in cluster mode".into());
+    }
+    let (key, selected) = (command.arg(1), view.database());
+    let database = keyspace::database(view.store(), command.arg(2))?;
+    if database == selected {
+        return Err(SAME_OBJECT.into());
+    }
+    let mut wanted = Wanted::default();
+    wanted.key(view.store(), database, key);
+    view.hold_too(&wanted);
+    if !view.slot(key).exists() {
+        return Ok(Reply::Int(0));
+    }
+    view.select(database);
+    let is_taken = view.slot(key).exists();
+    view.select(selected);
+    let entry = match is_taken {
+        true => None,
+        false => view.slot(key).take(),
+    };
+    let Some(entry) = entry else {
+        return Ok(Reply::Int(0));
+    };
+    view.select(database);
+    view.slot(key).set_entry(entry);
+    view.select(selected);
+    Ok(Reply::Int(1))
 }
 
 pub(super) fn object_encoding(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

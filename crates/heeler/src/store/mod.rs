@@ -3,7 +3,8 @@
 //!
 //! Keys are spread over [`SHARDS`](crate::limits::SHARDS) shards by a seeded hash; each shard is a
 //! table behind its own lock, so any thread executes any command directly. A command locks the
-//! shards of its keys in the order of their indices, each once, and runs on that [`View`].
+//! shards of its keys in the order of their places, each once, and runs on that [`View`]. Databases
+//! have shards of their own, and share all else; what takes no number of a database is about 0.
 //!
 //! # To add a command
 //! 1. Its line in the command table says [`Room::Store`](crate::command::Room).
@@ -30,6 +31,7 @@ mod collection;
 mod collection_scan;
 mod compact;
 mod copies;
+mod databases;
 mod deadlines;
 mod digest;
 mod dispatch;
@@ -50,6 +52,7 @@ mod journal;
 mod keys;
 mod keyspace;
 mod lcs;
+mod listing;
 mod lists;
 mod long_double;
 mod memory;
@@ -81,6 +84,7 @@ mod tracking;
 mod versions;
 mod view;
 mod waits;
+mod wanted;
 mod watch;
 mod zset_operations;
 mod zsets;
@@ -94,6 +98,8 @@ use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
+use databases::Databases;
+pub use databases::Numbering;
 pub use encodings::Limit;
 use encodings::{Encodings, Limits};
 use entries::Entries;
@@ -106,6 +112,7 @@ use shard::{Hashing, Shard};
 pub use tracking::Reader;
 pub use versions::Guarded;
 use view::View;
+use wanted::Wanted;
 pub use watch::Watched;
 
 /// An in-memory keyspace, used by any number of threads at once.
@@ -126,11 +133,13 @@ pub struct Store {
     prefixes: Arc<tracking::Prefixes>,
     /// Of how many keys it is remembered who has read them; 0 for any number.
     most_tracked: AtomicUsize,
+    /// Who has read which keys.
+    readers: tracking::AllReaders,
     /// How many clients have come to wait.
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
-    /// When all keys are to be removed, in milliseconds since 1970; zero for never.
+    /// When all keys of database 0 are to be removed, in milliseconds since 1970; zero for never.
     flush_at: AtomicU64,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
@@ -147,13 +156,10 @@ pub struct Store {
     evicting: AtomicUsize,
     /// Keys of a shard, on average of those that it has looked at.
     mean_keys: AtomicU64,
-    shards: Box<[Mutex<Shard>]>,
+    databases: Databases,
 }
 
-/// Bytes that a store takes without a key.
-const AT_START: usize = limits::SHARDS * size_of::<Mutex<Shard>>();
-
-/// What INFO and the metrics say of a store.
+/// What INFO and the metrics say of a store, or of one of its databases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Keys, those included whose deadline has passed unnoticed.
@@ -173,12 +179,18 @@ pub struct Stats {
 }
 
 impl Store {
-    /// An empty store. The seed chooses its hash function and its random choices: give each
-    /// process another, one that nobody can guess.
+    /// An empty store with 16 databases. The seed chooses its hash function and its random
+    /// choices: give each process another, one that nobody can guess.
     pub fn new(seed: u64) -> Store {
+        Store::with_databases(seed, Numbering::Upto(limits::DATABASES))
+    }
+
+    /// The same with so many databases.
+    pub fn with_databases(seed: u64, numbering: Numbering) -> Store {
         let changes = Arc::default();
         let shard = |_| Mutex::new(Shard::new(Arc::clone(&changes)));
         let shards = (0..limits::SHARDS).map(shard).collect();
+        let databases = Databases::new(numbering, shards);
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
@@ -189,6 +201,7 @@ impl Store {
             trackers: Mutex::default(),
             prefixes: Arc::default(),
             most_tracked: limits::TRACKED_KEYS.into(),
+            readers: tracking::all_readers(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             flush_at: AtomicU64::new(0),
@@ -199,18 +212,25 @@ impl Store {
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
             mean_keys: AtomicU64::new(0),
-            memory: AtomicIsize::new(AT_START as isize),
-            shards,
+            memory: AtomicIsize::new(databases.bytes_at_start() as isize),
+            databases,
         }
     }
 
-    /// Executes one command whose arity has been checked, at a time in milliseconds since 1970.
+    /// Executes one command whose arity has been checked, at a time in milliseconds since 1970, in
+    /// database 0.
     #[inline]
     pub fn execute(&self, now: u64, command: &Command<'_>) -> Reply {
+        self.execute_in(0, now, command)
+    }
+
+    /// The same in any database.
+    #[inline]
+    pub fn execute_in(&self, database: u32, now: u64, command: &Command<'_>) -> Reply {
         if let Some(refusal) = self.refuses(now, command) {
             return refusal;
         }
-        let mut view = self.view(now, command);
+        let mut view = self.view(database, now, command);
         let reply = view.run(command);
         view.tell(command);
         blocking::serve(&mut view);
@@ -218,11 +238,17 @@ impl Store {
     }
 
     /// The same for a client that keeps copies of values.
-    pub fn execute_for(&self, now: u64, command: &Command<'_>, reader: Reader<'_>) -> Reply {
+    pub fn execute_for(
+        &self,
+        database: u32,
+        now: u64,
+        command: &Command<'_>,
+        reader: Reader<'_>,
+    ) -> Reply {
         if let Some(refusal) = self.refuses(now, command) {
             return refusal;
         }
-        let mut view = self.view(now, command);
+        let mut view = self.view(database, now, command);
         view.set_actor(Some(reader));
         let reply = view.run(command);
         view.remember(command, reader);
@@ -234,72 +260,84 @@ impl Store {
 
     /// Locks what a command needs, and what those need who may have waited for it.
     #[inline]
-    fn view(&self, now: u64, command: &Command<'_>) -> View<'_> {
-        let view = match command.spec.keys {
+    fn view(&self, database: u32, now: u64, command: &Command<'_>) -> View<'_> {
+        match command.spec.keys {
             Keys::Range(first, last, _) if i32::from(first) == i32::from(last) => {
-                View::of_key(self, now, command.arg(usize::from(first)))
+                let key = command.arg(usize::from(first));
+                let view = View::of_key(self, database, now, key);
+                match command.spec.is_write() {
+                    true => view.with_destinations(None),
+                    false => view,
+                }
             }
-            _ => self.view_of_keys(now, command),
-        };
-        match command.spec.is_write() {
-            true => view.with_destinations(),
-            false => view,
+            _ => self.view_of_keys(database, now, command),
         }
     }
 
     /// Locks what a command needs that has not just one key.
-    fn view_of_keys(&self, now: u64, command: &Command<'_>) -> View<'_> {
-        if dispatch::needs_all_shards(command) {
-            return View::of_all(self, now);
-        }
-        match command.keys() {
-            Ok(keys) if keys.is_empty() => View::of_none(self, now),
-            Ok(keys) if keys.len() == 1 => {
-                View::of_key(self, now, command.arg(keys.iter().next().unwrap_or(1)))
+    fn view_of_keys(&self, database: u32, now: u64, command: &Command<'_>) -> View<'_> {
+        let wants_more =
+            dispatch::needs_all_shards(command) || dispatch::reaches_elsewhere(command);
+        let keys = command.keys();
+        let view = match &keys {
+            Ok(keys) if !wants_more && keys.is_empty() => View::of_none(self, database, now),
+            Ok(keys) if !wants_more && keys.len() == 1 => {
+                let key = command.arg(keys.iter().next().unwrap_or(1));
+                View::of_key(self, database, now, key)
             }
-            Ok(keys) => {
+            Ok(keys) if !wants_more => {
                 let hashes = keys.iter().map(|i| self.hashing.hash(command.arg(i)));
-                View::of_hashes(self, now, hashes)
+                View::of_hashes(self, database, now, hashes)
             }
-            // The command's own check of its arguments words the error.
-            Err(_) => View::of_all(self, now),
+            _ => {
+                let mut wanted = Wanted::default();
+                wanted.command(self, database, command);
+                let view = View::of(self, database, now, &wanted);
+                return view.with_destinations(Some(&wanted));
+            }
+        };
+        match command.spec.is_write() {
+            true => view.with_destinations(None),
+            false => view,
         }
     }
 
     /// Executes commands as one: nothing else happens to their keys meanwhile. `None`, and nothing
     /// is done, if a watched key has changed since it was watched.
     ///
-    /// All commands are ones that the store answers, with their arity checked.
+    /// All commands are ones that the store answers, with their arity checked; they are for
+    /// database 0.
     pub fn transaction(
         &self,
         now: u64,
         watched: &[Watched],
         commands: &[OwnedCommand],
     ) -> Option<Vec<Reply>> {
-        self.transaction_for(now, watched, commands, None, |_, _| ())
+        let commands = commands.iter().map(|command| (0, command.as_command()));
+        self.transaction_for(now, watched, commands, None, |_, _, _| ())
     }
 
-    /// The same for a client that may keep copies of values; tells after each command what it has
-    /// answered: `done(command, reply)`.
-    pub fn transaction_for(
+    /// The same with commands for any databases, for a client that may keep copies of values; tells
+    /// after each command what it has answered: `done(database, command, reply)`.
+    pub fn transaction_for<'a>(
         &self,
         now: u64,
         watched: &[Watched],
-        commands: &[OwnedCommand],
+        commands: impl Iterator<Item = (u32, Command<'a>)> + Clone,
         reader: Option<Reader<'_>>,
-        done: impl FnMut(&Command<'_>, &Reply),
+        done: impl FnMut(u32, &Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
-        let view = self.transaction_view(now, watched, std::iter::empty(), commands);
+        let view = self.transaction_view(now, watched, std::iter::empty(), commands.clone());
         self.transaction_in(view, watched, commands, reader, done)
     }
 
-    fn transaction_in(
+    fn transaction_in<'a>(
         &self,
         mut view: View<'_>,
         watched: &[Watched],
-        commands: &[OwnedCommand],
+        commands: impl Iterator<Item = (u32, Command<'a>)>,
         reader: Option<Reader<'_>>,
-        mut done: impl FnMut(&Command<'_>, &Reply),
+        mut done: impl FnMut(u32, &Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
         if !watched.iter().all(|watched| view.is_unchanged(watched)) {
             return None;
@@ -307,17 +345,17 @@ impl Store {
         if reader.is_some() {
             view.set_actor(reader);
         }
-        let run = |c: &OwnedCommand| {
-            let command = c.as_command();
+        let run = |(database, command): (u32, Command<'a>)| {
+            view.select(database);
             let reply = view.run(&command);
             view.tell(&command);
             if let Some(reader) = reader {
                 view.remember(&command, reader);
             }
-            done(&command, &reply);
+            done(database, &command, &reply);
             reply
         };
-        let replies = commands.iter().map(run).collect();
+        let replies = commands.map(run).collect();
         if reader.is_some() {
             view.set_actor(None);
         }
@@ -325,43 +363,43 @@ impl Store {
         Some(replies)
     }
 
-    fn transaction_view(
+    /// `others` are hashes of keys of database 0.
+    fn transaction_view<'a>(
         &self,
         now: u64,
         watched: &[Watched],
         others: impl Iterator<Item = u64>,
-        commands: &[OwnedCommand],
+        commands: impl Iterator<Item = (u32, Command<'a>)>,
     ) -> View<'_> {
-        let watched = watched.iter().map(|watched| watched.hash);
-        let mut hashes: Vec<u64> = watched.chain(others).collect();
-        for command in commands {
-            let command = command.as_command();
-            match command.keys() {
-                Ok(keys) if !dispatch::is_whole_keyspace(&command) => {
-                    hashes.extend(keys.iter().map(|i| self.hashing.hash(command.arg(i))));
-                }
-                _ => return View::of_all(self, now),
-            }
-        }
-        View::of_hashes(self, now, hashes.into_iter()).with_destinations()
+        let mut wanted = Wanted::default();
+        watched
+            .iter()
+            .for_each(|watched| wanted.hash(watched.database, watched.hash));
+        others.for_each(|hash| wanted.hash(0, hash));
+        commands.for_each(|(database, command)| wanted.command(self, database, &command));
+        View::of(self, 0, now, &wanted).with_destinations(Some(&wanted))
     }
 
     /// From now on each key that is written has a version, which each change raises.
     pub fn keep_versions(&self) {
-        for shard in &self.shards {
-            shard.lock().keep_versions();
-        }
+        self.set_all(|_, shard| shard.keep_versions());
     }
 
-    /// Watches a key for changes until the result is given to [`unwatch`](Store::unwatch).
+    /// Watches a key of database 0 for changes until the result is given to
+    /// [`unwatch`](Store::unwatch).
     pub fn watch(&self, key: &[u8], now: u64) -> Watched {
-        let mut view = View::of_key(self, now, key);
+        self.watch_in(0, key, now)
+    }
+
+    /// The same in any database.
+    pub fn watch_in(&self, database: u32, key: &[u8], now: u64) -> Watched {
+        let mut view = View::of_key(self, database, now, key);
         view.watch(key)
     }
 
     /// Ends a watch.
     pub fn unwatch(&self, watched: Watched) {
-        let mut view = View::of_hashes(self, 0, std::iter::once(watched.hash));
+        let mut view = View::of_hash(self, watched.database, 0, watched.hash);
         view.unwatch(&watched);
     }
 
@@ -377,26 +415,33 @@ impl Store {
         if !self.expires_actively.load(Ordering::Relaxed) {
             return done;
         }
-        for _ in 0..limits::SHARDS {
+        for _ in 0..self.databases.turns() {
             if done >= budget {
                 break;
             }
-            let index = self.expiring.load(Ordering::Relaxed) % limits::SHARDS;
-            let mut shard = self.shards[index].lock();
-            let before = shard.bytes();
-            done += shard.expire_due(&self.hashing, now, budget - done);
-            let freed = before.saturating_sub(shard.bytes());
-            self.freed_behind.fetch_add(freed, Ordering::Relaxed);
-            if let Some(log) = shard.log.as_mut().filter(|log| !log.is_empty()) {
-                self.tell(std::mem::take(log), None);
+            let turn = self.expiring.load(Ordering::Relaxed);
+            if let Some(shard) = self.databases.of_turn(turn) {
+                done += self.expire_of(shard, now, budget - done);
             }
-            let garbage = self.settle(&mut shard);
-            drop(shard);
-            drop(garbage);
             if done < budget {
-                self.expiring.store(index + 1, Ordering::Relaxed);
+                self.expiring.store(turn.wrapping_add(1), Ordering::Relaxed);
             }
         }
+        done
+    }
+
+    fn expire_of(&self, shard: &Mutex<Shard>, now: u64, budget: usize) -> usize {
+        let mut shard = shard.lock();
+        let before = shard.bytes();
+        let done = shard.expire_due(&self.hashing, now, budget);
+        let freed = before.saturating_sub(shard.bytes());
+        self.freed_behind.fetch_add(freed, Ordering::Relaxed);
+        if shard.log.as_ref().is_some_and(|log| !log.is_empty()) {
+            self.tell(shard.take_log().collect(), None);
+        }
+        let garbage = self.settle(&mut shard);
+        drop(shard);
+        drop(garbage);
         done
     }
 
@@ -406,12 +451,13 @@ impl Store {
         self.freed_behind.swap(0, Ordering::Relaxed)
     }
 
-    /// Removes all keys at a time in milliseconds since 1970, in place of any time said before.
+    /// Removes all keys of database 0 at a time in milliseconds since 1970, in place of any time
+    /// said before.
     fn flush_at(&self, time: Option<u64>) {
         self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Removes all keys if the time for that has come.
+    /// Removes all keys of database 0 if the time for that has come.
     fn flush_due(&self, now: u64) {
         let time = self.flush_at.load(Ordering::Relaxed);
         if time == 0 || time > now {
@@ -422,7 +468,7 @@ impl Store {
             .flush_at
             .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
         if taken.is_ok() {
-            View::of_all(self, now).clear(true);
+            View::of_first(self, now).clear(Some(0), true);
         }
     }
 
@@ -433,8 +479,8 @@ impl Store {
     }
 
     /// How the value of a key is kept, in Redis's words.
-    pub fn describe(&self, now: u64, key: &[u8]) -> Option<String> {
-        let mut view = View::of_key(self, now, key);
+    pub fn describe(&self, database: u32, now: u64, key: &[u8]) -> Option<String> {
+        let mut view = View::of_key(self, database, now, key);
         let limits = Limits::of(&view);
         let slot = view.slot(key);
         let entry = slot.peek()?;
@@ -487,7 +533,7 @@ impl Store {
 
     /// Bytes that are allocated where there are no keys.
     pub fn memory_at_start(&self) -> usize {
-        AT_START
+        self.databases.bytes_at_start()
     }
 
     /// Objects and tables that wait to be freed.
@@ -497,9 +543,22 @@ impl Store {
 
     /// Counts, for INFO and the metrics.
     pub fn stats(&self, now: u64) -> Stats {
+        self.counted(now, self.databases.all_made())
+    }
+
+    /// The same of one database.
+    pub fn stats_of(&self, database: u32, now: u64) -> Stats {
+        self.counted(now, self.databases.made_in(database))
+    }
+
+    fn counted<'a>(
+        &self,
+        now: u64,
+        shards: impl Iterator<Item = (usize, &'a Mutex<Shard>)>,
+    ) -> Stats {
         let mut stats = Stats::default();
         let mut deadlines = 0u128;
-        for shard in &self.shards {
+        for (_, shard) in shards {
             let shard = shard.lock();
             stats.keys += shard.len();
             stats.expiring_keys += shard.deadlines.live();

@@ -41,6 +41,9 @@ pub(super) enum Change {
 /// A change with its key, and its place in the order of changes.
 pub(super) type Logged = (u64, Box<[u8]>, Change);
 
+/// The same with the number of the database.
+pub(super) type Happened = (u64, u32, Box<[u8]>, Change);
+
 /// Which events are told, and to whom.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
@@ -61,11 +64,10 @@ impl Store {
         self.notices.exchange.get_or_init(|| exchange.clone());
         self.notices.classes.store(classes, Relaxed);
         let log = || (classes & (bit(b'K') | bit(b'E')) != 0).then(Vec::new);
-        for shard in &self.shards {
-            let mut shard = shard.lock();
+        self.set_all(|_, shard| {
             shard.log = log();
             shard.logs_misses = classes & bit(b'm') != 0;
-        }
+        });
     }
 
     /// The classes of events that are told, as letters.
@@ -83,21 +85,34 @@ impl Store {
     }
 
     /// Tells what has happened because of a command, or because of time.
-    pub(super) fn tell(&self, mut changes: Vec<Logged>, command: Option<&Command<'_>>) {
-        // An element that is moved arrives before it is gone.
-        let arrives = |key: &[u8]| command.is_some_and(|c| is_move(c.spec.id) && key == c.arg(2));
-        changes.sort_unstable_by_key(|(order, key, _)| (!arrives(key), *order));
+    pub(super) fn tell(&self, mut changes: Vec<Happened>, command: Option<&Command<'_>>) {
+        // An element or a key that is moved arrives before it is gone.
+        let arrives = |key: &[u8], change: Change| {
+            let is_there = |c: &Command<'_>| match c.spec.id {
+                Id::Move => change == Change::New,
+                id => is_move(id) && key == c.arg(2),
+            };
+            command.is_some_and(is_there)
+        };
+        changes.sort_unstable_by_key(|(order, _, key, change)| (!arrives(key, *change), *order));
         let mut changes = changes.into_iter().peekable();
-        while let Some((_, key, change)) = changes.next() {
+        let mut arrived = None;
+        while let Some((_, database, key, change)) = changes.next() {
             // A collection is added empty, and then filled.
-            let is_filled = |(_, next, then): &Logged| {
-                change == Change::New && *next == key && *then == Change::Value
+            let is_filled = |(_, other, next, then): &Happened| {
+                let is_same = *other == database && *next == key;
+                change == Change::New && is_same && *then == Change::Value
             };
             changes.next_if(is_filled);
             let puts = |c: &&Command<'_>| matches!(c.spec.id, Id::Copy | Id::Rename);
             let is_put = change == Change::Value && command.filter(puts).is_some();
             if change == Change::New || is_put {
-                self.tell_one((b'n', "new"), &key);
+                self.tell_one((b'n', "new"), database, &key);
+            }
+            if change == Change::New && command.is_some_and(|c| c.spec.id == Id::Move) {
+                // That it has come is told after that it has gone.
+                arrived = Some((database, key));
+                continue;
             }
             let events = match command {
                 Some(command) => events(command, &key, change),
@@ -105,12 +120,15 @@ impl Store {
                 None => smallvec![(b'x', "expired")],
             };
             for event in events {
-                self.tell_one(event, &key);
+                self.tell_one(event, database, &key);
             }
+        }
+        if let Some((database, key)) = arrived {
+            self.tell_one((b'g', "move_to"), database, &key);
         }
     }
 
-    fn tell_one(&self, (class, name): Event, key: &[u8]) {
+    fn tell_one(&self, (class, name): Event, database: u32, key: &[u8]) {
         let classes = self.notices.classes.load(Relaxed);
         let Some(exchange) = self.notices.exchange.get() else {
             return;
@@ -119,10 +137,11 @@ impl Store {
             return;
         }
         if classes & bit(b'K') != 0 {
-            exchange.publish(&[b"__keyspace@0__:", key].concat(), name.as_bytes());
+            let channel = format!("__keyspace@{database}__:");
+            exchange.publish(&[channel.as_bytes(), key].concat(), name.as_bytes());
         }
         if classes & bit(b'E') != 0 {
-            exchange.publish(&[b"__keyevent@0__:", name.as_bytes()].concat(), key);
+            exchange.publish(format!("__keyevent@{database}__:{name}").as_bytes(), key);
         }
     }
 }
@@ -133,7 +152,7 @@ impl View<'_> {
     pub(super) fn tell(&mut self, command: &Command<'_>) {
         if self.logs() {
             let mut changes = Vec::new();
-            self.each_held(|shard| changes.extend(shard.log.iter_mut().flat_map(|l| l.drain(..))));
+            self.each_held(|shard| changes.extend(shard.take_log()));
             self.store().tell(changes, Some(command));
         }
     }
@@ -172,6 +191,7 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
         },
         (Change::Removed, _) => match command.spec.id {
             Id::Rename | Id::Renamenx => smallvec![(b'g', "rename_from")],
+            Id::Move => smallvec![(b'g', "move_from")],
             Id::Restore => smallvec![],
             _ => removal(command, own),
         },

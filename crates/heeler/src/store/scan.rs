@@ -66,7 +66,7 @@ fn draw_key(view: &mut View<'_>) -> Option<Reply> {
             shard.expire_due(hashing, now, usize::MAX);
             shard.len()
         });
-        (index, len)
+        (index, len.unwrap_or(0))
     };
     let places = |len: usize| (len + len / 2 + 8) as u64;
     let most = (0..LOOKED_AT).map(|_| look(view).1).max().unwrap_or(0);
@@ -77,7 +77,8 @@ fn draw_key(view: &mut View<'_>) -> Option<Reply> {
         if (view.random() >> 16) % most < len as u64 {
             let random = view.random();
             // Another thread may have removed the last key meanwhile.
-            if let Some(key) = view.with_shard(index, |shard| random_key(shard, random)) {
+            let key = view.with_shard(index, |shard| random_key(shard, random));
+            if let Some(key) = key.flatten() {
                 return Some(key);
             }
         }
@@ -101,9 +102,11 @@ fn count_and_draw_key(view: &mut View<'_>) -> Outcome {
         let mut skip = view.random() % total;
         for index in 0..limits::SHARDS {
             let len = view.with_shard(index, |shard| shard.len() as u64);
+            let len = len.unwrap_or(0);
             if skip < len {
                 let random = view.random();
-                if let Some(key) = view.with_shard(index, |shard| random_key(shard, random)) {
+                let key = view.with_shard(index, |shard| random_key(shard, random));
+                if let Some(key) = key.flatten() {
                     return Ok(key);
                 }
                 break;
@@ -241,6 +244,7 @@ impl Walk<'_> {
     fn run(&mut self, view: &mut View<'_>, mut at: Cursor) -> Option<Cursor> {
         while at.shard < limits::SHARDS {
             let next = view.with_shard(at.shard, |shard| self.shard(shard, at));
+            let next = next.flatten();
             if next.is_some() {
                 return next;
             }

@@ -1,6 +1,7 @@
 //! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
 
 use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -13,7 +14,8 @@ use super::entries::Entries;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::eviction::{Choice, Chooser};
 use super::extras::{Extras, VersionClock};
-use super::notices::{Change, Logged};
+use super::index::Home;
+use super::notices::{Change, Happened, Logged};
 use super::packed::{self, Header};
 use super::policy::Settings;
 use super::random;
@@ -95,17 +97,82 @@ pub(super) struct Shard {
     pub(super) tombstones: Tombstones,
     /// Whether each key has a version, asked for or not.
     keeps_versions: bool,
+    /// The number of its database.
+    database: u32,
     /// When the command runs that has it locked.
     now: u64,
 }
 
 impl Shard {
-    /// An empty shard; `changes` is shared by all shards of a store.
+    /// An empty shard of database 0; `changes` is shared by all shards of a store.
     pub(super) fn new(changes: Arc<AtomicU64>) -> Shard {
         Shard {
             waits: Waits::new(changes),
             ..Shard::default()
         }
+    }
+
+    /// An empty shard of another database, which is set up as this one.
+    pub(super) fn sister(&self, hashing: &Hashing, database: u32) -> Shard {
+        let mut sister = Shard {
+            database,
+            log: self.log.as_ref().map(|_| Vec::new()),
+            logs_misses: self.logs_misses,
+            tracking: self.tracking.sister(),
+            keeps_versions: self.keeps_versions,
+            ..Shard::new(self.waits.counter())
+        };
+        // A key that comes by SWAPDB shall not have the version that another had here: those of
+        // database 0 count up from 0, these are far from that.
+        sister.versions.salt(!database as u16);
+        sister.set_policy(hashing, self.chooser.settings());
+        sister
+    }
+
+    /// The number of its database.
+    pub(super) fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// Takes out what has happened, with the number of the database.
+    pub(super) fn take_log(&mut self) -> impl Iterator<Item = Happened> {
+        let database = self.database;
+        let log = self.log.iter_mut().flat_map(|log| log.drain(..));
+        log.map(move |(order, key, change)| (order, database, key, change))
+    }
+
+    /// Exchanges its keys with those of another database's shard. Who waits, watches or keeps
+    /// copies stays, and learns of the keys that are there now.
+    pub(super) fn exchange(&mut self, other: &mut Shard, hashing: &Hashing, now: u64) {
+        let touched = [
+            self.touched_by(other, hashing, now),
+            other.touched_by(self, hashing, now),
+        ];
+        std::mem::swap(&mut self.entries, &mut other.entries);
+        std::mem::swap(&mut self.deadlines, &mut other.deadlines);
+        std::mem::swap(&mut self.chooser, &mut other.chooser);
+        VersionClock::meet(&mut self.versions, &mut other.versions);
+        for (shard, touched) in [self, other].into_iter().zip(touched) {
+            shard.unsettled = true;
+            touched.iter().for_each(|key| shard.watches.changed(key));
+            let awaited: Vec<Box<[u8]>> = shard.waits.keys().map(Box::from).collect();
+            for key in awaited {
+                if shard.find(hashing, hashing.hash(&key), &key, now).is_some() {
+                    shard.waits.changed(&key);
+                }
+            }
+        }
+    }
+
+    /// Watched keys that are here now, or will be once the keys of `other` are.
+    fn touched_by(&mut self, other: &mut Shard, hashing: &Hashing, now: u64) -> Vec<Box<[u8]>> {
+        let mut keys: Vec<Box<[u8]>> = self.watches.keys().map(Box::from).collect();
+        keys.retain(|key| {
+            let hash = hashing.hash(key);
+            let is_here = self.find(hashing, hash, key, now).is_some();
+            other.find(hashing, hash, key, now).is_some() || is_here
+        });
+        keys
     }
 
     /// Number of keys, those included that have expired and not been met since.
@@ -128,6 +195,15 @@ impl Shard {
     /// to another bucket.
     pub(super) fn layout(&self) -> u32 {
         self.entries.layout() & ((1 << LAYOUT_BITS) - 1)
+    }
+
+    /// The entries with these homes, each with its own, those included that have expired.
+    pub(super) fn with_homes(
+        &self,
+        hashing: &Hashing,
+        homes: &Range<Home>,
+    ) -> Vec<(Home, Entry<'_>)> {
+        self.entries.with_homes(hashing, homes)
     }
 
     /// All entries, those included that have expired.
@@ -455,7 +531,7 @@ impl Shard {
             self.waits.changed(key);
         }
         if !self.tracking.is_empty() {
-            self.tracking.changed(key);
+            self.tracking.changed(self.database, key);
         }
     }
 
@@ -626,7 +702,6 @@ impl Shard {
                 self.watches.changed(entry.key());
             }
         }
-        self.tracking.cleared();
         self.deadlines.clear();
         self.chooser.cleared();
         self.unsettled = true;

@@ -193,9 +193,10 @@ impl<'s, 'k> Slot<'s, 'k> {
         Some(self.shard.take(at))
     }
 
-    /// Watches the key for changes.
-    pub(super) fn watch(self) -> Watched {
+    /// Watches the key, which is one of this database, for changes.
+    pub(super) fn watch(self, database: u32) -> Watched {
         Watched {
+            database,
             key: self.key.into(),
             hash: self.hash,
             version: self.shard.watches.add(self.key),

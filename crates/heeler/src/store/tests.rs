@@ -421,7 +421,7 @@ proptest! {
 #[test]
 fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
     let store = Store::new(1);
-    let extras = |key: &[u8]| View::of_key(&store, 0, key).slot(key).extras();
+    let extras = |key: &[u8]| View::of_key(&store, 0, 0, key).slot(key).extras();
     run(&store, 5, "SET k 1");
     assert_eq!(extras(b"k").version, None);
     let stamp = Stamp {
@@ -431,7 +431,7 @@ fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
         updated: 5,
     };
     let version = {
-        let mut view = View::of_key(&store, 5, b"k");
+        let mut view = View::of_key(&store, 0, 5, b"k");
         let mut slot = view.slot(b"k");
         slot.set_marks(7);
         slot.set_stamp(Some(stamp));

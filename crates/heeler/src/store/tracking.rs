@@ -1,4 +1,7 @@
-//! Which clients keep copies of the keys of one shard: CLIENT TRACKING.
+//! Which clients keep copies of which keys: CLIENT TRACKING.
+//!
+//! Keys are known by their names here, whatever database they are in: who has read `k` in one is
+//! told of a change of `k` in any, as by Redis, whose messages do not name a database either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +19,16 @@ use crate::pubsub::{Actor, Readers, Told, Tracker, Why};
 pub(super) type Prefixes = RwLock<BTreeMap<Box<[u8]>, BTreeMap<u64, Arc<Tracker>>>>;
 /// All who keep copies, by number.
 pub(super) type Trackers = Mutex<BTreeMap<u64, Arc<Tracker>>>;
+/// Who has read the keys of the shards with one number, in all databases. Locked while a shard is,
+/// never before.
+type Shared = Arc<Mutex<Readers>>;
+/// Those of all numbers.
+pub(super) type AllReaders = Box<[Shared]>;
+
+/// Nobody has read anything.
+pub(super) fn all_readers() -> AllReaders {
+    (0..limits::SHARDS).map(|_| Arc::default()).collect()
+}
 
 /// The client that a command comes from, if it keeps copies.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +43,11 @@ pub struct Reader<'a> {
     pub remembers: bool,
 }
 
-/// The copies of a shard.
+/// Who keeps copies of a shard's keys.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
-    /// Who has read each key since it last changed.
-    readers: Readers,
+    /// Who has read each key since it last changed; `None` while nobody wants to be told.
+    readers: Option<Shared>,
     /// Who is told of all changes; `None` while there is nobody.
     prefixes: Option<Arc<Prefixes>>,
     /// The client that makes the changes.
@@ -44,32 +57,39 @@ pub(super) struct Tracking {
 }
 
 impl Tracking {
+    /// The same for another database.
+    pub(super) fn sister(&self) -> Tracking {
+        Tracking {
+            readers: self.readers.clone(),
+            prefixes: self.prefixes.clone(),
+            ..Tracking::default()
+        }
+    }
+
     /// Whether nobody keeps copies.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.readers.is_empty() && self.prefixes.is_none()
+        self.readers.is_none() && self.prefixes.is_none()
     }
 
-    /// Tells those who keep a copy of a key that it has changed.
-    pub(super) fn changed(&mut self, key: &[u8]) {
-        self.readers.changed(key, self.actor);
+    /// Tells those who keep a copy of a key that it has changed, in this database.
+    pub(super) fn changed(&mut self, database: u32, key: &[u8]) {
+        if let Some(readers) = &self.readers {
+            readers.lock().changed(key, self.actor);
+        }
         let Some(prefixes) = &self.prefixes else {
             return;
         };
         for (prefix, trackers) in prefixes.read().iter() {
             if key.starts_with(prefix) {
                 for tracker in trackers.values() {
-                    if !self.is_copy || tracker.hears_of_copies() {
+                    let hears_of_it = !self.is_copy || tracker.hears_of_copies();
+                    if hears_of_it && tracker.cares_for(database) {
                         tracker.changed(key, Why::Prefix, self.actor);
                     }
                 }
             }
         }
-    }
-
-    /// All keys are gone, of which the clients are told in one.
-    pub(super) fn cleared(&mut self) {
-        self.readers.clear();
     }
 }
 
@@ -104,8 +124,8 @@ impl Store {
         if left == 0 || self.trackers.lock().is_empty() {
             return;
         }
-        for shard in &self.shards {
-            let readers = &mut shard.lock().tracking.readers;
+        for readers in &self.readers {
+            let mut readers = readers.lock();
             readers.keep(left);
             left -= readers.len();
         }
@@ -123,8 +143,8 @@ impl Store {
         let is_nobody = trackers.is_empty();
         drop(trackers);
         if !is_nobody {
-            for shard in &self.shards {
-                let readers = &shard.lock().tracking.readers;
+            for readers in &self.readers {
+                let readers = readers.lock();
                 all.keys += readers.len();
                 all.items += readers.pairs();
             }
@@ -135,8 +155,9 @@ impl Store {
     /// Tells a client of no more changes.
     pub fn stop_tracking(&self, tracker: &Arc<Tracker>) {
         tracker.stop();
-        self.track(tracker, &[]);
+        self.set_prefixes(tracker, &[]);
         self.trackers.lock().remove(&tracker.id);
+        self.set_trackers();
     }
 
     /// Tells a client, a watcher or a node of changes from now on: of all keys with these prefixes,
@@ -144,8 +165,12 @@ impl Store {
     /// comprise are told of all the time.
     pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
         self.trackers.lock().insert(tracker.id, tracker.clone());
+        self.set_prefixes(tracker, prefixes);
+        self.set_trackers();
+    }
+
+    fn set_prefixes(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
         let mut all = self.prefixes.write();
-        let was_empty = all.is_empty();
         all.retain(|_, trackers| {
             trackers.remove(&tracker.id);
             !trackers.is_empty()
@@ -154,23 +179,40 @@ impl Store {
             let trackers = all.entry(prefix.clone()).or_default();
             trackers.insert(tracker.id, tracker.clone());
         }
-        let is_empty = all.is_empty();
-        drop(all);
-        if was_empty && is_empty {
+    }
+
+    /// Has all shards know whether somebody wants to be told.
+    fn set_trackers(&self) {
+        let making = self.databases.making();
+        let has_readers = self
+            .trackers
+            .lock()
+            .values()
+            .any(|it| !it.hears_of_copies());
+        let has_prefixes = !self.prefixes.read().is_empty();
+        let is_so = {
+            let tracking = &self.databases.first()[0].lock().tracking;
+            (tracking.readers.is_some(), tracking.prefixes.is_some()) == (has_readers, has_prefixes)
+        };
+        if is_so {
             return;
         }
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            let none_left = self.prefixes.read().is_empty();
-            shard.tracking.prefixes = (!none_left).then(|| self.prefixes.clone());
+        if !has_readers {
+            self.readers
+                .iter()
+                .for_each(|readers| readers.lock().clear());
         }
+        self.set_made(&making, |spot, shard| {
+            let readers = &self.readers[spot % limits::SHARDS];
+            shard.tracking.readers = has_readers.then(|| readers.clone());
+            shard.tracking.prefixes = has_prefixes.then(|| self.prefixes.clone());
+        });
     }
 
     /// Forgets what those have read who are told of no more changes.
     pub fn forget_stopped(&self) {
-        for shard in &self.shards {
-            shard.lock().tracking.readers.forget_stopped();
-        }
+        let all = self.readers.iter();
+        all.for_each(|readers| readers.lock().forget_stopped());
     }
 
     /// The one who keeps copies and has this number.
@@ -184,10 +226,8 @@ impl Store {
         if self.trackers.lock().is_empty() {
             return;
         }
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            shard.tracking.readers.changed_if(&mut has_moved);
-        }
+        let all = self.readers.iter();
+        all.for_each(|readers| readers.lock().changed_if(&mut has_moved));
     }
 
     /// Tells clients of prefixes, and the nodes that are told for theirs, that any key may have
@@ -229,12 +269,31 @@ impl Store {
         clients.for_each(|client| client.invalidate(None));
     }
 
-    /// Tells all who keep copies that all keys are gone.
-    pub(super) fn tell_of_clearing(&self) {
+    /// Tells all who keep copies that all keys of a database are gone, or all of all.
+    pub(super) fn tell_of_clearing(&self, database: Option<u32>) {
         let trackers = self.trackers.lock();
-        trackers
+        if trackers.is_empty() {
+            return;
+        }
+        // First: whoever reads a key from now on has not been told yet.
+        self.readers
+            .iter()
+            .for_each(|readers| readers.lock().clear());
+        for tracker in trackers.values() {
+            if database.is_none_or(|database| tracker.cares_for(database)) {
+                tracker.invalidate(None);
+            }
+        }
+    }
+
+    /// Tells who watches database 0 that it has other keys now. Clients learn nothing of that, as
+    /// from Redis.
+    pub(super) fn tell_of_swap(&self) {
+        let trackers = self.trackers.lock();
+        let watchers = trackers
             .values()
-            .for_each(|tracker| tracker.invalidate(None));
+            .filter(|tracker| tracker.hears_of_copies());
+        watchers.for_each(|watcher| watcher.invalidate(None));
     }
 }
 
@@ -266,7 +325,9 @@ impl View<'_> {
             let key = command.arg(i);
             let (tracker, read) = (reader.tracker, reader.read);
             self.shard_of_key(key, |shard| {
-                shard.tracking.readers.remember(key, tracker, read, most);
+                if let Some(readers) = &shard.tracking.readers {
+                    readers.lock().remember(key, tracker, read, most);
+                }
             });
         }
     }

@@ -13,7 +13,7 @@ impl Store {
     /// Which state a key is in: each change of its value or its deadline gives another number, of
     /// 63 bits. `None` if it is absent.
     pub fn state_of(&self, now: u64, key: &[u8]) -> Option<u64> {
-        state(&mut View::of_key(self, now, key).slot(key))
+        state(&mut View::of_key(self, 0, now, key).slot(key))
     }
 
     /// [`transaction_for`](Store::transaction_for), where nothing is done either if a guarded key
@@ -24,15 +24,18 @@ impl Store {
         (watched, guarded): (&[Watched], &[Guarded]),
         commands: &[OwnedCommand],
         reader: Option<Reader<'_>>,
-        done: impl FnMut(&Command<'_>, &Reply),
+        mut done: impl FnMut(&Command<'_>, &Reply),
     ) -> Option<Vec<Reply>> {
+        let commands = commands.iter().map(|command| (0, command.as_command()));
         let hashes = guarded.iter().map(|(key, _)| self.hashing.hash(key));
-        let mut view = self.transaction_view(now, watched, hashes, commands);
+        let mut view = self.transaction_view(now, watched, hashes, commands.clone());
         let is_unchanged = |(key, was): &Guarded| state(&mut view.slot(key)) == *was;
         if !guarded.iter().all(is_unchanged) {
             return None;
         }
-        self.transaction_in(view, watched, commands, reader, done)
+        self.transaction_in(view, watched, commands, reader, |_, command, reply| {
+            done(command, reply);
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
+use super::databases::{Spot, spot};
 use super::entries::Entries;
 use super::entry::{Entry, Object};
 use super::prefetch::prefetch;
@@ -11,6 +12,7 @@ use super::shard::{Hashing, Shard};
 use super::shard_set::ShardSet;
 use super::slot::Slot;
 use super::waits::Waits;
+use super::wanted::Wanted;
 use super::watch::Watched;
 use crate::limits;
 
@@ -18,6 +20,8 @@ use crate::limits;
 /// command stands alone or in a transaction.
 pub(super) struct View<'s> {
     store: &'s Store,
+    /// The database whose keys are looked up.
+    database: u32,
     now: u64,
     held: Held<'s>,
     /// What is to be freed after the locks: fields are dropped in this order.
@@ -33,14 +37,17 @@ enum Held<'s> {
     None,
     /// That of the command's only key, whose hash is known.
     One(u64, MutexGuard<'s, Shard>),
-    /// Some.
+    /// Some of one database.
     Some(Box<Several<'s>>),
-    /// All, in the order of their indices.
-    All(Vec<MutexGuard<'s, Shard>>),
+    /// Some of any databases, in the order of their spots.
+    Far(Far<'s>),
 }
 
-/// Locked shards.
+type Far<'s> = Vec<(Spot, MutexGuard<'s, Shard>)>;
+
+/// Locked shards of one database.
 struct Several<'s> {
+    database: u32,
     shards: ShardSet,
     /// In the order of the shards' indices.
     guards: SmallVec<[MutexGuard<'s, Shard>; 8]>,
@@ -48,26 +55,50 @@ struct Several<'s> {
 
 impl<'s> Several<'s> {
     /// Locks shards in the order of their indices, so that two views never wait for each other.
-    fn lock(store: &'s Store, shards: ShardSet) -> Box<Several<'s>> {
-        let guards = shards.iter().map(|index| store.shards[index].lock());
+    fn lock(store: &'s Store, database: u32, shards: ShardSet) -> Box<Several<'s>> {
+        if database != 0 {
+            // Who makes one must have none locked.
+            shards
+                .iter()
+                .for_each(|index| _ = store.shard(spot(database, index)));
+        }
+        let guards = shards
+            .iter()
+            .map(|index| store.shard(spot(database, index)).lock());
         let guards = guards.collect();
-        Box::new(Several { shards, guards })
+        Box::new(Several {
+            database,
+            shards,
+            guards,
+        })
     }
 
     #[inline]
-    fn get(&self, index: usize) -> Option<&Shard> {
-        Some(&self.guards[self.shards.rank(index)?])
+    fn place(&self, spot: Spot) -> Option<usize> {
+        let index = spot.checked_sub(self::spot(self.database, 0))?;
+        (index < limits::SHARDS).then(|| self.shards.rank(index))?
     }
 
     #[inline]
-    fn get_mut(&mut self, index: usize) -> Option<&mut Shard> {
-        Some(&mut self.guards[self.shards.rank(index)?])
+    fn get(&self, spot: Spot) -> Option<&Shard> {
+        Some(&self.guards[self.place(spot)?])
+    }
+
+    #[inline]
+    fn get_mut(&mut self, spot: Spot) -> Option<&mut Shard> {
+        let place = self.place(spot)?;
+        Some(&mut self.guards[place])
+    }
+
+    fn spots(&self) -> impl Iterator<Item = Spot> {
+        self.shards.iter().map(|index| spot(self.database, index))
     }
 
     /// Keys with these hashes are looked up soon: what is waited for one by one else is brought
     /// near at the same time.
     fn expect(&self, hashes: &[u64]) {
-        let shard = |hash: &u64| Some((self.get(shard_of(*hash))?, *hash));
+        let at = |hash: u64| spot(self.database, shard_of(hash));
+        let shard = |hash: &u64| Some((self.get(at(*hash))?, *hash));
         let expected = hashes.iter().filter_map(shard);
         expected.for_each(|(shard, hash)| shard.expect(hash));
         let expected = hashes.iter().filter_map(shard);
@@ -76,9 +107,11 @@ impl<'s> Several<'s> {
 }
 
 impl<'s> View<'s> {
-    fn new(store: &'s Store, now: u64, held: Held<'s>) -> View<'s> {
+    #[inline]
+    fn new(store: &'s Store, database: u32, now: u64, held: Held<'s>) -> View<'s> {
         View {
             store,
+            database,
             now,
             held,
             cleared: Vec::new(),
@@ -88,41 +121,68 @@ impl<'s> View<'s> {
     }
 
     /// Nothing locked.
-    pub(super) fn of_none(store: &'s Store, now: u64) -> View<'s> {
-        let held = Held::None;
-        View::new(store, now, held)
+    pub(super) fn of_none(store: &'s Store, database: u32, now: u64) -> View<'s> {
+        View::new(store, database, now, Held::None)
     }
 
     /// The shard of one key locked.
     #[inline]
-    pub(super) fn of_key(store: &'s Store, now: u64, key: &[u8]) -> View<'s> {
+    pub(super) fn of_key(store: &'s Store, database: u32, now: u64, key: &[u8]) -> View<'s> {
         let hash = store.hashing.hash(key);
-        let held = Held::One(hash, store.shards[shard_of(hash)].lock());
-        View::new(store, now, held)
+        View::of_hash(store, database, now, hash)
+    }
+
+    /// The shard of keys with this hash locked.
+    #[inline]
+    pub(super) fn of_hash(store: &'s Store, database: u32, now: u64, hash: u64) -> View<'s> {
+        let shard = store.shard(spot(database, shard_of(hash)));
+        View::new(store, database, now, Held::One(hash, shard.lock()))
     }
 
     /// The shards of keys with these hashes locked.
     pub(super) fn of_hashes(
         store: &'s Store,
+        database: u32,
         now: u64,
         hashes: impl Iterator<Item = u64>,
     ) -> View<'s> {
         let mut shards = ShardSet::default();
         let expected = hashes.inspect(|hash| {
             let index = shard_of(*hash);
-            prefetch(&store.shards[index]);
+            if let Some(shard) = store.databases.made(spot(database, index)) {
+                prefetch(shard);
+            }
             shards.insert(index);
         });
         let expected: SmallVec<[u64; 16]> = expected.collect();
-        let several = Several::lock(store, shards);
+        let several = Several::lock(store, database, shards);
         several.expect(&expected[..expected.len().min(limits::EXPECTED_KEYS)]);
-        View::new(store, now, Held::Some(several))
+        View::new(store, database, now, Held::Some(several))
     }
 
-    /// All shards locked.
-    pub(super) fn of_all(store: &'s Store, now: u64) -> View<'s> {
-        let held = Held::All(store.shards.iter().map(|shard| shard.lock()).collect());
-        View::new(store, now, held)
+    /// All shards of database 0 locked.
+    pub(super) fn of_first(store: &'s Store, now: u64) -> View<'s> {
+        View::of(store, 0, now, &Wanted::whole(0))
+    }
+
+    /// What is wanted locked.
+    pub(super) fn of(store: &'s Store, database: u32, now: u64, wanted: &Wanted) -> View<'s> {
+        if let Some((database, hashes)) = wanted.of_one_database() {
+            return View::of_hashes(store, database, now, hashes);
+        }
+        let held = lock_wanted(store, wanted, &[]);
+        View::new(store, database, now, Held::Far(held))
+    }
+
+    /// Keys of this database are looked up from now on.
+    #[inline]
+    pub(super) fn select(&mut self, database: u32) {
+        self.database = database;
+    }
+
+    /// The database whose keys are looked up.
+    pub(super) fn database(&self) -> u32 {
+        self.database
     }
 
     /// What takes long to free is left to [`Store::expire_due`].
@@ -159,7 +219,7 @@ impl<'s> View<'s> {
             "a command has the keys that the table says"
         );
         let now = self.now;
-        let shard = self.held_shard(shard_of(hash));
+        let shard = self.held_shard(spot(self.database, shard_of(hash)));
         Slot::new(
             shard.expect("a command locks its keys"),
             hashing,
@@ -173,25 +233,26 @@ impl<'s> View<'s> {
     /// before: several keys can be held at once.
     pub(super) fn peek(&self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hashing().hash(key);
-        let index = shard_of(hash);
+        let spot = spot(self.database, shard_of(hash));
         let shard: &Shard = match &self.held {
             Held::None => return None,
             Held::One(_, shard) => shard,
-            Held::Some(several) => several.get(index)?,
-            Held::All(shards) => &shards[index],
+            Held::Some(several) => several.get(spot)?,
+            Held::Far(far) => &far[at(far, spot)?].1,
         };
         Some(shard.entry(shard.place(hash, key)?))
     }
 
     /// Watches a key of this view.
     pub(super) fn watch(&mut self, key: &[u8]) -> Watched {
+        let database = self.database;
         let slot = self.slot(key);
-        slot.watch()
+        slot.watch(database)
     }
 
     /// Ends a watch of a key of this view.
     pub(super) fn unwatch(&mut self, watched: &Watched) {
-        if let Some(shard) = self.held_shard(shard_of(watched.hash)) {
+        if let Some(shard) = self.held_shard(watched.spot()) {
             shard.watches.drop(&watched.key);
         }
     }
@@ -199,8 +260,10 @@ impl<'s> View<'s> {
     /// Whether a watched key is as it was: neither changed nor expired since.
     pub(super) fn is_unchanged(&mut self, watched: &Watched) -> bool {
         // Looking it up removes it if it has expired, which is a change.
+        let selected = std::mem::replace(&mut self.database, watched.database);
         self.slot(&watched.key);
-        let shard = self.held_shard(shard_of(watched.hash));
+        self.database = selected;
+        let shard = self.held_shard(watched.spot());
         shard.is_some_and(|s| s.watches.is_unchanged(&watched.key, watched.version))
     }
 
@@ -216,7 +279,8 @@ impl<'s> View<'s> {
         f: impl FnOnce(&mut Shard) -> T,
     ) -> T {
         let index = shard_of(self.hashing().hash(key));
-        self.held_shard(index).map_or_else(T::default, f)
+        let spot = spot(self.database, index);
+        self.held_shard(spot).map_or_else(T::default, f)
     }
 
     /// The store.
@@ -232,7 +296,7 @@ impl<'s> View<'s> {
             Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
-            Held::All(shards) => shards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         }
     }
 
@@ -242,7 +306,7 @@ impl<'s> View<'s> {
             Held::None => {}
             Held::One(_, shard) => f(shard),
             Held::Some(several) => several.guards.iter_mut().for_each(|shard| f(shard)),
-            Held::All(shards) => shards.iter_mut().for_each(|shard| f(shard)),
+            Held::Far(far) => far.iter_mut().for_each(|(_, shard)| f(shard)),
         }
     }
 
@@ -254,28 +318,29 @@ impl<'s> View<'s> {
             Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
-            Held::All(shards) => shards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         }
     }
 
-    /// Takes out the key that changed first of those that somebody waits for.
-    pub(super) fn next_changed(&mut self) -> Option<Box<[u8]>> {
+    /// Takes out the key that changed first of those that somebody waits for, with its database.
+    pub(super) fn next_changed(&mut self) -> Option<(u32, Box<[u8]>)> {
         let shards: &mut dyn Iterator<Item = &mut Shard> = match &mut self.held {
             Held::None => return None,
             Held::One(_, shard) => &mut std::iter::once(&mut **shard),
             Held::Some(several) => &mut several.guards.iter_mut().map(|shard| &mut **shard),
-            Held::All(shards) => &mut shards.iter_mut().map(|shard| &mut **shard),
+            Held::Far(far) => &mut far.iter_mut().map(|(_, shard)| &mut **shard),
         };
         let first = shards
             .filter_map(|shard| Some((shard.waits.first_change()?, shard)))
             .min_by_key(|(order, _)| *order);
-        first.and_then(|(_, shard)| shard.waits.take_changed())
+        first.and_then(|(_, shard)| Some((shard.database(), shard.waits.take_changed()?)))
     }
 
     /// Keys other than that of the command may be looked up from now on.
     pub(super) fn hold_as_several(&mut self) {
         self.held = match std::mem::replace(&mut self.held, Held::None) {
             Held::One(hash, shard) => Held::Some(Box::new(Several {
+                database: self.database,
                 shards: ShardSet::from_iter([shard_of(hash)]),
                 guards: SmallVec::from_iter([shard]),
             })),
@@ -284,66 +349,96 @@ impl<'s> View<'s> {
     }
 
     /// The same view, with the shards locked too to which elements may be moved once this command
-    /// has changed its keys. Others may change what it has seen so far: to be called before the
-    /// command runs.
+    /// has changed its keys; `wanted` is what has been locked. Others may change what it has seen
+    /// so far: to be called before the command runs.
     #[inline]
-    pub(super) fn with_destinations(self) -> View<'s> {
+    pub(super) fn with_destinations(self, wanted: Option<&Wanted>) -> View<'s> {
         let has = |shard: &Shard| shard.waits.has_destinations();
         let has_some = match &self.held {
-            Held::None | Held::All(_) => false,
+            Held::None => false,
             Held::One(_, shard) => has(shard),
             Held::Some(several) => several.guards.iter().any(|shard| has(shard)),
+            Held::Far(far) => far.iter().any(|(_, shard)| has(shard)),
         };
-        if has_some { self.widened() } else { self }
+        if has_some { self.widened(wanted) } else { self }
     }
 
     #[cold]
-    fn widened(mut self) -> View<'s> {
+    fn widened(mut self, wanted: Option<&Wanted>) -> View<'s> {
+        match wanted {
+            Some(wanted) => self.hold_too(wanted),
+            None => self.hold_too(&Wanted::default()),
+        }
+        self
+    }
+
+    /// Locks more, and the shards to which elements may be moved then. Others may change what has
+    /// been seen so far, unless all that is held already.
+    #[cold]
+    pub(super) fn hold_too(&mut self, wanted: &Wanted) {
+        if matches!(self.held, Held::None) {
+            return;
+        }
         loop {
             self.hold_as_several();
-            let Held::Some(several) = &self.held else {
-                return self;
+            let held: Vec<Spot> = match &self.held {
+                Held::None | Held::One(..) => return,
+                Held::Some(several) => several.spots().collect(),
+                Held::Far(far) => far.iter().map(|(spot, _)| *spot).collect(),
             };
-            let held = several.shards;
-            let mut wanted = held;
-            let destinations = several.guards.iter().flat_map(|s| s.waits.destinations());
-            destinations.for_each(|hash| wanted.insert(shard_of(hash)));
-            if wanted == held {
-                return self;
+            let (mut more, mut actor) = (Vec::new(), None);
+            self.each_held(|shard| {
+                let destinations = shard.waits.destinations();
+                more.extend(destinations.map(|hash| spot(shard.database(), shard_of(hash))));
+                actor = actor.or(shard.tracking.actor);
+            });
+            let is_held = |spot: Spot| held.binary_search(&spot).is_ok();
+            if wanted.is_held(is_held) && more.iter().all(|spot| is_held(*spot)) {
+                return;
             }
             // All are locked anew, in their order. Meanwhile more may have come to wait.
+            more.extend(held);
+            self.each_held(|shard| shard.tracking.actor = None);
             self.held = Held::None;
-            self.held = Held::Some(Several::lock(self.store, wanted));
+            self.held = Held::Far(lock_wanted(self.store, wanted, &more));
+            self.each_held(|shard| shard.tracking.actor = actor);
         }
     }
 
-    /// Runs `f` on one shard, which is locked for as long if it is not already.
-    pub(super) fn with_shard<T>(&mut self, index: usize, f: impl FnOnce(&mut Shard) -> T) -> T {
-        match self.held_shard(index) {
-            Some(shard) => f(shard),
-            None => {
-                let mut shard = self.store.shards[index].lock();
-                let result = f(&mut shard);
-                self.garbage.append(&mut self.store.settle(&mut shard));
-                result
-            }
+    /// Runs `f` on one shard of the database, which is locked for as long if nothing is. `None` if
+    /// there is none: no key of it has ever been asked for.
+    pub(super) fn with_shard<T>(
+        &mut self,
+        index: usize,
+        f: impl FnOnce(&mut Shard) -> T,
+    ) -> Option<T> {
+        let spot = spot(self.database, index);
+        if !matches!(self.held, Held::None) {
+            return self.held_shard(spot).map(f);
         }
+        let mut shard = self.store.databases.made(spot)?.lock();
+        let result = f(&mut shard);
+        self.garbage.append(&mut self.store.settle(&mut shard));
+        Some(result)
     }
 
-    /// Runs `f` on every shard in turn.
+    /// Runs `f` on every shard of the database in turn.
     pub(super) fn for_each_shard(&mut self, mut f: impl FnMut(&mut Shard)) {
         for index in 0..limits::SHARDS {
             self.with_shard(index, &mut f);
         }
     }
 
-    /// Removes all keys. Their memory is freed by this thread once the locks are gone, or later by
-    /// [`Store::expire_due`].
-    pub(super) fn clear(&mut self, in_background: bool) {
-        let mut cleared = Vec::with_capacity(limits::SHARDS);
-        let now = self.now;
-        self.for_each_shard(|shard| cleared.push(shard.clear(now)));
-        self.store.tell_of_clearing();
+    /// Removes all keys that are locked, or those of one database. Their memory is freed by this
+    /// thread once the locks are gone, or later by [`Store::expire_due`].
+    pub(super) fn clear(&mut self, database: Option<u32>, in_background: bool) {
+        let (mut cleared, now) = (Vec::new(), self.now);
+        self.each_held(|shard| {
+            if database.is_none_or(|database| database == shard.database()) {
+                cleared.push(shard.clear(now));
+            }
+        });
+        self.store.tell_of_clearing(database);
         if in_background {
             self.store.discarded.lock().append(&mut cleared);
         } else {
@@ -351,13 +446,35 @@ impl<'s> View<'s> {
         }
     }
 
+    /// Exchanges the keys of two databases, all of whose shards are locked.
+    pub(super) fn swap(&mut self, one: u32, other: u32) {
+        let (hashing, now) = (self.hashing(), self.now);
+        let (low, high) = (one.min(other), one.max(other));
+        let Held::Far(far) = &mut self.held else {
+            return;
+        };
+        for index in 0..limits::SHARDS {
+            let at = |database| at(far, spot(database, index));
+            if let (Some(low), Some(high)) = (at(low), at(high)) {
+                let (before, rest) = far.split_at_mut(high);
+                before[low].1.exchange(&mut rest[0].1, hashing, now);
+            }
+        }
+        if low == 0 {
+            self.store.tell_of_swap();
+        }
+    }
+
     #[inline]
-    fn held_shard(&mut self, index: usize) -> Option<&mut Shard> {
+    fn held_shard(&mut self, spot: Spot) -> Option<&mut Shard> {
         match &mut self.held {
             Held::None => None,
             Held::One(_, shard) => Some(shard),
-            Held::Some(several) => several.get_mut(index),
-            Held::All(shards) => Some(&mut shards[index]),
+            Held::Some(several) => several.get_mut(spot),
+            Held::Far(far) => {
+                let at = at(far, spot)?;
+                Some(&mut far[at].1)
+            }
         }
     }
 }
@@ -380,6 +497,29 @@ impl Drop for View<'_> {
             self.store.unlinked.lock().append(&mut self.garbage);
         }
     }
+}
+
+/// Where a shard is among those that are locked.
+fn at(far: &Far<'_>, spot: Spot) -> Option<usize> {
+    far.binary_search_by_key(&spot, |(s, _)| *s).ok()
+}
+
+/// Locks what is wanted, and more: in order and each once, so that two views never wait for each
+/// other. Of whole databases no shard is made meanwhile.
+fn lock_wanted<'s>(store: &'s Store, wanted: &Wanted, more: &[Spot]) -> Far<'s> {
+    // Who makes a shard must have none locked.
+    let making = store.databases.making();
+    let mut spots = wanted.spots(store, &making);
+    spots.extend_from_slice(more);
+    spots.sort_unstable();
+    spots.dedup();
+    let shards = spots.iter().map(|spot| store.make(&making, *spot));
+    let shards: Vec<_> = shards.collect();
+    let making = wanted.has_whole().then_some(making);
+    let locked = spots.into_iter().zip(shards);
+    let locked = locked.map(|(spot, shard)| (spot, shard.lock())).collect();
+    drop(making);
+    locked
 }
 
 /// The shard of keys with this hash: by bits that the shard's own table does not use.

@@ -74,6 +74,11 @@ impl Waits {
         }
     }
 
+    /// The keys that are waited for.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.keys().map(|key| &**key)
+    }
+
     /// The next place in the order of changes.
     pub(super) fn next_change(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::Relaxed)
@@ -87,6 +92,11 @@ impl Waits {
     /// Takes out the key that changed first.
     pub(super) fn take_changed(&mut self) -> Option<Box<[u8]>> {
         self.ready.pop_front().map(|(_, key)| key)
+    }
+
+    /// Counts the changes of these waiters' keys.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        self.changes.clone()
     }
 
     /// The hashes of the keys to which an element may be moved.

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::databases::{Spot, spot};
+use super::view::shard_of;
+
 /// A watched key at the version that it had. Give it back with `Store::unwatch`.
 #[derive(Debug)]
 #[must_use = "a watch stays in the store until it is given to `Store::unwatch`"]
 pub struct Watched {
+    pub(super) database: u32,
     pub(super) key: Box<[u8]>,
     pub(super) hash: u64,
     pub(super) version: u64,
@@ -15,6 +19,16 @@ impl Watched {
     /// The key.
     pub fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// The database of the key.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// Where the shard of the key stands.
+    pub(super) fn spot(&self) -> Spot {
+        spot(self.database, shard_of(self.hash))
     }
 }
 
@@ -67,6 +81,11 @@ impl Watches {
     /// Whether the key has changed since it had that version.
     pub(super) fn is_unchanged(&self, key: &[u8], version: u64) -> bool {
         self.0.get(key).is_some_and(|w| w.version == version)
+    }
+
+    /// The keys that are watched.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.keys().map(|key| &**key)
     }
 
     /// Whether no key is watched.

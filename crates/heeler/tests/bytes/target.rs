@@ -10,7 +10,7 @@ use heeler::admin::{Process, REDIS_VERSION};
 use heeler::clock;
 use heeler::command::Reply;
 use heeler::deliver::{Behind, Caller, Door};
-use heeler::session::{Access, Greeting};
+use heeler::session::{Access, Databases, Greeting};
 use heeler::store::Store;
 use heeler::wire::resp::{Decoder, Protocol};
 
@@ -216,7 +216,7 @@ fn door() -> Door {
         version: REDIS_VERSION,
         newest: Protocol::Resp3,
         access: Access::Store(std::sync::Arc::default()),
-        database: 0,
+        databases: Databases::Upto(16),
     };
     Door::new(
         store,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use heeler::command::{Grouping, Id, OwnedCommand, Reply, Room};
-use heeler::store::{Applied, Limit, Store};
+use heeler::store::{Applied, Limit, Numbering, Store};
 
 use crate::grammar::{Generator, Step};
 use crate::{from_environment, oracle};
@@ -26,7 +26,7 @@ fn run(store: &Store, now: u64, line: &[&[u8]]) -> Reply {
 
 /// A store that notes what is written, or a copy of it: each with its own order of elements.
 fn store(salt: u16, seed: u64) -> Store {
-    let store = Store::new(seed);
+    let store = Store::with_databases(seed, Numbering::OfRing);
     store.keep_versions();
     store.salt_versions(salt);
     store.keep_tombstones(true);
@@ -74,14 +74,14 @@ fn content(store: &Store, now: u64, key: &[u8]) -> String {
     let found = match run(store, now, read) {
         Reply::Map(pairs) => sorted(pairs),
         Reply::Set(members) => sorted(members),
-        Reply::Strings(all) => match all.grouping() {
-            Grouping::Array => format!("{all:?}"),
-            Grouping::Set => sorted(all.iter().collect()),
-            Grouping::Map => {
-                let words: Vec<_> = all.iter().collect();
-                sorted(words.chunks(2).collect())
+        Reply::Strings(all) => {
+            let strings: Vec<Option<&[u8]>> = all.iter().collect();
+            match all.grouping() {
+                Grouping::Array => format!("{strings:?}"),
+                Grouping::Set => sorted(strings),
+                Grouping::Map => sorted(strings.chunks(2).collect()),
             }
-        },
+        }
         other => format!("{other:?}"),
     };
     // A small sorted set keeps no sign of zero, here as in Redis.
@@ -136,7 +136,9 @@ fn a_copy_that_makes_the_same_changes_stays_equal() {
             now += 7;
             let commands = match step {
                 Step::One(words) => std::slice::from_ref(words),
-                Step::Exec(commands) => commands,
+                Step::Exec(commands) | Step::Guard(_, _, commands) => commands,
+                // Nobody waits here.
+                Step::Wait(..) => continue,
             };
             let is_alone = commands.len() == 1;
             let clears =

@@ -16,6 +16,27 @@ pub enum Step {
     One(Words),
     /// Commands between MULTI and EXEC.
     Exec(Vec<Words>),
+    /// Another client, of this number, selects a database and waits there, unless it waits already.
+    Wait(usize, u32, Words),
+    /// Another client watches a key of a database while these commands run.
+    Guard(u32, Vec<u8>, Vec<Words>),
+}
+
+impl Step {
+    /// Whether it is left out while so many clients wait: where nothing says who is served first,
+    /// and where Redis 7.0 overlooks a list or sorted set that takes the place of something else.
+    pub fn is_left_out(&self, waiting: usize) -> bool {
+        let is_left_out = |words: &Words| match &words[0].to_ascii_lowercase()[..] {
+            b"swapdb" => waiting > 1,
+            b"sort" | b"zrangestore" | b"zunionstore" | b"zinterstore" | b"zdiffstore" => true,
+            _ => false,
+        };
+        match self {
+            Step::One(words) => is_left_out(words),
+            Step::Exec(commands) | Step::Guard(_, _, commands) => commands.iter().any(is_left_out),
+            Step::Wait(..) => false,
+        }
+    }
 }
 
 impl fmt::Display for Step {
@@ -25,6 +46,18 @@ impl fmt::Display for Step {
             Step::Exec(commands) => {
                 let shown: Vec<String> = commands.iter().map(|words| show(words)).collect();
                 write!(f, "MULTI; {}; EXEC", shown.join("; "))
+            }
+            Step::Wait(who, database, words) => {
+                write!(f, "client {who}: SELECT {database}; {}", show(words))
+            }
+            Step::Guard(database, key, commands) => {
+                let shown: Vec<String> = commands.iter().map(|words| show(words)).collect();
+                let key = key.escape_ascii();
+                write!(
+                    f,
+                    "SELECT {database}; WATCH {key}, while {}",
+                    shown.join("; ")
+                )
             }
         }
     }
@@ -58,7 +91,8 @@ pub const LINES: &str = "
     2 BITFIELD _KEY |OVERFLOW~wrap|OVERFLOW~SAT|OVERFLOW~FAIL SET|INCRBY _TYPE _OFFSET _INT GET \
         _TYPE _OFFSET
     1 BITFIELD_RO _KEY |GET~_TYPE~_OFFSET |GET~_TYPE~#1 |SET~u8~0~1
-    2 COPY _KEY _KEY |REPLACE |DB~0|DB~1|bogus
+    2 COPY _KEY _KEY |REPLACE |DB~_DB|bogus
+    2 COPY _KEY _KEY DB _DB |REPLACE
     3 DEL|UNLINK|EXISTS|TOUCH _KEYS
     2 DUMP _KEY
     1 EXPIRE _KEY 1000|5000|0|-1|x|9223372036854775807 |NX|XX|bogus
@@ -67,7 +101,8 @@ pub const LINES: &str = "
     2 PEXPIREAT _KEY _MSAT |NX|XX|GT|LT|LT~XX
     1 EXPIRETIME|PEXPIRETIME|TTL|PTTL|PERSIST|TYPE _KEY
     1 KEYS *|?|[a-c]|_KEY|k*|\\\\a|[^a]|nosuch*
-    1 MOVE _KEY 0|1|x
+    3 MOVE _KEY _DB
+    3 SELECT _DB
     1 OBJECT ENCODING|REFCOUNT|IDLETIME|FREQ _KEY
     1 OBJECT HELP
     1 OBJECT bogus _KEY
@@ -170,8 +205,22 @@ pub const LINES: &str = "
     1 FLUSHALL |ASYNC|SYNC|bogus
     1 FLUSHDB |ASYNC|SYNC
     1 MEMORY USAGE _KEY |SAMPLES~_INT
-    1 SWAPDB 0|1|x 0|1
+    2 SWAPDB _DB _DB
 ";
+
+/// What waits for an element, of one key: of several that come at once Redis takes any.
+const WAITING: &str = "
+    2 BLPOP|BRPOP _KEY 0
+    1 BRPOPLPUSH _KEY _KEY 0
+    2 BLMOVE _KEY _KEY LEFT|RIGHT LEFT|RIGHT 0
+    1 BLMPOP 0 1 _KEY LEFT|RIGHT |COUNT~3
+    2 BZPOPMIN|BZPOPMAX _KEY 0
+    1 BZMPOP 0 1 _KEY MIN|MAX |COUNT~3
+";
+/// Clients that may wait.
+pub const WAITERS: usize = 3;
+/// Databases that scripts use: those below this number.
+pub const DATABASES: u32 = 3;
 
 /// The commands that a line may make, by the table's names.
 pub fn commands_of(line: &str) -> Vec<String> {
@@ -216,6 +265,22 @@ const WORDS: [&str; 8] = ["a", "b", "c", "d", "ab", "abc", "1", "2"];
 /// would hold that against a later SORT.
 const ODD: &[&str] = &["x", "nan", "\"\"", "0x1p4", "1e"];
 
+/// The lines of a grammar, each as often as it shall come.
+fn weighted(lines: &'static str) -> Vec<&'static str> {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let times = |line: &'static str| {
+        let (times, rest) = line.split_once(' ').expect("a number before each line");
+        std::iter::repeat_n(rest, times.parse().expect("a number"))
+    };
+    lines.flat_map(times).collect()
+}
+
+/// Whether a command may wait where it is no part of a transaction.
+fn blocks(words: &Words) -> bool {
+    let name = words[0].to_ascii_uppercase();
+    name.starts_with(b"B") && !name.starts_with(b"BIT")
+}
+
 /// Makes scripts.
 pub struct Generator<'a> {
     random: Random,
@@ -225,15 +290,10 @@ pub struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     pub fn new(seed: u64, payloads: &'a [Vec<u8>]) -> Generator<'a> {
-        let lines = LINES.lines().map(str::trim).filter(|line| !line.is_empty());
-        let weighted = |line: &'static str| {
-            let (times, rest) = line.split_once(' ').expect("a number before each line");
-            std::iter::repeat_n(rest, times.parse().expect("a number"))
-        };
         Generator {
             random: Random::new(seed),
             payloads,
-            lines: lines.flat_map(weighted).collect(),
+            lines: weighted(LINES),
         }
     }
 
@@ -253,10 +313,24 @@ impl<'a> Generator<'a> {
     }
 
     fn step(&mut self, lines: &[&'static str]) -> Step {
+        match self.random.below(24) {
+            0 => {
+                let who = self.random.below(WAITERS as u64) as usize;
+                let database = self.random.below(DATABASES.into()) as u32;
+                let words = self.command(&weighted(WAITING));
+                return Step::Wait(who, database, words);
+            }
+            1 => {
+                let (database, key) = (self.random.below(DATABASES.into()), self.random.one(&KEYS));
+                let count = 1 + self.random.below(4);
+                let commands = (0..count).map(|_| self.command(lines));
+                let commands = commands.filter(|words| !blocks(words)).collect();
+                return Step::Guard(database as u32, word(key), commands);
+            }
+            _ => {}
+        }
         let first = self.command(lines);
-        let blocks = first[0].to_ascii_uppercase().starts_with(b"B")
-            && !first[0].to_ascii_uppercase().starts_with(b"BIT");
-        if !blocks && self.random.below(12) > 0 {
+        if !blocks(&first) && self.random.below(12) > 0 {
             return Step::One(first);
         }
         let more = (0..self.random.below(3)).map(|_| self.command(lines));
@@ -282,6 +356,10 @@ impl<'a> Generator<'a> {
         }
         let filled = match part {
             "_KEY" => word(self.random.one(&KEYS)),
+            "_DB" => match self.random.below(20) {
+                0 => word(self.random.one(&["x", "16", "-1", "99999999999"])),
+                _ => self.random.below(DATABASES.into()).to_string().into(),
+            },
             "_VALUE" => self.value(),
             "_ELEM" => self.element(),
             "_INT" => self.random.integer(),

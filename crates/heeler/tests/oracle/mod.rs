@@ -11,7 +11,8 @@ mod value;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use heeler::command::{OwnedCommand, Reply};
+use heeler::command::{Command, Id, OwnedCommand, Reply};
+use heeler::session::Databases;
 use heeler::store::Store;
 use heeler::wire::resp::{self, Protocol};
 
@@ -20,27 +21,28 @@ pub use pair::{Pair, sorted};
 pub use random::Random;
 pub use value::Value;
 
-/// A redis-server with one database, and a connection to it.
+/// A redis-server, and a connection to it.
 pub struct Redis {
     client: Client,
-    _server: RedisServer,
+    server: RedisServer,
 }
 
 impl Redis {
     /// Starts one, and says HELLO if the protocol needs it.
     pub fn start(protocol: Protocol) -> Redis {
         // Scripts ask for the digests of values.
-        let server =
-            RedisServer::start_with(&["--databases", "1", "--enable-debug-command", "yes"]);
+        let server = RedisServer::start_with(&["--enable-debug-command", "yes"]);
         let client = server.client();
-        let mut redis = Redis {
-            client,
-            _server: server,
-        };
+        let mut redis = Redis { client, server };
         if protocol == Protocol::Resp3 {
             redis.call(&["HELLO", "3"]);
         }
         redis
+    }
+
+    /// One more connection to the same server.
+    pub fn client(&self) -> Client {
+        self.server.client()
     }
 
     /// Sends a command; returns the bytes of the reply.
@@ -51,11 +53,30 @@ impl Redis {
     }
 }
 
-/// Resolves a command and runs it on the store, at the time that it is.
+/// Resolves a command and runs it on database 0 of the store, at the time that it is.
 pub fn execute(store: &Store, words: &[Vec<u8>]) -> Reply {
+    execute_in(store, &mut 0, words)
+}
+
+/// The same in the database that is selected, which SELECT changes.
+pub fn execute_in(store: &Store, database: &mut u32, words: &[Vec<u8>]) -> Reply {
     match resolve(words) {
-        Ok(command) => store.execute(now(), &command.as_command()),
+        Ok(command) if command.as_command().spec.id == Id::Select => {
+            select(store, database, &command.as_command())
+        }
+        Ok(command) => store.execute_in(*database, now(), &command.as_command()),
         Err(reply) => reply,
+    }
+}
+
+/// SELECT.
+pub fn select(store: &Store, database: &mut u32, command: &Command<'_>) -> Reply {
+    match Databases::Upto(store.databases()).selected(command) {
+        Ok(selected) => {
+            *database = selected;
+            Reply::OK
+        }
+        Err(refused) => refused,
     }
 }
 

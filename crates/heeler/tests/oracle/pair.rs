@@ -3,13 +3,15 @@
 use heeler::store::Store;
 use heeler::wire::resp::Protocol;
 
-use super::{Redis, encode, execute, show, word};
+use super::{Redis, encode, execute_in, show, word};
 
 /// Both get the same commands.
 pub struct Pair {
     pub redis: Redis,
     pub store: Store,
     protocol: Protocol,
+    /// The database that is selected.
+    database: u32,
     history: Vec<String>,
 }
 
@@ -19,13 +21,17 @@ impl Pair {
             redis: Redis::start(protocol),
             store: Store::new(42),
             protocol,
+            database: 0,
             history: Vec::new(),
         }
     }
 
     /// Runs a command on the store alone; returns the bytes of the reply.
-    pub fn call_store(&self, words: &[Vec<u8>]) -> Vec<u8> {
-        encode(&execute(&self.store, words), self.protocol)
+    pub fn call_store(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
+        encode(
+            &execute_in(&self.store, &mut self.database, words),
+            self.protocol,
+        )
     }
 
     /// Sends a command to both, and compares what comes back. Times may differ by a little.
