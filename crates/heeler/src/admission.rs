@@ -179,6 +179,53 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lost_and_got_is_known_from_two_pictures() {
+        let ring = Arc::new(Ring::new(RingHash::Fingerprint32));
+        let moved = || Standing::Moved("127.0.0.1:2".into());
+        let tenure = |first: Standing, second: Standing| {
+            let standing = RangeMap::from_ends(vec![(1 << 30, first), (2 << 30, second)]);
+            Tenure::new(standing.expect("ranges"), ring.clone(), Terms::default())
+        };
+        let (serve, ask) = (|| Standing::Serve, || Standing::Ask);
+        for (before, after, expected) in [
+            (
+                tenure(serve(), ask()),
+                tenure(serve(), ask()),
+                (false, false),
+            ),
+            (
+                tenure(serve(), ask()),
+                tenure(serve(), serve()),
+                (false, true),
+            ),
+            (
+                tenure(serve(), ask()),
+                tenure(serve(), moved()),
+                (true, false),
+            ),
+            (
+                tenure(serve(), moved()),
+                tenure(moved(), serve()),
+                (true, true),
+            ),
+            (
+                tenure(serve(), moved()),
+                tenure(ask(), moved()),
+                (false, false),
+            ),
+        ] {
+            assert_eq!(before.turned(&after), expected, "{before:?} {after:?}");
+        }
+        let key = (0..).map(|n| format!("key{n}"));
+        let tenure = tenure(serve(), moved());
+        let (own, gone): (Vec<String>, Vec<String>) = key
+            .take(40)
+            .partition(|key| ring.hash().hash(key.as_bytes()) <= 1 << 30);
+        assert!(own.iter().all(|key| !tenure.has_moved(key.as_bytes())));
+        assert!(gone.iter().all(|key| tenure.has_moved(key.as_bytes())));
+    }
+
+    #[test]
     fn the_key_decides_that_allows_least() {
         let hash = RingHash::Fingerprint32;
         let ring = Arc::new(Ring::new(hash));

@@ -9,6 +9,8 @@ mod clients;
 mod cluster;
 #[path = "holding/membership.rs"]
 mod membership;
+#[path = "holding/near_caches.rs"]
+mod near_caches;
 #[path = "holding/scenarios.rs"]
 mod scenarios;
 #[path = "holding/surveys.rs"]

@@ -113,6 +113,38 @@ fn many_keys_transactions_and_time_count_as_well() {
 }
 
 #[test]
+fn many_requests_at_once_are_answered_in_their_order() {
+    let cluster = Cluster::start(2, &[]);
+    for options in ["", "NOLOOP", "OPTIN"] {
+        let mut client = tracking(&cluster, 0, options);
+        let words: Vec<[String; 3]> = (0..200)
+            .map(|n| ["SET".into(), format!("pipe{n}"), format!("{n}{options}")])
+            .collect();
+        let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+        for [set, key, value] in &words {
+            bytes.extend(request(&[set, key, value].map(|word| word.as_bytes())));
+            bytes.extend(request(&[b"GET", key.as_bytes()]));
+            bytes.extend(request(&[b"STRLEN", key.as_bytes()]));
+            expected.extend([Value::ok(), Value::bulk(value)]);
+            expected.push(Value::Int(value.len() as i64));
+        }
+        client.send(&bytes);
+        let replies: Vec<Value> = expected.iter().map(|_| client.read_reply()).collect();
+        assert_eq!(replies, expected, "{options}");
+        let mut other = cluster.client(1);
+        let mut told = Vec::new();
+        for [_, key, _] in &words {
+            other.run(&format!("DEL {key}"));
+            if options != "OPTIN" {
+                told.push(client.read_reply() == push(key));
+            }
+        }
+        assert!(told.iter().all(|is| *is), "{options}");
+        assert_eq!(client.run("PING"), Value::Status("PONG".into()));
+    }
+}
+
+#[test]
 fn who_changes_is_told_if_it_wants_to_be() {
     let cluster = Cluster::start(3, &[]);
     for node in 0..3 {

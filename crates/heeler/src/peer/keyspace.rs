@@ -308,14 +308,13 @@ impl Keyspace {
         let mut late: Vec<(usize, usize, Pending)> = Vec::new();
         let (mut decoder, mut at) = (Decoder::default(), 0);
         let (mut now, mut count) = (clock::now(), 0);
+        // Who asks next, and where that is said.
+        let mut asks: Option<(Asker, usize)> = None;
         while at < requests.len() {
-            let (asker, asked) = Asker::split(&requests[at..]);
-            let start = at;
-            at = requests.len() - asked.len();
-            if decoder.look_ahead(asked) > 1 {
-                self.store.expect(0, decoder.ahead(asked));
+            if decoder.look_ahead(&requests[at..]) > 1 {
+                self.store.expect(0, decoder.ahead(&requests[at..]));
             }
-            let length = match decoder.decode(asked) {
+            let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,
                 Ok(None) => break,
                 Err(fault) => {
@@ -323,8 +322,14 @@ impl Keyspace {
                     break;
                 }
             };
-            let (raw, args) = decoder.request(asked);
+            let (raw, args) = decoder.request(&requests[at..]);
+            let begin = at;
             at += length;
+            if let Some(told) = Asker::of(raw, args) {
+                asks = Some((told, begin));
+                continue;
+            }
+            let (asker, begin) = asks.take().map_or((None, begin), |(it, at)| (Some(it), at));
             count += 1;
             if args.is_empty() {
                 continue;
@@ -339,16 +344,16 @@ impl Keyspace {
             match self.permit(&command, now).await {
                 Err(Held::Moved) => {
                     self.traffic.moved.fetch_add(1, Relaxed);
-                    say_moved(&requests[start..at], out);
+                    say_moved(&requests[begin..at], out);
                 }
                 Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
                 Ok((permit, then)) => {
                     now = then;
-                    let begin = out.len();
+                    let start = out.len();
                     let (reply, pending) = self.execute_with(permit, now, &command, asker);
                     resp::encode(&reply, Protocol::Resp2, out);
                     if let Some(pending) = pending {
-                        late.push((begin, out.len(), pending));
+                        late.push((start, out.len(), pending));
                     }
                 }
             }

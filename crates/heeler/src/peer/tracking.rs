@@ -376,8 +376,8 @@ impl Tracking {
     }
 
     /// Keeps nothing any more for nodes that do not ask for it.
-    fn tend(&self) {
-        let latest = self.now().saturating_sub(limits::UNHEARD_MS);
+    fn tend(&self, now: u64) {
+        let latest = now.saturating_sub(limits::UNHEARD_MS);
         let mut forgets = false;
         for hearer in self.hearers.write().values_mut() {
             if hearer.tracker.is_on() && hearer.heard_at.load(Relaxed) < latest {
@@ -416,7 +416,7 @@ pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
             let Some(tracking) = tracking.upgrade() else {
                 return;
             };
-            tracking.tend();
+            tracking.tend(tracking.now());
         }
     });
 }
@@ -514,4 +514,175 @@ pub(super) fn told_in(answer: &[u8]) -> Option<Vec<Told>> {
         })
     };
     words.chunks(4).map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pubsub::Subscriber;
+
+    const OTHER: u64 = FIRST_NODE | 5;
+
+    fn tracking() -> Tracking {
+        Tracking::new(Arc::new(Store::new(7)))
+    }
+
+    fn client(id: u64) -> (Arc<Subscriber>, Arc<Tracker>) {
+        let inbox = Subscriber::asleep(id);
+        (inbox.clone(), Arc::new(Tracker::new(inbox, false, None)))
+    }
+
+    fn is_told(inbox: &Subscriber) -> bool {
+        let mut out = Vec::new();
+        inbox.take(&mut out);
+        !out.is_empty()
+    }
+
+    fn asker(node: u64) -> Asker {
+        Asker {
+            node,
+            client: 1,
+            read: 1,
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_read() {
+        let key = |why| Told::Key {
+            key: b"\r\n"[..].into(),
+            why,
+            by: 7,
+        };
+        let told = [
+            Told::All,
+            Told::AllPrefixes,
+            key(Why::Read(9)),
+            key(Why::Prefix),
+        ];
+        for told in [&told[..], &[]] {
+            assert_eq!(told_in(&told_as(Some(told))).as_deref(), Some(told));
+        }
+        assert_eq!(told_in(&told_as(None)), None);
+        for bad in ["", "*1\r\n$1", "*1\r\n$3\r\nall\r\n", "+OK\r\n"] {
+            assert_eq!(told_in(bad.as_bytes()), None, "{bad}");
+        }
+        let words = [&b"read"[..], b"k", b"-1", b"0"];
+        assert_eq!(told_in(&body(words.into_iter())), None);
+    }
+
+    #[test]
+    fn an_account_is_kept_from_the_first_read_on_and_closed_with_its_session() {
+        let tracking = tracking();
+        let first = tracking.tracker(asker(OTHER)).expect("a node");
+        assert_eq!(tracking.opens(OTHER, 1, &[]), 1);
+        assert_eq!(tracking.opens(OTHER, 1, &[]), 1, "the same session");
+        let again = tracking.tracker(asker(OTHER)).expect("a node");
+        assert!(Arc::ptr_eq(&first, &again) && first.is_on());
+        assert_eq!(tracking.opens(OTHER, 2, &[]), 2);
+        assert!(!first.is_on());
+        assert_eq!(tracking.opens(OTHER + 1, 3, &[]), 1, "of another node");
+        assert!(tracking.tracker(asker(7)).is_none(), "no node");
+    }
+
+    #[test]
+    fn who_asks_for_nothing_is_told_that_something_is_lost() {
+        let tracking = tracking();
+        assert_eq!(tracking.opens(OTHER, 1, &[]), 1);
+        let first = tracking.tracker(asker(OTHER)).expect("a node");
+        tracking.tend(limits::UNHEARD_MS / 2);
+        assert!(first.is_on());
+        tracking.tend(tracking.now() + limits::UNHEARD_MS + 1);
+        assert!(!first.is_on());
+        // Reads go on, and are told of in the next account.
+        assert!(tracking.tracker(asker(OTHER)).expect("a node").is_on());
+        assert_eq!(tracking.opens(OTHER, 1, &[]), 2);
+    }
+
+    #[tokio::test]
+    async fn a_session_hears_what_it_has_not_heard_and_no_other() {
+        let tracking = tracking();
+        tracking.opens(OTHER, 1, &[b"k"[..].into()]);
+        let words = ["SET", "key", "v"];
+        let set = crate::command::OwnedCommand::resolve(&words).expect("a command");
+        tracking.store.execute(1000, &set.as_command());
+        assert_eq!(tracking.tell(OTHER, 2).await, None);
+        assert_eq!(tracking.tell(OTHER + 1, 1).await, None);
+        let told = tracking.tell(OTHER, 1).await.expect("it is known");
+        assert_eq!(told.len(), 1);
+        let (waits, ends) = tokio::join!(tracking.tell(OTHER, 1), async {
+            tracking.opens(OTHER, 2, &[]);
+        });
+        assert_eq!((waits, ends), (None, ()));
+    }
+
+    #[test]
+    fn nodes_are_told_the_fewest_prefixes() {
+        let tracking = tracking();
+        let prefixes = |list: &[&str]| -> Vec<Box<[u8]>> {
+            list.iter().map(|prefix| prefix.as_bytes().into()).collect()
+        };
+        let (one, two) = (client(1).1, client(2).1);
+        assert_eq!(tracking.begin(&one, &prefixes(&["ab", "c"]), true), 1);
+        assert_eq!(
+            tracking.begin(&two, &prefixes(&["abc", "b", "cd"]), true),
+            2
+        );
+        assert_eq!(tracking.prefixes(), (2, prefixes(&["ab", "b", "c"])));
+        tracking.end(&one);
+        assert_eq!(tracking.prefixes(), (3, prefixes(&["abc", "b", "cd"])));
+    }
+
+    #[test]
+    fn who_counts_on_a_node_that_knew_nothing_hears_that() {
+        let (tracking, node) = (tracking(), Arc::from("127.0.0.1:1"));
+        let prefixes = [b"k"[..].into()];
+        let ((waits, one), (counts, two)) = (client(1), client(2));
+        tracking.begin(&two, &prefixes, true);
+        tracking.begin(&one, &prefixes, false);
+        tracking.knows(&node, 2);
+        assert_eq!((is_told(&waits), is_told(&counts)), (false, true));
+        tracking.knows(&node, 2);
+        assert!(!is_told(&counts), "nothing was missed");
+        tracking.knows_nothing(&node);
+        tracking.knows(&node, 2);
+        assert!(is_told(&counts));
+    }
+
+    #[test]
+    fn clients_are_told_what_is_heard_of_what_they_have_read() {
+        let (tracking, (inbox, one)) = (tracking(), client(1));
+        tracking.store.track(&one, &[]);
+        let get = crate::command::OwnedCommand::resolve(["GET", "k"]).expect("a command");
+        let reader = Reader {
+            tracker: &one,
+            client: 1,
+            read: 0,
+            remembers: true,
+        };
+        let asker = tracking
+            .asker(&get.as_command(), reader)
+            .expect("it is said");
+        let told = |read| Told::Key {
+            key: b"k"[..].into(),
+            why: Why::Read(read),
+            by: 0,
+        };
+        for (read, hears) in [
+            (asker.read - 1, true),
+            (asker.read, true),
+            (asker.read, false),
+        ] {
+            tracking.hears(told(read));
+            assert_eq!(is_told(&inbox), hears);
+        }
+        tracking.hears(Told::AllPrefixes);
+        assert!(!is_told(&inbox));
+        tracking.hears(Told::All);
+        assert!(is_told(&inbox));
+        let set = crate::command::OwnedCommand::resolve(["SET", "k", "v"]).expect("a command");
+        assert_eq!(tracking.asker(&set.as_command(), reader), None);
+        one.set(true, None);
+        let said = tracking.asker(&set.as_command(), reader);
+        assert_eq!(said.map(|asker| asker.read), Some(0));
+    }
 }

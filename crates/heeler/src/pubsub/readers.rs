@@ -124,15 +124,11 @@ impl Readers {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
     use crate::pubsub::Subscriber;
-    use crate::wire::resp::Protocol;
 
     fn client(id: u64, ignores_own: bool) -> (Arc<Subscriber>, Arc<Tracker>) {
-        let inbox = Subscriber::new(id, Protocol::Resp3, Waker::noop().clone());
-        let inbox = Arc::new(inbox);
+        let inbox = Subscriber::asleep(id);
         let tracker = Arc::new(Tracker::new(inbox.clone(), ignores_own, None));
         (inbox, tracker)
     }

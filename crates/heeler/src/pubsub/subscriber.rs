@@ -96,6 +96,12 @@ impl Subscriber {
         }
     }
 
+    /// One that speaks RESP3, and whose task nobody wakes.
+    #[cfg(test)]
+    pub fn asleep(id: u64) -> Arc<Subscriber> {
+        Arc::new(Subscriber::new(id, Protocol::Resp3, Waker::noop().clone()))
+    }
+
     /// The same, which may leave so much unread.
     #[must_use]
     pub fn with_most(self, most: &Unread) -> Subscriber {

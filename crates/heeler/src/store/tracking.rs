@@ -332,3 +332,137 @@ impl View<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::pubsub::Subscriber;
+    use crate::store::tests::{command, run};
+
+    const NODE: u64 = 1 << 61;
+
+    /// The keys that one is told of; "all" for everything.
+    fn told(inbox: &Subscriber) -> Vec<String> {
+        let mut out = Vec::new();
+        inbox.take(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        let pushes = text.split('>').skip(1);
+        let key = |push: &str| match push.contains("\r\n_\r\n") {
+            true => "all".to_owned(),
+            false => push.lines().last().unwrap_or_default().to_owned(),
+        };
+        pushes.map(key).collect()
+    }
+
+    fn relayed(node: &Tracker) -> Vec<Told> {
+        let relay = node.relay().expect("a node");
+        match relay.poll_take(&Context::from_waker(Waker::noop()), 99) {
+            Poll::Ready(told) => told.expect("it is open"),
+            Poll::Pending => Vec::new(),
+        }
+    }
+
+    fn key(key: &str, why: Why, by: u64) -> Told {
+        let key = key.as_bytes().into();
+        Told::Key { key, why, by }
+    }
+
+    fn execute(store: &Store, node: &Arc<Tracker>, client: u64, read: u64, words: &[&[u8]]) {
+        let reader = Reader {
+            tracker: node,
+            client,
+            read,
+            remembers: read > 0,
+        };
+        store.execute_for(0, 1000, &command(words).as_command(), reader);
+    }
+
+    #[test]
+    fn a_node_is_told_which_read_is_the_latest_and_who_made_the_change() {
+        let (store, node) = (Store::new(7), Arc::new(Tracker::node(NODE)));
+        store.track(&node, &[]);
+        execute(&store, &node, 5, 3, &[b"GET", b"k"]);
+        execute(&store, &node, 6, 4, &[b"MGET", b"k", b"l"]);
+        execute(&store, &node, 5, 0, &[b"SET", b"k", b"v"]);
+        run(&store, 1000, "SET k w");
+        run(&store, 1000, "SET l w");
+        let expected = [key("k", Why::Read(4), 5), key("l", Why::Read(4), 0)];
+        assert_eq!(relayed(&node), expected);
+        execute(&store, &node, 5, 9, &[b"GET", b"k"]);
+        run(&store, 1000, "FLUSHALL");
+        run(&store, 1000, "SET k v");
+        assert_eq!(relayed(&node), [Told::All]);
+        execute(&store, &node, 5, 9, &[b"GET", b"k"]);
+        store.stop_tracking(&node);
+        run(&store, 1000, "SET k v");
+        store.forget_stopped();
+        let mut all = store.databases.all_made();
+        assert!(all.all(|(_, shard)| shard.lock().tracking.is_empty()));
+    }
+
+    #[test]
+    fn what_is_done_to_copies_of_others_only_watchers_hear() {
+        let (from, to) = (Store::new(7), Store::new(7));
+        from.keep_versions();
+        to.keep_versions();
+        to.salt_versions(3);
+        let (one, two) = (Subscriber::asleep(1), Subscriber::asleep(2));
+        let client = Arc::new(Tracker::new(one.clone(), false, None));
+        let watcher = Arc::new(Tracker::watcher(two.clone()));
+        let node = Arc::new(Tracker::node(NODE));
+        for tracker in [&client, &watcher, &node] {
+            to.track(tracker, &[b"k"[..].into()]);
+        }
+        run(&from, 1000, "SET k v");
+        to.import(1000, &from.export(1000, b"k").unwrap());
+        assert_eq!((told(&one), told(&two)), (vec![], vec!["k".to_owned()]));
+        assert_eq!(relayed(&node), []);
+        run(&from, 1001, "SET k w");
+        to.import_as_owner(1001, &from.export(1001, b"k").unwrap());
+        assert_eq!((told(&one).len(), told(&two).len()), (1, 1));
+        assert_eq!(relayed(&node), [key("k", Why::Prefix, 0)]);
+        // It lives on elsewhere.
+        for shard in 0..limits::SHARDS as u64 {
+            to.forget(1002, shard, |_| true);
+        }
+        assert_eq!((told(&one).len(), told(&two).len()), (0, 1));
+        to.changed_elsewhere(b"k", 0);
+        to.changed_elsewhere(b"other", 0);
+        assert_eq!((told(&one).len(), told(&two).len()), (1, 0));
+        assert_eq!(relayed(&node), []);
+        to.have_come();
+        assert_eq!((told(&one), told(&two)), (vec!["all".to_owned()], vec![]));
+        assert_eq!(relayed(&node), [Told::AllPrefixes]);
+    }
+
+    #[test]
+    fn who_has_read_is_told_when_keys_move_and_not_once_more() {
+        let (store, one) = (Store::new(7), Subscriber::asleep(1));
+        let client = Arc::new(Tracker::new(one.clone(), true, None));
+        store.track(&client, &[]);
+        for key in [&b"a"[..], b"b"] {
+            execute(&store, &client, 1, 1, &[b"GET", key]);
+        }
+        store.have_moved(|key| key == b"a");
+        assert_eq!(told(&one), ["a"]);
+        run(&store, 1000, "MSET a 1 b 1");
+        assert_eq!(told(&one), ["b"]);
+    }
+
+    #[test]
+    fn a_client_that_wants_to_be_told_otherwise_is_told_of_what_it_has_read_before() {
+        let (store, one) = (Store::new(7), Subscriber::asleep(1));
+        let client = Arc::new(Tracker::new(one.clone(), false, None));
+        store.track(&client, &[]);
+        execute(&store, &client, 1, 1, &[b"GET", b"a"]);
+        client.set(true, None);
+        store.track(&client, &[]);
+        run(&store, 1000, "SET a 1");
+        assert_eq!(told(&one), ["a"]);
+        execute(&store, &client, 1, 1, &[b"GET", b"a"]);
+        execute(&store, &client, 1, 0, &[b"SET", b"a", b"2"]);
+        assert!(told(&one).is_empty());
+    }
+}

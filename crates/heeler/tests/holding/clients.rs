@@ -420,9 +420,9 @@ fn learn_elements(
                 .for_each(|it| _ = sure.remove(it) || perhaps.remove(it));
         }
         ("LMOVE" | "HINCRBYFLOAT" | "PEXPIRE", _) => {}
-        (_, Reply::Array(all) | Reply::Set(all)) => {
+        (_, Reply::Array(_) | Reply::Set(_) | Reply::Strings(_)) => {
             let is_other = |it: &String| it != "sum";
-            let found: Vec<String> = all.iter().filter_map(text).filter(is_other).collect();
+            let found: Vec<String> = texts(reply).into_iter().filter(is_other).collect();
             let unique: BTreeSet<String> = found.iter().cloned().collect();
             assert_eq!(unique.len(), found.len(), "{op:?}: twice in {found:?}");
             let missing: Vec<_> = sure.difference(&unique).collect();
@@ -437,6 +437,18 @@ fn learn_elements(
             );
         }
         _ => panic!("{op:?}: {reply:?}"),
+    }
+}
+
+/// The strings of a reply that has several.
+fn texts(reply: &Reply) -> Vec<String> {
+    match reply {
+        Reply::Array(all) | Reply::Set(all) => all.iter().filter_map(text).collect(),
+        Reply::Strings(all) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            all.iter().flatten().map(text).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

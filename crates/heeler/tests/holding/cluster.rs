@@ -15,6 +15,7 @@ use heeler::store::Store;
 
 use crate::clients::{Ending, Op};
 use crate::membership::{Members, Status, address, number};
+use crate::near_caches::{Held, NearCaches};
 
 /// The wall clock when the simulation begins.
 pub const WALL_MS: u64 = 1_800_000_000_000;
@@ -35,6 +36,7 @@ pub struct Machine {
     waiting: Vec<Op>,
     writing: BTreeMap<u64, (Op, Reply)>,
     pub leaving: bool,
+    pub near: NearCaches,
 }
 
 enum Event {
@@ -73,6 +75,8 @@ pub struct Cluster {
     pub cuts_at_crash: bool,
     /// Bytes that replicas were sent, the same again if they were sent again.
     pub replicated: u64,
+    /// What clients hold that are told of all keys by all nodes.
+    pub held: Held,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     tokens: BTreeMap<u64, (usize, u64, u64)>,
@@ -93,6 +97,7 @@ impl Cluster {
             ended: Vec::new(),
             cuts_at_crash: false,
             replicated: 0,
+            held: Held::new(),
             trace: std::env::var("HEELER_TRACE").is_ok(),
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -125,6 +130,9 @@ impl Cluster {
         let store = Arc::new(Store::new(self.random()));
         store.keep_versions();
         store.salt_versions(node as u16 + 1);
+        // A node that comes tells of what comes after it.
+        let near = NearCaches::new(&store);
+        self.held.clear();
         let config = Config {
             me: address(node),
             terms: Terms::default(),
@@ -155,6 +163,7 @@ impl Cluster {
             waiting: Vec::new(),
             writing: BTreeMap::new(),
             leaving: false,
+            near,
         });
         self.note(|| format!("{node} starts"));
         self.turn(node);
@@ -165,6 +174,7 @@ impl Cluster {
     pub fn crash(&mut self, node: usize) {
         self.note(|| format!("{node} crashes"));
         self.nodes[node] = None;
+        self.held.clear();
     }
 
     /// Whether a node is the only one that has the newest copy of a key.
@@ -415,7 +425,10 @@ impl Cluster {
                     }
                 }
                 Output::Woken => woken = true,
-                Output::Standing => {}
+                Output::Standing => {
+                    let machine = self.machine_mut(node);
+                    machine.near.turn(&machine.store, &machine.holding);
+                }
                 Output::Written { write, kept } => {
                     if let Some((op, reply)) = self.machine_mut(node).writing.remove(&write) {
                         let ending = if kept {
@@ -462,6 +475,7 @@ impl Cluster {
             self.push(0, Event::Command(node, op));
         }
         self.nodes[node] = None;
+        self.held.clear();
         let others: Vec<usize> = self.running().collect();
         for other in others.into_iter().take(2) {
             if let Some(machine) = &mut self.nodes[other] {
@@ -519,6 +533,11 @@ impl Cluster {
                     .store
                     .execute(now.wall_ms, &command.as_command());
                 self.note(|| format!("{node} executes {:?}: {reply:?}", op.words));
+                if !writes {
+                    let machine = self.nodes[node].as_mut().expect("it runs");
+                    let (near, store) = (&mut machine.near, &machine.store);
+                    near.reads(store, now.wall_ms, &command, &mut self.held);
+                }
                 let keys = std::iter::once(key.as_bytes());
                 let holding = &mut self.machine_mut(node).holding;
                 match writes.then(|| holding.wrote(now, keys)).flatten() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use heeler::command::Reply;
+use heeler::command::{Grouping, Reply};
 use heeler::holding::WriteAcks;
 use heeler::store::{Copy, Store};
 
@@ -48,7 +48,7 @@ fn deadline(copy: &Copy) -> Option<u64> {
 }
 
 /// What is under a key, sorted where it has no order.
-fn content(store: &Store, now: u64, key: &str) -> String {
+pub fn content(store: &Store, now: u64, key: &str) -> String {
     let run = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         store.execute(now, &command(&words).as_command())
@@ -64,6 +64,17 @@ fn content(store: &Store, now: u64, key: &str) -> String {
         Reply::Map(mut pairs) => {
             pairs.sort_by_key(|pair| format!("{pair:?}"));
             format!("{pairs:?}")
+        }
+        Reply::Strings(all) if all.grouping() != Grouping::Array => {
+            let each = if all.grouping() == Grouping::Map {
+                2
+            } else {
+                1
+            };
+            let members: Vec<_> = all.iter().collect();
+            let mut members: Vec<_> = members.chunks(each).collect();
+            members.sort_unstable();
+            format!("{members:?}")
         }
         Reply::Set(mut members) => {
             members.sort_by_key(|member| format!("{member:?}"));
@@ -107,6 +118,31 @@ fn check_copies(cluster: &Cluster, clients: &Clients) {
     }
 }
 
+/// What clients hold near them is what the owners of the keys have.
+fn check_near_caches(cluster: &mut Cluster) {
+    let nodes: Vec<usize> = cluster.running().collect();
+    let now = WALL_MS + cluster.now;
+    let mut held = std::mem::take(&mut cluster.held);
+    for &node in &nodes {
+        let machine = cluster.nodes[node].as_mut().expect("it runs");
+        machine.store.expire_due(now + 400, usize::MAX);
+        machine.near.listen(&mut held);
+    }
+    let machine = cluster.machine(nodes[0]);
+    let ring = machine.members.view().ring;
+    let mut all = vec![("by all", &held)];
+    let nodes = nodes.iter().map(|&node| &cluster.machine(node).near.read);
+    all.extend(nodes.map(|read| ("by who was asked", read)));
+    for (how, held) in all {
+        for (key, value) in held {
+            let owner = ring.lookup_n(key.as_bytes(), 1);
+            let owner = number(owner.first().expect("an owner"));
+            let there = content(&cluster.machine(owner).store, now, key);
+            assert_eq!(*value, there, "{key} of {owner}, told {how}");
+        }
+    }
+}
+
 fn end(cluster: &mut Cluster, clients: &mut Clients) {
     clients.finish(cluster);
     clients.settle(cluster, 60_000);
@@ -114,6 +150,7 @@ fn end(cluster: &mut Cluster, clients: &mut Clients) {
     clients.pause = true;
     clients.run(cluster, 1000);
     clients.pause = false;
+    check_near_caches(cluster);
     check_copies(cluster, clients);
     clients.read_all(cluster);
 }

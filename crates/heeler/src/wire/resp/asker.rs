@@ -8,6 +8,7 @@
 //! READ is the number of the read at the client's node, and 0 for what is not to be remembered.
 
 use super::{Decoder, encode_command};
+use crate::command::Arg;
 use crate::command::number::integer;
 
 const NAME: &[u8] = b"reader";
@@ -52,18 +53,25 @@ impl Asker {
             return (None, request);
         };
         let (raw, args) = decoder.request(request);
-        let number = |at: usize| {
-            let word = args.get(at)?;
-            u64::try_from(integer(&raw[word.start as usize..word.end as usize])?).ok()
-        };
-        let asker = || {
-            Some(Asker {
-                node: number(1)?,
-                client: number(2)?,
-                read: number(3)?,
-            })
-        };
-        (asker(), &request[length..])
+        (Asker::of(raw, args), &request[length..])
+    }
+
+    /// What these words say of who asks; `None` if they are a request.
+    #[inline]
+    pub fn of(raw: &[u8], args: &[Arg]) -> Option<Asker> {
+        if args.len() != 4 {
+            return None;
+        }
+        let word = |at: usize| &raw[args[at].start as usize..args[at].end as usize];
+        let number = |at: usize| u64::try_from(integer(word(at))?).ok();
+        if word(0) != NAME {
+            return None;
+        }
+        Some(Asker {
+            node: number(1)?,
+            client: number(2)?,
+            read: number(3)?,
+        })
     }
 }
 
