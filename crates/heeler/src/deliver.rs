@@ -712,7 +712,7 @@ impl Door {
                 self.publish_elsewhere(caller, command, reply)
             }
             Id::Monitor => Reply::error("ERR MONITOR isn't allowed for DENY BLOCKING client"),
-            Id::Debug if command.arg(1).eq_ignore_ascii_case(b"sleep") => Reply::error(
+            Id::Debug if debug::sleeps(command) => Reply::error(
                 "ERR DEBUG SLEEP isn't allowed in a transaction: it holds nobody up but its client",
             ),
             _ => self.here(now, caller, command),

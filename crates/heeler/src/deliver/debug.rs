@@ -130,6 +130,12 @@ impl Door {
     }
 }
 
+/// Whether this is DEBUG SLEEP, and not for no time.
+pub(super) fn sleeps(command: &Command<'_>) -> bool {
+    let is_sleep = command.len() == 3 && command.arg(1).eq_ignore_ascii_case(b"sleep");
+    is_sleep && milliseconds(command.arg(2)) > 0
+}
+
 /// A text made on the spot that is no data.
 fn status(text: impl std::fmt::Display) -> Reply {
     Reply::Raw(format!("+{text}\r\n").into())
