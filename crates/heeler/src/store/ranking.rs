@@ -79,15 +79,6 @@ impl Ranking {
         allocation::size(leaves.min(LEAF) * size_of::<Scored>()) * leaves.div_ceil(LEAF)
     }
 
-    /// An element is added soon: brings the leaf near that it will be in.
-    pub(super) fn expect(&self, score: f64, member: &[u8]) {
-        let mut node = &self.root;
-        while let Node::Inner(children) = node {
-            node = &children[child_of(children, score, member)].node;
-        }
-        node.expect();
-    }
-
     /// Adds an element that is not there.
     pub(super) fn insert(&mut self, new: Scored) {
         self.len += 1;
@@ -198,28 +189,6 @@ impl Ranking {
     }
 }
 
-/// How many of these come before a place in the order. Scores alone decide mostly: a search by
-/// them needs no branch that the processor could guess wrong.
-#[inline]
-fn before<T>(all: &[T], at: impl Fn(&T) -> &Scored, score: f64, member: &[u8]) -> usize {
-    let first = all.partition_point(|one| at(one).score < score);
-    match all.get(first) {
-        Some(one) if at(one).score == score => {
-            first + all[first..].partition_point(|one| at(one).order(score, member).is_lt())
-        }
-        _ => first,
-    }
-}
-
-/// The child that an element is in, or would be.
-#[inline]
-fn child_of(children: &[Child], score: f64, member: &[u8]) -> usize {
-    let others = &children[1..];
-    let at = before(others, |child| &child.low, score, member);
-    let is_its_low = |child: &Child| child.low.order(score, member).is_eq();
-    at + usize::from(others.get(at).is_some_and(is_its_low))
-}
-
 /// The child in which an order ends that holds from the start.
 fn place(children: &[Child], holds: impl Fn(&Scored) -> bool) -> usize {
     children[1..].partition_point(|child| holds(&child.low))
@@ -260,7 +229,7 @@ impl Node {
         match self {
             Node::Leaf(elements) => insert_in_leaf(elements, new),
             Node::Inner(children) => {
-                let at = child_of(children, new.score, &new.member);
+                let at = place(children, |low| low.order(new.score, &new.member).is_le());
                 children[at].node.expect();
                 children[at].len += 1;
                 let right = children[at].node.insert(new)?;
@@ -274,16 +243,11 @@ impl Node {
     fn remove(&mut self, score: f64, member: &[u8]) -> bool {
         match self {
             Node::Leaf(elements) => {
-                let at = before(elements, |e| e, score, member);
-                let is_it = |e: &Scored| e.order(score, member).is_eq();
-                let is_there = elements.get(at).is_some_and(is_it);
-                if is_there {
-                    elements.remove(at);
-                }
-                is_there
+                let found = elements.binary_search_by(|e| e.order(score, member));
+                found.map(|at| elements.remove(at)).is_ok()
             }
             Node::Inner(children) => {
-                let at = child_of(children, score, member);
+                let at = place(children, |low| low.order(score, member).is_le());
                 children[at].node.expect();
                 let removed = children[at].node.remove(score, member);
                 if removed {
@@ -310,7 +274,7 @@ impl Node {
 }
 
 fn insert_in_leaf(elements: &mut Vec<Scored>, new: Scored) -> Option<Child> {
-    let at = before(elements, |e| e, new.score, &new.member);
+    let at = elements.partition_point(|e| e.order(new.score, &new.member).is_lt());
     if elements.len() < LEAF {
         elements.insert(at, new);
         return None;

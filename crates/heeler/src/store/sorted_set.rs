@@ -272,7 +272,6 @@ impl Ranked {
         let bytes = member.bytes(&mut digits);
         match old {
             Some(old) => {
-                self.ranking.expect(score, bytes);
                 self.ranking.remove(old, bytes);
             }
             None => self.outside += outside(member),
