@@ -510,9 +510,7 @@ fn lock_wanted<'s>(store: &'s Store, wanted: &Wanted, more: &[Spot]) -> Far<'s> 
     // Who makes a shard must have none locked.
     let making = store.databases.making();
     let mut spots = wanted.spots(store, &making);
-    spots.extend_from_slice(more);
-    spots.sort_unstable();
-    spots.dedup();
+    spots.extend(more);
     let shards = spots.iter().map(|spot| store.make(&making, *spot));
     let shards: Vec<_> = shards.collect();
     let making = wanted.has_whole().then_some(making);

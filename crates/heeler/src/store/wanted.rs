@@ -1,5 +1,7 @@
 //! Which shards a command locks that does not have just one key.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::Store;
@@ -97,28 +99,32 @@ impl Wanted {
         self.keys.iter().map(of_key)
     }
 
-    /// The shards, in no order, some perhaps twice, while none is made.
-    pub(super) fn spots(&self, store: &Store, _making: &Making<'_>) -> Vec<Spot> {
-        let mut spots: Vec<Spot> = self.spots_of_keys().collect();
+    /// The shards in their order, while none is made.
+    pub(super) fn spots(&self, store: &Store, _making: &Making<'_>) -> BTreeSet<Spot> {
+        let mut spots: BTreeSet<Spot> = self.spots_of_keys().collect();
         let databases = &store.databases;
-        for database in &self.any_key {
-            spots.extend((0..limits::SHARDS).map(|index| spot(*database, index)));
+        for database in distinct(&self.any_key) {
+            spots.extend((0..limits::SHARDS).map(|index| spot(database, index)));
         }
-        if !self.swapped.is_empty() {
-            for index in 0..limits::SHARDS {
-                let all = self.swapped.iter().map(|database| spot(*database, index));
-                let is_there = |spot: Spot| databases.made(spot).is_some() || spots.contains(&spot);
-                if all.clone().any(is_there) {
-                    spots.extend(all);
-                }
+        let swapped = distinct(&self.swapped);
+        for index in 0..limits::SHARDS {
+            let all = swapped.iter().map(|database| spot(*database, index));
+            let is_there = |spot: Spot| databases.made(spot).is_some() || spots.contains(&spot);
+            if all.clone().any(is_there) {
+                spots.extend(all);
             }
         }
-        for database in &self.present {
-            spots.extend(databases.made_in(*database).map(|(spot, _)| spot));
+        for database in distinct(&self.present) {
+            spots.extend(databases.made_in(database).map(|(spot, _)| spot));
         }
         if self.all {
             spots.extend(databases.all_made().map(|(spot, _)| spot));
         }
         spots
     }
+}
+
+/// Each once: the commands of a transaction may name the same database as often as they like.
+fn distinct(databases: &[u32]) -> BTreeSet<u32> {
+    databases.iter().copied().collect()
 }
