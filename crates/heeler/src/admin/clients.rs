@@ -26,7 +26,8 @@ pub struct Clients {
     /// How many the operating system allows.
     possible: usize,
     stopped: Arc<AtomicBool>,
-    /// Commands that wait, by the number of their connection.
+    /// Commands that wait, by the number of their connection. Locked while `all` is, never before;
+    /// so is `paused`.
     waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
     /// Connections whose commands are held back by a pause.
     paused: Mutex<BTreeSet<u64>>,
@@ -368,10 +369,9 @@ impl Clients {
     /// Closes connections from which nothing has come for so many milliseconds. Those that wait for
     /// something are left alone, and those that listen.
     pub(super) fn close_idle(&self, now: u64, most: u64, listens: impl Fn(u64) -> bool) {
-        let waiters = self.waiters.lock();
         for client in self.all.lock().values() {
             let idle = now.saturating_sub(client.seen.load(Relaxed));
-            let is_exempt = || client.may_idle.load(Relaxed) || waiters.contains_key(&client.id);
+            let is_exempt = || client.may_idle.load(Relaxed) || self.is_blocked(client.id);
             if idle > most && !is_exempt() && !listens(client.id) {
                 client.close(&format!("idle for {} s", idle / 1000));
             }
