@@ -43,6 +43,8 @@ pub(super) async fn follow(keyspace: Arc<Keyspace>) {
         }
         for address in others {
             if !asked.contains_key(address) {
+                // An earlier task of it may have heard of a last version while it was ended.
+                tracking.knows_nothing(address);
                 let hearing = Hearing::of(&keyspace, address);
                 asked.insert(address.clone(), keyspace.spawn(hearing.run()));
             }

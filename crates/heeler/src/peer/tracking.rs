@@ -162,7 +162,7 @@ impl Tracking {
             false if reader.tracker.ignores_own() && command.spec.is_write() => 0,
             false => return None,
         };
-        let most = limits::TRACKED_KEYS / limits::SHARDS;
+        let most = self.store.most_tracked_of_shard();
         for key in keys.iter().map(|at| command.arg(at)).filter(|_| read > 0) {
             let mut readers = self.readers(key).lock();
             readers.remember(key, reader.tracker, read, most);
@@ -375,8 +375,12 @@ impl Tracking {
         }
     }
 
-    /// Keeps nothing any more for nodes that do not ask for it.
+    /// Keeps nothing any more for nodes that do not ask for it, nor of what clients have read that
+    /// are gone or read too much.
     fn tend(&self, now: u64) {
+        let reads = self.reads.iter();
+        reads.for_each(|readers| readers.lock().forget_stopped());
+        Readers::keep(&self.reads, self.store.most_tracked());
         let latest = now.saturating_sub(limits::UNHEARD_MS);
         let mut forgets = false;
         for hearer in self.hearers.write().values_mut() {
@@ -596,6 +600,36 @@ mod tests {
         // Reads go on, and are told of in the next account.
         assert!(tracking.tracker(asker(OTHER)).expect("a node").is_on());
         assert_eq!(tracking.opens(OTHER, 1, &[]), 2);
+    }
+
+    #[test]
+    fn of_reads_at_other_nodes_no_more_are_kept_than_may_be_nor_those_of_clients_that_are_gone() {
+        let (tracking, (inbox, one)) = (tracking(), client(1));
+        tracking.store.track_at_most(10 * limits::SHARDS);
+        let reader = Reader {
+            tracker: &one,
+            client: 1,
+            read: 0,
+            remembers: true,
+        };
+        let read = |key: usize| {
+            let words = ["GET".to_owned(), key.to_string()];
+            let get = crate::command::OwnedCommand::resolve(words).expect("a command");
+            tracking
+                .asker(&get.as_command(), reader)
+                .expect("it is said");
+        };
+        let kept = || -> usize { tracking.reads.iter().map(|it| it.lock().len()).sum() };
+        (0..limits::SHARDS).for_each(read);
+        assert!(!is_told(&inbox) && kept() == limits::SHARDS);
+        tracking.store.track_at_most(5);
+        (limits::SHARDS..4 * limits::SHARDS).for_each(read);
+        assert!(is_told(&inbox));
+        tracking.tend(0);
+        assert_eq!(kept(), 5);
+        one.stop();
+        tracking.tend(0);
+        assert_eq!(kept(), 0);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::relay::Why;
@@ -32,10 +33,15 @@ impl Readers {
         self.0.values().map(SmallVec::len).sum()
     }
 
-    /// Takes keys for changed until there are so many at most.
-    pub fn keep(&mut self, most: usize) {
-        while self.0.len() > most {
-            self.forget_first();
+    /// Takes keys for changed until so many at most are left of all; 0 for any number.
+    pub fn keep<'a>(all: impl IntoIterator<Item = &'a Mutex<Readers>>, most: usize) {
+        let mut left = most;
+        for readers in all.into_iter().filter(|_| most > 0) {
+            let mut readers = readers.lock();
+            while readers.len() > left {
+                readers.forget_first();
+            }
+            left -= readers.len();
         }
     }
 

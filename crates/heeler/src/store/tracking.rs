@@ -118,16 +118,18 @@ impl Store {
         self.most_tracked.store(keys, Ordering::Relaxed);
     }
 
+    /// Of how many keys of one shard.
+    pub fn most_tracked_of_shard(&self) -> usize {
+        match self.most_tracked() {
+            0 => usize::MAX,
+            most => most.div_ceil(limits::SHARDS),
+        }
+    }
+
     /// Takes keys for changed until no more are remembered than may be.
     pub(super) fn forget_some_readers(&self) {
-        let mut left = self.most_tracked();
-        if left == 0 || self.trackers.lock().is_empty() {
-            return;
-        }
-        for readers in &self.readers {
-            let mut readers = readers.lock();
-            readers.keep(left);
-            left -= readers.len();
+        if !self.trackers.lock().is_empty() {
+            Readers::keep(self.readers.iter().map(|it| &**it), self.most_tracked());
         }
     }
 
@@ -317,10 +319,7 @@ impl View<'_> {
         if !reader.remembers || !command.spec.flags.has(Flags::READONLY) {
             return;
         }
-        let most = match self.store().most_tracked() {
-            0 => usize::MAX,
-            most => most.div_ceil(limits::SHARDS),
-        };
+        let most = self.store().most_tracked_of_shard();
         for i in command.keys().into_iter().flat_map(|keys| keys.iter()) {
             let key = command.arg(i);
             let (tracker, read) = (reader.tracker, reader.read);
