@@ -36,14 +36,41 @@ pub fn moment() -> Moment {
         static LOOKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     }
     let ticks = ticks();
-    let (mut at, mut since) = LOOKED.get();
-    if since == 0 || ticks - at >= limits::CLOCK_US {
-        (at, since) = (ticks, micros());
-        LOOKED.set((at, since));
+    let (at, since) = LOOKED.get();
+    if since != 0 && ticks - at < limits::CLOCK_US {
+        let now = (since + ticks - at) / 1000;
+        return Moment { now, ticks };
     }
-    Moment {
-        now: (since + ticks - at) / 1000,
-        ticks,
+    let (ticks, seen) = look();
+    let since = going_on(since + ticks - at, seen);
+    LOOKED.set((ticks, since));
+    let now = since / 1000;
+    Moment { now, ticks }
+}
+
+/// Both clocks at once, [`ticks`] first. A thread that has to wait between its looks at the one and
+/// at the other looks again: else its time would be ahead until the next look, and go back then.
+fn look() -> (u64, u64) {
+    let mut best = (u64::MAX, (0, 0));
+    for _ in 0..limits::CLOCK_LOOKS {
+        let (before, seen) = (ticks(), micros());
+        let took = ticks() - before;
+        if took < best.0 {
+            best = (took, (before, seen));
+        }
+        if took <= limits::CLOCK_LOOK_US {
+            break;
+        }
+    }
+    best.1
+}
+
+/// The time that goes on from what it was `expected` to be to what was `seen`. For a trifle it does
+/// not go back.
+fn going_on(expected: u64, seen: u64) -> u64 {
+    match expected.checked_sub(seen) {
+        Some(1..=limits::CLOCK_TRIFLE_US) => expected,
+        _ => seen,
     }
 }
 
@@ -59,6 +86,21 @@ pub fn ticks() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_goes_back_only_where_somebody_has_set_it() {
+        let trifle = limits::CLOCK_TRIFLE_US;
+        for (expected, seen, told) in [
+            (5_000, 5_000, 5_000),
+            (5_000, 5_001, 5_001),
+            (5_000, 4_999, 5_000),
+            (5_000, 5_000 - trifle, 5_000),
+            (5_000, 4_999 - trifle, 4_999 - trifle),
+            (0, 1 << 50, 1 << 50),
+        ] {
+            assert_eq!(going_on(expected, seen), told, "{expected} {seen}");
+        }
+    }
 
     #[test]
     fn a_moment_is_between_two_looks_at_the_clock() {

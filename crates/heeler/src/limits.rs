@@ -277,6 +277,12 @@ pub const SENT_SPARE: usize = 4;
 pub const SENT_SPARE_BYTES: usize = 16 * 1024;
 /// How long a thread goes on from what it last read of the clock that people set, in microseconds.
 pub const CLOCK_US: u64 = 100_000;
+/// How long a look at both clocks may take, in microseconds, before it is tried again.
+pub const CLOCK_LOOK_US: u64 = 20;
+/// How often that is tried.
+pub const CLOCK_LOOKS: usize = 4;
+/// By how much time does not go back when the clock that people set is looked at, in microseconds.
+pub const CLOCK_TRIFLE_US: u64 = 1_000;
 /// Longest Thrift IDL file that a call reads, in bytes.
 pub const IDL_BYTES: u64 = 4 * 1024 * 1024;
 /// Most words in one of them.
