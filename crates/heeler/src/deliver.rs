@@ -414,7 +414,8 @@ impl Door {
                 .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
         };
         let name = word(0).unwrap_or_default();
-        if [&b"post"[..], b"host:"].contains(&&*name.to_ascii_lowercase()) {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if is(b"post") || is(b"host:") {
             return hang_up(caller);
         }
         let spec = resolve(name, word(1)).ok();

@@ -56,7 +56,7 @@ impl Walk<'_> {
     fn go_on(&mut self, shard: &Shard, mut at: Position) -> Position {
         // So many homes have about as many keys as are wanted.
         let wanted = (self.most - self.found.len()).max(FEW) as u64;
-        let mut step = u64::from(HOMES) * wanted / shard.len().max(1) as u64;
+        let mut step = u64::from(HOMES).saturating_mul(wanted) / shard.len().max(1) as u64;
         while at.home < HOMES && !self.is_done() {
             step = step.clamp(1, u64::from(HOMES));
             let end = HOMES.min(at.home + step as Home);
