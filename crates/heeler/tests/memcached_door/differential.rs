@@ -88,10 +88,11 @@ impl Side {
                     (_, [b'c', b'0'..=b'9', ..]) if i > 0 && !is_value => {
                         self.name(key, &word[1..])
                     }
-                    // A second may have passed on one side only.
+                    // A second may have passed on one side only, and the clock that Heeler goes by
+                    // may be set back: all times to live are whole hundreds.
                     (_, [b't', b'1'..=b'9', ..]) if i > 0 && !is_value => {
                         let seconds: u64 = word[1..].parse().unwrap();
-                        format!("t{}", seconds.next_multiple_of(100))
+                        format!("t{}", (seconds + 50) / 100 * 100)
                     }
                     _ => word.to_owned(),
                 };
