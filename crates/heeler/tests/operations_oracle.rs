@@ -333,6 +333,14 @@ const SKETCHES: &str = r#"
     PFCOUNT bad
     SET bad HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x7f
     PFCOUNT bad
+    SET half HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x5f\xff
+    PFADD half a b c d e f g h
+    GET half
+    PFADD half i j k l m n o p
+    GET half
+    PFMERGE half p
+    GET half
+    DEL half
 "#;
 
 const DUMPS: &str = r#"

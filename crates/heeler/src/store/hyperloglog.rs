@@ -45,15 +45,17 @@ pub(super) fn pfadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let found = read(&mut slot)?;
     let mut changed = found.is_none();
     let mut sketch = found.unwrap_or_default();
-    for element in command.args(2) {
+    let added = command.args(2).try_for_each(|element| {
         let (index, rank) = place(element);
         changed |= sketch.raise(index, rank, most)?;
-    }
+        Ok(())
+    });
+    // Also where a later element finds that the sketch is corrupt, as in Redis.
     if changed {
         sketch.outdate();
         write(&mut slot, &sketch);
     }
-    Ok(Reply::Int(i64::from(changed)))
+    added.map(|()| Reply::Int(i64::from(changed)))
 }
 
 pub(super) fn pfcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
