@@ -1,7 +1,8 @@
 //! A connection's line of CLIENT LIST and CLIENT INFO, in Redis's words.
 //!
-//! What a connection shows of itself to others it notes once for the requests of one read, with
-//! plain stores: `cmd`, `multi`, `multi-mem`, `resp`, and how large its buffers are.
+//! What a connection shows of itself to others it notes with plain stores: once for the requests of
+//! one read `cmd`, and within a transaction `multi` and `multi-mem`; once for a turn how large its
+//! buffers are; and what a command of its own changes only then.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
@@ -45,16 +46,23 @@ impl Default for Shown {
 }
 
 impl Shown {
+    /// Requests have been taken in.
     pub(super) fn note(&self, session: &Session) {
         if let Some(command) = session.latest {
             self.command.store(command as usize, Relaxed);
         }
+        if session.transaction.is_some() || self.queued.load(Relaxed) >= 0 {
+            let (queued, bytes) = queue_of(session);
+            self.queued.store(queued, Relaxed);
+            self.queued_bytes.store(bytes, Relaxed);
+        }
+    }
+
+    /// It has changed what seldom changes.
+    pub(super) fn note_changed(&self, session: &Session) {
         let is_new = session.protocol == Protocol::Resp3;
         self.speaks_resp3.store(is_new, Relaxed);
         self.stays.store(session.stays, Relaxed);
-        let (queued, bytes) = queue_of(session);
-        self.queued.store(queued, Relaxed);
-        self.queued_bytes.store(bytes, Relaxed);
     }
 
     pub(super) fn keeps(&self, input: usize, room_of_input: usize, room_of_output: usize) {
@@ -118,6 +126,7 @@ impl Client {
         let shown = &self.shown;
         if let Some(own) = own {
             shown.note(own.session);
+            shown.note_changed(own.session);
         }
         let load = |number: &AtomicUsize| number.load(Relaxed);
         let seconds = |since: u64| now.saturating_sub(since) / 1000;

@@ -117,14 +117,11 @@ impl Client {
         Counters::add(&self.counters.requests, count);
     }
 
-    /// It has a name now.
-    pub fn rename(&self, name: &[u8]) {
-        self.origin.rename(name);
-    }
-
-    /// It has selected a database.
-    pub fn select(&self, database: u32) {
-        self.database.store(database, Relaxed);
+    /// It has changed its name, its database, its protocol, or whether it may be evicted.
+    pub fn has_changed(&self, session: &Session) {
+        self.origin.rename(&session.name);
+        self.database.store(session.database, Relaxed);
+        self.shown.note_changed(session);
     }
 
     /// It is closed.

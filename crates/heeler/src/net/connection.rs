@@ -264,9 +264,8 @@ impl Connection {
         door.end(now, &mut self.caller, &bytes[..read]);
         self.client.requested(now, requests);
         self.client.shows(&self.caller.session);
-        if std::mem::take(&mut self.caller.session.renamed) {
-            self.client.rename(&self.caller.session.name);
-            self.client.select(self.caller.session.database);
+        if std::mem::take(&mut self.caller.session.changed) {
+            self.client.has_changed(&self.caller.session);
         }
         read
     }

@@ -96,6 +96,7 @@ fn hello(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> R
         return refused;
     }
     session.protocol = protocol;
+    session.changed = true;
     Reply::Map(vec![
         (Reply::bulk("server"), Reply::bulk("redis")),
         (Reply::bulk("version"), Reply::bulk(greeting.version)),
@@ -114,7 +115,7 @@ fn select(session: &mut Session, command: &Command<'_>, greeting: &Greeting) -> 
     match greeting.databases.selected(command) {
         Ok(database) => {
             session.database = database;
-            session.renamed = true;
+            session.changed = true;
             Reply::OK
         }
         Err(refused) => refused,
@@ -164,7 +165,7 @@ fn reset(session: &mut Session, greeting: &Greeting) -> Reply {
     session.replies = Replies::On;
     session.name.clear();
     session.database = 0;
-    session.renamed = true;
+    session.changed = true;
     session.authenticated = greeting.access.lets_in();
     session.stays = false;
     Reply::Status("RESET")
@@ -184,17 +185,18 @@ fn setname(session: &mut Session, name: &[u8]) -> Reply {
         );
     }
     session.name = name.to_vec();
-    session.renamed = true;
+    session.changed = true;
     Reply::OK
 }
 
-/// CLIENT NO-EVICT: no client is ever evicted for want of memory here.
+/// CLIENT NO-EVICT: whether it may be closed when clients take too much memory.
 fn no_evict(session: &mut Session, mode: &[u8]) -> Reply {
     session.stays = match mode {
         m if m.eq_ignore_ascii_case(b"on") => true,
         m if m.eq_ignore_ascii_case(b"off") => false,
         _ => return Reply::error("ERR syntax error"),
     };
+    session.changed = true;
     Reply::OK
 }
 

@@ -35,8 +35,8 @@ pub struct Session {
     pub name: Vec<u8>,
     /// The database that is selected.
     pub database: u32,
-    /// The name has changed, or the database.
-    pub renamed: bool,
+    /// The name has changed, the database, the protocol's version, or whether it may be evicted.
+    pub changed: bool,
     /// Which replies the client wants, by `CLIENT REPLY`.
     pub replies: Replies,
     /// How many channels and patterns it listens to.
