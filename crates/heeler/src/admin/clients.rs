@@ -442,7 +442,7 @@ impl Clients {
                 Err(refused) => return refused,
             },
             Some(b"id") if command.len() > 3 => {
-                let ids: Option<Vec<i64>> = command.args(3).map(integer).collect();
+                let ids: Option<BTreeSet<i64>> = command.args(3).map(integer).collect();
                 match ids {
                     Some(ids) if ids.iter().all(|&id| id > 0) => wanted = Some(ids),
                     _ => return Reply::error("ERR Invalid client ID"),
