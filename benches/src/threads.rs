@@ -127,11 +127,11 @@ fn measure((process, port): &(Process, u16), options: &Options, request: &str) -
     let in_turn = u64::from(options.pipeline) * u64::from(options.clients);
     let batches = (options.requests / in_turn).max(1);
     let start = Barrier::new(clients.len() + 1);
-    let (mut began, mut cpu) = (Instant::now(), 0);
+    let before = cpu_ns(process.pid())?;
+    let mut began = Instant::now();
     thread::scope(|scope| {
         let send = |load| scope.spawn(|| send(load, batches, &start));
         let threads: Vec<_> = clients.iter_mut().map(send).collect();
-        cpu = cpu_ns(process.pid())?;
         start.wait();
         began = Instant::now();
         for thread in threads {
@@ -140,7 +140,7 @@ fn measure((process, port): &(Process, u16), options: &Options, request: &str) -
         Ok::<_, anyhow::Error>(())
     })?;
     let (took, requests) = (began.elapsed().as_secs_f64(), (batches * in_turn) as f64);
-    let cpu = cpu_ns(process.pid())? - cpu;
+    let cpu = cpu_ns(process.pid())? - before;
     Ok(Run {
         rate: requests / took,
         cpu: cpu as f64 / 1000.0 / requests,

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,6 +57,8 @@ pub struct Tracking {
     began: Instant,
     /// Which clients of this node have read which keys of others.
     reads: Box<[Mutex<Readers>]>,
+    /// A client keeps no copies any more, and may be among those.
+    has_ended: AtomicBool,
     hashing: RandomState,
     count: AtomicU64,
     broadcasts: Mutex<Broadcasts>,
@@ -107,6 +109,7 @@ impl Tracking {
             hearers: RwLock::default(),
             began: Instant::now(),
             reads: (0..limits::SHARDS).map(|_| Mutex::default()).collect(),
+            has_ended: AtomicBool::new(false),
             hashing,
             count: AtomicU64::new(1),
             broadcasts: Mutex::default(),
@@ -148,6 +151,7 @@ impl Tracking {
 
     /// A client of this node keeps no copies any more.
     pub fn end(&self, tracker: &Tracker) {
+        self.has_ended.store(true, Relaxed);
         let mut broadcasts = self.broadcasts.lock();
         if broadcasts.clients.remove(&tracker.id).is_some() {
             self.version.send_modify(|version| *version += 1);
@@ -378,8 +382,10 @@ impl Tracking {
     /// Keeps nothing any more for nodes that do not ask for it, nor of what clients have read that
     /// are gone or read too much.
     fn tend(&self, now: u64) {
-        let reads = self.reads.iter();
-        reads.for_each(|readers| readers.lock().forget_stopped());
+        if self.has_ended.swap(false, Relaxed) {
+            let reads = self.reads.iter();
+            reads.for_each(|readers| readers.lock().forget_stopped());
+        }
         Readers::keep(&self.reads, self.store.most_tracked());
         let latest = now.saturating_sub(limits::UNHEARD_MS);
         let mut forgets = false;
@@ -628,6 +634,7 @@ mod tests {
         tracking.tend(0);
         assert_eq!(kept(), 5);
         one.stop();
+        tracking.end(&one);
         tracking.tend(0);
         assert_eq!(kept(), 0);
     }
