@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::keyspace::Keyspace;
-use super::tracking::{self, HEAR, PREFIXES, body, told_in};
+use super::told::{self, body, told_in};
+use super::tracking::{HEAR, PREFIXES};
 use crate::limits;
 
 /// Asks as long as the member lives, once a client tracks.
@@ -126,8 +127,8 @@ impl Hearing {
     async fn open(&self, session: [&str; 2]) -> Result<u64, Ended> {
         let (version, prefixes) = self.keyspace.tracking.prefixes();
         let answer = self.ask(PREFIXES, session, &prefixes).await?;
-        let words = tracking::words(&answer).ok_or(Ended)?;
-        let count = words.first().and_then(|word| tracking::number(word));
+        let words = told::words(&answer).ok_or(Ended)?;
+        let count = words.first().and_then(|word| told::number(word));
         let count = count.ok_or(Ended)?;
         self.keyspace.tracking.knows(&self.address, version);
         Ok(count)

@@ -9,6 +9,7 @@ mod kv;
 mod renewal;
 mod report;
 mod settings;
+mod told;
 mod tracking;
 mod transactions;
 mod waiting;
