@@ -68,7 +68,16 @@ fn key_of(fake: &Switched, client: &mut Client, answer: &str) -> String {
 fn a_stopped_server_stays_out_until_it_answers_a_probe() {
     let password = ["--requirepass", "secret"];
     let servers = [(); 2].map(|()| RedisServer::start_with(&password));
-    let settings = with(&EJECT, &["redis_auth: secret", "probe_timeout: 100"]);
+    let settings = [
+        "hash: md5",
+        // The server that goes on is to be in time on a busy machine, too.
+        "timeout: 2000",
+        "auto_eject_hosts: true",
+        "server_failure_limit: 1",
+        "server_retry_timeout: 50",
+        "redis_auth: secret",
+        "probe_timeout: 1000",
+    ];
     let proxy = proxy(&settings, &addresses(&servers));
     let mut client = proxy.client();
     client.run("AUTH secret");
