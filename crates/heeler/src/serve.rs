@@ -67,7 +67,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let threads = run::threads(options.threads);
-        let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
+        let most = run::most_clients(0);
+        run::warn_if_few(most);
+        let mut process = Process::new("serve", threads, most, run::seed());
         (process.port, process.bind) = doors.first();
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use super::tls::{AuthClients, Certificates, DoorTls, TlsDoor};
 use super::{service, tuning};
 use crate::admin::Process;
@@ -54,14 +56,14 @@ impl Doors {
     /// # Errors
     /// An address cannot be listened on, or a certificate cannot be used.
     pub fn bind(&self) -> anyhow::Result<Bound> {
-        let bind = |at: &Option<Listen>| {
-            let bound = at.as_ref().map(|at| Listener::bind(at, tuning()));
-            bound.transpose()
+        let bind = |at: &Option<Listen>, flag| {
+            let bind = |at| Listener::bind(at, tuning()).context(flag);
+            at.as_ref().map(bind).transpose()
         };
         let bound = Bound {
-            redis: bind(&self.redis)?,
-            memcached: bind(&self.memcached)?,
-            http: bind(&self.http)?,
+            redis: bind(&self.redis, "--redis")?,
+            memcached: bind(&self.memcached, "--memcached")?,
+            http: bind(&self.http, "--http")?,
             certificates: self.tls.as_ref().map(DoorTls::load).transpose()?,
             tls: self.tls.clone(),
         };
