@@ -227,6 +227,9 @@ impl Door {
     pub fn faulty(&self, caller: &mut Caller, reply: &[u8]) {
         self.took(caller, Family::Unknown);
         self.counters.failed(Family::Unknown, ErrorKind::Protocol);
+        if !reply.is_empty() {
+            self.counters.told_error(reply);
+        }
         caller.session.answer_bytes(reply);
         caller.session.closing = true;
     }
@@ -287,6 +290,7 @@ impl Door {
     #[inline]
     fn take(&self, now: u64, caller: &mut Caller, command: &Command<'_>) {
         self.took(caller, command.spec.family());
+        caller.session.latest = Some(command.spec.id);
         self.run_or_pause(now, caller, command);
     }
 
@@ -296,7 +300,7 @@ impl Door {
             && let Some(reply) = self.refuses_to_queue(now, command)
         {
             caller.session.spoil();
-            self.rejected(Some(command.spec), ErrorKind::Usage);
+            self.rejected(Some(command.spec), ErrorKind::Usage, &reply);
             caller.session.answer(&reply);
             return;
         }
@@ -304,7 +308,7 @@ impl Door {
             Admission::Run => self.go(now, caller, command),
             Admission::Answer(reply) => {
                 if reply.is_error() {
-                    self.rejected(Some(command.spec), ErrorKind::Usage);
+                    self.rejected(Some(command.spec), ErrorKind::Usage, &reply);
                 }
                 caller.session.answer(&reply);
             }
@@ -325,7 +329,7 @@ impl Door {
     fn answer_refused(&self, caller: &mut Caller, refused: &Refused) {
         let family = refused.spec.map_or(Family::Unknown, Spec::family);
         self.took(caller, family);
-        self.rejected(refused.spec, refused.why);
+        self.rejected(refused.spec, refused.why, &refused.reply);
         caller.session.answer(&refused.reply);
     }
 
@@ -358,8 +362,15 @@ impl Door {
         }
     }
 
+    /// Whether this client has still to say a password.
+    #[inline]
+    pub fn is_stranger(&self, caller: &Caller) -> bool {
+        self.greeting.access.misses(&caller.session)
+    }
+
     /// A request was refused before it was executed.
-    fn rejected(&self, spec: Option<&Spec>, why: ErrorKind) {
+    fn rejected(&self, spec: Option<&Spec>, why: ErrorKind, reply: &Reply) {
+        self.told_error(reply);
         let family = spec.map_or(Family::Unknown, Spec::family);
         self.counters.failed(family, why);
         if let Some(spec) = spec {
@@ -370,6 +381,9 @@ impl Door {
     /// Counts a command that this process has executed.
     #[inline]
     fn executed(&self, spec: &Spec, reply: &Reply) {
+        if reply.is_error() && needs_memory(reply) {
+            return self.rejected(Some(spec), ErrorKind::Reply, reply);
+        }
         self.counters.called(spec.id as usize, Call::Made);
         if reply.is_error() {
             let why = match (spec.id, &self.behind) {
@@ -379,6 +393,16 @@ impl Door {
             };
             self.counters.failed(spec.family(), why);
             self.counters.called(spec.id as usize, Call::Failed);
+            self.told_error(reply);
+        }
+    }
+
+    #[cold]
+    fn told_error(&self, reply: &Reply) {
+        match reply {
+            Reply::Error(text) => self.counters.told_error(text.as_bytes()),
+            Reply::Raw(raw) => self.counters.told_error(raw),
+            _ => {}
         }
     }
 
@@ -390,6 +414,9 @@ impl Door {
                 .map(|a: &Arg| &raw[a.start as usize..a.end as usize])
         };
         let name = word(0).unwrap_or_default();
+        if [&b"post"[..], b"host:"].contains(&&*name.to_ascii_lowercase()) {
+            return hang_up(caller);
+        }
         let spec = resolve(name, word(1)).ok();
         let spec = spec.filter(|spec| self.behind.serves(spec));
         Box::new(Refused {
@@ -450,7 +477,7 @@ impl Door {
                 // A SCAN that is over sends nothing, and is no error.
                 if reply.is_error() {
                     self.count(PoolStat::ForwardError, 1);
-                    self.rejected(Some(command.spec), why_refused(&reply));
+                    self.rejected(Some(command.spec), why_refused(&reply), &reply);
                 }
                 self.answer(caller, command, &reply);
             }
@@ -685,6 +712,9 @@ impl Door {
                 self.publish_elsewhere(caller, command, reply)
             }
             Id::Monitor => Reply::error("ERR MONITOR isn't allowed for DENY BLOCKING client"),
+            Id::Debug if debug::sleeps(command) => Reply::error(
+                "ERR DEBUG SLEEP isn't allowed in a transaction: it holds nobody up but its client",
+            ),
             _ => self.here(now, caller, command),
         };
         self.executed(command.spec, &reply);
@@ -758,6 +788,24 @@ impl Behind {
             Behind::Pool(..) => None,
         }
     }
+}
+
+/// Whether a command was refused for want of memory: then nothing of it was executed.
+#[cold]
+fn needs_memory(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if text.starts_with("OOM "))
+}
+
+/// A line of HTTP: whoever has a browser send requests here shall not have its body taken for
+/// commands. As with Redis, there is no reply.
+fn hang_up(caller: &mut Caller) -> Box<Refused> {
+    tracing::info!(client = %caller.origin.address(), "this port speaks no HTTP");
+    caller.session.closing = true;
+    Box::new(Refused {
+        spec: None,
+        why: ErrorKind::Protocol,
+        reply: Reply::Several(Vec::new()),
+    })
 }
 
 /// Why the route refuses a command.

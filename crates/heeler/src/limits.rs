@@ -4,6 +4,17 @@
 pub const BULK_BYTES: usize = 512 * 1024 * 1024;
 /// Most arguments in one request (Redis: 1024 * 1024).
 pub const ARGUMENTS: usize = 1024 * 1024;
+/// Bytes that clients may take together, however little `maxmemory-clients` says (Redis: the same):
+/// somebody has to be able to change it.
+pub const LEAST_CLIENT_MEMORY: u64 = 128 * 1024;
+/// Most codes of errors that are counted one by one.
+pub const ERROR_CODES: usize = 128;
+/// Longest code of an error that is counted by itself, in bytes.
+pub const ERROR_CODE_BYTES: usize = 64;
+/// Most arguments in a request to a store of a client that has still to say a password (Redis: 10).
+pub const STRANGERS_ARGUMENTS: i64 = 10;
+/// Longest bulk string in such a request, in bytes (Redis: 16384).
+pub const STRANGERS_BULK_BYTES: usize = 16 * 1024;
 /// Longest inline request, and longest line of a request or reply header, in bytes.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Most characters of a number in a request's or reply's header line.
@@ -127,7 +138,7 @@ pub const LOOK_AT_CLIENTS_MS: u64 = 1_000;
 pub const LEAST_LIMIT: usize = 1024 * 1024;
 /// Keys of which clients keep copies, about; past it some are taken for changed (Redis:
 /// `tracking-table-max-keys`).
-pub const TRACKED_KEYS: usize = 1024 * 1024;
+pub const TRACKED_KEYS: usize = 1_000_000;
 /// Bytes of changes that a node of a ring may not have asked for yet, whose clients keep copies;
 /// past it they are told that everything has changed.
 pub const UNHEARD_BYTES: usize = 16 * 1024 * 1024;

@@ -130,7 +130,7 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
-        process.close_over_limits(clock::now());
+        process.close_over_limits(clock::now(), store.memory_limit().most);
         let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
         process.latency.watch(EVICTION_CYCLE, evict);
         let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);

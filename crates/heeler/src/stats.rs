@@ -24,6 +24,8 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// Requests taken.
     pub requests: AtomicU64,
+    /// How often a connection that sends much has let others have their turn.
+    pub yields: AtomicU64,
     /// Bytes read from clients.
     pub input: AtomicU64,
     /// Bytes written to clients.
@@ -39,7 +41,14 @@ impl Counters {
 
     /// Sets all to zero: `CONFIG RESETSTAT`.
     pub fn reset(&self) {
-        for counter in [&self.connections, &self.requests, &self.input, &self.output] {
+        let Counters {
+            connections,
+            requests,
+            yields,
+            input,
+            output,
+        } = self;
+        for counter in [connections, requests, yields, input, output] {
             counter.store(0, Relaxed);
         }
     }

@@ -189,3 +189,22 @@ fn shutdown_stops_as_a_signal_does() {
         });
     }
 }
+
+/// A connection that sleeps by DEBUG waits; within a transaction it could not.
+#[test]
+fn replies_stay_in_order_where_debug_would_sleep() {
+    let heeler = Heeler::serve(&[&["--threads", "1"][..], &DEBUG].concat());
+    let mut client = heeler.client();
+    for line in ["MULTI", "DEBUG SLEEP 0.05", "INCR n"] {
+        client.run(line);
+    }
+    let Value::Array(replies) = client.run("EXEC") else {
+        panic!("no replies");
+    };
+    assert!(
+        replies[0].text().contains("DEBUG SLEEP isn't allowed"),
+        "{replies:?}"
+    );
+    assert_eq!(replies[1..], [Value::Int(1)]);
+    assert_eq!(client.run("INCR n"), Value::Int(2));
+}

@@ -89,6 +89,49 @@ fn one_who_waits_gets_what_a_push_leaves() {
 }
 
 #[test]
+fn who_waits_in_a_database_is_served_there() {
+    compare(
+        "1: SELECT 1
+         1 BLPOP k l 0
+         waiting 1
+         2: RPUSH k zero
+         2: MOVE k 1
+         1?
+         3: SELECT 2
+         3 BLMOVE a b LEFT RIGHT 0
+         waiting 1
+         4: SELECT 2
+         4 BRPOP b 0
+         waiting 2
+         2: RPUSH a x y
+         2: SWAPDB 2 0
+         4?
+         3?
+         waiting 0
+         4: LRANGE a 0 -1
+         2: DBSIZE
+         1 BLPOP k 0
+         3: SELECT 1
+         3 BLMOVE k c RIGHT RIGHT 0
+         waiting 2
+         4: COPY a k DB 1
+         1?
+         waiting 1
+         4: MULTI
+         4: MOVE a 1
+         4: SELECT 1
+         4: RENAME a k
+         4: SELECT 3
+         4: EXEC
+         3?
+         4: DBSIZE
+         2: SWAPDB 1 3
+         4: KEYS *
+         4: LRANGE c 0 -1",
+    );
+}
+
+#[test]
 fn who_came_first_is_served_first() {
     compare(
         "1 BLPOP k 0

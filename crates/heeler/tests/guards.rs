@@ -9,6 +9,7 @@ mod authority;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use authority::Authority;
 use base64::Engine;
@@ -362,4 +363,63 @@ fn a_renewed_certificate_is_shown_to_those_who_come() {
             .contains("the old certificate stays")
     });
     assert_ne!(shown(store.heeler.port), old);
+}
+
+/// Of a client that has still to say the password little is kept, however much it announces.
+#[test]
+fn strangers_announce_little() {
+    let store = guarded();
+    let redis = RedisServer::start_with(&["--requirepass", "secret"]);
+    for (bytes, is_closed) in [
+        ("*11\r\n", true),
+        ("*1048576\r\n", true),
+        ("*10\r\n$4\r\nPING\r\n", false),
+        ("*1\r\n$16385\r\n", true),
+        ("*2\r\n$4\r\nECHO\r\n$100000000\r\n", true),
+        ("*2\r\n$4\r\nECHO\r\n$16384\r\n", false),
+        (
+            "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*2\r\n$4\r\nECHO\r\n$100000\r\n",
+            false,
+        ),
+        (
+            "*2\r\n$4\r\nAUTH\r\n$5\r\nwrong\r\n*2\r\n$4\r\nECHO\r\n$100000\r\n",
+            true,
+        ),
+        (
+            "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*12\r\n$4\r\nPING\r\n",
+            false,
+        ),
+    ] {
+        let told = |mut client: Client| {
+            client.send(bytes.as_bytes());
+            let (reply, is_closed) = client.read_until_silent(Duration::from_millis(300));
+            (String::from_utf8(reply).unwrap(), is_closed)
+        };
+        let ours = told(store.heeler.client());
+        assert_eq!(ours, told(redis.client()), "{bytes:?}");
+        assert_eq!(ours.1, is_closed, "{bytes:?}");
+    }
+}
+
+/// A page in a browser may send here what it likes: its lines are not taken for commands.
+#[test]
+fn http_is_hung_up_on() {
+    let (heeler, redis) = (Heeler::serve(&["--threads", "1"]), RedisServer::start());
+    for bytes in [
+        "POST / HTTP/1.1\r\nHost: h\r\n\r\nSET a 1\r\n",
+        "GET / HTTP/1.1\r\nhost: h\r\nSET a 1\r\n",
+        "PING\r\npost\r\nSET a 1\r\n",
+        "*1\r\n$5\r\nHOST:\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n",
+    ] {
+        for (mut client, mut other) in [
+            (heeler.client(), heeler.client()),
+            (redis.client(), redis.client()),
+        ] {
+            client.send(bytes.as_bytes());
+            let told = client.read_to_close();
+            // Of replies to what came before, Redis drops those that it has not written.
+            assert!(told.len() < 60, "{}", told.escape_ascii());
+            assert_eq!(other.run("GET a"), Value::Null, "{bytes:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod servers;
 
 use std::time::Duration;
 
-use servers::{Client, Heeler, Value, request, wait_until};
+use servers::{Client, Heeler, RedisServer, Value, request, wait_until};
 
 /// Messages of one who speaks come in order to all who listen, each once.
 #[test]
@@ -164,4 +164,34 @@ fn no_copy_stays_old() {
 
 fn client(heeler: &Heeler) -> Client {
     Client::connect(("127.0.0.1", heeler.port))
+}
+
+/// Messages are no replies: they come although the client wants none of those.
+#[test]
+fn messages_come_without_replies() {
+    let (heeler, redis) = (Heeler::serve(&["--threads", "1"]), RedisServer::start());
+    for hello in ["HELLO 2", "HELLO 3"] {
+        let told = |mut client: Client, mut speaker: Client| {
+            client.run(hello);
+            for line in [
+                "CLIENT REPLY OFF",
+                "SUBSCRIBE a b",
+                "PSUBSCRIBE a*",
+                "PING",
+                "UNSUBSCRIBE b",
+                "GET a",
+            ] {
+                let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+                client.send(&request(&words));
+            }
+            let first = client.read_until_silent(Duration::from_millis(200));
+            assert_eq!(speaker.run("PUBLISH a hello"), Value::Int(2));
+            client.send(&request(&[b"UNSUBSCRIBE"]));
+            client.send(&request(&[b"PUNSUBSCRIBE", b"none", b"a*"]));
+            client.send(&request(&[b"CLIENT", b"REPLY", b"ON"]));
+            (first, client.read_until_silent(Duration::from_millis(200)))
+        };
+        let ours = told(heeler.client(), heeler.client());
+        assert_eq!(ours, told(redis.client(), redis.client()), "{hello}");
+    }
 }

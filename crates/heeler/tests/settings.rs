@@ -29,6 +29,70 @@ fn run(client: &mut Client, line: &str) -> String {
     String::from_utf8_lossy(&client.read_raw_reply()).into_owned()
 }
 
+/// Both answer the lines alike.
+fn alike(ours: &mut Client, theirs: &mut Client, lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let sorted = |reply: String| {
+            let mut lines: Vec<String> = reply.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let (ours, theirs) = (run(ours, line), run(theirs, line));
+        assert_eq!(sorted(ours), sorted(theirs), "{line}");
+    }
+}
+
+#[test]
+fn what_is_watched_is_set_and_told_as_redis_does() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let lines = r#"
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 5%
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 101%
+        CONFIG SET maxmemory-clients -1
+        CONFIG SET maxmemory-clients x
+        CONFIG SET maxmemory-clients 10mb
+        CONFIG GET maxmemory-clients
+        CONFIG SET maxmemory-clients 0
+        CONFIG GET hll-sparse-max-bytes
+        CONFIG SET hll-sparse-max-bytes 30
+        CONFIG GET hll-sparse-max-bytes
+        PFADD h a b c d e f g
+        PFADD h2 a b
+        PFDEBUG ENCODING h
+        PFDEBUG ENCODING h2
+        OBJECT REFCOUNT h
+        CONFIG SET hll-sparse-max-bytes -1
+        CONFIG SET hll-sparse-max-bytes 1x
+        CONFIG SET maxmemory 1gb
+        SET few 7
+        OBJECT REFCOUNT few
+        CONFIG SET maxmemory-policy allkeys-lru
+        SET few 7
+        OBJECT REFCOUNT few
+        CONFIG SET maxmemory 0
+        SET few 7
+        OBJECT REFCOUNT few
+        CONFIG GET tracking-table-max-keys
+        CONFIG SET tracking-table-max-keys 0
+        CONFIG SET tracking-table-max-keys -1
+        CONFIG SET tracking-table-max-keys x
+        CONFIG SET tracking-table-max-keys 5
+        CONFIG GET tracking-table-max-keys
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles "0 50.0 99.99"
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles "50 x"
+        CONFIG SET latency-tracking-info-percentiles "50 100.1"
+        CONFIG SET latency-tracking-info-percentiles -1
+        CONFIG GET latency-tracking-info-percentiles
+        CONFIG SET latency-tracking-info-percentiles ""
+        CONFIG GET latency-tracking-info-percentiles
+    "#;
+    alike(&mut ours, &mut theirs, lines);
+}
+
 #[test]
 fn parameters_are_set_and_told_as_redis_does() {
     let [(mut theirs, _redis), (mut ours, _heeler)] = both();
@@ -90,15 +154,7 @@ fn parameters_are_set_and_told_as_redis_does() {
         CONFIG RESETSTAT x
         CONFIG REWRITE x
     "#;
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let sorted = |reply: String| {
-            let mut lines: Vec<String> = reply.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        let (ours, theirs) = (run(&mut ours, line), run(&mut theirs, line));
-        assert_eq!(sorted(ours), sorted(theirs), "{line}");
-    }
+    alike(&mut ours, &mut theirs, lines);
 }
 
 /// Where a store has a bound of its own, it says so.
@@ -270,4 +326,50 @@ fn pubsub_has_a_limit_of_its_own() {
         assert!(sent < 300, "it is never closed");
     }
     assert!(sent >= 64, "closed after {sent} MiB");
+}
+
+/// What waits to be written counts like what has not been taken: also when nothing more comes.
+#[test]
+fn who_listens_and_leaves_much_unread_for_too_long_is_closed() {
+    let heeler = Heeler::serve(&["--threads", "2"]);
+    let (mut client, mut deaf) = (heeler.client(), heeler.client());
+    limit_output(&mut client, b"pubsub 0 100kb 1");
+    deaf.run("SUBSCRIBE c");
+    let payload = vec![b'x'; 300_000];
+    let is_unread = |list: String| {
+        let sizes = list.split("omem=").skip(1);
+        let mut sizes = sizes.filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+        sizes.any(|size| size > 1_000_000)
+    };
+    wait_until("it is unread", || {
+        client.call(&[b"PUBLISH", b"c", &payload]);
+        is_unread(client.run("CLIENT LIST TYPE pubsub").text())
+    });
+    let gone = Value::Array(vec![Value::bulk("c"), Value::Int(0)]);
+    wait_until("it is closed", || client.run("PUBSUB NUMSUB c") == gone);
+}
+
+/// Who takes most of the memory that clients may take together is closed, unless it is to stay.
+#[test]
+fn clients_that_take_too_much_memory_are_closed() {
+    let (redis, heeler) = (RedisServer::start(), Heeler::serve(&["--threads", "2"]));
+    for port in [redis.port, heeler.port] {
+        let connect = || Client::connect(("127.0.0.1", port));
+        let (mut client, mut small) = (connect(), connect());
+        let (mut stays, mut large) = (connect(), connect());
+        stays.run("CLIENT NO-EVICT on");
+        for begins in [&mut stays, &mut large] {
+            begins.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3000000\r\n");
+            begins.send(&vec![b'x'; 2_900_000]);
+        }
+        small.run("PING");
+        client.run("CONFIG RESETSTAT");
+        client.run("CONFIG SET maxmemory-clients 5mb");
+        assert!(large.read_to_close().is_empty());
+        let info = client.run("INFO stats").text();
+        assert!(info.contains("evicted_clients:1\r\n"), "{info}");
+        assert_eq!(small.run("PING"), Value::Status("PONG".into()));
+        stays.send(&[&vec![b'x'; 100_000][..], b"\r\n"].concat());
+        assert_eq!(stays.read_reply(), Value::ok());
+    }
 }

@@ -1,13 +1,13 @@
 //! The connections of this process: CLIENT LIST, INFO, KILL.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use super::client_line::{Own, Seen, Shown};
 use crate::command::number::integer;
 use crate::command::{Command, Reply};
 use crate::pubsub::{Exchange, Slowness, Tracker};
@@ -15,7 +15,6 @@ use crate::session::Session;
 use crate::slowlog::Origin;
 use crate::stats::Counters;
 use crate::waiting::{Attempt, Waiter};
-use crate::wire::resp::Protocol;
 
 /// All connections, by number.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub struct Clients {
     stopped: Arc<AtomicBool>,
     /// Commands that wait, by the number of their connection.
     waiters: Mutex<BTreeMap<u64, Arc<Waiter>>>,
+    /// Connections whose commands are held back by a pause.
+    paused: Mutex<BTreeSet<u64>>,
 }
 
 /// What other threads may know of a connection, and do to it.
@@ -38,22 +39,24 @@ pub struct Client {
     pub id: u64,
     /// Where it comes from, and its name.
     pub origin: Arc<Origin>,
-    local: String,
+    pub(super) local: String,
     service: u64,
-    since: u64,
-    seen: AtomicU64,
+    pub(super) since: u64,
+    pub(super) seen: AtomicU64,
     killed: AtomicBool,
     leaves: AtomicBool,
-    monitors: AtomicBool,
+    pub(super) monitors: AtomicBool,
     /// The database that it has selected.
-    database: AtomicU32,
+    pub(super) database: AtomicU32,
     /// It keeps copies, perhaps of all keys with prefixes.
-    tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
+    pub(super) tracks: Mutex<Option<(Arc<Tracker>, bool)>>,
     /// It may be idle for ever.
     may_idle: AtomicBool,
     /// Bytes of replies that it has not taken, and since when they were too many.
-    unread: AtomicUsize,
+    pub(super) unread: AtomicUsize,
     slowness: Slowness,
+    /// What CLIENT LIST shows of it.
+    pub(super) shown: Shown,
     stopped: Arc<AtomicBool>,
     task: Mutex<Option<Waker>>,
     counters: Arc<Counters>,
@@ -92,6 +95,16 @@ impl Client {
         self.unread.store(count, Relaxed);
     }
 
+    /// Its requests so far have been taken in.
+    pub fn shows(&self, session: &Session) {
+        self.shown.note(session);
+    }
+
+    /// Its buffers have so much room, and of what it sends so many bytes are no whole request yet.
+    pub fn keeps(&self, input: usize, room_of_input: usize, room_of_output: usize) {
+        self.shown.keeps(input, room_of_input, room_of_output);
+    }
+
     /// It is not closed for being idle: its protocol has other limits.
     pub fn may_idle(&self) {
         self.may_idle.store(true, Relaxed);
@@ -126,59 +139,23 @@ impl Client {
         self.wake();
     }
 
+    /// An end of it, as memcached names them.
+    fn at(&self, address: &str) -> String {
+        match self.local.starts_with('/') {
+            true => format!("unix:{}", self.local),
+            false => format!("tcp:{address}"),
+        }
+    }
+
+    /// It has sent much, and lets others have their turn.
+    pub fn yields(&self) {
+        Counters::add(&self.counters.yields, 1);
+    }
+
     fn wake(&self) {
         if let Some(task) = &*self.task.lock() {
             task.wake_by_ref();
         }
-    }
-
-    /// Its line of CLIENT LIST.
-    fn line(&self, now: u64, of: Option<&Session>, waits: bool, listens: [usize; 3]) -> String {
-        let mut line = String::new();
-        let seconds = |since: u64| now.saturating_sub(since) / 1000;
-        let name = String::from_utf8_lossy(&self.origin.name()).into_owned();
-        let multi = of
-            .and_then(|s| s.transaction.as_ref())
-            .map_or(-1, |t| t.commands.len() as i64);
-        let resp = if of.is_some_and(|s| s.protocol == Protocol::Resp3) {
-            3
-        } else {
-            2
-        };
-        let tracks = self.tracks.lock().clone();
-        let (tracks, broadcasts) = tracks.map_or((None, false), |(it, all)| (Some(it), all));
-        let mut flags = String::new();
-        for (letter, is_set) in [
-            ('O', self.monitors.load(Relaxed)),
-            ('P', listens != [0; 3]),
-            ('b', waits),
-            ('x', multi >= 0),
-            ('t', tracks.is_some()),
-            ('R', tracks.as_ref().is_some_and(|it| it.is_broken())),
-            ('B', broadcasts),
-            ('e', of.is_some_and(|s| s.stays)),
-        ] {
-            flags.extend(is_set.then_some(letter));
-        }
-        if flags.is_empty() {
-            flags.push('N');
-        }
-        let [sub, psub, ssub] = listens;
-        // Others are told of what it does once it has handed in all that it has read.
-        let redir = tracks.map_or(-1, |it| it.redirected_to().map_or(0, |to| to as i64));
-        let database = of.map_or_else(|| self.database.load(Relaxed), |session| session.database);
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={flags} \
-             db={database} sub={sub} psub={psub} ssub={ssub} multi={multi} events=r \
-             user=default redir={redir} resp={resp}",
-            self.id,
-            self.origin.address(),
-            self.local,
-            seconds(self.since),
-            seconds(self.seen.load(Relaxed)),
-        );
-        line
     }
 }
 
@@ -193,6 +170,7 @@ impl Clients {
             possible: most,
             stopped: Arc::default(),
             waiters: Mutex::default(),
+            paused: Mutex::default(),
         }
     }
 
@@ -206,9 +184,23 @@ impl Clients {
         self.waiters.lock().remove(&id);
     }
 
-    /// How many wait.
+    /// A connection's command is held back by a pause.
+    pub fn pauses(&self, id: u64) {
+        self.paused.lock().insert(id);
+    }
+
+    /// It is not held back any more.
+    pub fn pauses_no_more(&self, id: u64) {
+        self.paused.lock().remove(&id);
+    }
+
+    /// How many wait, or are held back.
     pub fn waiting(&self) -> usize {
-        self.waiters.lock().len()
+        self.waiters.lock().len() + self.paused.lock().len()
+    }
+
+    fn is_blocked(&self, id: u64) -> bool {
+        self.waiters.lock().contains_key(&id) || self.paused.lock().contains(&id)
     }
 
     /// Has every connection look again whether it can go on.
@@ -265,6 +257,7 @@ impl Clients {
             may_idle: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             slowness: Slowness::default(),
+            shown: Shown::default(),
             stopped: self.stopped.clone(),
             task: Mutex::default(),
             counters,
@@ -281,8 +274,8 @@ impl Clients {
         let lines = all.iter().flat_map(|client| {
             let idle = now.saturating_sub(client.seen.load(Relaxed)) / 1000;
             [
-                ("addr", format!("tcp:{}", client.origin.address())),
-                ("listen_addr", format!("tcp:{}", client.local)),
+                ("addr", client.at(client.origin.address())),
+                ("listen_addr", client.at(&client.local)),
                 ("state", "conn_read".into()),
                 ("secs_since_last_cmd", idle.to_string()),
             ]
@@ -401,6 +394,35 @@ impl Clients {
         }
     }
 
+    /// Closes those that take most, until the others take so many bytes together, each once it is
+    /// `counted`. `untaken` tells how many bytes of messages a connection has not taken.
+    pub(super) fn close_largest(
+        &self,
+        most: u64,
+        untaken: impl Fn(u64) -> usize,
+        counted: impl Fn(),
+    ) {
+        let all: Vec<Arc<Client>> = self.all.lock().values().cloned().collect();
+        let sized = all.iter().filter(|client| !client.is_killed());
+        let mut sized: Vec<(usize, &Arc<Client>)> = sized
+            .map(|client| (client.takes(untaken(client.id)), client))
+            .collect();
+        let mut sum: u64 = sized.iter().map(|(size, _)| *size as u64).sum();
+        if sum <= most {
+            return;
+        }
+        sized.retain(|(_, client)| !client.stays());
+        sized.sort_unstable_by_key(|(size, _)| std::cmp::Reverse(*size));
+        for (size, client) in sized {
+            if sum <= most {
+                break;
+            }
+            counted();
+            client.close("all clients take more than maxmemory-clients");
+            sum = sum.saturating_sub(size as u64);
+        }
+    }
+
     /// CLIENT LIST [TYPE type] [ID id …].
     pub(super) fn list(
         &self,
@@ -433,15 +455,20 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            let listens = exchange.counts(client.id);
+            let (listens, untaken) = exchange.state_of(client.id);
             if kind.is_none_or(|kind| kind == Kind::of(listens))
                 && wanted
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
-                let of = (client.id == session.id).then_some(session);
-                let waits = self.waiters.lock().contains_key(&client.id);
-                text.push_str(&client.line(now, of, waits, listens));
+                let own = (client.id == session.id).then_some(Own { session, command });
+                let waits = self.is_blocked(client.id);
+                let seen = Seen {
+                    waits,
+                    listens,
+                    untaken,
+                };
+                text.push_str(&client.line(now, own, &seen));
                 text.push('\n');
             }
         }
@@ -449,12 +476,22 @@ impl Clients {
     }
 
     /// CLIENT INFO.
-    pub(super) fn info(&self, now: u64, session: &Session, exchange: &Exchange) -> Reply {
-        let line = self
-            .all
-            .lock()
-            .get(&session.id)
-            .map(|c| c.line(now, Some(session), false, exchange.counts(c.id)));
+    pub(super) fn info(
+        &self,
+        now: u64,
+        session: &Session,
+        exchange: &Exchange,
+        command: &Command<'_>,
+    ) -> Reply {
+        let (listens, untaken) = exchange.state_of(session.id);
+        let seen = Seen {
+            waits: false,
+            listens,
+            untaken,
+        };
+        let own = Some(Own { session, command });
+        let all = self.all.lock();
+        let line = all.get(&session.id).map(|c| c.line(now, own, &seen));
         Reply::Text(line.unwrap_or_default() + "\n")
     }
 

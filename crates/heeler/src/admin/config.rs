@@ -1,12 +1,12 @@
 //! CONFIG GET and SET.
 
-use super::{Process, encodings, settings};
+use super::{Process, client_memory, encodings, settings};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::config::Secret;
 use crate::limits;
-use crate::store::{MemoryLimit, Policy, Store, memory_bytes};
+use crate::store::{Limit, MemoryLimit, Policy, Store, memory_bytes};
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
@@ -34,6 +34,10 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             process.latency.threshold().to_string(),
         ),
         ("latency-tracking", yes_no(process.latency.tracks())),
+        (
+            "latency-tracking-info-percentiles",
+            told_percentiles(&process.latency.percentiles()),
+        ),
         ("lfu-decay-time", memory.lfu_decay_minutes.to_string()),
         ("lfu-log-factor", memory.lfu_log_factor.to_string()),
         ("list-compress-depth", text("0")),
@@ -72,6 +76,11 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
             ("client-query-buffer-limit", settings.query().to_string()),
             ("tcp-keepalive", settings.keepalive().to_string()),
         ]);
+    }
+    if let Some(store) = store {
+        let most = store.most_tracked().to_string();
+        found.push(("tracking-table-max-keys", most));
+        found.push(("maxmemory-clients", process.client_memory.told()));
     }
     found.push(("timeout", process.settings.timeout().to_string()));
     found.extend(encodings::parameters(store));
@@ -140,7 +149,11 @@ fn is_same(name: &str, other: &str) -> bool {
 /// What is wrong with a value for a parameter, if something is.
 fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<String> {
     if let Some(limit) = encodings::named(name) {
-        return encodings::value(limit, value).err();
+        // The bytes of a sketch can be read: those of copies at other nodes must be the same.
+        return match limit == Limit::SketchBytes && process.ring.get().is_some() {
+            true => is_always(old, value),
+            false => encodings::value(limit, value).err(),
+        };
     }
     match name {
         "latency-monitor-threshold" => out_of_range(value, 0, i64::MAX),
@@ -148,11 +161,14 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             Some(_) => None,
             None => Some("argument must be 'yes' or 'no'".into()),
         },
+        "latency-tracking-info-percentiles" => percentiles(value).err().map(str::to_owned),
         "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
         "slowlog-max-len" => out_of_range(value, 0, i64::MAX)
             .or_else(|| out_of_range(value, 0, i64::from(limits::SLOWLOG_MOST))),
         "maxclients" => out_of_range(value, 1, 0xffff_ffff)
             .or_else(|| process.clients.cannot_be(integer(value)?)),
+        "maxmemory-clients" => client_memory::parse(value).err(),
+        "tracking-table-max-keys" => out_of_range(value, 0, i64::MAX),
         "timeout" | "tcp-keepalive" => out_of_range(value, 0, i64::from(i32::MAX)),
         "proto-max-bulk-len" => no_memory_within(value, limits::BULK_BYTES),
         "client-query-buffer-limit" => no_memory_within(value, limits::REQUEST_BYTES),
@@ -182,6 +198,29 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
         },
         _ => is_always(old, value),
     }
+}
+
+/// Percentiles, parted by blanks; none are none.
+fn percentiles(value: &[u8]) -> Result<Vec<f64>, &'static str> {
+    let text = String::from_utf8_lossy(value);
+    let mut told = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let percentile: f64 = word
+            .parse()
+            .map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+        if !(0.0..=100.0).contains(&percentile) {
+            return Err(
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+            );
+        }
+        told.push(percentile);
+    }
+    Ok(told)
+}
+
+fn told_percentiles(percentiles: &[f64]) -> String {
+    let told = percentiles.iter().map(f64::to_string);
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// What is wrong with another value of what cannot be changed.
@@ -313,10 +352,24 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
             process.latency.set_threshold(millis.unwrap_or(0));
         }
         ("latency-tracking", _) => process.latency.track(said(value).unwrap_or(true)),
+        ("latency-tracking-info-percentiles", _) => {
+            percentiles(value)
+                .into_iter()
+                .for_each(|told| process.latency.tell_percentiles(told));
+        }
         ("requirepass", _) => {
             let text = String::from_utf8_lossy(value);
             let secret = (!text.is_empty()).then(|| Secret::new(text));
             process.password.set(secret);
+        }
+        ("maxmemory-clients", _) => {
+            let most = client_memory::parse(value);
+            most.into_iter()
+                .for_each(|most| process.client_memory.set(most));
+        }
+        ("tracking-table-max-keys", Some(store)) => {
+            let most = integer(value).and_then(|keys| usize::try_from(keys).ok());
+            store.track_at_most(most.unwrap_or(0));
         }
         ("rdbcompression", Some(store)) => store.compress(said(value).unwrap_or(true)),
         ("notify-keyspace-events", Some(store)) => store.notify(value, &process.exchange),

@@ -10,7 +10,7 @@ use crate::stats::most_micros;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 11] = [
+const SECTIONS: [(&str, bool); 12] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
@@ -19,6 +19,7 @@ const SECTIONS: [(&str, bool); 11] = [
     ("replication", true),
     ("cpu", true),
     ("commandstats", false),
+    ("errorstats", true),
     ("latencystats", false),
     ("keyspace", true),
     ("ring", true),
@@ -61,6 +62,10 @@ pub(super) fn info(
                 commands(process, &mut text);
                 continue;
             }
+            "errorstats" => {
+                errors(process, &mut text);
+                continue;
+            }
             "latencystats" => {
                 latencies(process, &mut text);
                 continue;
@@ -86,14 +91,26 @@ fn lines(
 ) -> Vec<(&'static str, String)> {
     match section {
         "server" => server(process, now),
-        "clients" => clients(process),
+        "clients" => clients(process, store),
         "memory" => memory(process, store),
         "persistence" => persistence::lines(process),
         "stats" => stats(process, now, store),
-        "replication" => vec![("role", "master".into()), ("connected_slaves", "0".into())],
+        "replication" => replication(process),
         "cpu" => cpu(),
         _ => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
     }
+}
+
+/// There are no replicas in Redis's sense, and never were: nothing was told to any.
+fn replication(process: &Process) -> Vec<(&'static str, String)> {
+    vec![
+        ("role", "master".into()),
+        ("connected_slaves", "0".into()),
+        ("master_failover_state", "no-failover".into()),
+        ("master_replid", process.run_id.clone()),
+        ("master_repl_offset", "0".into()),
+        ("repl_backlog_active", "0".into()),
+    ]
 }
 
 fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
@@ -116,11 +133,13 @@ fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn clients(process: &Process) -> Vec<(&'static str, String)> {
+fn clients(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
+    let tracked = store.map(Store::tracked).unwrap_or_default();
     vec![
         ("connected_clients", process.clients.len().to_string()),
         ("maxclients", process.clients.most().to_string()),
         ("blocked_clients", process.clients.waiting().to_string()),
+        ("tracking_clients", tracked.clients.to_string()),
     ]
 }
 
@@ -163,6 +182,8 @@ fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String
 
 fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
     let stats = store.map(|s| s.stats(now)).unwrap_or_default();
+    let tracked = store.map(Store::tracked).unwrap_or_default();
+    let told: u64 = process.commands.error_codes().values().sum();
     vec![
         (
             "total_connections_received",
@@ -184,8 +205,13 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "rejected_connections",
             process.refused.load(Relaxed).to_string(),
         ),
+        ("total_error_replies", told.to_string()),
         ("expired_keys", stats.expired.to_string()),
         ("evicted_keys", stats.evicted.to_string()),
+        (
+            "evicted_clients",
+            process.client_memory.evicted().to_string(),
+        ),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),
         (
@@ -200,6 +226,9 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "pubsubshard_channels",
             process.exchange.count(Topic::ShardChannel).to_string(),
         ),
+        ("tracking_total_keys", tracked.keys.to_string()),
+        ("tracking_total_items", tracked.items.to_string()),
+        ("tracking_total_prefixes", tracked.prefixes.to_string()),
     ]
 }
 
@@ -211,23 +240,36 @@ fn cpu() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The commands that a store was asked for. How long they took is not told: they are not all timed.
+/// The commands that a store was asked for. Not all are timed: how long they took in all is told as
+/// if the others had taken as long as those on average.
 fn commands(process: &Process, text: &mut String) {
     let totals = process.commands.totals();
     for (spec, [calls, rejected, failed]) in TABLE.iter().zip(totals.calls) {
         if calls + rejected > 0 {
+            let mean = process.commands.mean_micros(spec.id as usize);
+            let all = (mean * calls as f64).round() as u64;
             let _ = write!(
                 text,
-                "cmdstat_{}:calls={calls},rejected_calls={rejected},failed_calls={failed}\r\n",
+                "cmdstat_{}:calls={calls},usec={all},usec_per_call={mean:.2},\
+                 rejected_calls={rejected},failed_calls={failed}\r\n",
                 spec.name,
             );
         }
     }
 }
 
-/// Of commands that were timed, how long half of them took at most, and 99 and 99.9 of 100, as
-/// LATENCY HISTOGRAM knows it.
+/// The errors that clients got, by code.
+fn errors(process: &Process, text: &mut String) {
+    let codes = process.commands.error_codes();
+    for (code, count) in codes.iter().filter(|(code, _)| !code.is_empty()) {
+        let _ = write!(text, "errorstat_{code}:count={count}\r\n");
+    }
+}
+
+/// Of commands that were timed, how long so many of a hundred took at most, as LATENCY HISTOGRAM
+/// knows it.
 fn latencies(process: &Process, text: &mut String) {
+    let percentiles = process.latency.percentiles();
     let shown = TABLE.iter().filter(|s| !s.flags.has(Flags::HIDDEN));
     for spec in shown {
         let Some(counts) = process.commands.times(spec.id as usize) else {
@@ -243,10 +285,11 @@ fn latencies(process: &Process, text: &mut String) {
             });
             most_micros(step.unwrap_or(counts.len() - 1))
         };
-        let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(micros);
-        let name = spec.name;
-        let percentiles = format!("p50={half}.000,p99={most}.000,p99.9={nearly_all}.000");
-        let _ = write!(text, "latency_percentiles_usec_{name}:{percentiles}\r\n");
+        let told = percentiles
+            .iter()
+            .map(|p| format!("p{p}={}.000", micros(*p)));
+        let told = told.collect::<Vec<_>>().join(",");
+        let _ = write!(text, "latency_percentiles_usec_{}:{told}\r\n", spec.name);
     }
 }
 

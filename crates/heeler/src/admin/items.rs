@@ -69,6 +69,8 @@ fn general(process: &Process, now: u64, store: &Store) -> Lines {
     let refused = process.refused.load(std::sync::atomic::Ordering::Relaxed);
     line("rejected_connections", refused.to_string());
     line("connection_structures", connections.to_string());
+    let yields = process.sum(|c| &c.yields);
+    line("conn_yields", yields.to_string());
     for ((stat, name), count) in ITEM_STATS.into_iter().zip(process.items.totals()) {
         if stat != ItemStat::TotalItems {
             line(name, count.to_string());
@@ -88,8 +90,31 @@ fn general(process: &Process, now: u64, store: &Store) -> Lines {
     );
     line("evictions", of_store.evicted.to_string());
     line("reclaimed", of_store.expired.to_string());
+    lines.extend(NEVER.map(|name| (name.into(), "0".into())));
     lines
 }
+
+/// What does not happen here: there are no slabs that move, no queues that a thread tends, no log
+/// to watch, and who is too many is turned away. Tools that ask for them find them.
+const NEVER: [&str; 17] = [
+    "listen_disabled_num",
+    "time_in_listen_disabled_us",
+    "hash_is_expanding",
+    "slab_reassign_running",
+    "slabs_moved",
+    "lru_crawler_running",
+    "lru_crawler_starts",
+    "lru_maintainer_juggles",
+    "malloc_fails",
+    "log_worker_dropped",
+    "log_watchers",
+    "slab_global_page_pool",
+    "crawler_reclaimed",
+    "crawler_items_checked",
+    "lrutail_reflocked",
+    "direct_reclaims",
+    "lru_bumps_dropped",
+];
 
 /// 0 for any number.
 fn most_bytes(store: &Store) -> u64 {

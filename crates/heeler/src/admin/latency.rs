@@ -30,6 +30,8 @@ pub struct Latency {
     threshold: AtomicU64,
     /// Whether histograms are kept.
     tracks: AtomicBool,
+    /// Which of a hundred INFO tells of.
+    percentiles: Mutex<Vec<f64>>,
     events: Mutex<BTreeMap<&'static str, Event>>,
 }
 
@@ -54,6 +56,7 @@ impl Default for Latency {
         Latency {
             threshold: AtomicU64::new(0),
             tracks: AtomicBool::new(true),
+            percentiles: Mutex::new(vec![50.0, 99.0, 99.9]),
             events: Mutex::default(),
         }
     }
@@ -78,6 +81,16 @@ impl Latency {
     /// Whether they shall be from now on.
     pub fn track(&self, tracks: bool) {
         self.tracks.store(tracks, Relaxed);
+    }
+
+    /// Which percentiles INFO tells of.
+    pub fn percentiles(&self) -> Vec<f64> {
+        self.percentiles.lock().clone()
+    }
+
+    /// It tells of these from now on.
+    pub fn tell_percentiles(&self, percentiles: Vec<f64>) {
+        *self.percentiles.lock() = percentiles;
     }
 
     /// A command has taken so many microseconds, at `now` in milliseconds since 1970.

@@ -1,5 +1,7 @@
 //! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, TIME.
 
+mod client_line;
+mod client_memory;
 mod clients;
 mod config;
 mod encodings;
@@ -18,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+pub use client_memory::ClientMemory;
 pub use clients::{Client, Clients};
 pub use items::MEMCACHED_VERSION;
 pub use latency::{EVICTION_CYCLE, EXPIRE_CYCLE, Latency};
@@ -73,6 +76,8 @@ pub struct Process {
     pub debugging: Debugging,
     /// How its connections are kept, where it is a store.
     pub settings: Settings,
+    /// How much memory its connections may take, where it is a store.
+    pub client_memory: ClientMemory,
     /// Whether a client has asked it to stop.
     pub stopping: Stopping,
     /// Whether its clients' commands wait.
@@ -123,6 +128,7 @@ impl Process {
             monitors: Monitors::default(),
             debugging: Debugging::No,
             settings: Settings::default(),
+            client_memory: ClientMemory::default(),
             stopping: Stopping::default(),
             pause: Pause::default(),
             counters: (0..threads).map(|_| Arc::default()).collect(),
@@ -177,7 +183,7 @@ impl Process {
             Id::MemoryMallocStats => memory::allocator(),
             Id::MemoryHelp => memory::help(),
             Id::ClientList => self.clients.list(now, session, &self.exchange, command),
-            Id::ClientInfo => self.clients.info(now, session, &self.exchange),
+            Id::ClientInfo => self.clients.info(now, session, &self.exchange, command),
             Id::ClientKill => self.clients.kill(session, &self.exchange, command),
             Id::ClientPause => self.pause.begin(now, command),
             Id::ClientUnpause => {
@@ -226,6 +232,7 @@ impl Process {
         }
         self.commands.reset();
         self.items.reset();
+        self.client_memory.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
     }

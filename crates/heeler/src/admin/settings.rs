@@ -195,9 +195,11 @@ pub(super) fn outputs(value: &[u8]) -> Result<Vec<(Class, OutputLimit)>, String>
 }
 
 impl Process {
-    /// Closes connections that are idle or leave too much unread for too long. To be called often;
-    /// it looks at them once a second, and only where there is such a limit.
-    pub fn close_over_limits(&self, now: u64) {
+    /// Closes connections that are idle, leave too much unread for too long, or take too much
+    /// memory; `keys` is what keys may take, or 0. To be called often; it looks at most of this
+    /// once a second, and only where there is such a limit.
+    pub fn close_over_limits(&self, now: u64, keys: u64) {
+        self.evict_clients(keys);
         let settings = &self.settings;
         let looked = settings.looked.load(Relaxed);
         if now < looked + limits::LOOK_AT_CLIENTS_MS && now >= looked {

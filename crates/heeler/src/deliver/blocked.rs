@@ -46,6 +46,7 @@ impl Door {
         match caller.blocked.take() {
             None => {}
             Some(Blocked::Paused(command, _)) => {
+                self.process.clients.pauses_no_more(caller.session.id);
                 self.run_or_pause(now, caller, &command.as_command());
             }
             Some(Blocked::Behind(command)) => match caller.session.pipeline.waiting() {
@@ -111,6 +112,7 @@ impl Door {
         };
         let until = self.process.pause.holds(now, writes);
         if let Some(until) = until {
+            self.process.clients.pauses(caller.session.id);
             caller.blocked = Some(Blocked::Paused(command.to_owned(), until));
         }
         until.is_some()
@@ -129,7 +131,7 @@ impl Door {
             let database = caller.session.database;
             let reply = match &caller.copies {
                 None => store.execute_in(database, now, command),
-                Some(copies) => store.execute_for(database, now, command, copies.reader()),
+                Some(_) => execute_for(now, caller, store, command),
             };
             if let Some(began) = began {
                 self.stop(now, caller, command, began);
@@ -182,10 +184,25 @@ impl Door {
 
     /// Nobody is there any more for the command that waits.
     pub(super) fn abandon(&self, caller: &mut Caller) {
-        if let Some(Blocked::Waiting(waiter)) = caller.blocked.take() {
-            self.stop_waiting(caller, &waiter);
+        match caller.blocked.take() {
+            Some(Blocked::Waiting(waiter)) => self.stop_waiting(caller, &waiter),
+            Some(Blocked::Paused(..)) => self.process.clients.pauses_no_more(caller.session.id),
+            _ => {}
         }
         caller.errand = None;
         caller.reads_elsewhere = false;
+    }
+}
+
+/// Executes a command of a client that keeps copies. What is evicted to make room for it is told
+/// before its reply.
+fn execute_for(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) -> Reply {
+    let database = caller.session.database;
+    let refused = store.refuses(now, command);
+    caller.take_all_messages();
+    match (refused, &caller.copies) {
+        (Some(refused), _) => refused,
+        (None, Some(copies)) => store.execute_for(database, now, command, copies.reader()),
+        (None, None) => store.execute_in(database, now, command),
     }
 }

@@ -39,6 +39,13 @@ impl Door {
                 Reply::OK
             }
             3 if is(b"protocol") => protocol(caller.session.protocol, command.arg(2)),
+            2 if is(b"digest") => status(store.digest(now)),
+            2.. if is(b"digest-value") => Reply::Array(
+                command
+                    .args(2)
+                    .map(|key| status(store.digest_of(caller.session.database, now, key)))
+                    .collect(),
+            ),
             3..=5 if is(b"populate") => {
                 self.populate(now, (store, caller.session.database), command)
             }
@@ -123,6 +130,17 @@ impl Door {
     }
 }
 
+/// Whether this is DEBUG SLEEP, and not for no time.
+pub(super) fn sleeps(command: &Command<'_>) -> bool {
+    let is_sleep = command.len() == 3 && command.arg(1).eq_ignore_ascii_case(b"sleep");
+    is_sleep && milliseconds(command.arg(2)) > 0
+}
+
+/// A text made on the spot that is no data.
+fn status(text: impl std::fmt::Display) -> Reply {
+    Reply::Raw(format!("+{text}\r\n").into())
+}
+
 /// Seconds, as milliseconds.
 fn milliseconds(seconds: &[u8]) -> u64 {
     let seconds: Option<f64> = std::str::from_utf8(seconds)
@@ -185,8 +203,13 @@ fn protocol(protocol: Protocol, name: &[u8]) -> Reply {
 }
 
 fn help() -> Reply {
-    const HELP: [&str; 19] = [
+    const HELP: [&str; 24] = [
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DIGEST",
+        "    Output a hex signature representing the content of all databases: that of a Redis 7.0",
+        "    that holds the same. Of a ring's node, of the keys that it holds.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Output a hex signature of the values of all the specified keys.",
         "ERROR <string>",
         "    Return a Redis protocol error with <string> as message. Useful for clients",
         "    unit tests to simulate Redis errors.",

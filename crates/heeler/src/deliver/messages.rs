@@ -61,6 +61,14 @@ impl Caller {
         }
     }
 
+    /// Of what was to be written so many bytes could not be.
+    #[inline]
+    pub fn leaves_unwritten(&self, count: usize) {
+        if let Some(listening) = &self.listening {
+            listening.subscriber.leaves_unwritten(count);
+        }
+    }
+
     /// Whether there are messages for it that it can take now.
     pub fn has_messages(&self) -> bool {
         let has = |l: &Listening| l.subscriber.has_messages();

@@ -46,8 +46,8 @@ impl Door {
         }
         if caller.session.monitors && touches_keys(command) {
             caller.session.spoil();
-            self.rejected(Some(command.spec), ErrorKind::Usage);
             let refused = Reply::error("ERR Replica can't interact with the keyspace");
+            self.rejected(Some(command.spec), ErrorKind::Usage, &refused);
             return self.answer(caller, command, &refused);
         }
         let is_queued = caller.session.queues(command);

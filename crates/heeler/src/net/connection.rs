@@ -103,8 +103,11 @@ impl Connection {
         if !self.caller.mailbox.is_empty() {
             self.entrance.door().collect(&mut self.caller);
         }
-        // What was said before a request came is told before its reply.
-        self.caller.take_messages();
+        // What was said before a request came is told before its reply; after the reply to one that
+        // waits, what that has done itself.
+        if !self.caller.is_blocked() {
+            self.caller.take_messages();
+        }
         loop {
             self.hand_in_input();
             if let Poll::Ready(Err(error)) = self.read(cx) {
@@ -129,6 +132,8 @@ impl Connection {
             }
         }
         let pipeline = &self.caller.session.pipeline;
+        let (input, out) = (&self.input, pipeline.room());
+        self.client.keeps(input.len(), input.capacity(), out);
         let nothing_owed = pipeline.waiting() == 0 && pipeline.out().is_empty();
         let over = self.caller.session.closing || self.ended || self.client.is_stopped();
         match nothing_owed && over {
@@ -184,6 +189,7 @@ impl Connection {
             self.client.received(count);
             self.entrance.door().counters().received(count);
         }
+        self.client.yields();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -237,6 +243,7 @@ impl Connection {
         door.begin(&mut self.caller, ticks);
         if let Decoder::Resp(decoder) = &mut self.decoder {
             decoder.set_most(door.settings().bulk());
+            decoder.set_wary(door.is_stranger(&self.caller));
         }
         let mut read = 0;
         let mut requests = 0;
@@ -247,15 +254,16 @@ impl Connection {
                     requests += counted;
                     read += length;
                 }
-                Err(error) => {
-                    tracing::info!(client = %self.client.origin.address(), "{}", error.trim_end());
-                    door.faulty(&mut self.caller, error.as_bytes());
+                Err((fault, reply)) => {
+                    tracing::info!(client = %self.client.origin.address(), "{fault}");
+                    door.faulty(&mut self.caller, reply.as_bytes());
                     self.faulty = true;
                 }
             }
         }
         door.end(now, &mut self.caller, &bytes[..read]);
         self.client.requested(now, requests);
+        self.client.shows(&self.caller.session);
         if std::mem::take(&mut self.caller.session.renamed) {
             self.client.rename(&self.caller.session.name);
             self.client.select(self.caller.session.database);
@@ -267,20 +275,27 @@ impl Connection {
     /// read, and how many requests they were.
     ///
     /// # Errors
-    /// The bytes are no request: the reply to them.
+    /// The bytes are no request: why not, and the reply to them.
     fn take(
         &mut self,
         now: u64,
         door: &Door,
         bytes: &[u8],
-    ) -> Result<Option<(usize, usize)>, String> {
+    ) -> Result<Option<(usize, usize)>, (String, String)> {
         let read = match &mut self.decoder {
             Decoder::Resp(decoder) => {
+                if decoder.is_wary() {
+                    decoder.set_wary(door.is_stranger(&self.caller));
+                }
                 if decoder.look_ahead(bytes) > 1 {
                     door.expect(&self.caller, decoder.ahead(bytes));
                 }
-                let decoded = decoder.decode(bytes);
-                let Some(length) = decoded.map_err(|f| Wire::Resp.error(&f.to_string()))? else {
+                let told = |fault: resp::Fault| {
+                    let text = fault.to_string();
+                    let reply = Wire::Resp.error(&text);
+                    (text, reply)
+                };
+                let Some(length) = decoder.decode(bytes).map_err(told)? else {
                     return Ok(None);
                 };
                 let (raw, args) = decoder.request(bytes);
@@ -291,8 +306,8 @@ impl Connection {
                 length
             }
             Decoder::Memcache(decoder) => {
-                let decoded = decoder.decode(bytes);
-                let Some(length) = decoded.map_err(|f| format!("CLIENT_ERROR {f}\r\n"))? else {
+                let told = |fault: memcache::Fault| (fault.to_string(), fault.reply());
+                let Some(length) = decoder.decode(bytes).map_err(told)? else {
                     return Ok(None);
                 };
                 let Some(request) = decoder.request(bytes) else {
@@ -321,6 +336,16 @@ impl Connection {
         }
     }
 
+    /// The client takes no more for now: others may know how much waits for it.
+    fn leaves_unread(&self) {
+        let pipeline = &self.caller.session.pipeline;
+        let unwritten = pipeline.out().len();
+        self.client.leaves_unread(unwritten);
+        self.caller.leaves_unwritten(unwritten);
+        let room = self.input.capacity();
+        self.client.keeps(self.input.len(), room, pipeline.room());
+    }
+
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.caller.session.pipeline.has_answered() {
             self.entrance.door().leaves(&mut self.caller);
@@ -329,10 +354,11 @@ impl Connection {
         let pipeline = &mut self.caller.session.pipeline;
         while !pipeline.out().is_empty() {
             let written = Pin::new(&mut self.stream).poll_write(cx, pipeline.out());
-            if written.is_pending() {
-                self.client.leaves_unread(pipeline.out().len());
-            }
-            match ready!(written)? {
+            let Poll::Ready(written) = written else {
+                self.leaves_unread();
+                return Poll::Pending;
+            };
+            match written? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => {
                     pipeline.written(count);
@@ -342,6 +368,7 @@ impl Connection {
             }
         }
         self.client.leaves_unread(0);
+        self.caller.leaves_unwritten(0);
         // Only TLS keeps back what it was given.
         Pin::new(&mut self.stream).poll_flush(cx)
     }

@@ -178,6 +178,14 @@ impl Exchange {
         self.subscriptions.read().subscribers.get(&id).cloned()
     }
 
+    /// How many channels, patterns and shard channels a connection listens to, and how many bytes
+    /// of messages it has not taken.
+    pub fn state_of(&self, id: u64) -> ([usize; 3], usize) {
+        let all = self.subscriptions.read();
+        let subscriber = all.subscribers.get(&id);
+        subscriber.map_or(([0; 3], 0), |s| (s.counts(), s.untaken()))
+    }
+
     /// How many channels, patterns and shard channels a connection listens to.
     pub fn counts(&self, id: u64) -> [usize; 3] {
         let all = self.subscriptions.read();

@@ -22,6 +22,23 @@ impl Readers {
         self.0.is_empty()
     }
 
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many pairs of a key and one who has read it.
+    pub fn pairs(&self) -> usize {
+        self.0.values().map(SmallVec::len).sum()
+    }
+
+    /// Takes keys for changed until there are so many at most.
+    pub fn keep(&mut self, most: usize) {
+        while self.0.len() > most {
+            self.forget_first();
+        }
+    }
+
     /// Somebody has read a key, by the read of this number. Past `most` keys the first of the
     /// others is taken for changed.
     pub fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>, read: u64, most: usize) {

@@ -21,7 +21,9 @@ pub struct Subscriber {
     counts: [AtomicUsize; 3],
     /// Messages as bytes; `None` once there were too many.
     inbox: Mutex<Option<Vec<u8>>>,
-    /// How many bytes it may hold.
+    /// Bytes that were taken from it and could not be written yet.
+    unwritten: AtomicUsize,
+    /// How many bytes they may be together.
     most: Unread,
     /// Since when there have been more than it may hold for long.
     slowness: Slowness,
@@ -87,6 +89,7 @@ impl Subscriber {
             speaks_resp3: AtomicBool::new(protocol == Protocol::Resp3),
             counts: Default::default(),
             inbox: Mutex::new(Some(Vec::new())),
+            unwritten: AtomicUsize::new(0),
             most: Unread::default(),
             slowness: Slowness::default(),
             task,
@@ -149,7 +152,8 @@ impl Subscriber {
         let Some(waiting) = &mut *inbox else {
             return;
         };
-        if !self.most.allows(waiting.len() + bytes.len()) {
+        let unread = waiting.len() + self.unwritten.load(Relaxed);
+        if !self.most.allows(unread + bytes.len()) {
             *inbox = None;
         } else {
             waiting.extend_from_slice(bytes);
@@ -161,12 +165,20 @@ impl Subscriber {
     /// Gives it up if it has left more than so many bytes unread for so many milliseconds.
     pub(super) fn give_up_if_slow(&self, now: u64, most: usize, millis: u64) {
         let mut inbox = self.inbox.lock();
-        let is_slow = inbox.as_ref().is_some_and(|waiting| waiting.len() > most);
+        let unwritten = self.unwritten.load(Relaxed);
+        let is_slow = inbox
+            .as_ref()
+            .is_some_and(|waiting| waiting.len() + unwritten > most);
         if self.slowness.lasts(is_slow, now, millis) {
             *inbox = None;
             drop(inbox);
             self.task.wake_by_ref();
         }
+    }
+
+    /// Of what was taken from the inbox, and of replies, so many bytes could not be written yet.
+    pub fn leaves_unwritten(&self, count: usize) {
+        self.unwritten.store(count, Relaxed);
     }
 
     /// Moves what is in the inbox to the end of these bytes.
@@ -180,6 +192,11 @@ impl Subscriber {
                 *waiting = Vec::new();
             }
         }
+    }
+
+    /// How many bytes are in the inbox.
+    pub(super) fn untaken(&self) -> usize {
+        self.inbox.lock().as_ref().map_or(0, Vec::len)
     }
 
     /// Whether there is something in the inbox.

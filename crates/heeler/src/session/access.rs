@@ -27,6 +27,12 @@ impl Access {
         }
     }
 
+    /// Whether a connection has still to say a store's password.
+    #[inline]
+    pub fn misses(&self, session: &Session) -> bool {
+        !session.authenticated && matches!(self, Access::Store(password) if password.is_set())
+    }
+
     /// The refusal of a command that comes before the password. A pool's is in nutcracker's words.
     #[inline]
     pub fn refuses(&self, session: &Session, id: Id) -> Option<Reply> {

@@ -47,6 +47,8 @@ pub struct Session {
     pub stays: bool,
     /// It has given the right password.
     pub authenticated: bool,
+    /// The latest command that it was allowed to use.
+    pub latest: Option<Id>,
     /// Commands queued since MULTI.
     pub transaction: Option<Transaction>,
     /// Which replies to the request at hand a client of memcached does not want.
@@ -89,7 +91,9 @@ impl Session {
 
     /// Answers the request at hand.
     pub fn answer(&mut self, reply: &Reply) {
-        match self.is_heard() {
+        // What tells of a subscription is a message, not a reply, also where it comes as one.
+        let is_message = matches!(reply, Reply::Push(_) | Reply::Several(_));
+        match self.is_heard() || is_message {
             true => self.pipeline.answer(reply, self.protocol),
             false => self.pipeline.answer_nothing(),
         }

@@ -233,6 +233,11 @@ impl Pipeline {
         &self.out
     }
 
+    /// For how many bytes of replies memory is kept.
+    pub fn room(&self) -> usize {
+        self.out.capacity()
+    }
+
     /// The first `count` bytes of [`out`](Pipeline::out) have been written. An idle connection
     /// keeps no buffer.
     pub fn written(&mut self, count: usize) {

@@ -9,6 +9,8 @@ use crate::limits;
 pub struct Transaction {
     /// In the order they came.
     pub commands: Vec<OwnedCommand>,
+    /// So many bytes were they, as they came.
+    pub bytes: usize,
     /// A command was refused: EXEC shall run nothing.
     pub spoiled: bool,
 }
@@ -49,6 +51,7 @@ impl Session {
             }
             () => {
                 transaction.commands.push(command.to_owned());
+                transaction.bytes += command.raw().len();
                 Admission::Answer(Reply::Status("QUEUED"))
             }
         }

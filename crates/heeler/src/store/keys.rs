@@ -193,11 +193,14 @@ pub(super) fn object_idletime(view: &mut View<'_>, command: &Command<'_>) -> Out
     })
 }
 
-/// Redis shares the objects of small numbers, and shows that as the greatest count.
+/// Redis shares the objects of small numbers, and shows that as the greatest count; but not where
+/// it has to know of each when it was used.
 pub(super) fn object_refcount(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
+    let limit = view.store().memory_limit();
+    let shares = limit.most == 0 || !limit.policy.ages();
     object(view, command, |entry, _, _| {
         Ok(Reply::Int(match entry.as_text() {
-            Some(Text::Int(0..10_000)) => i64::from(i32::MAX),
+            Some(Text::Int(0..10_000)) if shares => i64::from(i32::MAX),
             _ => 1,
         }))
     })

@@ -33,6 +33,7 @@ mod compact;
 mod copies;
 mod databases;
 mod deadlines;
+mod digest;
 mod dispatch;
 pub mod documents;
 mod dump;
@@ -130,6 +131,8 @@ pub struct Store {
     trackers: tracking::Trackers,
     /// Those of them that are told of all keys with a prefix.
     prefixes: Arc<tracking::Prefixes>,
+    /// Of how many keys it is remembered who has read them; 0 for any number.
+    most_tracked: AtomicUsize,
     /// Who has read which keys.
     readers: tracking::AllReaders,
     /// How many clients have come to wait.
@@ -197,6 +200,7 @@ impl Store {
             expires_actively: AtomicBool::new(true),
             trackers: Mutex::default(),
             prefixes: Arc::default(),
+            most_tracked: limits::TRACKED_KEYS.into(),
             readers: tracking::all_readers(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
@@ -405,6 +409,7 @@ impl Store {
     /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
         self.flush_due(now);
+        self.forget_some_readers();
         let mut done = self.free_discarded(budget);
         done += self.evict_some(now, budget.saturating_sub(done));
         if !self.expires_actively.load(Ordering::Relaxed) {

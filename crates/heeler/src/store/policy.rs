@@ -56,6 +56,17 @@ impl Policy {
         found.map_or("noeviction", |(name, _)| *name)
     }
 
+    /// Whether it has to be known of each key when or how often it was used.
+    pub(super) fn ages(self) -> bool {
+        !matches!(
+            self,
+            Policy::NoEviction
+                | Policy::AllkeysRandom
+                | Policy::VolatileRandom
+                | Policy::VolatileTtl
+        )
+    }
+
     /// Whether only keys go that expire.
     pub(super) fn is_volatile(self) -> bool {
         self.name().starts_with("volatile-")

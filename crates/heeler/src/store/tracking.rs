@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -92,7 +93,65 @@ impl Tracking {
     }
 }
 
+/// What INFO says of clients that keep copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// The clients.
+    pub clients: usize,
+    /// Keys that they have read.
+    pub keys: usize,
+    /// Pairs of such a key and a client.
+    pub items: usize,
+    /// Prefixes of which somebody is told of all keys.
+    pub prefixes: usize,
+}
+
 impl Store {
+    /// Of how many keys it is remembered who has read them; 0 for any number.
+    pub fn most_tracked(&self) -> usize {
+        self.most_tracked.load(Ordering::Relaxed)
+    }
+
+    /// They may be so many from now on; 0 for any number. Those that are too many go with the next
+    /// [`expire_due`](Store::expire_due).
+    pub fn track_at_most(&self, keys: usize) {
+        self.most_tracked.store(keys, Ordering::Relaxed);
+    }
+
+    /// Takes keys for changed until no more are remembered than may be.
+    pub(super) fn forget_some_readers(&self) {
+        let mut left = self.most_tracked();
+        if left == 0 || self.trackers.lock().is_empty() {
+            return;
+        }
+        for readers in &self.readers {
+            let mut readers = readers.lock();
+            readers.keep(left);
+            left -= readers.len();
+        }
+    }
+
+    /// What INFO says of clients that keep copies.
+    pub fn tracked(&self) -> Tracked {
+        let trackers = self.trackers.lock();
+        let clients = trackers.values().filter(|tracker| tracker.is_client());
+        let mut all = Tracked {
+            clients: clients.count(),
+            prefixes: self.prefixes.read().len(),
+            ..Tracked::default()
+        };
+        let is_nobody = trackers.is_empty();
+        drop(trackers);
+        if !is_nobody {
+            for readers in &self.readers {
+                let readers = readers.lock();
+                all.keys += readers.len();
+                all.items += readers.pairs();
+            }
+        }
+        all
+    }
+
     /// Tells a client of no more changes.
     pub fn stop_tracking(&self, tracker: &Arc<Tracker>) {
         tracker.stop();
@@ -258,7 +317,10 @@ impl View<'_> {
         if !reader.remembers || !command.spec.flags.has(Flags::READONLY) {
             return;
         }
-        let most = limits::TRACKED_KEYS / limits::SHARDS;
+        let most = match self.store().most_tracked() {
+            0 => usize::MAX,
+            most => most.div_ceil(limits::SHARDS),
+        };
         for i in command.keys().into_iter().flat_map(|keys| keys.iter()) {
             let key = command.arg(i);
             let (tracker, read) = (reader.tracker, reader.read);

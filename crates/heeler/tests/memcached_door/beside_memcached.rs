@@ -1,6 +1,6 @@
 //! A real memcached and Heeler: the same bytes in, the same bytes out.
 
-use crate::servers::{Memcached, text_protocol};
+use crate::servers::{Client, Memcached, text_protocol};
 use crate::{Node, answers, told};
 
 /// What memcached 1.6 and Heeler answer alike; before each all is flushed.
@@ -308,4 +308,78 @@ fn items_expire_as_they_were_told_to() {
         ask("get a b\r\ngat 5 a\r\nadd a 0 0 1\r\nz\r\n"),
         "END\r\nEND\r\nSTORED\r\n"
     );
+}
+
+/// A page in a browser may send here what it likes: its lines are not taken for commands.
+#[test]
+fn http_is_hung_up_on() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    for script in [
+        "GET / HTTP/1.0\r\n\r\nset a 0 0 1\r\nx\r\n",
+        "PUT /a/b HTTP/1.1\r\nset a 0 0 1\r\nx\r\n",
+        "POST / HTTP/1.1\nset a 0 0 1\r\nx\r\n",
+        "HTTP/ \r\nset a 0 0 1\r\nx\r\n",
+    ] {
+        let told = |port: u16| {
+            let mut client = Client::connect(("127.0.0.1", port));
+            client.send(script.as_bytes());
+            String::from_utf8(client.read_to_close()).unwrap()
+        };
+        assert_eq!(told(node.port), told(memcached.port), "{script:?}");
+    }
+    for script in [
+        "get HTTP/1.1 a\r\n",
+        "delete HTTP/1.0\r\n",
+        "none http/1.0\r\n",
+    ] {
+        assert_eq!(
+            told(node.port, script),
+            told(memcached.port, script),
+            "{script:?}"
+        );
+    }
+}
+
+/// What tools read of `stats` they find here, too, and no name that means something else there.
+#[test]
+fn statistics_have_names_of_memcached() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let names = |port: u16| -> Vec<String> {
+        let told = String::from_utf8(answers(port, b"stats\r\n")).unwrap();
+        let lines = told.lines().filter_map(|line| line.strip_prefix("STAT "));
+        lines
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect()
+    };
+    let (ours, theirs) = (names(node.port), names(memcached.port));
+    let own: Vec<_> = ours.iter().filter(|name| !theirs.contains(name)).collect();
+    assert_eq!(own, ["heeler_version"]);
+    for name in [
+        "conn_yields",
+        "listen_disabled_num",
+        "malloc_fails",
+        "get_hits",
+        "evictions",
+    ] {
+        assert!(ours.iter().any(|own| own == name), "{name}");
+    }
+}
+
+/// A Unix socket's ends are told as memcached tells them.
+#[test]
+fn connections_over_a_unix_socket_are_told_by_its_path() {
+    use std::io::{Read, Write};
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("door");
+    let path = path.to_str().unwrap();
+    let _heeler = crate::servers::Heeler::serve(&["--memcached", path]);
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.write_all(b"stats conns\r\nquit\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(
+        told.contains(&format!(":listen_addr unix:{path}\r\n")),
+        "{told}"
+    );
+    assert!(told.contains(&format!(":addr unix:{path}\r\n")), "{told}");
 }

@@ -30,6 +30,16 @@ pub const END: &[u8] = b"END\r\n";
 #[error("{0}")]
 pub struct Fault(pub &'static str);
 
+impl Fault {
+    /// What the client is told of it: nothing if it speaks HTTP, as memcached has it.
+    pub fn reply(&self) -> String {
+        match self.0 {
+            request::NO_HTTP => String::new(),
+            text => format!("CLIENT_ERROR {text}\r\n"),
+        }
+    }
+}
+
 /// Whether a reply is one of the three errors.
 pub fn is_error(reply: &[u8]) -> bool {
     [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"]

@@ -19,6 +19,9 @@ const BAD_BASE64: &str = "CLIENT_ERROR error decoding key\r\n";
 const TOO_MANY_FLAGS: &str = "CLIENT_ERROR options flags too long\r\n";
 const BAD_META: &str = "CLIENT_ERROR invalid or duplicate flag\r\n";
 
+/// What there is no reply to, as memcached has none.
+pub(super) const NO_HTTP: &str = "this port speaks no HTTP";
+
 /// The first byte of memcached's other protocol, which ended with version 1.6.
 const BINARY: u8 = 0x80;
 
@@ -221,6 +224,9 @@ impl Decoder {
         let ended = bytes[..end].strip_suffix(b"\r");
         let line = ended.unwrap_or(&bytes[..end]);
         let data = self.read_line(line, ended.is_some());
+        if self.found.is_some_and(|found| found.spec.is_none()) && self.speaks_http(line) {
+            return Err(Fault(NO_HTTP));
+        }
         Ok(Some((end + 1, data)))
     }
 
@@ -329,6 +335,13 @@ impl Decoder {
             Some(length) => Data::Taken(length),
             None => Data::None,
         }
+    }
+
+    /// Whether a line that is no command ends as HTTP's do. Whoever has a browser send such a one
+    /// shall not have the lines after it taken for commands.
+    fn speaks_http(&self, line: &[u8]) -> bool {
+        let last = self.words.last();
+        last.is_some_and(|word| line[self.place.0 + word.start as usize..].starts_with(b"HTTP/"))
     }
 
     /// Finds the words, and where the first begins.

@@ -29,6 +29,8 @@ pub struct Decoder {
     rewritten: Vec<u8>,
     /// Longest bulk string.
     most: usize,
+    /// Whoever sends the bytes has still to say a password.
+    wary: bool,
 }
 
 impl Default for Decoder {
@@ -42,6 +44,7 @@ impl Default for Decoder {
             state: State::Start,
             rewritten: Vec::new(),
             most: limits::BULK_BYTES,
+            wary: false,
         }
     }
 }
@@ -80,11 +83,23 @@ impl Decoder {
         self.most = bytes;
     }
 
+    /// Whether the requests are those of somebody who has still to say a password: then little
+    /// memory is kept for them.
+    pub fn set_wary(&mut self, wary: bool) {
+        self.wary = wary;
+    }
+
+    /// Whether that is so.
+    #[inline]
+    pub fn is_wary(&self) -> bool {
+        self.wary
+    }
+
     /// Finds some of the whole requests that `bytes` start with, if what was found before has been
     /// read; returns how many. [`decode`](Decoder::decode) then gives one after the other: the
     /// bytes stay the same meanwhile, but for those that it has read.
     pub fn look_ahead(&mut self, bytes: &[u8]) -> usize {
-        if self.state != State::Start || !self.ahead.is_empty() {
+        if self.wary || self.state != State::Start || !self.ahead.is_empty() {
             return 0;
         }
         self.args.clear();
@@ -117,7 +132,7 @@ impl Decoder {
     /// The bytes are not RESP, or past a limit.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         if self.state == State::Start {
-            if self.ahead.is_empty() {
+            if self.ahead.is_empty() && !self.wary {
                 self.args.clear();
                 self.ahead.extend(whole(bytes, &mut self.args));
             }
@@ -186,6 +201,9 @@ impl Decoder {
         let count = number::integer(line)
             .filter(|&n| n <= limits::ARGUMENTS as i64)
             .ok_or_else(|| Fault::new("invalid multibulk length"))?;
+        if self.wary && count > limits::STRANGERS_ARGUMENTS {
+            return Err(Fault::new("unauthenticated multibulk length"));
+        }
         self.missing = count.max(0) as usize;
         self.state = if self.missing == 0 {
             State::Start
@@ -212,6 +230,9 @@ impl Decoder {
         let length = number::integer(line)
             .filter(|n| (0..=self.most as i64).contains(n))
             .ok_or_else(|| Fault::new("invalid bulk length"))? as usize;
+        if self.wary && length > limits::STRANGERS_BULK_BYTES {
+            return Err(Fault::new("unauthenticated bulk length"));
+        }
         if self.at + length > limits::REQUEST_BYTES {
             return Err(Fault::new("request too large"));
         }
