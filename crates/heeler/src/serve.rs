@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         if secret.is_none() {
             options.doors.warn_if_open();
         }
+        options.peer.iter().for_each(doors::warn_if_open_to_nodes);
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let threads = run::threads(options.threads);
         let most = run::most_clients(0);
