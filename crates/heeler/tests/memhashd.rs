@@ -245,7 +245,7 @@ fn every_node_shows_the_keys_of_all() {
     }
 }
 
-/// The keys of a node that leaves during a walk through all nodes go to some where the walk has been.
+/// The keys of a node that leaves during a walk through all nodes go to where the walk has been.
 #[test]
 fn a_walk_through_all_nodes_leaves_no_key_out_when_one_of_them_leaves() {
     let mut nodes = Nodes::start([0, 1, 2], Join::Others, &[]);
