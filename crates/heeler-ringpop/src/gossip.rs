@@ -322,7 +322,8 @@ impl Gossip {
         let Question { id, endpoint, .. } = question;
         if endpoint == Endpoint::Join {
             let mut doors = self.closed_doors.lock();
-            doors.insert(question.to.clone(), UNANSWERED.to_owned());
+            let why = doors.entry(question.to.clone());
+            why.or_insert_with(|| UNANSWERED.to_owned());
         }
         let request = Request {
             service: Bytes::from_static(SERVICE.as_bytes()),
