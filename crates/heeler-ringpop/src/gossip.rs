@@ -342,11 +342,19 @@ impl Gossip {
             let answer = answer.as_ref().map(|response| response.arg3.len());
             tracing::info!(to = %question.to, endpoint = endpoint.path(), ?answer, "asked");
         }
-        if endpoint == Endpoint::Join
-            && let Err(error) = &answer
+        let why = match &answer {
+            Err(error) => Some(error.to_string()),
+            Ok(response) if response.is_ok() => None,
+            Ok(response) => {
+                let said = &response.arg3[..response.arg3.len().min(limits::TOLD_BYTES)];
+                let said = String::from_utf8_lossy(said).replace(char::is_control, " ");
+                Some(format!("it has refused: {said}"))
+            }
+        };
+        if let Some(why) = why
+            && endpoint == Endpoint::Join
         {
-            let mut doors = self.closed_doors.lock();
-            doors.insert(question.to.clone(), error.to_string());
+            self.closed_doors.lock().insert(question.to.clone(), why);
         }
         self.step(|machine, now, out| {
             let input = match &answer {

@@ -590,10 +590,12 @@ fn a_node_that_is_not_let_in_says_why_and_so_does_who_turned_it_away() {
     let [cert, key] = stranger.paths();
     let strange = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
     let strange = [&strange[..], &doors].concat();
+    let other = [&tls[..], &doors, &["--app", "other"]].concat();
     let (inside, nobody) = (cluster.peer(0), "127.0.0.1:1".to_owned());
     for (flags, seed, why, there) in [
         (&strange[..], &inside, "fatal alert", "turned away: "),
         (&[], &inside, "so must we", "it speaks no TLS"),
+        (&other[..], &inside, "it has refused: {", ""),
         (&[], &nobody, "Connection refused", ""),
     ] {
         let peer = format!("127.0.0.1:{}", servers::free_port());
