@@ -1,7 +1,7 @@
 //! Runs the membership's machine: gives it the time, what peers say and what operators wish, and
 //! does what it asks for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,9 @@ pub(crate) const SERVICE: &str = "ringpop";
 pub(crate) static HEADERS: LazyLock<Headers> =
     LazyLock::new(|| Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW));
 
+/// Of a seed that has not answered yet.
+const UNANSWERED: &str = "no answer yet";
+
 /// A member at work.
 pub(crate) struct Gossip {
     began: Instant,
@@ -44,6 +47,8 @@ pub(crate) struct Gossip {
     statistics: Statistics,
     /// Each request is in the log.
     shown: AtomicBool,
+    /// Why the seeds that were asked have not let this member in, while it joins.
+    closed_doors: Mutex<BTreeMap<Arc<str>, String>>,
 }
 
 /// How far the bootstrap is.
@@ -105,6 +110,7 @@ impl Gossip {
             discovery,
             statistics,
             shown: AtomicBool::new(false),
+            closed_doors: Mutex::default(),
         }))
     }
 
@@ -281,7 +287,18 @@ impl Gossip {
                 self.statistics.count("ring.changed", 1);
                 self.publish(ring);
             }
-            heeler_swim::Event::Ready { .. } => {
+            heeler_swim::Event::JoinFailed { seed, reason } => {
+                let mut doors = self.closed_doors.lock();
+                let why = doors.entry(seed.clone()).or_default();
+                if why.is_empty() || why == UNANSWERED {
+                    why.clone_from(reason);
+                }
+            }
+            heeler_swim::Event::Ready { joined, .. } => {
+                let doors = std::mem::take(&mut *self.closed_doors.lock());
+                if joined.is_empty() && !doors.is_empty() {
+                    tracing::warn!("{}", alone(&doors));
+                }
                 self.stage.send_replace(Stage::Ready);
             }
             heeler_swim::Event::BootstrapFailed { reason } => {
@@ -303,6 +320,11 @@ impl Gossip {
     /// Asks a peer, and gives its answer to the machine.
     async fn ask(self: Arc<Self>, question: Question) {
         let Question { id, endpoint, .. } = question;
+        if endpoint == Endpoint::Join {
+            let mut doors = self.closed_doors.lock();
+            let why = doors.entry(question.to.clone());
+            why.or_insert_with(|| UNANSWERED.to_owned());
+        }
         let request = Request {
             service: Bytes::from_static(SERVICE.as_bytes()),
             headers: HEADERS.clone(),
@@ -319,6 +341,20 @@ impl Gossip {
         if self.is_shown() {
             let answer = answer.as_ref().map(|response| response.arg3.len());
             tracing::info!(to = %question.to, endpoint = endpoint.path(), ?answer, "asked");
+        }
+        let why = match &answer {
+            Err(error) => Some(error.to_string()),
+            Ok(response) if response.is_ok() => None,
+            Ok(response) => {
+                let said = &response.arg3[..response.arg3.len().min(limits::TOLD_BYTES)];
+                let said = String::from_utf8_lossy(said).replace(char::is_control, " ");
+                Some(format!("it has refused: {said}"))
+            }
+        };
+        if let Some(why) = why
+            && endpoint == Endpoint::Join
+        {
+            self.closed_doors.lock().insert(question.to.clone(), why);
         }
         self.step(|machine, now, out| {
             let input = match &answer {
@@ -363,6 +399,17 @@ impl Machine {
         self.waiting.insert(self.last_token, waiting);
         self.last_token
     }
+}
+
+/// What an operator has to know who started this member to join others.
+fn alone(doors: &BTreeMap<Arc<str>, String>) -> String {
+    let each = doors.iter().map(|(seed, why)| format!("{seed}: {why}"));
+    let each: Vec<String> = each.take(limits::TOLD_SEEDS).collect();
+    format!(
+        "none of the nodes to join has let this one in, so it begins a ring of its own, and goes \
+         on asking them: {}",
+        each.join("; ")
+    )
 }
 
 fn now(began: Instant) -> Now {

@@ -68,7 +68,9 @@ impl Swim {
             self.event(Event::BootstrapFailed { reason });
             return;
         }
-        if others.len() == self.seeds.len() {
+        // Ringpop's members are all given the same list. Whoever may begin alone needs none.
+        let alone = self.config.bootstrap.alone_after_ms;
+        if others.len() == self.seeds.len() && alone.is_none() {
             let reason = "this member's own address is not among the seeds".to_owned();
             self.doubt("the list of seeds", reason);
         }

@@ -21,7 +21,13 @@ impl Event {
         match self {
             Event::ChecksumComputed { .. } | Event::FullSync { .. } => Severity::Debug,
             Event::PingInconclusive { .. } | Event::JoinFailed { .. } => Severity::Debug,
-            Event::MemberChanged { new, .. } if new.status == Status::Faulty => Severity::Warn,
+            // Who has said that it goes is not missed.
+            Event::MemberChanged { old, new } if new.status == Status::Faulty => {
+                match old.as_ref().is_some_and(|old| old.status == Status::Leave) {
+                    true => Severity::Info,
+                    false => Severity::Warn,
+                }
+            }
             Event::MemberChanged { .. } | Event::MemberEvicted(_) => Severity::Info,
             Event::RingChanged { .. } | Event::HealAttempt { .. } => Severity::Info,
             Event::HashDetected { .. } | Event::Ready { .. } => Severity::Info,
@@ -57,6 +63,9 @@ impl fmt::Display for Event {
                 "{peer} uses {}, another hash function than this member: owners differ",
                 form.hash.name()
             ),
+            Event::Ready { joined, took_ms } if joined.is_empty() => {
+                write!(f, "ready in {took_ms} ms, in a ring of its own")
+            }
             Event::Ready { joined, took_ms } => {
                 write!(
                     f,
@@ -189,6 +198,22 @@ mod tests {
                     new: member(Status::Alive),
                 },
                 "a:1 is new: alive (incarnation 7)",
+                Severity::Info,
+            ),
+            (
+                Event::MemberChanged {
+                    old: Some(member(Status::Leave)),
+                    new: member(Status::Faulty),
+                },
+                "a:1 is faulty (incarnation 7), it was leave",
+                Severity::Info,
+            ),
+            (
+                Event::Ready {
+                    joined: Vec::new(),
+                    took_ms: 3000,
+                },
+                "ready in 3000 ms, in a ring of its own",
                 Severity::Info,
             ),
             (

@@ -207,6 +207,8 @@ pub const WATCH_MS: u64 = 1_000;
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Most client connections at a time, if the operating system allows as many files.
 pub const CLIENTS: usize = 1_000_000;
+/// Fewer than so many are worth a line in the log: Redis's default of `maxclients`.
+pub const FEW_CLIENTS: usize = 10_000;
 /// Files that are kept free for other things than clients.
 pub const SPARE_FILES: usize = 64;
 /// Longest configuration file, in bytes.

@@ -53,6 +53,17 @@ pub fn most_clients(reserved: usize) -> usize {
         .clamp(1, limits::CLIENTS)
 }
 
+/// Says so where the system allows the process fewer clients than servers like this one have.
+pub fn warn_if_few(most_clients: usize) {
+    if most_clients < limits::FEW_CLIENTS {
+        tracing::warn!(
+            "at most {most_clients} clients can be connected at a time, for the system lets this \
+             process open few files; allow it more: `ulimit -n`, LimitNOFILE= of systemd, or \
+             --ulimit nofile= of docker"
+        );
+    }
+}
+
 /// Ready once the process is asked to stop (SIGTERM, SIGINT). Asked again, it exits at once.
 ///
 /// # Errors

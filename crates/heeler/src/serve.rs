@@ -65,9 +65,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         if secret.is_none() {
             options.doors.warn_if_open();
         }
+        options.peer.iter().for_each(doors::warn_if_open_to_nodes);
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let threads = run::threads(options.threads);
-        let mut process = Process::new("serve", threads, run::most_clients(0), run::seed());
+        let most = run::most_clients(0);
+        run::warn_if_few(most);
+        let mut process = Process::new("serve", threads, most, run::seed());
         (process.port, process.bind) = doors.first();
         process.debugging = options.debugging;
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));

@@ -250,6 +250,16 @@ fn a_store_tells_of_itself_too() {
 }
 
 #[test]
+fn what_is_not_there_is_answered_with_what_is() {
+    let admin = free_port();
+    let _store = Heeler::serve(&["--admin", &format!("127.0.0.1:{admin}")]);
+    let (status, body) = ask(admin, "GET", "/v1/pools");
+    assert_eq!(status, 404, "{body}");
+    assert!(body.contains("/v1/slowlog\""), "{body}");
+    assert!(!body.contains("/v1/pools"), "{body}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let server = RedisServer::start();
     let address = server.address();

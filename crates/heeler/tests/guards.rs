@@ -423,3 +423,31 @@ fn http_is_hung_up_on() {
         }
     }
 }
+
+#[test]
+fn ports_that_others_reach_without_a_password_or_a_certificate_are_warned_of() {
+    let authority = Authority::new();
+    let (pair, ca) = (authority.sign("node", &["127.0.0.1"]), authority.ca());
+    let [cert, key] = pair.paths();
+    let folder = TempDir::new().expect("a folder");
+    let word = folder.path().join("password");
+    fs::write(&word, "secret").expect("it is written");
+    let word = word.to_str().expect("a path");
+    let nodes = "the port between nodes, can be reached from other machines";
+    // No address of this machine: nothing is opened, and the process ends at once.
+    let elsewhere = ["--peer", "192.0.2.1:7000", "--requirepass-file", word];
+    let tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    for (args, warned) in [
+        (elsewhere.to_vec(), true),
+        ([&elsewhere[..], &tls].concat(), false),
+        (
+            vec!["--peer", "127.0.0.1:0", "--admin", "192.0.2.1:7000"],
+            false,
+        ),
+    ] {
+        let args = [&["serve", "--redis", "127.0.0.1:0"], &args[..]].concat();
+        let stopped = Heeler::spawn(&args).wait();
+        assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+        assert_eq!(stopped.stderr.contains(nodes), warned, "{}", stopped.stderr);
+    }
+}

@@ -245,6 +245,57 @@ fn every_node_shows_the_keys_of_all() {
     }
 }
 
+/// The keys of a node that leaves during a walk through all nodes go to where the walk has been.
+#[test]
+fn a_walk_through_all_nodes_leaves_no_key_out_when_one_of_them_leaves() {
+    let mut nodes = Nodes::start([0, 1, 2], Join::Others, &[]);
+    let items: Vec<Json> = (0..300)
+        .map(|n| json!({ "key": format!("k{n}"), "data": n }))
+        .collect();
+    let body = json!({ "items": items }).to_string();
+    let put = nodes.curl(0, "/v1/bulk/put", &["-d", &body]).json();
+    let owners: Vec<String> = put["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["node"]["addr"].as_str().unwrap().to_owned())
+        .collect();
+    let (mut found, mut cursor) = (BTreeSet::new(), String::new());
+    let mut page = |nodes: &Nodes, asked: usize| {
+        let path = format!("/v1/keys?scope=cluster&limit=10&cursor={cursor}");
+        let page = nodes.get(asked, &path).json();
+        cursor = page["cursor"].as_str().unwrap().to_owned();
+        let keys: Vec<String> = page["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect();
+        found.extend(keys.iter().cloned());
+        (keys, cursor.is_empty())
+    };
+    // Until it has been at two of them.
+    let mut been: Vec<&str> = Vec::new();
+    while been.len() < 2 {
+        for key in page(&nodes, 0).0 {
+            let owner = &owners[key[1..].parse::<usize>().unwrap()];
+            if !been.contains(&owner.as_str()) {
+                been.push(owner);
+            }
+        }
+    }
+    let addresses = nodes.servers.map(|port| format!("127.0.0.1:{port}"));
+    let last = addresses
+        .iter()
+        .position(|address| !been.contains(&address.as_str()));
+    let last = last.expect("a third one");
+    let stopped = nodes.processes.remove(last).stop();
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    let asked = (last + 1) % 3;
+    while !page(&nodes, asked).1 {}
+    assert_eq!(found.len(), 300);
+}
+
 #[test]
 fn what_is_changed_is_changed_where_the_key_is() {
     let nodes = Nodes::start([0, 1, 2], Join::Others, &[]);

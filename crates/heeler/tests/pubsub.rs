@@ -82,6 +82,10 @@ fn who_does_not_read_is_closed() {
     assert!(good.read_raw_reply().ends_with(b"end\r\n"));
     deaf.read_until_silent(Duration::from_millis(100));
     assert!(deaf.try_send(&request(&[b"PING"])).is_err() || deaf.try_read_raw_reply().is_err());
+    servers::wait_until("the log says why", || {
+        let said = heeler.process.stderr();
+        said.contains("too slowly: its connection is closed")
+    });
 }
 
 #[test]

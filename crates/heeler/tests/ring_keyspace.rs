@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use authority::Authority;
 use rustix::process::Signal;
-use servers::{Client, Cluster, RedisServer, Value, free_port, request, wait_until};
+use servers::{Client, Cluster, Heeler, RedisServer, Value, free_port, request, wait_until};
 
 fn keys(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("key:{n}")).collect()
@@ -575,6 +575,42 @@ fn over_mutual_tls_a_stranger_gets_nothing() {
         let refused = ask(tls);
         assert_ne!(refused.code, Some(0), "{refused:?}");
         assert!(!refused.stdout.contains("PONG"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_node_that_is_not_let_in_says_why_and_so_does_who_turned_it_away() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (pair, ca) = (ours.sign("node", &["127.0.0.1"]), ours.ca());
+    let [cert, key] = pair.paths();
+    let doors = ["--tls-doors", "none"];
+    let tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    let cluster = Cluster::start(1, &[&tls[..], &doors].concat());
+    let stranger = theirs.sign("stranger", &["127.0.0.1"]);
+    let [cert, key] = stranger.paths();
+    let strange = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", &ca];
+    let strange = [&strange[..], &doors].concat();
+    let other = [&tls[..], &doors, &["--app", "other"]].concat();
+    let (inside, nobody) = (cluster.peer(0), "127.0.0.1:1".to_owned());
+    for (flags, seed, why, there) in [
+        (&strange[..], &inside, "fatal alert", "turned away: "),
+        (&[], &inside, "so must we", "it speaks no TLS"),
+        (&other[..], &inside, "it has refused: {", ""),
+        (&[], &nobody, "Connection refused", ""),
+    ] {
+        let peer = format!("127.0.0.1:{}", servers::free_port());
+        let args = ["serve", "--redis", "127.0.0.1:0", "--join-retries", "1"];
+        let node = Heeler::spawn(&[&args[..], &["--peer", &peer, "--join", seed], flags].concat());
+        servers::wait_until("it says why", || {
+            let said = node.stderr();
+            let alone = "none of the nodes to join has let this one in";
+            said.lines()
+                .any(|it| it.contains(alone) && it.contains(why))
+        });
+        servers::wait_until("so does the other side", || {
+            cluster.node(0).process.stderr().contains(there)
+        });
+        assert!(!node.stderr().contains("not among the seeds"));
     }
 }
 

@@ -136,3 +136,41 @@ fn other_numbers_of_copies_are_told_until_they_are_the_same() {
         );
     }
 }
+
+#[test]
+fn too_few_nodes_for_the_writes_are_told_of_and_so_are_keys_that_nobody_takes_over() {
+    let flags = ["--replicas", "2", "--write-acks", "all"];
+    let mut cluster = Cluster::planned(2, &flags);
+    cluster.up(0);
+    let says = |cluster: &Cluster, what: &str| {
+        let said = cluster.node(0).process.stderr();
+        said.lines().any(|line| line.contains(what))
+    };
+    let few = "needs 2 nodes in the ring, and there are 1";
+    wait_until("it says that it refuses writes", || says(&cluster, few));
+    let refused = "NOREPLICAS Not enough good replicas to write.".to_owned();
+    assert_eq!(
+        cluster.client(0).run("SET key value"),
+        Value::Error(refused)
+    );
+    cluster.up(1);
+    cluster.agrees(2);
+    wait_until("it takes writes", || {
+        says(&cluster, "writes are taken again")
+    });
+    wait_until("a write is kept", || {
+        cluster.client(0).run("SET key value") == Value::ok()
+    });
+
+    let peer = format!("127.0.0.1:{}", free_port());
+    let last = Heeler::serve(&["--peer", &peer]);
+    let mut client = Client::connect(last.address());
+    assert_eq!(client.run("SET key value"), Value::ok());
+    drop(client);
+    let stopped = last.process.stop();
+    assert!(
+        stopped.stderr.contains("the keys are gone") && stopped.stderr.contains("keys=1"),
+        "{}",
+        stopped.stderr
+    );
+}

@@ -328,6 +328,9 @@ fn too_many_clients_are_told() {
     let mut first = connect();
     let most: i64 = info(&mut first, "clients")["maxclients"].parse().unwrap();
     assert!((10..100).contains(&most), "{most}");
+    let said = node.stderr();
+    let told = format!("at most {most} clients can be connected at a time");
+    assert!(said.contains(&told) && said.contains("ulimit -n"), "{said}");
     wait_until("only one is there", || {
         number(&mut first, "clients", "connected_clients") == 1
     });
@@ -418,6 +421,14 @@ fn addresses_that_cannot_be_used() {
     let redis = RedisServer::start();
     for (address, code, told) in [
         (redis.address().as_str(), 1, "Address already in use"),
+        (
+            redis.address().as_str(),
+            1,
+            "heeler: --redis: cannot listen on",
+        ),
+        (redis.address().as_str(), 1, "; another program has it"),
+        ("192.0.2.1:7000", 1, "; this machine has no such address"),
+        ("/no/such/folder/socket", 1, "; create the folder"),
         ("nonsense", 2, "write HOST:PORT"),
         ("127.0.0.1:66000", 2, "'66000' is no port"),
         ("no-such-host.invalid:7000", 1, "no-such-host.invalid:7000"),
@@ -429,6 +440,21 @@ fn addresses_that_cannot_be_used() {
             "{address}: {}",
             stopped.stderr
         );
+    }
+}
+
+#[test]
+fn a_node_that_cannot_say_where_it_is_names_the_flag() {
+    for taken in [false, true] {
+        let redis = RedisServer::start();
+        let (peer, told) = match taken {
+            false => ("0.0.0.0:0".to_owned(), "add --advertise HOST:PORT"),
+            true => (redis.address(), "; another program has it"),
+        };
+        let args = ["serve", "--redis", "127.0.0.1:0", "--peer", &peer];
+        let stopped = Heeler::spawn(&args).wait();
+        assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+        assert!(stopped.stderr.contains(told), "{}", stopped.stderr);
     }
 }
 

@@ -201,8 +201,8 @@ pub(super) struct Driver {
     pub(super) connection: Connection,
     pub(super) out: Output,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
-    /// Told once the connection is open.
-    pub(super) opened: Option<oneshot::Sender<()>>,
+    /// Told once the connection is open, or why it has ended before.
+    pub(super) opened: Option<oneshot::Sender<Result<(), String>>>,
     pub(super) work: Work,
     /// Kept until the end.
     pub(super) place: Option<Place>,
@@ -508,7 +508,7 @@ impl Driver {
             self.channel.link_opened(&self.link);
             if let Some(opened) = self.opened.take() {
                 // The dialler may have lost its patience.
-                let _ = opened.send(());
+                let _ = opened.send(Ok(()));
             }
         }
     }
@@ -587,14 +587,18 @@ impl Driver {
         if self.work.reason.as_ref().is_some_and(faults) {
             count(&self.link.tally.protocol_errors, 1);
         }
-        let last_words = last_words(&mut self.stream, &self.out.bytes);
-        // Who does not listen, does not hear them.
-        let _ = tokio::time::timeout(limits::LAST_WORDS, last_words).await;
         let reason = self
             .work
             .reason
             .take()
             .map_or(String::new(), |reason| reason.to_string());
+        if let Some(opened) = self.opened.take() {
+            // The dialler may have lost its patience.
+            let _ = opened.send(Err(reason.clone()));
+        }
+        let last_words = last_words(&mut self.stream, &self.out.bytes);
+        // Who does not listen, does not hear them.
+        let _ = tokio::time::timeout(limits::LAST_WORDS, last_words).await;
         self.channel.link_ended(&self.link, self.address, &reason);
         drop(self.place);
     }

@@ -68,6 +68,7 @@
 mod counters;
 mod link;
 mod peers;
+mod refusals;
 mod services;
 mod stream;
 
@@ -99,6 +100,7 @@ use counters::{Tally, count};
 use heeler_tchannel::{Connection, Identity, Output};
 use link::{Driver, Link, Order, Outcome, Work};
 use peers::{Entry, Peers};
+use refusals::Refusals;
 use services::{Handler, Services};
 use stream::Stream;
 
@@ -260,6 +262,7 @@ impl Builder {
             stop: Notify::new(),
             ended: Notify::new(),
             tally: Mutex::default(),
+            refusals: Mutex::default(),
             events: broadcast::channel(limits::EVENTS).0,
         });
         if let Some(listener) = listener {
@@ -305,6 +308,7 @@ struct Inner {
     ended: Notify,
     /// What connections that have ended have counted, and what belongs to none.
     tally: Mutex<Tally>,
+    refusals: Mutex<Refusals>,
     events: broadcast::Sender<Event>,
 }
 
@@ -617,8 +621,10 @@ impl Inner {
         let link = self.drive(stream, true, Some(opened), None)?;
         // Given up, the connection would go on with its handshake for nobody.
         let mut unwanted = CloseOnDrop(Some(&link));
-        if open.await.is_err() {
-            return Err(io::Error::other("the peer does not speak TChannel with us"));
+        match open.await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(unopened(&reason, tls.client.is_some())),
+            Err(_) => return Err(unopened("", tls.client.is_some())),
         }
         unwanted.0 = None;
         // What the peer calls itself may differ from what we call it: it is filed under both.
@@ -636,7 +642,7 @@ impl Inner {
         self: &Arc<Self>,
         stream: Stream,
         dialled: bool,
-        opened: Option<oneshot::Sender<()>>,
+        opened: Option<oneshot::Sender<Result<(), String>>>,
         place: Option<Place>,
     ) -> io::Result<Arc<Link>> {
         let address = stream.peer_addr()?;
@@ -729,6 +735,18 @@ impl Inner {
     }
 }
 
+/// Why a connection that was made has ended before both sides had spoken.
+fn unopened(reason: &str, encrypted: bool) -> io::Error {
+    let mut what = "the peer does not speak TChannel with us".to_owned();
+    if !reason.is_empty() {
+        what = format!("{what}: {reason}");
+    }
+    if !encrypted {
+        what.push_str("; if it speaks TLS only, so must we");
+    }
+    io::Error::other(what)
+}
+
 /// Closes a connection whose dialler has gone away.
 struct CloseOnDrop<'a>(Option<&'a Arc<Link>>);
 
@@ -748,7 +766,7 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>) {
             () = inner.stop.notified() => return,
         };
         match accepted {
-            Ok((tcp, _)) => welcome(tcp, &inner),
+            Ok((tcp, address)) => welcome(tcp, address, &inner),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
@@ -757,7 +775,7 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>) {
     }
 }
 
-fn welcome(tcp: TcpStream, inner: &Arc<Inner>) {
+fn welcome(tcp: TcpStream, address: SocketAddr, inner: &Arc<Inner>) {
     let most = inner.builder.inbound_connections;
     let place = Place::take(inner);
     if inner.inbound.load(Relaxed) > most {
@@ -773,7 +791,11 @@ fn welcome(tcp: TcpStream, inner: &Arc<Inner>) {
         let driven = accepted.and_then(|stream| inner.drive(stream, false, None, Some(place)));
         if let Err(error) = driven {
             count(&inner.tally.lock().connections_failed, 1);
-            tracing::debug!(%error, "a connection failed before it was open");
+            let now = tokio::time::Instant::now();
+            match inner.refusals.lock().tell(now, address, &error) {
+                Some(told) => tracing::warn!("{told}"),
+                None => tracing::debug!(%error, "a connection failed before it was open"),
+            }
         }
     });
 }

@@ -167,6 +167,20 @@ fn the_first_may_start_alone() {
 }
 
 #[test]
+fn who_is_not_among_the_seeds_is_told_so_unless_it_may_start_alone() {
+    let doubts = |alone_after_ms| {
+        let mut machine = Machine::idle(with(Bootstrap {
+            alone_after_ms,
+            ..Bootstrap::default()
+        }));
+        seeds(&mut machine, &["a:1"]);
+        let is_doubt = |event: &&Event| matches!(event, Event::Doubt { .. });
+        machine.events.iter().filter(is_doubt).count()
+    };
+    assert_eq!((doubts(None), doubts(Some(3000))), (1, 0));
+}
+
+#[test]
 fn who_is_of_another_application_is_not_joined() {
     let mut machine = Machine::idle(plain());
     seeds(&mut machine, &["a:1", ME]);

@@ -9,6 +9,7 @@
 mod conceal;
 mod diagnostic;
 mod document;
+pub mod listening;
 pub mod pools;
 mod secret;
 pub mod tls;

@@ -497,12 +497,16 @@ impl Holding {
     /// Whether all that this node held is with others, as far as they take over keys. If there are
     /// none it waits a moment: one may be about to join.
     pub fn has_handed_over(&self, now: Now) -> bool {
-        let alone = self.view.as_ref().is_none_or(|view| view.ring.is_empty());
-        alone && now.ms >= self.turned_at + limits::LAST_MS
+        self.is_alone() && now.ms >= self.turned_at + limits::LAST_MS
             || self
                 .parts
                 .iter()
                 .all(|(_, part)| part.past.is_none() || self.is_lost(part))
+    }
+
+    /// Whether nobody is in the ring who could take over.
+    pub fn is_alone(&self) -> bool {
+        self.view.as_ref().is_none_or(|view| view.ring.is_empty())
     }
 
     /// How many ranges that this node held belong to members that take over no keys.

@@ -351,7 +351,12 @@ impl Holding {
             match kept.get(i) {
                 Some(Keeping::Kept) => self.settle(&sent, out),
                 Some(Keeping::Broken) if sent.change == Change::Whole => {
-                    tracing::warn!(replica = %from, "a copy could not be read");
+                    tracing::warn!(
+                        replica = %from,
+                        "the replica has refused a copy: by its clock it is from more than a day \
+                         ahead, or it cannot read it; compare the clocks of all nodes, set them \
+                         right, and start those anew that were ahead"
+                    );
                 }
                 Some(Keeping::Behind | Keeping::Broken) => {
                     if self.is_replica(from, &sent.key, false) {

@@ -81,17 +81,19 @@ fn router(subject: Subject) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(numbers))
         .route("/v1/slowlog", get(slowlog::latest).delete(slowlog::reset));
+    let mut there = "GET /healthz, /readyz, /metrics, /v1/slowlog";
     if subject.reload.is_some() {
         router = router
             .route("/v1/pools", get(pools))
             .route("/v1/reload", post(reload));
+        there = "GET /healthz, /readyz, /metrics, /v1/slowlog, /v1/pools or POST /v1/reload";
     }
+    let unknown = async move || unknown(there);
     router.fallback(unknown).with_state(subject)
 }
 
-async fn unknown() -> Response {
-    let told = "nothing is here; ask GET /healthz, /readyz, /metrics, /v1/slowlog, /v1/pools or \
-                POST /v1/reload";
+fn unknown(there: &str) -> Response {
+    let told = format!("nothing is here; ask {there}");
     (StatusCode::NOT_FOUND, Json(json!({ "error": told }))).into_response()
 }
 

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Subject, router};
+use crate::config::listening;
 use crate::limits;
 
 /// Where the process is asked about itself.
@@ -34,7 +35,8 @@ impl AdminPort {
             listener.set_nonblocking(true)?;
             TcpListener::from_std(listener)
         };
-        let listener = bind().with_context(|| format!("--admin: cannot listen on {address}"))?;
+        let bound = bind().map_err(|error: io::Error| listening::refused(address, &error));
+        let listener = bound.context("--admin")?;
         if listener
             .local_addr()
             .is_ok_and(|a| !a.ip().to_canonical().is_loopback())

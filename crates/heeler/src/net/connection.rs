@@ -379,6 +379,13 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.client.is_killed() || this.caller.is_overrun() {
+            if this.caller.is_overrun() {
+                tracing::warn!(
+                    client = %this.client.origin.address(),
+                    "a client reads what it is told (SUBSCRIBE, MONITOR, CLIENT TRACKING) too \
+                     slowly: its connection is closed; see client-output-buffer-limit"
+                );
+            }
             if this.has_waited {
                 // Whoever kills itself gets the answer first.
                 let _ = this.write(cx);

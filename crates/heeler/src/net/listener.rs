@@ -11,6 +11,7 @@ use anyhow::Context;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::config::listening;
 use crate::config::pools::{Listen, Pool};
 
 /// A socket that takes connections.
@@ -134,12 +135,12 @@ impl Listener {
                     .next()
                     .context("the name has no address")?;
                 let listener =
-                    bind_tcp(first, tuning).with_context(|| format!("cannot listen on {shown}"))?;
+                    bind_tcp(first, tuning).map_err(|error| listening::refused(&shown, &error))?;
                 Inner::Tcp(listener)
             }
             Listen::Unix { path, permissions } => {
                 let listener = bind_unix(Path::new(path), *permissions)
-                    .with_context(|| format!("cannot listen on {path}"))?;
+                    .map_err(|error| listening::refused(path, &error))?;
                 Inner::Unix(SocketFile::new(path), listener)
             }
         };

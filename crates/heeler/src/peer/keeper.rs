@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
@@ -86,6 +86,8 @@ pub struct Keeper {
     asked: Mutex<HashMap<u64, oneshot::Sender<Letter<Answer>>>>,
     tokens: AtomicU64,
     ringpop: Ringpop,
+    /// The ring has too few members for `--write-acks`, and the log says so.
+    refuses_writes: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -129,6 +131,7 @@ impl Keeper {
             asked: Mutex::default(),
             tokens: AtomicU64::new(0),
             ringpop: ringpop.clone(),
+            refuses_writes: AtomicBool::new(false),
             runtime: runtime.clone(),
         })
     }
@@ -271,6 +274,7 @@ impl Keeper {
             return;
         }
         let ring = self.ringpop.ring();
+        self.tell_of_refusals(ring.members().len());
         let (mut leaving, mut gone) = (BTreeSet::new(), BTreeSet::new());
         for member in self.ringpop.members() {
             match member.status {
@@ -285,6 +289,28 @@ impl Keeper {
             gone,
         };
         self.step(|core, now, out| core.handle(now, Input::View(view), out));
+    }
+
+    /// Says when the ring gets too small for `--write-acks`, and when it is large enough again.
+    fn tell_of_refusals(&self, members: usize) {
+        let replicas = self.keeping.replicas.max(1);
+        let (acks, needed) = (
+            self.keeping.write_acks,
+            self.keeping.write_acks.of(replicas as usize),
+        );
+        let refuses = members < needed;
+        // A ring without members is one that this node has left.
+        if members == 0 || self.refuses_writes.swap(refuses, Relaxed) == refuses {
+            return;
+        }
+        let acks = acks.name();
+        match refuses {
+            true => tracing::warn!(
+                "writes are refused (NOREPLICAS): --replicas {replicas} --write-acks {acks} needs \
+                 {needed} nodes in the ring, and there are {members}; start the others"
+            ),
+            false => tracing::info!("writes are taken again: {members} nodes are in the ring"),
+        }
     }
 
     /// Others have taken this node for dead.
@@ -329,7 +355,17 @@ impl Keeper {
             }
             tokio::time::sleep(Duration::from_millis(limits::HANDED_OVER_MS)).await;
         }
-        let lost = self.core.lock().lost();
+        let (lost, alone) = {
+            let core = self.core.lock();
+            (core.lost(), core.is_alone())
+        };
+        let keys = self.store.count_all();
+        if alone && keys > 0 {
+            tracing::warn!(
+                keys,
+                "stopping, and no other node is left that could take over: the keys are gone"
+            );
+        }
         if lost > 0 {
             tracing::info!(
                 ranges = lost,

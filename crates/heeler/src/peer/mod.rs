@@ -14,6 +14,7 @@ mod tracking;
 mod transactions;
 mod waiting;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use crate::admin::{Process, RingLines};
 use crate::cluster::Members;
 use tokio::runtime::Runtime;
 
+use crate::config::listening;
 use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 use crate::limits;
 use crate::pool::Others;
@@ -198,7 +200,8 @@ fn start(
     let handle = runtime.handle().clone();
     let begin = async move {
         check.await?;
-        Ok::<_, anyhow::Error>(member.start().await?)
+        let begun = member.start().await;
+        begun.map_err(cannot_begin)
     };
     let error = match std::thread::spawn(move || handle.block_on(begin)).join() {
         Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
@@ -208,6 +211,24 @@ fn start(
     // The caller's thread must not wait for others.
     runtime.shutdown_background();
     Err(error)
+}
+
+/// Why a member cannot begin, and what to do.
+fn cannot_begin(error: BootstrapError) -> anyhow::Error {
+    let BootstrapError::Listen(error) = error else {
+        return error.into();
+    };
+    let remedy = match error.kind() {
+        io::ErrorKind::InvalidInput => Some(
+            "the others have to be told where to call this node: add --advertise HOST:PORT with \
+             an address at which they reach it",
+        ),
+        kind => listening::remedy(kind, false),
+    };
+    match remedy {
+        Some(remedy) => anyhow::anyhow!("the port between nodes: {error}; {remedy}"),
+        None => anyhow::anyhow!("the port between nodes: {error}"),
+    }
 }
 
 /// The peer port of a store, at work on threads of its own: what nodes say to each other shall

@@ -3,13 +3,15 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use super::tls::{AuthClients, Certificates, DoorTls, TlsDoor};
 use super::{service, tuning};
 use crate::admin::Process;
 use crate::config::pools::Listen;
 use crate::http::Subject;
 use crate::net::{Listener, Service, Speaks};
-use crate::peer::Keyspace;
+use crate::peer::{self, Keyspace};
 use crate::store::Store;
 use crate::web::Site;
 use crate::wire::Wire;
@@ -54,14 +56,14 @@ impl Doors {
     /// # Errors
     /// An address cannot be listened on, or a certificate cannot be used.
     pub fn bind(&self) -> anyhow::Result<Bound> {
-        let bind = |at: &Option<Listen>| {
-            let bound = at.as_ref().map(|at| Listener::bind(at, tuning()));
-            bound.transpose()
+        let bind = |at: &Option<Listen>, flag| {
+            let bind = |at| Listener::bind(at, tuning()).context(flag);
+            at.as_ref().map(bind).transpose()
         };
         let bound = Bound {
-            redis: bind(&self.redis)?,
-            memcached: bind(&self.memcached)?,
-            http: bind(&self.http)?,
+            redis: bind(&self.redis, "--redis")?,
+            memcached: bind(&self.memcached, "--memcached")?,
+            http: bind(&self.http, "--http")?,
             certificates: self.tls.as_ref().map(DoorTls::load).transpose()?,
             tls: self.tls.clone(),
         };
@@ -167,12 +169,30 @@ fn warn_if_open(listen: &Listen) {
     let Listen::Tcp { host, port } = listen else {
         return;
     };
-    let found = (host.as_str(), *port).to_socket_addrs();
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    if found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip()))) {
+    if is_reached_from_elsewhere((host.as_str(), *port)) {
         tracing::warn!(
             "{host}:{port} can be reached from other machines, and no password protects the data; \
              give one (--requirepass-file), or listen on 127.0.0.1 unless the network is trusted"
         );
     }
+}
+
+/// Warns of a port between nodes over which everybody may read and write everything, whatever
+/// password the doors ask for.
+pub fn warn_if_open_to_nodes(peer: &peer::Options) {
+    let asks = peer.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+    if !asks && is_reached_from_elsewhere(peer.listen.as_str()) {
+        tracing::warn!(
+            "{}, the port between nodes, can be reached from other machines, and whoever reaches \
+             it may read and write all keys, without a password: give --tls-cert, --tls-key and \
+             --tls-ca, or keep it in a network that is trusted",
+            peer.listen
+        );
+    }
+}
+
+fn is_reached_from_elsewhere(address: impl ToSocketAddrs) -> bool {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    let found = address.to_socket_addrs();
+    found.is_ok_and(|mut all| all.any(|a| !is_loopback(a.ip())))
 }

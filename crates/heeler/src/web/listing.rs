@@ -43,7 +43,7 @@ impl Guest {
         let page = self.page(asking.query)?;
         let mut out = b"{\"keys\":[".to_vec();
         let cursor = match page.of_cluster {
-            true => of_cluster(&page, talk, &mut out).await?,
+            true => self.of_cluster(&page, talk, &mut out).await?,
             false => self.of_node(&page, talk, &mut out).await?,
         };
         out.extend_from_slice(b"],\"cursor\":");
@@ -131,6 +131,56 @@ impl Guest {
         }
     }
 
+    /// Keys of all nodes; where to go on. The nodes are walked through one after the other, so when
+    /// one comes or goes keys may have moved from where the walk has not been to where it has. Then
+    /// it begins again after its end: a key may come twice, and none is left out.
+    async fn of_cluster(
+        &self,
+        page: &Page,
+        talk: &mut Talk<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<String, Refusal> {
+        let pattern = pattern(&page.prefix);
+        let (mut ring, mut cursor) = match page.cursor.as_slice() {
+            [] => (self.site.ring(), b"0".to_vec()),
+            whole => {
+                let faulty = || Refusal::new(StatusCode::BAD_REQUEST, "the cursor is faulty");
+                walk(whole).ok_or_else(faulty)?
+            }
+        };
+        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        while seen.len() < page.limit {
+            let count = (page.limit - seen.len()).to_string();
+            let words = [
+                b"SCAN",
+                &cursor[..],
+                b"MATCH",
+                &pattern,
+                b"COUNT",
+                count.as_bytes(),
+            ];
+            let (next, keys) = read(talk.ask(Id::Scan, &words).await)?;
+            cursor = next.to_vec();
+            for key in keys {
+                if !seen.contains(key) {
+                    write(key, seen.is_empty(), out);
+                    seen.insert(key.to_vec());
+                }
+            }
+            if cursor == b"0" {
+                let now = self.site.ring();
+                if now == ring {
+                    return Ok(String::new());
+                }
+                ring = now;
+            }
+            tokio::task::yield_now().await;
+        }
+        let mut whole = format!("{}{ring:x}:", self.mark(true)).into_bytes();
+        whole.extend_from_slice(&cursor);
+        Ok(URL_SAFE_NO_PAD.encode(whole))
+    }
+
     /// All keys of this node. Where they are many they are sent as they are found.
     async fn all_keys(&self, talk: &mut Talk<'_>) -> Outcome {
         let mut out = vec![b'['];
@@ -189,50 +239,25 @@ async fn more(talk: &mut Talk<'_>, cursor: &[u8], out: &mut Vec<u8>) -> Result<V
     Ok(next.to_vec())
 }
 
-/// Keys of all nodes; where to go on.
-async fn of_cluster(
-    page: &Page,
-    talk: &mut Talk<'_>,
-    out: &mut Vec<u8>,
-) -> Result<String, Refusal> {
-    let mut pattern = Vec::with_capacity(page.prefix.len() + 1);
-    for byte in &page.prefix {
+/// The pattern of all keys with a prefix.
+fn pattern(prefix: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(prefix.len() + 1);
+    for byte in prefix {
         if b"*?[]\\^-".contains(byte) {
             pattern.push(b'\\');
         }
         pattern.push(*byte);
     }
     pattern.push(b'*');
-    let mut cursor = match page.cursor.as_slice() {
-        [] => b"0".to_vec(),
-        cursor => cursor.to_vec(),
-    };
-    let mut seen: HashSet<Vec<u8>> = HashSet::new();
-    while seen.len() < page.limit {
-        let count = (page.limit - seen.len()).to_string();
-        let words = [
-            b"SCAN",
-            &cursor[..],
-            b"MATCH",
-            &pattern,
-            b"COUNT",
-            count.as_bytes(),
-        ];
-        let (next, keys) = read(talk.ask(Id::Scan, &words).await)?;
-        cursor = next.to_vec();
-        for key in keys {
-            if !seen.contains(key) {
-                write(key, seen.is_empty(), out);
-                seen.insert(key.to_vec());
-            }
-        }
-        if cursor == b"0" {
-            return Ok(String::new());
-        }
-        tokio::task::yield_now().await;
-    }
-    let whole = [b"c:", &cursor[..]].concat();
-    Ok(URL_SAFE_NO_PAD.encode(whole))
+    pattern
+}
+
+/// The ring in which a walk through all nodes began, and SCAN's cursor.
+fn walk(whole: &[u8]) -> Option<(u32, Vec<u8>)> {
+    let colon = whole.iter().position(|byte| *byte == b':')?;
+    let (ring, cursor) = whole.split_at(colon);
+    let ring = std::str::from_utf8(ring).ok()?;
+    Some((u32::from_str_radix(ring, 16).ok()?, cursor[1..].to_vec()))
 }
 
 /// A cursor and keys.

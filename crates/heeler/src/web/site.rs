@@ -70,6 +70,12 @@ impl Site {
         }
     }
 
+    /// The checksum of the ring; 0 where there is none.
+    pub fn ring(&self) -> u32 {
+        let members = self.members.as_ref();
+        members.map_or(0, |members| members.nodes().ring().checksum())
+    }
+
     fn id_of(&self, address: &str) -> String {
         if *address == *self.address {
             return self.id.clone();
