@@ -13,6 +13,7 @@ mod tracking;
 mod transactions;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -138,6 +139,16 @@ impl Caller {
             origin,
             timer: Timer::default(),
         }
+    }
+
+    /// Watches keys of the selected database, each once.
+    fn watch<'k>(&mut self, store: &Store, now: u64, keys: impl Iterator<Item = &'k [u8]>) {
+        let database = self.session.database;
+        let before = self.watched.iter().filter(|it| it.database() == database);
+        let mut known: BTreeSet<&[u8]> = before.map(Watched::key).collect();
+        let new: Vec<&[u8]> = keys.filter(|key| known.insert(key)).collect();
+        let watch = |key| store.watch_in(database, key, now);
+        self.watched.extend(new.into_iter().map(watch));
     }
 
     /// Takes in a reply to a part of a command, or an error. Returns why the command failed, once
@@ -822,13 +833,7 @@ fn watch(now: u64, caller: &mut Caller, store: &Store, command: &Command<'_>) ->
     if caller.session.transaction.is_some() {
         return Reply::error("ERR WATCH inside MULTI is not allowed");
     }
-    let database = caller.session.database;
-    for key in command.args(1) {
-        let is_it = |watched: &Watched| watched.database() == database && watched.key() == key;
-        if !caller.watched.iter().any(is_it) {
-            caller.watched.push(store.watch_in(database, key, now));
-        }
-    }
+    caller.watch(store, now, command.args(1));
     Reply::OK
 }
 

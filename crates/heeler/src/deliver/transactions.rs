@@ -105,12 +105,8 @@ impl Door {
         if self.waits_its_turn(caller, command) {
             return None;
         }
-        for key in command.args(1).filter(|key| nodes.owns_key(key)) {
-            // In a ring there is one database.
-            if !caller.watched.iter().any(|watched| watched.key() == key) {
-                caller.watched.push(store.watch(key, now));
-            }
-        }
+        let own = command.args(1).filter(|key| nodes.owns_key(key));
+        caller.watch(store, now, own);
         let (guards, keyspace) = (caller.guarded.shared(), ring.keyspace.clone());
         self.run_errand_to(caller, ring, command, async move {
             for (node, keys) in others {

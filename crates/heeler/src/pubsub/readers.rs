@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::relay::Why;
 use super::{Actor, Tracker};
 
-/// Keys with those who have read them since they last changed.
+/// Keys with those who have read them since they last changed, by where their trackers lie.
 #[derive(Debug, Default)]
 pub struct Readers(BTreeMap<Box<[u8]>, SmallVec<[Reading; 1]>>);
 
@@ -55,16 +55,16 @@ impl Readers {
             Some(readers) => readers,
             None => self.0.entry(key.into()).or_default(),
         };
-        match readers
-            .iter_mut()
-            .find(|(reader, _)| Arc::ptr_eq(reader, tracker))
-        {
-            Some((_, latest)) => *latest = read.max(*latest),
-            None => {
-                readers.retain(|(reader, _)| reader.is_on());
-                readers.push((tracker.clone(), read));
-            }
+        let lies = Arc::as_ptr(tracker);
+        if let Ok(at) = readers.binary_search_by_key(&lies, |(it, _)| Arc::as_ptr(it)) {
+            readers[at].1 = read.max(readers[at].1);
+            return;
         }
+        if readers.len().is_power_of_two() {
+            readers.retain(|(reader, _)| reader.is_on());
+        }
+        let at = readers.partition_point(|(it, _)| Arc::as_ptr(it) < lies);
+        readers.insert(at, (tracker.clone(), read));
     }
 
     fn forget_first(&mut self) {
@@ -170,6 +170,24 @@ mod tests {
             assert_eq!([told(&one), told(&two)], expected, "{by}");
             assert!(readers.is_empty());
         }
+    }
+
+    #[test]
+    fn many_read_one_key() {
+        let mut readers = Readers::default();
+        let clients: Vec<_> = (0..100).map(|id| client(id, false)).collect();
+        for round in [1, 2] {
+            let each = clients.iter();
+            each.for_each(|(_, reader)| readers.remember(b"k", reader, round, 9));
+        }
+        assert_eq!((readers.len(), readers.pairs()), (1, 100));
+        clients
+            .iter()
+            .step_by(2)
+            .for_each(|(_, reader)| reader.stop());
+        readers.changed(b"k", None);
+        let all = clients.iter().map(|(inbox, _)| told(inbox));
+        assert!(all.eq([0, 1].into_iter().cycle().take(100)));
     }
 
     #[test]
