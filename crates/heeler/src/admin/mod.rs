@@ -1,5 +1,7 @@
 //! Questions about this process and its clients: INFO, CLIENT, CONFIG, COMMAND, SLOWLOG, TIME.
 
+mod client_filter;
+mod client_help;
 mod client_line;
 mod client_memory;
 mod clients;
@@ -194,7 +196,7 @@ impl Process {
             Id::ClientUnblock => self.clients.unblock(command),
             // A replica's word is never heard here: see `deliver`, where it may wait.
             Id::Wait => Reply::Int(0),
-            Id::ClientHelp => clients::help(),
+            Id::ClientHelp => client_help::help(),
             Id::SlowlogGet | Id::SlowlogLen | Id::SlowlogReset | Id::SlowlogHelp => {
                 slowlog::answer(&self.slowlog, command, pool)
             }

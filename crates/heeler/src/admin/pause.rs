@@ -38,7 +38,7 @@ impl Pause {
             [word] if word.eq_ignore_ascii_case(b"write") => true,
             [word] if word.eq_ignore_ascii_case(b"all") => false,
             [_] => return Reply::error("ERR CLIENT PAUSE mode must be WRITE or ALL"),
-            _ => return super::clients::wrong_number(command),
+            _ => return super::client_help::wrong_number(command),
         };
         let Some(millis) = integer(command.arg(2)) else {
             return Reply::error("ERR timeout is not an integer or out of range");
