@@ -252,7 +252,9 @@ fn a_store_tells_of_itself_too() {
 #[test]
 fn what_is_not_there_is_answered_with_what_is() {
     let admin = free_port();
-    let _store = Heeler::serve(&["--admin", &format!("127.0.0.1:{admin}")]);
+    let store = Heeler::serve(&["--admin", &format!("127.0.0.1:{admin}")]);
+    // Who answers has opened all its ports.
+    assert_eq!(store.client().run("PING"), Value::Status("PONG".into()));
     let (status, body) = ask(admin, "GET", "/v1/pools");
     assert_eq!(status, 404, "{body}");
     assert!(body.contains("/v1/slowlog\""), "{body}");

@@ -47,7 +47,10 @@ fn clients_are_shown_as_redis_shows_them() {
         let id = id_of(&mut seen);
         for line in lines {
             let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-            seen.send(&request(&words));
+            match line.starts_with("BLPOP") {
+                true => seen.send(&request(&words)),
+                false => _ = seen.run(line),
+            }
         }
         let told = |other: &mut Client| fields(&other.run(&format!("CLIENT LIST ID {id}")).text());
         // The last command has been taken in, also where nothing answers it.
