@@ -23,6 +23,11 @@ pub fn integer(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// Reads a whole number up to [`i64::MAX`] in the same way.
+pub fn natural(text: &[u8]) -> Option<u64> {
+    u64::try_from(integer(text)?).ok()
+}
+
 /// Writes a floating-point number with 17 significant digits, as C's `%.17g` and so Redis 7.0 does.
 pub fn double(value: f64) -> String {
     if value.is_nan() {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::keyspace::Keyspace;
 use super::told::{self, body, told_in};
 use super::tracking::{HEAR, PREFIXES};
+use crate::command::number::natural;
 use crate::limits;
 
 /// Asks as long as the member lives, once a client tracks.
@@ -128,7 +129,7 @@ impl Hearing {
         let (version, prefixes) = self.keyspace.tracking.prefixes();
         let answer = self.ask(PREFIXES, session, &prefixes).await?;
         let words = told::words(&answer).ok_or(Ended)?;
-        let count = words.first().and_then(|word| told::number(word));
+        let count = words.first().and_then(|word| natural(word));
         let count = count.ok_or(Ended)?;
         self.keyspace.tracking.knows(&self.address, version);
         Ok(count)

@@ -3,16 +3,11 @@
 use bytes::Bytes;
 
 use crate::command::Arg;
-use crate::command::number::integer;
+use crate::command::number::natural;
 use crate::pubsub::{Told, Why};
 use crate::wire::resp::{Decoder, encode_command};
 
 const LOST: &[u8] = b"lost";
-
-/// A number as it is written.
-pub(super) fn number(word: &[u8]) -> Option<u64> {
-    u64::try_from(integer(word)?).ok()
-}
 
 /// Words as the body of a call, or of an answer.
 pub(super) fn body<'a>(words: impl Iterator<Item = &'a [u8]>) -> Bytes {
@@ -66,14 +61,14 @@ pub(super) fn told_in(answer: &[u8]) -> Option<Vec<Told>> {
         let why = match &**kind {
             b"all" => return Some(Told::All),
             b"prefixes" => return Some(Told::AllPrefixes),
-            b"read" => Why::Read(number(read)?),
+            b"read" => Why::Read(natural(read)?),
             b"prefix" => Why::Prefix,
             _ => return None,
         };
         Some(Told::Key {
             key: key.clone(),
             why,
-            by: number(by)?,
+            by: natural(by)?,
         })
     };
     words.chunks(4).map(told).collect()

@@ -32,7 +32,8 @@ use tokio::sync::watch;
 
 use super::commands::agreed;
 use super::keyspace::{Keyspace, SERVICE, refused};
-use super::told::{body, number, told_as, words};
+use super::told::{body, told_as, words};
+use crate::command::number::natural;
 use crate::command::{Command, Flags, Reply};
 use crate::limits;
 use crate::pubsub::{Readers, Told, Tracker, Why};
@@ -450,9 +451,9 @@ async fn answer_hear(keyspace: Arc<Keyspace>, call: Call) -> Answer {
 }
 
 fn session_in(words: &[Box<[u8]>]) -> Option<(u64, u64)> {
-    let node = number(words.first()?)?;
+    let node = natural(words.first()?)?;
     let is_node = (FIRST_NODE..FIRST_NODE << 1).contains(&node);
-    Some((node, number(words.get(1)?)?)).filter(|_| is_node)
+    Some((node, natural(words.get(1)?)?)).filter(|_| is_node)
 }
 
 #[cfg(test)]

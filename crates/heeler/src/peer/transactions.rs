@@ -24,7 +24,7 @@ use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refuse
 use super::tracking::reader;
 use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
-use crate::command::number::integer;
+use crate::command::number::natural;
 use crate::command::{Command, OwnedCommand, Reply, Room};
 use crate::limits;
 use crate::store::Guarded;
@@ -98,7 +98,7 @@ fn guarded(watch: &Command<'_>) -> Option<Vec<Guarded>> {
     let pair = |pair: &[&[u8]]| match pair {
         [key, b""] => Some(((*key).into(), None)),
         [key, version] => {
-            let version = u64::try_from(integer(version)?).ok()?;
+            let version = natural(version)?;
             Some(((*key).into(), Some(version)))
         }
         _ => None,
@@ -151,7 +151,7 @@ impl Keyspace {
                 .strip_suffix(b"\r\n")?
                 .rsplit(|b| *b == b'\n')
                 .next()?;
-            u64::try_from(integer(digits)?).ok()
+            natural(digits)
         };
         Ok(keys.into_iter().zip(versions.map(version)).collect())
     }

@@ -9,7 +9,7 @@
 
 use super::{Decoder, encode_command};
 use crate::command::Arg;
-use crate::command::number::integer;
+use crate::command::number::natural;
 
 const NAME: &[u8] = b"reader";
 const HEAD: &[u8] = b"*4\r\n$6\r\nreader\r\n";
@@ -63,7 +63,7 @@ impl Asker {
             return None;
         }
         let word = |at: usize| &raw[args[at].start as usize..args[at].end as usize];
-        let number = |at: usize| u64::try_from(integer(word(at))?).ok();
+        let number = |at: usize| natural(word(at));
         if word(0) != NAME {
             return None;
         }
