@@ -1,12 +1,14 @@
 //! What several commands look up is brought near before the first of them is executed: else each
 //! waits for memory as often as its key is searched, one after the other.
 
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
 use super::Store;
 use super::databases::spot;
+use super::shard::Shard;
 use super::view::shard_of;
 use crate::command::Arg;
 use crate::limits;
@@ -25,14 +27,10 @@ impl Store {
         if hashes.len() < 2 {
             return;
         }
-        let shard = |hash: &u64| {
-            let shard = self.databases.made(spot(database, shard_of(*hash)))?;
-            Some((shard.try_lock()?, *hash))
-        };
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect(hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
+        bring_near(&hashes, |hash| {
+            let shard = self.databases.made(spot(database, shard_of(hash)))?;
+            shard.try_lock()
+        });
     }
 
     /// The hashes of the keys of these requests, without those that are equal to the one before.
@@ -57,4 +55,19 @@ impl Store {
         }
         hashes
     }
+}
+
+/// Brings near what keys with these hashes are looked up by, of all of them at the same time: their
+/// parts of the index, then their entries.
+#[inline]
+pub(super) fn bring_near<S: Deref<Target = Shard>>(
+    hashes: &[u64],
+    shard: impl Fn(u64) -> Option<S>,
+) {
+    let expected = || {
+        let of_hash = |hash: &u64| Some((shard(*hash)?, *hash));
+        hashes.iter().filter_map(of_hash)
+    };
+    expected().for_each(|(shard, hash)| shard.expect(hash));
+    expected().for_each(|(shard, hash)| shard.expect_entry(hash));
 }

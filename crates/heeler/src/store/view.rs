@@ -4,6 +4,7 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
+use super::ahead::bring_near;
 use super::databases::{Spot, spot};
 use super::entries::Entries;
 use super::entry::{Entry, Object};
@@ -94,15 +95,9 @@ impl<'s> Several<'s> {
         self.shards.iter().map(|index| spot(self.database, index))
     }
 
-    /// Keys with these hashes are looked up soon: what is waited for one by one else is brought
-    /// near at the same time.
+    /// Keys with these hashes are looked up soon.
     fn expect(&self, hashes: &[u64]) {
-        let at = |hash: u64| spot(self.database, shard_of(hash));
-        let shard = |hash: &u64| Some((self.get(at(*hash))?, *hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect(hash));
-        let expected = hashes.iter().filter_map(shard);
-        expected.for_each(|(shard, hash)| shard.expect_entry(hash));
+        bring_near(hashes, |hash| self.get(spot(self.database, shard_of(hash))));
     }
 }
 
