@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
 
 use super::Client;
 use crate::command::{Command, TABLE};
-use crate::pubsub::Tracker;
+use crate::pubsub::{Exchange, Tracker};
 use crate::session::Session;
 use crate::wire::resp::Protocol;
 
@@ -96,6 +96,18 @@ pub(super) struct Seen {
     pub listens: [usize; 3],
     /// Bytes of messages that its task has not taken yet.
     pub untaken: usize,
+}
+
+impl Seen {
+    /// What the exchange of messages knows of a connection whose command does not wait.
+    pub(super) fn of(exchange: &Exchange, id: u64) -> Seen {
+        let (listens, untaken) = exchange.state_of(id);
+        Seen {
+            waits: false,
+            listens,
+            untaken,
+        }
+    }
 }
 
 /// Bytes of replies up to which Redis keeps them in a connection's own buffer, and counts them as

@@ -454,19 +454,14 @@ impl Clients {
         }
         let mut text = String::new();
         for client in self.all.lock().values() {
-            let (listens, untaken) = exchange.state_of(client.id);
-            if kind.is_none_or(|kind| kind == Kind::of(listens))
+            let mut seen = Seen::of(exchange, client.id);
+            if kind.is_none_or(|kind| kind == Kind::of(seen.listens))
                 && wanted
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&(client.id as i64)))
             {
                 let own = (client.id == session.id).then_some(Own { session, command });
-                let waits = self.is_blocked(client.id);
-                let seen = Seen {
-                    waits,
-                    listens,
-                    untaken,
-                };
+                seen.waits = self.is_blocked(client.id);
                 text.push_str(&client.line(now, own, &seen));
                 text.push('\n');
             }
@@ -482,12 +477,7 @@ impl Clients {
         exchange: &Exchange,
         command: &Command<'_>,
     ) -> Reply {
-        let (listens, untaken) = exchange.state_of(session.id);
-        let seen = Seen {
-            waits: false,
-            listens,
-            untaken,
-        };
+        let seen = Seen::of(exchange, session.id);
         let own = Some(Own { session, command });
         let all = self.all.lock();
         let line = all.get(&session.id).map(|c| c.line(now, own, &seen));
