@@ -216,12 +216,12 @@ impl Talk<'_> {
 
     /// Says a command and hears the reply to it. Where a password is asked for, it is given.
     pub async fn ask(&mut self, id: Id, words: &[&[u8]]) -> &[u8] {
-        self.conversation.say(id, words);
+        self.conversation.say(id, words).await;
         let refused = self.conversation.hear().await.starts_with(b"-NOAUTH");
         if let (true, Some(authorization)) = (refused, self.authorization)
             && self.conversation.log_in(authorization).await
         {
-            self.conversation.say(id, words);
+            self.conversation.say(id, words).await;
             self.conversation.hear().await;
         }
         self.conversation.reply()

@@ -38,7 +38,7 @@ impl Guest {
                 && let Some(key) = waiting.next()
             {
                 let words = [b"document.load", key.as_bytes(), b"json"];
-                talk.conversation.say(Id::DocumentLoad, &words);
+                talk.conversation.say(Id::DocumentLoad, &words).await;
             }
             // As many have been asked for as have been answered: the rest is not asked for.
             if results.are_full() && keys.len() - waiting.len() == results.count {
@@ -76,7 +76,9 @@ impl Guest {
             while !talk.conversation.is_full()
                 && let Some(words) = waiting.next()
             {
-                talk.conversation.say(Id::DocumentStore, &words.refs());
+                talk.conversation
+                    .say(Id::DocumentStore, &words.refs())
+                    .await;
             }
             let result = Resulting {
                 key: &put.key,

@@ -73,8 +73,8 @@ impl Conversation {
             return false;
         };
         match &login.user {
-            Some(user) => self.say(Id::Auth, &[b"AUTH", user, &login.password]),
-            None => self.say(Id::Auth, &[b"AUTH", &login.password]),
+            Some(user) => self.say(Id::Auth, &[b"AUTH", user, &login.password]).await,
+            None => self.say(Id::Auth, &[b"AUTH", &login.password]).await,
         }
         let is_right = self.hear().await == b"+OK\r\n";
         if is_right {
@@ -90,7 +90,13 @@ impl Conversation {
     }
 
     /// Hands in a command: the first word is its name.
-    pub fn say(&mut self, id: Id, words: &[&[u8]]) {
+    pub async fn say(&mut self, id: Id, words: &[&[u8]]) {
+        // A command that has to wait knows whom to wake from its beginning.
+        poll_fn(|cx| {
+            self.tell_task(cx);
+            Poll::Ready(())
+        })
+        .await;
         self.request.clear();
         self.args.clear();
         encode_with_places(words, &mut self.request, &mut self.args);
@@ -169,5 +175,71 @@ impl Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         (self.door)().leave(&mut self.caller, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+    use crate::admin::Process;
+    use crate::deliver::Behind;
+    use crate::session::{Access, Databases, Greeting};
+    use crate::store::Store;
+    use crate::wire::resp::Protocol;
+
+    fn conversation(door: &Rc<Door>, process: &Process) -> Conversation {
+        let address = || "127.0.0.1:1".to_owned();
+        let client = process
+            .clients
+            .join(0, address(), address(), Arc::default());
+        let door = door.clone();
+        Conversation::new(Rc::new(move || door.clone()), client)
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_first_command_of_a_connection_is_woken_if_it_has_to_wait() {
+        let store = Arc::new(Store::new(1));
+        let process = Arc::new(Process::new("test", 1, 10, 1));
+        let greeting = Greeting {
+            version: "7.0.0",
+            newest: Protocol::Resp2,
+            access: Access::Store(Arc::default()),
+            databases: Databases::Upto(1),
+        };
+        let door = Door::new(Behind::Node(store), process.clone(), greeting, 1);
+        let door = Rc::new(door);
+        let mut waits = conversation(&door, &process);
+        let mut gives = conversation(&door, &process);
+        let mut popped = pin!(async {
+            waits.say(Id::Blpop, &[b"BLPOP", b"list", b"0"]).await;
+            waits.hear().await.to_vec()
+        });
+        let pushed = pin!(async {
+            gives.say(Id::Rpush, &[b"RPUSH", b"list", b"a"]).await;
+            gives.hear().await.to_vec()
+        });
+        let woken = Arc::new(Woken::default());
+        let task = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&task);
+        assert!(popped.as_mut().poll(&mut cx).is_pending());
+        assert!(!woken.0.load(Relaxed));
+        let nobody = &mut Context::from_waker(Waker::noop());
+        assert_eq!(pushed.poll(nobody), Poll::Ready(b":1\r\n".to_vec()));
+        assert!(woken.0.load(Relaxed));
+        let reply = b"*2\r\n$4\r\nlist\r\n$1\r\na\r\n";
+        assert_eq!(popped.poll(&mut cx), Poll::Ready(reply.to_vec()));
     }
 }
