@@ -115,7 +115,7 @@ fn without_agreement_nobody_is_damped() {
     assert!(in_ring(&machine, "m:0"));
     machine.pass(60_000);
     for ask in std::mem::take(&mut machine.sent) {
-        machine.fail(ask.id, Failure::Refused);
+        machine.fail(ask.id, Failure::Refused("why".into()));
     }
     assert!(in_ring(&machine, "m:0"));
     assert_eq!(machine.counts["damper.damp-req.inconclusive"], 1);
