@@ -30,6 +30,8 @@ impl Event {
                 }
             }
             Event::MemberChanged { .. } | Event::MemberEvicted(_) => Severity::Info,
+            // It is made again and again, as long as a seed is gone.
+            Event::HealAttempt { targets } if targets.is_empty() => Severity::Debug,
             Event::RingChanged { .. } | Event::HealAttempt { .. } => Severity::Info,
             // It was to join others, and has not.
             Event::Ready { joined, missed, .. } if joined.is_empty() && !missed.is_empty() => {
