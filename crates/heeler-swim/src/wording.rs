@@ -190,6 +190,21 @@ fn changed(
 mod tests {
     use super::*;
 
+    fn ready(missed: usize) -> Event {
+        Event::Ready {
+            joined: Vec::new(),
+            missed: (0..missed)
+                .map(|i| (format!("s:{i}").into(), format!("why {i}")))
+                .collect(),
+            took_ms: 3000,
+        }
+    }
+
+    #[test]
+    fn of_many_seeds_that_were_missed_some_are_named() {
+        assert!(ready(10).to_string().ends_with("s:7: why 7; and 2 more"));
+    }
+
     #[test]
     fn events_read_as_sentences() {
         let member = |status| MemberState {
@@ -206,14 +221,6 @@ mod tests {
             incarnation: 2,
             source: Some("b:1".into()),
         };
-        let ready = |missed| Event::Ready {
-            joined: Vec::new(),
-            missed: (0..missed)
-                .map(|i| (format!("s:{i}").into(), format!("why {i}")))
-                .collect(),
-            took_ms: 3000,
-        };
-        assert!(ready(10).to_string().ends_with("s:7: why 7; and 2 more"));
         let cases = [
             (
                 Event::MemberChanged { old, new },
