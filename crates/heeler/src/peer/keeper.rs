@@ -513,5 +513,9 @@ fn nothing(ask: &Letter<Ask>) -> Option<Letter<Answer>> {
         also: Vec::new(),
     };
     let body = Answer::Granted(ranges.iter().map(grant).collect());
-    Some(Letter { life: 0, body })
+    Some(Letter {
+        life: 0,
+        wall_ms: 0,
+        body,
+    })
 }
