@@ -606,7 +606,12 @@ mod tests {
         let (from, to) = filled();
         let command =
             crate::store::tests::command(&[b"BLMOVE", b"empty", b"m", b"LEFT", b"RIGHT", b"0"]);
-        let waits = from.execute_or_wait(0, 2000, &command.as_command(), std::task::Waker::noop());
+        let waits = from.execute_or_wait(
+            0,
+            2000,
+            (&command.as_command(), None),
+            std::task::Waker::noop(),
+        );
         assert!(waits.is_err());
         run(&from, 2000, "RPUSH empty one two");
         let keys: Vec<Box<[u8]>> = from.take_written().into_iter().map(|it| it.key).collect();
