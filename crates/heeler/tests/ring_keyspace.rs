@@ -615,6 +615,54 @@ fn a_node_that_is_not_let_in_says_why_and_so_does_who_turned_it_away() {
 }
 
 #[test]
+fn keys_that_are_yet_to_be_taken_over_are_listed() {
+    // It would take a node minutes.
+    let mut cluster = Cluster::planned(3, &["--handover-rate", "1K"]);
+    for node in 0..3 {
+        cluster.up(node);
+        cluster.agrees(node + 1);
+        if node != 1 {
+            continue;
+        }
+        let mut client = cluster.client(0);
+        let value = "v".repeat(200);
+        for key in keys(1000) {
+            let set = [b"SET", key.as_bytes(), value.as_bytes()];
+            assert_eq!(client.call(&set), Value::ok());
+        }
+    }
+    let settled = |node: usize| {
+        let info = cluster.client(node).run("INFO ring").text();
+        info.contains("ring_settled:1\r")
+    };
+    for asked in 0..3 {
+        let mut client = cluster.client(asked);
+        let mut listed = std::collections::BTreeSet::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let Value::Array(parts) = client.run(&format!("SCAN {cursor} COUNT 100")) else {
+                panic!("no page of keys");
+            };
+            let [next, Value::Array(page)] = &parts[..] else {
+                panic!("{parts:?}");
+            };
+            cursor = next.text();
+            listed.extend(page.iter().map(Value::text));
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(listed.len(), 1000, "by SCAN at {asked}");
+        let Value::Array(all) = client.run("KEYS *") else {
+            panic!("no keys");
+        };
+        let all: std::collections::BTreeSet<String> = all.iter().map(Value::text).collect();
+        assert_eq!(all, listed, "by KEYS at {asked}");
+    }
+    assert!(!settled(2), "keys were on their way all the while");
+}
+
+#[test]
 fn certificates_of_nodes_are_renewed_while_they_run() {
     let (before, after) = (Authority::new(), Authority::new());
     let [old, new] = [&before, &after].map(|by| by.sign("node", &["127.0.0.1"]));

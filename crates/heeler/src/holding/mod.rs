@@ -538,6 +538,17 @@ impl Holding {
         part.is_some_and(|part| self.holds(part) || part.past.is_some())
     }
 
+    /// Whether this node has held a key that another owns now, who may not have it yet.
+    pub fn owes(&self, key: &[u8]) -> bool {
+        let part = self.position(key).map(|position| self.parts.at(position));
+        part.is_some_and(|part| !self.owns(part) && part.past.is_some())
+    }
+
+    /// Whether there are such positions.
+    pub fn owes_any(&self) -> bool {
+        self.parts.iter().any(|(_, part)| part.past.is_some())
+    }
+
     fn holds(&self, part: &Part) -> bool {
         part.holders.contains(&self.config.me)
     }

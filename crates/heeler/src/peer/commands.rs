@@ -92,7 +92,11 @@ pub(super) fn execute(
         Id::Spublish => {
             Reply::Int(exchange.publish_to_shard(command.arg(1), command.arg(2)) as i64)
         }
-        Id::Keys | Id::Scan => shown(nodes, keyspace.store.execute(now, command)),
+        Id::Keys | Id::Scan => {
+            // While keys are being taken over, who had them shows them, too: none is left out.
+            let shows = |key: &[u8]| admission::shows(nodes, key) || keyspace.keeper.owes(key);
+            shown(shows, keyspace.store.execute(now, command))
+        }
         Id::Dbsize => Reply::Int(own_keys(keyspace, nodes) as i64),
         Id::Randomkey => random_key(keyspace, now, nodes, command),
         _ if command.spec.room == Room::Store => match asker {
@@ -109,12 +113,12 @@ pub(super) fn execute(
 }
 
 /// Of a list of keys those that this node shows; the list may be the last of two elements.
-fn shown(nodes: &Nodes, mut reply: Reply) -> Reply {
+fn shown(shows: impl Fn(&[u8]) -> bool, mut reply: Reply) -> Reply {
     let mut list = &mut reply;
     while let Reply::Array(elements) = list {
         if !matches!(elements.last(), Some(Reply::Array(_))) {
             elements.retain(|key| match key {
-                Reply::Bulk(key) => admission::shows(nodes, key),
+                Reply::Bulk(key) => shows(key),
                 _ => true,
             });
             break;
@@ -180,11 +184,12 @@ mod tests {
             .iter()
             .filter(|key| nodes.owns_key(key.as_bytes()))
             .collect();
+        let shows = |key: &[u8]| admission::shows(&nodes, key);
         assert!(!own.is_empty() && own.len() < all.len());
-        assert_eq!(shown(&nodes, list(&all)), list(&own));
+        assert_eq!(shown(shows, list(&all)), list(&own));
         let scan = |keys| Reply::Array(vec![Reply::bulk("7"), list(keys)]);
-        assert_eq!(shown(&nodes, scan(&all)), scan(&own));
-        assert_eq!(shown(&nodes, scan(&[])), scan(&[]));
-        assert_eq!(shown(&nodes, list(&[])), list(&[]));
+        assert_eq!(shown(shows, scan(&all)), scan(&own));
+        assert_eq!(shown(shows, scan(&[])), scan(&[]));
+        assert_eq!(shown(shows, list(&[])), list(&[]));
     }
 }

@@ -85,6 +85,8 @@ pub struct Keeper {
     /// Nodes that wait for an answer.
     asked: Mutex<HashMap<u64, oneshot::Sender<Letter<Answer>>>>,
     tokens: AtomicU64,
+    /// Some of what this node has held is not wholly with others.
+    owes: AtomicBool,
     ringpop: Ringpop,
     /// The ring has too few members for `--write-acks`, and the log says so.
     told_refusals: AtomicBool,
@@ -130,6 +132,7 @@ impl Keeper {
             writes: Mutex::default(),
             asked: Mutex::default(),
             tokens: AtomicU64::new(0),
+            owes: AtomicBool::new(false),
             ringpop: ringpop.clone(),
             told_refusals: AtomicBool::new(false),
             runtime: runtime.clone(),
@@ -327,6 +330,11 @@ impl Keeper {
         self.step(|core, now, out| core.handle(now, Input::Doubted, out));
     }
 
+    /// Whether a key of another's is here still, because that may not have it yet.
+    pub(super) fn owes(&self, key: &[u8]) -> bool {
+        self.owes.load(Relaxed) && self.core.lock().owes(key)
+    }
+
     /// How keys are kept.
     pub fn keeping(&self) -> &Keeping {
         &self.keeping
@@ -418,6 +426,9 @@ impl Keeper {
             let mut core = self.core.lock();
             act(&mut core, self.now(), &mut out);
             let changed = out.iter().any(|output| matches!(output, Output::Standing));
+            if changed {
+                self.owes.store(core.owes_any(), Relaxed);
+            }
             changed.then(|| (core.standing(), core.ring().cloned()))
         };
         if let Some((standing, ring)) = standing {
