@@ -81,20 +81,20 @@ pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Fa
 pub(super) fn execute(
     keyspace: &Keyspace,
     now: u64,
-    nodes: &Nodes,
     command: &Command<'_>,
     asker: Option<Asker>,
 ) -> Reply {
     let exchange = &keyspace.process.exchange;
+    let nodes = || keyspace.members.nodes();
     let reply = match command.spec.id {
         Id::Ping => Reply::Status("PONG"),
         Id::Publish => Reply::Int(exchange.publish(command.arg(1), command.arg(2)) as i64),
         Id::Spublish => {
             Reply::Int(exchange.publish_to_shard(command.arg(1), command.arg(2)) as i64)
         }
-        Id::Keys | Id::Scan => shown(nodes, keyspace.store.execute(now, command)),
-        Id::Dbsize => Reply::Int(own_keys(keyspace, nodes) as i64),
-        Id::Randomkey => random_key(keyspace, now, nodes, command),
+        Id::Keys | Id::Scan => shown(&nodes(), keyspace.store.execute(now, command)),
+        Id::Dbsize => Reply::Int(own_keys(keyspace, &nodes()) as i64),
+        Id::Randomkey => random_key(keyspace, now, &nodes(), command),
         _ if command.spec.room == Room::Store => match asker {
             None => keyspace.store.execute(now, command),
             Some(asker) => keyspace.tracking.execute(now, command, asker),

@@ -296,7 +296,7 @@ impl Keyspace {
         command: &Command<'_>,
         asker: Option<Asker>,
     ) -> (Reply, Option<Pending>) {
-        let reply = commands::execute(self, now, &self.members.nodes(), command, asker);
+        let reply = commands::execute(self, now, command, asker);
         drop(permit);
         let pending = self.keeper.written(now, command, &reply);
         (reply, pending)
