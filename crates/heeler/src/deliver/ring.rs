@@ -5,6 +5,7 @@
 //! request and its reply is an [`Errand`]: it runs on the threads of the peer port, and the
 //! connection waits for it as for any command that blocks.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -349,7 +350,8 @@ impl Door {
         if self.waits_its_turn(caller, command) {
             return;
         }
-        let request = Bytes::copy_from_slice(command.raw());
+        let asker = self.asker(caller, command);
+        let request = Bytes::copy_from_slice(&asked_by(asker, Cow::Borrowed(command.raw())));
         self.run_errand(caller, ring, command, ring.keyspace.clone().wait(request));
     }
 

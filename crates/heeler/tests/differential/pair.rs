@@ -179,7 +179,10 @@ impl Pair {
         let command = resolve(words).expect("a command");
         let waker = Waker::noop();
         let command = &command.as_command();
-        match self.store.execute_or_wait(database, now(), command, waker) {
+        match self
+            .store
+            .execute_or_wait(database, now(), (command, None), waker)
+        {
             Ok(reply) => {
                 let (expected, found) = (self.others[who].read(), self.seen(&reply));
                 self.compare(words, expected, found)
