@@ -130,7 +130,7 @@ pub struct Store {
     /// Clients that keep copies of values.
     trackers: tracking::Trackers,
     /// Those of them that are told of all keys with a prefix.
-    prefixes: Arc<tracking::Prefixes>,
+    prefixes: Arc<tracking::AllPrefixes>,
     /// Of how many keys it is remembered who has read them; 0 for any number.
     most_tracked: AtomicUsize,
     /// Who has read which keys.
