@@ -1,5 +1,7 @@
 //! Channels against one another and against hostile bytes, over real sockets.
 
+#[path = "channel/held.rs"]
+mod held;
 #[path = "channel/tls.rs"]
 mod tls;
 
@@ -319,9 +321,8 @@ async fn nobody_there() {
         .unwrap_err();
     let message = format!("cannot connect to {silent}: no connection within 100ms");
     assert_eq!(failure, Failure::here(ErrorCode::Network, message));
-    drop(listener);
     let failure = client
-        .call(&silent, request("echo", ""), PATIENCE)
+        .call(&held::address(), request("echo", ""), PATIENCE)
         .await
         .unwrap_err();
     assert_eq!(failure.code, ErrorCode::Network);
@@ -363,11 +364,12 @@ async fn callers_that_wait_for_a_connection_share_its_failure() {
 
 #[tokio::test]
 async fn a_peer_that_comes_back_is_called_again() {
-    let (first, client) = (server(builder("server")).await, client().await);
-    let address = first.host_port().to_owned();
+    let address = held::address();
+    let serve = || server(Channel::builder("server").listen(&address));
+    let (first, client) = (serve().await, client().await);
     call(&client, &first, "echo").await.unwrap();
     first.close("restart", PATIENCE).await;
-    let second = server(Channel::builder("server").listen(&address)).await;
+    let second = serve().await;
     assert_eq!(call(&client, &second, "echo").await.unwrap().arg3, "body");
     assert_eq!(client.counters().connections_dialled, 2);
 }

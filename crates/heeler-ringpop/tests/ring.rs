@@ -1,5 +1,8 @@
 //! Rings of this library's members, over real sockets of 127.0.0.1.
 
+#[path = "channel/held.rs"]
+mod held;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,7 +54,7 @@ async fn start(seeds: &Discovery) -> Ringpop {
 async fn ring_of(size: usize) -> Vec<Ringpop> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hosts.json");
-    let hosts = free_ports(size);
+    let hosts: Vec<String> = (0..size).map(|_| held::address()).collect();
     std::fs::write(&file, serde_json::to_string(&hosts).unwrap()).unwrap();
     let mut members = Vec::new();
     for host in &hosts {
@@ -63,14 +66,6 @@ async fn ring_of(size: usize) -> Vec<Ringpop> {
     }
     agreed(&members).await;
     members
-}
-
-fn free_ports(n: usize) -> Vec<String> {
-    let sockets: Vec<_> = (0..n)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let address = |socket: &std::net::TcpListener| socket.local_addr().unwrap().to_string();
-    sockets.iter().map(address).collect()
 }
 
 /// Waits until all know the same members, all of them.
@@ -230,7 +225,7 @@ async fn events_tell_what_happens() {
 
 #[tokio::test]
 async fn http_requests_go_to_their_owners() {
-    let hosts = free_ports(2);
+    let hosts = [held::address(), held::address()];
     let mut members = Vec::new();
     for host in &hosts {
         let me = host.clone();

@@ -149,6 +149,9 @@ pub const TRACKED_KEYS: usize = 1_000_000;
 /// Bytes of changes that a node of a ring may not have asked for yet, whose clients keep copies;
 /// past it they are told that everything has changed.
 pub const UNHEARD_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of changes that all of them may not have asked for yet; past it that goes for those for
+/// whom more waits than their part.
+pub const UNHEARD_TOGETHER_BYTES: usize = 64 * 1024 * 1024;
 /// Changes that it is told of at a time.
 pub const TOLD: usize = 4096;
 /// How long its question for changes waits for one, in milliseconds.

@@ -111,6 +111,7 @@ fn who_waits_in_a_database_is_served_there() {
          4: LRANGE a 0 -1
          2: DBSIZE
          1 BLPOP k 0
+         waiting 1
          3: SELECT 1
          3 BLMOVE k c RIGHT RIGHT 0
          waiting 2

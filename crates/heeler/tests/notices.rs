@@ -2,9 +2,7 @@
 
 mod servers;
 
-use std::time::Duration;
-
-use servers::{Client, Heeler, RedisServer, Value, request};
+use servers::{Client, Heeler, RedisServer, Value, request, wait_until};
 
 const COMMANDS: &str = "
     SET k v
@@ -298,13 +296,14 @@ fn told(port: u16, classes: &str, commands: &str) -> Vec<String> {
     listener.run("PSUBSCRIBE *");
     for line in commands.lines().map(str::trim).filter(|l| !l.is_empty()) {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let keys = line.starts_with("SET soon").then(|| client.run("DBSIZE"));
         client.send(&request(&words));
         let queues = client.read_raw_reply() == b"+QUEUED\r\n" || line == "MULTI";
         if !queues {
             client.run(&format!("PUBLISH after {}", line.replace(' ', "_")));
         }
-        if line.starts_with("SET soon") {
-            std::thread::sleep(Duration::from_millis(400));
+        if let Some(keys) = keys {
+            wait_until("its time is up", || client.run("DBSIZE") == keys);
         }
     }
     client.run("PUBLISH the end");

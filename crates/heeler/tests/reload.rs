@@ -334,7 +334,7 @@ fn who_is_ejected_stays_out_over_a_reload() {
     };
     drop(servers.remove(1));
     while failures(&mut client) > 0 {}
-    assert!(proxy.heeler.process.stderr().contains("ejected"));
+    proxy.logs(0, "ejected");
     proxy.reload(&second, "timeout 1000 ms -> 2000 ms");
     assert_eq!(failures(&mut client), 0);
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use servers::{Client, Cluster, Heeler, Value, request, wait_until};
+use servers::{Client, Cluster, Heeler, Value, request};
 
 /// One client's keys, with what it was promised of each: at least so much, at most so much.
 #[derive(Default)]
@@ -141,22 +141,6 @@ fn under_load(
     [sum(|it| it.acknowledged), sum(|it| it.doubtful)]
 }
 
-/// Returns when all nodes that are up have what they hold.
-fn settled(cluster: &Cluster) {
-    wait_until("the nodes have what they hold", || {
-        let up = (0..cluster.nodes.len()).filter(|&node| cluster.nodes[node].is_some());
-        let settled = |node: usize| {
-            let info = cluster.client(node).run("INFO ring").text();
-            info.contains("ring_settled:1")
-        };
-        let all = up.into_iter().all(settled);
-        if !all {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        all
-    });
-}
-
 #[test]
 fn nodes_that_join_and_stop_lose_nothing() {
     let mut cluster = Cluster::planned(4, &[]);
@@ -167,11 +151,11 @@ fn nodes_that_join_and_stop_lose_nothing() {
     let [acknowledged, doubtful] = under_load(&mut cluster, &[0, 1], |cluster| {
         cluster.up(3);
         cluster.agrees(4);
-        settled(cluster);
+        cluster.settles();
         let leaver = cluster.nodes[2].take().expect("it is up");
         assert_eq!(leaver.stop().code, Some(0));
         cluster.agrees(3);
-        settled(cluster);
+        cluster.settles();
         let shown = Heeler::spawn(&["ring", "--peer", &cluster.peer(0)])
             .wait()
             .stdout;
@@ -184,7 +168,7 @@ fn nodes_that_join_and_stop_lose_nothing() {
         let leaver = cluster.nodes[3].take().expect("it is up");
         assert_eq!(leaver.stop().code, Some(0));
         cluster.agrees(3);
-        settled(cluster);
+        cluster.settles();
     });
     assert!(acknowledged > 100, "{acknowledged} writes");
     assert_eq!(doubtful, 0, "no write fails");
@@ -194,7 +178,7 @@ fn nodes_that_join_and_stop_lose_nothing() {
 fn what_a_quorum_has_outlives_each_node() {
     let args = ["--replicas", "3", "--write-acks", "quorum"];
     let mut cluster = Cluster::start(3, &args);
-    settled(&cluster);
+    cluster.settles();
     let [acknowledged, _] = under_load(&mut cluster, &[0, 1, 2], |cluster| {
         for node in 0..3 {
             cluster.node(node).process.signal(Signal::KILL);
@@ -206,7 +190,7 @@ fn what_a_quorum_has_outlives_each_node() {
             }
             cluster.up(node);
             cluster.agrees(3);
-            settled(cluster);
+            cluster.settles();
         }
     });
     assert!(acknowledged > 100, "{acknowledged} writes");

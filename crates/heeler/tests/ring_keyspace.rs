@@ -378,9 +378,17 @@ fn clients_that_wait_for_another_nodes_key_are_served_in_their_order() {
             })
         });
     };
-    for client in &mut clients {
+    let mut none = (0..).map(|n| format!("none:{n}"));
+    let none = none.find(|key| cluster.owner(key) == 1).unwrap();
+    // What a node has told the owner before this wait, which is at its end, has come there.
+    let has_come_from = |node: usize| {
+        let wait = format!("BLPOP {none} 0.1");
+        assert_eq!(cluster.client(node).run(&wait), Value::Null);
+    };
+    for (node, client) in clients.iter_mut().enumerate() {
         client.send(&request(&[b"BLPOP", there.as_bytes(), b"0"]));
-        std::thread::sleep(Duration::from_millis(100));
+        blocked_at(&cluster, node, 1);
+        has_come_from(node);
     }
     blocked(1);
     let mut pusher = cluster.client(2);
@@ -401,7 +409,7 @@ fn clients_that_wait_for_another_nodes_key_are_served_in_their_order() {
     blocked_at(&cluster, 0, 1);
     drop(gone);
     blocked_at(&cluster, 0, 0);
-    std::thread::sleep(Duration::from_millis(200));
+    has_come_from(0);
     pusher.run(&format!("RPUSH {there} left"));
     assert_eq!(
         pusher.run(&format!("LRANGE {there} 0 -1")),

@@ -44,6 +44,13 @@ fn key_of(cluster: &Cluster, node: usize, prefix: &str) -> String {
     keys.find(|key| cluster.owner(key) == node).expect("a key")
 }
 
+/// Nodes that agree, and of which none takes keys over any more.
+fn settled(count: usize) -> Cluster {
+    let cluster = Cluster::start(count, &[]);
+    cluster.settles();
+    cluster
+}
+
 /// A client that keeps copies, with these options.
 fn tracking(cluster: &Cluster, node: usize, options: &str) -> Client {
     let mut client = cluster.client(node);
@@ -55,7 +62,7 @@ fn tracking(cluster: &Cluster, node: usize, options: &str) -> Client {
 
 #[test]
 fn who_has_read_is_told_once_by_every_node() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = settled(3);
     let mut reader = tracking(&cluster, 0, "");
     for owner in 0..3 {
         for writer in 0..3 {
@@ -76,7 +83,7 @@ fn who_has_read_is_told_once_by_every_node() {
 
 #[test]
 fn many_keys_transactions_and_time_count_as_well() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = settled(3);
     let (mut reader, mut other) = (tracking(&cluster, 0, ""), cluster.client(1));
     let keys: Vec<String> = (0..3).map(|node| key_of(&cluster, node, "many")).collect();
     let told = |reader: &mut Client| {
@@ -99,11 +106,11 @@ fn many_keys_transactions_and_time_count_as_well() {
         assert_eq!(reader.run("EXEC"), values);
     }
     for key in &keys {
-        other.run(&format!("PEXPIRE {key} 60"));
+        other.run(&format!("PEXPIRE {key} 1500"));
     }
     assert_eq!(told(&mut reader), expected, "a deadline is a change");
     for key in &keys {
-        reader.run(&format!("EXISTS {key}"));
+        assert_eq!(reader.run(&format!("EXISTS {key}")), Value::Int(1));
     }
     assert_eq!(told(&mut reader), expected, "the time is up");
     reader.run(&format!("EXISTS {}", keys[1]));
@@ -114,7 +121,7 @@ fn many_keys_transactions_and_time_count_as_well() {
 
 #[test]
 fn many_requests_at_once_are_answered_in_their_order() {
-    let cluster = Cluster::start(2, &[]);
+    let cluster = settled(2);
     for options in ["", "NOLOOP", "OPTIN"] {
         let mut client = tracking(&cluster, 0, options);
         let words: Vec<[String; 3]> = (0..200)
@@ -146,7 +153,7 @@ fn many_requests_at_once_are_answered_in_their_order() {
 
 #[test]
 fn who_changes_is_told_if_it_wants_to_be() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = settled(3);
     for node in 0..3 {
         let key = key_of(&cluster, node, "own");
         let mut hears = tracking(&cluster, 0, "");
@@ -228,13 +235,7 @@ fn who_is_told_of_prefixes_is_told_by_all_nodes_and_by_those_that_come_later() {
         cluster.up(node);
     }
     cluster.agrees(2);
-    // Whoever takes keys over says that they may have changed.
-    for node in [0, 1] {
-        wait_until("it has what it owns", || {
-            let info = cluster.client(node).run("INFO ring").text();
-            info.contains("ring_settled:1\r")
-        });
-    }
+    cluster.settles();
     let mut reader = tracking(&cluster, 0, "BCAST PREFIX a: PREFIX b:");
     let mut ignores = tracking(&cluster, 1, "BCAST PREFIX a:x NOLOOP");
     for node in [0, 1] {
@@ -269,7 +270,7 @@ fn who_is_told_of_prefixes_is_told_by_all_nodes_and_by_those_that_come_later() {
 
 #[test]
 fn who_chooses_what_to_keep_is_told_of_that() {
-    let cluster = Cluster::start(2, &[]);
+    let cluster = settled(2);
     for node in 0..2 {
         let keys = [0, 1].map(|n| key_of(&cluster, node, &format!("chosen:{n}:")));
         let mut other = cluster.client(1);
@@ -288,7 +289,7 @@ fn who_chooses_what_to_keep_is_told_of_that() {
 
 #[test]
 fn another_connection_is_told_and_what_is_known_of_a_client_is_shown() {
-    let cluster = Cluster::start(2, &[]);
+    let cluster = settled(2);
     let key = key_of(&cluster, 1, "redirected");
     let (mut reader, mut listener) = (cluster.client(0), cluster.client(0));
     let Value::Int(id) = listener.run("CLIENT ID") else {
@@ -341,7 +342,7 @@ fn another_connection_is_told_and_what_is_known_of_a_client_is_shown() {
 #[test]
 fn a_node_that_dies_or_leaves_takes_nothing_with_it_unsaid() {
     for signal in [Signal::KILL, Signal::TERM] {
-        let mut cluster = Cluster::start(3, &[]);
+        let mut cluster = settled(3);
         let mut reader = tracking(&cluster, 0, "");
         let key = key_of(&cluster, 2, "dies");
         reader.run(&format!("GET {key}"));

@@ -323,7 +323,7 @@ fn too_many_clients_are_told() {
         "nothing: it is part of every system",
         &["-c", &command],
     );
-    node.wait_until_accepts(port);
+    node.wait_until_serves(port);
     let connect = || Client::connect(("127.0.0.1", port));
     let mut first = connect();
     let most: i64 = info(&mut first, "clients")["maxclients"].parse().unwrap();
@@ -545,7 +545,7 @@ fn the_lines_of_the_demo_work() {
     let ports: BTreeSet<&str> = lines.iter().map(|l| l.split(' ').nth(2).unwrap()).collect();
     assert_eq!(ports.len(), 4, "{text}");
     for port in ports {
-        demo.wait_until_accepts(port.parse().unwrap());
+        demo.wait_until_serves(port.parse().unwrap());
     }
     let answers: Vec<String> = lines.iter().map(|line| shell(line)).collect();
     let sizes: Vec<u32> = answers[answers.len() - 3..]

@@ -33,7 +33,7 @@ impl Node {
         let address = format!("127.0.0.1:{http}");
         let all = [&["--http", &address, "--threads", "2"], args].concat();
         let mut heeler = Heeler::serve(&all);
-        heeler.process.wait_until_accepts(http);
+        heeler.process.wait_until_serves(http);
         Node { heeler, http }
     }
 
@@ -979,12 +979,14 @@ fn doors_that_are_named_are_opened_and_no_others() {
     let port = free_port();
     let address = format!("127.0.0.1:{port}");
     let mut process = Heeler::spawn(&["serve", "-client-addr", &address, "--threads", "1"]);
-    process.wait_until_accepts(port);
-    assert!(!process.stderr().contains("redis="), "{}", process.stderr());
+    process.wait_until_serves(port);
     let answer = curl(&[&format!("http://{address}/v1/keys")]);
     assert_eq!(answer.body, "[]\n");
     let stopped = process.stop();
     assert_eq!(stopped.code, Some(0));
+    let told = &stopped.stderr;
+    let doors: Vec<&str> = told.lines().filter(|it| it.contains("serving")).collect();
+    assert!(doors.len() == 1 && doors[0].contains(&address), "{told}");
     for args in [
         &["serve", "-tls-cert", "c.pem"][..],
         &["serve", "-tls-key", "k.pem"],

@@ -18,6 +18,7 @@ use super::blocked::Blocked;
 use super::tracking::asked_by;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
+use crate::cluster::Look;
 use crate::command::{Command, Flags, Id, Reply, Shape};
 use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
@@ -33,7 +34,9 @@ pub struct Ring {
     pub keyspace: Arc<Keyspace>,
     /// This worker's connections to the others.
     pub peers: Peers,
-    /// By which ring this worker has routed last.
+    /// The picture by which this worker routes.
+    nodes: RefCell<Look>,
+    /// By which ring it has routed last.
     routed: RefCell<Option<Arc<heeler_ring::Ring>>>,
 }
 
@@ -41,6 +44,7 @@ impl Ring {
     /// Nothing is routed yet.
     pub fn new(keyspace: Arc<Keyspace>, peers: Peers) -> Ring {
         Ring {
+            nodes: RefCell::new(keyspace.members.look()),
             keyspace,
             peers,
             routed: RefCell::default(),
@@ -48,7 +52,8 @@ impl Ring {
     }
 
     pub(super) fn route(&self, command: &Command<'_>, random: u64) -> Route {
-        let nodes = self.keyspace.members.nodes();
+        let mut look = self.nodes.borrow_mut();
+        let nodes = look.load();
         if self.peers.follow(nodes.version(), nodes.addresses()) {
             *self.routed.borrow_mut() = Some(nodes.ring().clone());
         }
@@ -71,7 +76,7 @@ impl Ring {
     ) -> Option<(Reply, Option<Pending>)> {
         match self.keyspace.keeper.admit(command) {
             Admission::Execute(permit) => {
-                Some(self.keyspace.execute_with(permit, now, command, asker))
+                Some(self.keyspace.execute_with(&permit, now, command, asker))
             }
             Admission::Wait(_) | Admission::Moved => None,
         }

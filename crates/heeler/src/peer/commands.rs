@@ -81,11 +81,11 @@ pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Fa
 pub(super) fn execute(
     keyspace: &Keyspace,
     now: u64,
-    nodes: &Nodes,
     command: &Command<'_>,
     asker: Option<Asker>,
 ) -> Reply {
     let exchange = &keyspace.process.exchange;
+    let nodes = || keyspace.members.nodes();
     let reply = match command.spec.id {
         Id::Ping => Reply::Status("PONG"),
         Id::Publish => Reply::Int(exchange.publish(command.arg(1), command.arg(2)) as i64),
@@ -93,12 +93,13 @@ pub(super) fn execute(
             Reply::Int(exchange.publish_to_shard(command.arg(1), command.arg(2)) as i64)
         }
         Id::Keys | Id::Scan => {
+            let nodes = nodes();
             // While keys are being taken over, who had them shows them, too: none is left out.
-            let shows = |key: &[u8]| admission::shows(nodes, key) || keyspace.keeper.owes(key);
+            let shows = |key: &[u8]| admission::shows(&nodes, key) || keyspace.keeper.owes(key);
             shown(shows, keyspace.store.execute(now, command))
         }
-        Id::Dbsize => Reply::Int(own_keys(keyspace, nodes) as i64),
-        Id::Randomkey => random_key(keyspace, now, nodes, command),
+        Id::Dbsize => Reply::Int(own_keys(keyspace, &nodes()) as i64),
+        Id::Randomkey => random_key(keyspace, now, &nodes(), command),
         _ if command.spec.room == Room::Store => match asker {
             None => keyspace.store.execute(now, command),
             Some(asker) => keyspace.tracking.execute(now, command, asker),

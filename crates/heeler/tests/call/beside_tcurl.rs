@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::program::{Ended, heeler, run};
+use super::program::{Ended, TIMEOUT_MS, heeler, run};
 use super::served::{Served, silent};
 
 fn folder() -> PathBuf {
@@ -21,7 +21,7 @@ fn both(server: &Served, words: &[&str]) -> [Ended; 2] {
     let mut args = vec!["-p", &server.address];
     if !words.contains(&"--timeout") {
         // tcurl's own 100 ms are too short on a busy machine.
-        args.extend(["--timeout", "5000"]);
+        args.extend(["--timeout", TIMEOUT_MS]);
     }
     args.extend(words);
     std::thread::scope(|scope| {

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
+/// How long a call may take that does not say it, in milliseconds.
+pub const TIMEOUT_MS: &str = "20000";
+
 /// What a program has left.
 #[derive(Debug)]
 pub struct Ended {
@@ -19,11 +22,13 @@ pub fn heeler(args: &[&str]) -> Ended {
 
 /// Runs `heeler call` with something to read.
 pub fn heeler_reading(args: &[&str], stdin: &str) -> Ended {
-    run(
-        env!("CARGO_BIN_EXE_heeler"),
-        &[&["call"], args].concat(),
-        stdin,
-    )
+    let mut all = vec!["call"];
+    if !args.contains(&"--timeout") {
+        // The usual second is too short on a busy machine.
+        all.extend(["--timeout", TIMEOUT_MS]);
+    }
+    all.extend(args);
+    run(env!("CARGO_BIN_EXE_heeler"), &all, stdin)
 }
 
 /// Runs a program to its end. It has to end by itself.

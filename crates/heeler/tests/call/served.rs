@@ -1,7 +1,7 @@
 //! A channel that answers the calls of a test.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
@@ -14,6 +14,7 @@ use heeler_tchannel::frame::{Body, Init};
 use heeler_tchannel::scheme::http::{RequestHead, ResponseHead};
 use heeler_tchannel::scheme::thrift::{Struct, Type, Value};
 use heeler_tchannel::{Frame, Pairs};
+use socket2::{Domain, Socket};
 use tokio::sync::oneshot;
 
 /// A server on a thread of its own, until it is dropped.
@@ -25,10 +26,14 @@ pub struct Served {
     thread: Option<JoinHandle<()>>,
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, nor will: it is held until the test's process ends.
 pub fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    let socket = Socket::new(Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address.to_string()
 }
 
 /// The address of a peer that shakes hands and says nothing more, until the test's process ends.

@@ -90,7 +90,7 @@ impl Setting {
     /// In the foreground, by nutcracker's name.
     fn start(&self, more: &[&str]) -> Process {
         let mut process = self.link.spawn(&self.args(more));
-        process.wait_until_accepts(self.port);
+        process.wait_until_serves(self.port);
         wait_until("it has a pid file", || !self.link.read("n.pid").is_empty());
         process
     }

@@ -68,6 +68,16 @@ impl Side {
         self.named(key, &String::from_utf8(answer).unwrap())
     }
 
+    /// Whether a memcached (1.6.18) has refused to count on from a number past the greatest signed
+    /// one: it looks for a minus behind such a number's end, too, where other items have been.
+    fn mistakes_a_number(&mut self, request: &str, answer: &str) -> bool {
+        let key = request.split([' ', '\r']).nth(1).unwrap_or_default();
+        let shown = self.ask(&format!("get {key}\r\n"));
+        let value = shown.split("| ").nth(1).and_then(|it| it.split(' ').next());
+        let number = value.and_then(|it| it.parse::<u64>().ok());
+        answer.contains("non-numeric") && number.is_some_and(|it| i64::try_from(it).is_err())
+    }
+
     fn named(&mut self, key: &str, answer: &str) -> String {
         let mut named = String::new();
         let mut lines = answer.split_inclusive("\r\n");
@@ -307,6 +317,9 @@ fn compare(ports: &[u16], seeds: RangeInclusive<u64>) {
             let expected = theirs.ask(&request);
             let answer = ours.ask(&request);
             script += &format!("{}\n      {expected}\n", request.escape_debug());
+            if answer != expected && theirs.mistakes_a_number(&request, &expected) {
+                break;
+            }
             assert_eq!(answer, expected, "seed {seed}:\n{script}");
         }
     }

@@ -62,7 +62,7 @@ impl Cluster {
         all.extend(["--memcached", &memcached]);
         all.extend(["--threads", "2"]);
         all.extend(args);
-        Heeler::start(self.ports[node], &all)
+        Heeler::start_to_join(self.ports[node], &all)
     }
 
     /// A node's address in the ring.
@@ -98,6 +98,22 @@ impl Cluster {
                 std::thread::sleep(Duration::from_millis(20));
             }
             agree
+        });
+    }
+
+    /// Returns when all nodes that are up have what they hold: until then those that take keys over
+    /// say that they may have changed.
+    pub fn settles(&self) {
+        wait_until("the nodes have what they hold", || {
+            let mut up = (0..self.nodes.len()).filter(|&node| self.nodes[node].is_some());
+            let all = up.all(|node| {
+                let info = self.client(node).run("INFO ring").text();
+                info.contains("ring_settled:1\r")
+            });
+            if !all {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            all
         });
     }
 

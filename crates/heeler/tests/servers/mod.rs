@@ -85,7 +85,7 @@ impl RedisServer {
         all.extend(args);
         let package = "the Debian package redis-server";
         let mut process = Process::spawn("redis-server", package, &all);
-        process.wait_until_accepts(port);
+        process.wait_until_serves(port);
         RedisServer {
             port,
             process,
@@ -137,7 +137,7 @@ impl Memcached {
         let mut args = vec!["-l", "127.0.0.1", "-p", &at, "-U", "0", "-u", "nobody"];
         args.extend(more);
         let mut process = Process::spawn("memcached", "the Debian package memcached", &args);
-        process.wait_until_accepts(port);
+        process.wait_until_serves(port);
         Memcached { port, process }
     }
 
@@ -179,7 +179,7 @@ impl Nutcracker {
         let stats = stats_port.to_string();
         let args = ["-c", file.path(), "-a", "127.0.0.1", "-s", &stats];
         let mut process = Process::spawn("nutcracker", "the Debian package nutcracker", &args);
-        process.wait_until_accepts(port);
+        process.wait_until_serves(port);
         Nutcracker {
             port,
             stats_port,
@@ -210,7 +210,18 @@ impl Heeler {
     /// Starts it with these arguments, which make it listen on 127.0.0.1:`port`.
     pub fn start(port: u16, args: &[&str]) -> Heeler {
         let mut process = Heeler::spawn(args);
+        process.wait_until_serves(port);
+        Heeler::of(port, process)
+    }
+
+    /// The same of a node that others have to join first: until then it lets clients wait.
+    pub fn start_to_join(port: u16, args: &[&str]) -> Heeler {
+        let mut process = Heeler::spawn(args);
         process.wait_until_accepts(port);
+        Heeler::of(port, process)
+    }
+
+    fn of(port: u16, process: Process) -> Heeler {
         Heeler {
             port,
             process,

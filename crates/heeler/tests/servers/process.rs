@@ -1,7 +1,7 @@
 //! A child process that never outlives its test, and ports that no two tests share.
 
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -17,6 +17,11 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// between our look and the server's bind.
 const FIRST_PORT: u32 = 10_000;
 const PORTS: u32 = 20_000;
+/// Where a proxy tells statistics that is not told where: for the test of that.
+const STATS_PORT: u16 = 22222;
+
+/// Held while a child is made: until it has become another program it holds all our sockets, too.
+static FORKING: Mutex<()> = Mutex::new(());
 
 /// A TCP port of 127.0.0.1 that nobody listens on, and that no other call of this function, in
 /// this process or another, returns while this process lives.
@@ -29,10 +34,16 @@ pub fn free_port() -> u16 {
     let next = NEXT.get_or_init(|| AtomicU32::new(std::process::id().wrapping_mul(7919)));
     for _ in 0..PORTS {
         let port = (FIRST_PORT + next.fetch_add(1, Ordering::Relaxed) % PORTS) as u16;
+        if port == STATS_PORT {
+            continue;
+        }
         let Ok(mark) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else {
             continue;
         };
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let alone = FORKING.lock().unwrap_or_else(|e| e.into_inner());
+        let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        drop(alone);
+        if is_free {
             HELD.lock().unwrap_or_else(|e| e.into_inner()).push(mark);
             return port;
         }
@@ -76,6 +87,7 @@ impl Process {
     ) -> Process {
         // A Debian user's PATH has no sbin, where nutcracker is.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin";
+        let alone = FORKING.lock().unwrap_or_else(|e| e.into_inner());
         let spawned = Command::new(program)
             .args(args)
             .env("PATH", path)
@@ -84,6 +96,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
+        drop(alone);
         let mut child = match spawned {
             Ok(child) => child,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -116,9 +129,27 @@ impl Process {
         self.stderr.text()
     }
 
-    /// Returns when a connection to the port is accepted. Panics with the process's output if it
-    /// exits first or takes too long.
+    /// Returns when the process serves who connects to the port: it has closed a connection over
+    /// which nothing was said. So its other ports are open too, and it counts no client. Panics
+    /// with the process's output if it exits first or takes too long.
+    pub fn wait_until_serves(&mut self, port: u16) {
+        self.wait_until("serve", port, |address| {
+            let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.shutdown(Shutdown::Write)?;
+            io::copy(&mut stream, &mut io::sink()).map(drop)
+        });
+    }
+
+    /// Returns when a connection to the port is accepted, though nobody may look at it yet. Panics
+    /// as [`wait_until_serves`](Process::wait_until_serves) does.
     pub fn wait_until_accepts(&mut self, port: u16) {
+        self.wait_until("listen", port, |address| {
+            TcpStream::connect_timeout(address, PATIENCE).map(drop)
+        });
+    }
+
+    fn wait_until(&mut self, what: &str, port: u16, does: impl Fn(&SocketAddr) -> io::Result<()>) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
@@ -129,13 +160,13 @@ impl Process {
                     self.output()
                 );
             }
-            if TcpStream::connect_timeout(&address, PATIENCE).is_ok() {
+            if does(&address).is_ok() {
                 return;
             }
             thread::sleep(Duration::from_millis(5));
         }
         panic!(
-            "{} does not listen on {address}\n{}",
+            "{} does not {what} at {address}\n{}",
             self.name,
             self.output()
         );

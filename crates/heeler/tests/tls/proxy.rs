@@ -32,8 +32,8 @@ impl Proxy {
         all.extend(args);
         let program = env!("CARGO_BIN_EXE_heeler");
         let mut process = Process::spawn_in(program, "nothing: cargo builds it", &all, variables);
-        process.wait_until_accepts(port);
-        process.wait_until_accepts(admin);
+        process.wait_until_serves(port);
+        process.wait_until_serves(admin);
         Proxy {
             port,
             admin,

@@ -46,7 +46,10 @@ fn a_renewed_certificate_is_taken_and_no_connection_drops() {
             "hangup" => proxy.process.signal(Signal::HUP),
             "admin" => {
                 let (status, told) = proxy.ask("POST", "/v1/reload");
-                assert!(status == 200 && told.contains("new certificates"), "{told}");
+                // The watch may have been quicker.
+                let is_done = ["new certificates", "\"changes\":[]"];
+                let is_done = is_done.iter().any(|word| told.contains(word));
+                assert!(status == 200 && is_done, "{told}");
             }
             _ => {}
         }

@@ -22,7 +22,7 @@ pub fn redis(authority: &Authority, pair: &Pair, asks: &str, port: u16) -> Proce
     args.extend(["--tls-ca-cert-file", &ca, "--tls-auth-clients", asks]);
     args.extend(["--dir", home, "--save", "", "--appendonly", "no"]);
     let mut process = Process::spawn("redis-server", "the Debian package redis-server", &args);
-    process.wait_until_accepts(port);
+    process.wait_until_serves(port);
     process
 }
 
@@ -258,7 +258,7 @@ fn memcached_pools_speak_tls_on_both_sides() {
     let mut args = vec!["-l", "127.0.0.1", "-p", &at_text, "-U", "0", "-u", "root"];
     args.extend(["-Z", "-o", &options]);
     let mut memcached = Process::spawn("memcached", "the Debian package memcached", &args);
-    memcached.wait_until_accepts(at);
+    memcached.wait_until_serves(at);
     let mut lines = to_servers(&authority, &["timeout: 5000", "probe_interval: 50"]);
     lines.extend(pair.lines(""));
     lines.extend(pair.lines("server_"));
