@@ -1,7 +1,7 @@
 //! Runs the membership's machine: gives it the time, what peers say and what operators wish, and
 //! does what it asks for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, SystemTime};
@@ -30,9 +30,6 @@ pub(crate) const SERVICE: &str = "ringpop";
 pub(crate) static HEADERS: LazyLock<Headers> =
     LazyLock::new(|| Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW));
 
-/// Of a seed that has not answered yet.
-const UNANSWERED: &str = "no answer yet";
-
 /// A member at work.
 pub(crate) struct Gossip {
     began: Instant,
@@ -47,8 +44,6 @@ pub(crate) struct Gossip {
     statistics: Statistics,
     /// Each request is in the log.
     shown: AtomicBool,
-    /// Why the seeds that were asked have not let this member in, while it joins.
-    closed_doors: Mutex<BTreeMap<Arc<str>, String>>,
 }
 
 /// How far the bootstrap is.
@@ -110,7 +105,6 @@ impl Gossip {
             discovery,
             statistics,
             shown: AtomicBool::new(false),
-            closed_doors: Mutex::default(),
         }))
     }
 
@@ -287,18 +281,7 @@ impl Gossip {
                 self.statistics.count("ring.changed", 1);
                 self.publish(ring);
             }
-            heeler_swim::Event::JoinFailed { seed, reason } => {
-                let mut doors = self.closed_doors.lock();
-                let why = doors.entry(seed.clone()).or_default();
-                if why.is_empty() || why == UNANSWERED {
-                    why.clone_from(reason);
-                }
-            }
-            heeler_swim::Event::Ready { joined, .. } => {
-                let doors = std::mem::take(&mut *self.closed_doors.lock());
-                if joined.is_empty() && !doors.is_empty() {
-                    tracing::warn!("{}", alone(&doors));
-                }
+            heeler_swim::Event::Ready { .. } => {
                 self.stage.send_replace(Stage::Ready);
             }
             heeler_swim::Event::BootstrapFailed { reason } => {
@@ -320,11 +303,6 @@ impl Gossip {
     /// Asks a peer, and gives its answer to the machine.
     async fn ask(self: Arc<Self>, question: Question) {
         let Question { id, endpoint, .. } = question;
-        if endpoint == Endpoint::Join {
-            let mut doors = self.closed_doors.lock();
-            let why = doors.entry(question.to.clone());
-            why.or_insert_with(|| UNANSWERED.to_owned());
-        }
         let request = Request {
             service: Bytes::from_static(SERVICE.as_bytes()),
             headers: HEADERS.clone(),
@@ -342,29 +320,15 @@ impl Gossip {
             let answer = answer.as_ref().map(|response| response.arg3.len());
             tracing::info!(to = %question.to, endpoint = endpoint.path(), ?answer, "asked");
         }
-        let why = match &answer {
-            Err(error) => Some(error.to_string()),
-            Ok(response) if response.is_ok() => None,
-            Ok(response) => {
-                let said = &response.arg3[..response.arg3.len().min(limits::TOLD_BYTES)];
-                let said = String::from_utf8_lossy(said).replace(char::is_control, " ");
-                Some(format!("it has refused: {said}"))
-            }
-        };
-        if let Some(why) = why
-            && endpoint == Endpoint::Join
-        {
-            self.closed_doors.lock().insert(question.to.clone(), why);
-        }
         self.step(|machine, now, out| {
             let input = match &answer {
                 Ok(response) if response.is_ok() => Input::Response {
                     id,
                     body: &response.arg3,
                 },
-                Ok(_) => Input::Failure {
+                Ok(response) => Input::Failure {
                     id,
-                    failure: Failure::Refused,
+                    failure: Failure::Refused(told(&response.arg3)),
                 },
                 Err(error) => Input::Failure {
                     id,
@@ -401,15 +365,10 @@ impl Machine {
     }
 }
 
-/// What an operator has to know who started this member to join others.
-fn alone(doors: &BTreeMap<Arc<str>, String>) -> String {
-    let each = doors.iter().map(|(seed, why)| format!("{seed}: {why}"));
-    let each: Vec<String> = each.take(limits::TOLD_SEEDS).collect();
-    format!(
-        "none of the nodes to join has let this one in, so it begins a ring of its own, and goes \
-         on asking them: {}",
-        each.join("; ")
-    )
+/// What a peer says when it refuses, fit for a line of the log.
+fn told(body: &[u8]) -> String {
+    let said = &body[..body.len().min(limits::TOLD_BYTES)];
+    String::from_utf8_lossy(said).replace(char::is_control, " ")
 }
 
 fn now(began: Instant) -> Now {
@@ -428,7 +387,7 @@ pub(crate) fn wall_ms() -> u64 {
 fn failure(failure: &heeler_tchannel::Failure) -> Failure {
     match (failure.code, failure.origin) {
         (ErrorCode::Timeout, _) => Failure::TimedOut,
-        (_, Origin::Peer) => Failure::Refused,
-        (_, Origin::Here) => Failure::Unreachable,
+        (_, Origin::Peer) => Failure::Refused(told(failure.message.as_bytes())),
+        (_, Origin::Here) => Failure::Unreachable(failure.to_string()),
     }
 }

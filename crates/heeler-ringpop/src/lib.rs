@@ -47,7 +47,7 @@ pub use event::Event;
 pub use forward::{ForwardError, Forwarding, Handled, Part};
 pub use heeler_ring::RingHash;
 pub use heeler_swim::Event as MembershipEvent;
-pub use heeler_swim::{Config, Damping, Fault, Labels, Lifeguard, MemberState, Status};
+pub use heeler_swim::{Config, Damping, Fault, Labels, Lifeguard, MemberState, Seeking, Status};
 pub use heeler_tchannel::{Failure, Request, Response};
 pub use proxy::{Consistency, HttpRequest, HttpResponse, Proxied, ProxyError};
 pub use ringpop::{Events, Ringpop};

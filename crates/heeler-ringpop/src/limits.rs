@@ -38,9 +38,7 @@ pub const TRIES: usize = 3;
 pub const EVENTS: usize = 1024;
 /// Seeds of a list, a file or a name.
 pub const SEEDS: usize = 10_000;
-/// Seeds that are named in one line of the log.
-pub const TOLD_SEEDS: usize = 8;
-/// Bytes of a seed's refusal that are told there.
+/// Bytes of a peer's refusal that are told in the log.
 pub const TOLD_BYTES: usize = 512;
 /// Length of a file of seeds, in bytes.
 pub const SEEDS_FILE_BYTES: u64 = 1 << 20;

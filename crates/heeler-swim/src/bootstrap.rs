@@ -1,5 +1,6 @@
 //! How a member comes in: it asks some seeds for their lists, and is ready when enough answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::body::JoinResponse;
@@ -29,10 +30,15 @@ pub(crate) struct Joining {
     /// Those that are still to be asked in this turn; the last is the next.
     todo: Vec<Arc<str>>,
     joined: Vec<Arc<str>>,
+    /// Those that have not let this member in: why, when they were asked last.
+    missed: BTreeMap<Arc<str>, String>,
     in_flight: usize,
     pauses: u32,
     next_at: Option<u64>,
 }
+
+/// Of a seed that has not answered yet.
+const UNANSWERED: &str = "no answer yet";
 
 impl Swim {
     /// Takes a list of seeds: the first starts the bootstrap.
@@ -59,7 +65,7 @@ impl Swim {
         let others = self.other_seeds();
         let only_me = others.is_empty() && !self.seeds.is_empty();
         if only_me || others.is_empty() && self.config.bootstrap.alone_after_ms.is_some() {
-            self.become_ready(Vec::new(), self.now.ms);
+            self.become_ready(Vec::new(), Vec::new(), self.now.ms);
             return;
         }
         if others.is_empty() {
@@ -80,6 +86,7 @@ impl Swim {
             others,
             todo: Vec::new(),
             joined: Vec::new(),
+            missed: BTreeMap::new(),
             in_flight: 0,
             pauses: 0,
             next_at: None,
@@ -146,6 +153,7 @@ impl Swim {
             // Enough others were faster.
             return;
         }
+        let destroyed = matches!(outcome, Err(Failure::Unreachable(_)));
         match self.read_list(outcome) {
             Ok(list) => {
                 self.time("join", pending.sent_at);
@@ -155,16 +163,19 @@ impl Swim {
                 if let Phase::Joining(joining) = &mut self.phase
                     && !joining.joined.contains(&pending.to)
                 {
+                    joining.missed.remove(&pending.to);
                     joining.joined.push(pending.to);
                 }
             }
             Err(reason) => {
-                let destroyed = outcome == Err(Failure::Unreachable);
                 self.count_one(match destroyed {
                     true => "join.failed.destroyed",
                     false => "join.failed.err",
                 });
                 let seed = pending.to;
+                if let Phase::Joining(joining) = &mut self.phase {
+                    joining.missed.insert(seed.clone(), reason.clone());
+                }
                 self.event(Event::JoinFailed { seed, reason });
             }
         }
@@ -175,11 +186,7 @@ impl Swim {
         &self,
         outcome: Result<&'a [u8], Failure>,
     ) -> Result<JoinResponse<'a>, String> {
-        let body = outcome.map_err(|failure| match failure {
-            Failure::TimedOut => "no answer in time".to_owned(),
-            Failure::Unreachable => "it cannot be reached".to_owned(),
-            Failure::Refused => "it has refused".to_owned(),
-        })?;
+        let body = outcome.map_err(|failure| failure.to_string())?;
         let list = JoinResponse::parse(body).map_err(|e| e.to_string())?;
         if list.membership.is_none() {
             return Err("its answer has no membership".to_owned());
@@ -196,8 +203,7 @@ impl Swim {
             return;
         };
         if joining.joined.len() >= joining.needed {
-            let (joined, began) = (std::mem::take(&mut joining.joined), joining.began);
-            self.become_ready(joined, began);
+            self.end_joining();
             return;
         }
         if joining.in_flight > 0 {
@@ -236,11 +242,11 @@ impl Swim {
         let Phase::Joining(joining) = &self.phase else {
             return;
         };
-        let (began, now) = (joining.began, self.now.ms);
-        let passed = now.saturating_sub(began);
+        let now = self.now.ms;
+        let passed = now.saturating_sub(joining.began);
         let settings = &self.config.bootstrap;
         if joining.joined.is_empty() && settings.alone_after_ms.is_some_and(|ms| passed >= ms) {
-            self.become_ready(Vec::new(), began);
+            self.end_joining();
         } else if passed >= settings.give_up_ms {
             let (joined, needed) = (joining.joined.len(), joining.needed);
             self.phase = Phase::Failed;
@@ -255,7 +261,23 @@ impl Swim {
         }
     }
 
-    fn become_ready(&mut self, joined: Vec<Arc<str>>, began: u64) {
+    /// Has joined those who answered, be it nobody.
+    fn end_joining(&mut self) {
+        let Phase::Joining(joining) = &mut self.phase else {
+            return;
+        };
+        let mut missed = std::mem::take(&mut joining.missed);
+        for pending in &self.pending {
+            if matches!(pending.purpose, Purpose::Join) && !joining.joined.contains(&pending.to) {
+                let why = missed.entry(pending.to.clone());
+                why.or_insert_with(|| UNANSWERED.to_owned());
+            }
+        }
+        let (joined, began) = (std::mem::take(&mut joining.joined), joining.began);
+        self.become_ready(joined, missed.into_iter().collect(), began);
+    }
+
+    fn become_ready(&mut self, joined: Vec<Arc<str>>, missed: Vec<(Arc<str>, String)>, began: u64) {
         self.phase = Phase::Ready;
         self.pending
             .retain(|pending| !matches!(pending.purpose, Purpose::Join));
@@ -265,7 +287,11 @@ impl Swim {
         self.tell_of(self.my_id);
         self.count_one("make-alive");
         let took_ms = self.now.ms.saturating_sub(began);
-        self.event(Event::Ready { joined, took_ms });
+        self.event(Event::Ready {
+            joined,
+            missed,
+            took_ms,
+        });
         self.start_gossip();
         self.start_healing();
         self.start_damping();

@@ -102,6 +102,20 @@ pub struct Healing {
     pub max_failures: usize,
     /// Time for an answer to its join.
     pub join_timeout_ms: u64,
+    /// Looks for seeds that are not in the ring more often than that. `None`, as in Ringpop: no.
+    pub seeking: Option<Seeking>,
+}
+
+/// How seeds are looked for that are not in the ring: they may be in another one, which was begun
+/// while this member's seeds were down, or the network was. The same requests as in each period,
+/// which Ringpop's members answer, and as many members of the ring make them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seeking {
+    /// First pause after the ring has changed. It doubles with each attempt, up to
+    /// [`Healing::period_ms`].
+    pub first_ms: u64,
+    /// Longest pause while nobody else is in the ring.
+    pub alone_ms: u64,
 }
 
 /// What becomes of members that come and go.
@@ -222,6 +236,10 @@ impl Config {
         if let Some(healing) = &self.healing {
             times.push(("healing.period_ms", healing.period_ms));
             times.push(("healing.join_timeout_ms", healing.join_timeout_ms));
+            if let Some(seeking) = &healing.seeking {
+                times.push(("healing.seeking.first_ms", seeking.first_ms));
+                times.push(("healing.seeking.alone_ms", seeking.alone_ms));
+            }
         }
         times
     }
@@ -257,6 +275,16 @@ impl Default for Healing {
             tries: 3.0,
             max_failures: 10,
             join_timeout_ms: 1000,
+            seeking: None,
+        }
+    }
+}
+
+impl Default for Seeking {
+    fn default() -> Seeking {
+        Seeking {
+            first_ms: 1000,
+            alone_ms: 5000,
         }
     }
 }

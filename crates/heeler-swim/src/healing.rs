@@ -21,6 +21,10 @@ pub(crate) struct Healer {
     seeds_by: Option<u64>,
     attempt: Option<Attempt>,
     tokens: Vec<Token>,
+    /// When seeds that are not in the ring are looked for, beside the period.
+    seek_at: Option<u64>,
+    /// The pause after that.
+    seek_pause_ms: u64,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +39,10 @@ const SEEDS_WAIT_MS: u64 = 2000;
 
 impl Healer {
     pub fn next_wake(&self) -> Option<u64> {
-        [self.next_at, self.seeds_by].into_iter().flatten().min()
+        [self.next_at, self.seeds_by, self.seek_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -44,12 +51,72 @@ impl Swim {
         if let Some(settings) = &self.config.healing {
             self.healer.next_at = Some(self.now.ms + settings.period_ms.max(1));
         }
+        self.seek_soon();
+    }
+
+    /// The ring has changed, or lists could not be put together yet: seeds that are not in the ring
+    /// are looked for after the first pause.
+    pub(crate) fn seek_soon(&mut self) {
+        let settings = self.config.healing.as_ref();
+        if let Some(seeking) = settings.and_then(|it| it.seeking.as_ref())
+            && self.is_ready()
+        {
+            self.healer.seek_pause_ms = seeking.first_ms.max(1);
+            self.plan_seeking();
+        }
+    }
+
+    /// Has seeds looked for after the pause, if some are not in the ring.
+    fn plan_seeking(&mut self) {
+        let missing = self.seeds.iter().any(|seed| self.is_missing(seed));
+        let chance = 1.0 + self.random.fraction() / 2.0;
+        let pause = (self.healer.seek_pause_ms as f64 * chance) as u64;
+        self.healer.seek_at = missing.then_some(self.now.ms + pause);
+    }
+
+    /// Whether a seed is somebody else who is not in the ring, and has not said that it goes.
+    fn is_missing(&self, seed: &str) -> bool {
+        let id = self.members.find(seed);
+        let gone = id.is_none_or(|id| match self.members.get(id).status {
+            Status::Alive | Status::Suspect | Status::Leave => false,
+            Status::Faulty | Status::Tombstone => true,
+        });
+        gone && *seed != *self.me
+    }
+
+    fn seek(&mut self) {
+        let Some(settings) = &self.config.healing else {
+            return;
+        };
+        let Some(seeking) = &settings.seeking else {
+            return;
+        };
+        let others = self.members.pingable().saturating_sub(1);
+        let longest = match others {
+            0 => seeking.alone_ms.min(settings.period_ms),
+            _ => settings.period_ms,
+        };
+        let doubled = self.healer.seek_pause_ms.saturating_mul(2);
+        self.healer.seek_pause_ms = doubled.min(longest).max(1);
+        let chance = settings.tries / others.max(1) as f64;
+        let stays = self.is_ready() && self.my_status() == Status::Alive;
+        if stays && self.is_idle() && self.random.fraction() < chance {
+            self.ask_for_seeds();
+        }
+        self.plan_seeking();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.healer.attempt.is_none() && self.healer.seeds_by.is_none()
     }
 
     pub(crate) fn heal_on_time(&mut self) {
         let now = self.now.ms;
         if self.healer.seeds_by.is_some_and(|at| at <= now) {
             self.heal_with_seeds();
+        }
+        if self.healer.seek_at.is_some_and(|at| at <= now) {
+            self.seek();
         }
         if self.healer.next_at.is_none_or(|at| at > now) {
             return;
@@ -67,8 +134,7 @@ impl Swim {
             .max(self.seeds.len())
             .max(1);
         let chance = settings.tries / among as f64;
-        let idle = self.healer.attempt.is_none() && self.healer.seeds_by.is_none();
-        if self.is_ready() && idle && self.random.fraction() < chance {
+        if self.is_ready() && self.is_idle() && self.random.fraction() < chance {
             self.ask_for_seeds();
         }
     }
@@ -78,7 +144,7 @@ impl Swim {
             return Err(Fault::turned_off("partition healing"));
         }
         self.healer.tokens.push(token);
-        if self.healer.attempt.is_none() && self.healer.seeds_by.is_none() {
+        if self.is_idle() {
             self.ask_for_seeds();
         }
         Ok(())
@@ -194,6 +260,8 @@ impl Swim {
             self.apply(theirs, target, Origin::Gossip);
             self.write_all(&mut body);
         } else {
+            // They contradict first, and meet the next time.
+            self.seek_soon();
             self.apply(&for_us, target, Origin::Gossip);
             for (i, change) in for_them.iter().enumerate() {
                 if i > 0 {

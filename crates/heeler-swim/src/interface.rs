@@ -105,14 +105,17 @@ pub enum Input<'a> {
 }
 
 /// How a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Failure {
     /// No answer in time.
+    #[error("no answer in time")]
     TimedOut,
-    /// The peer cannot be reached, or the connection broke.
-    Unreachable,
-    /// The peer has answered with an error.
-    Refused,
+    /// The peer cannot be reached, or the connection broke: why.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The peer has answered with an error: what it says.
+    #[error("it has refused: {0}")]
+    Refused(String),
 }
 
 /// An operator's wish.
@@ -245,6 +248,8 @@ pub enum Event {
     Ready {
         /// The seeds that answered.
         joined: Vec<Arc<str>>,
+        /// The seeds that were asked in vain, and why.
+        missed: Vec<(Arc<str>, String)>,
         /// Milliseconds since the bootstrap began.
         took_ms: u64,
     },

@@ -120,7 +120,7 @@ mod updates;
 mod wording;
 
 pub use checksum::{Form, Line, Style};
-pub use config::{Bootstrap, Config, ConfigError, Damping, Healing, Lifeguard};
+pub use config::{Bootstrap, Config, ConfigError, Damping, Healing, Lifeguard, Seeking};
 pub use fault::Fault;
 pub use interface::{
     Answer, BootstrapError, Command, Endpoint, Event, Failure, Input, MemberState, Now, Output,

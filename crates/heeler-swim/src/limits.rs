@@ -43,6 +43,8 @@ pub const REVERSE_FULL_SYNCS: usize = 5;
 pub const EARLY_CALLERS: usize = 16;
 /// Seeds.
 pub const SEEDS: usize = 10_000;
+/// Seeds that are named in what is said about those that did not let this member in.
+pub const TOLD_SEEDS: usize = 8;
 /// Peers of which it is remembered when they were last given a full sync.
 pub const SYNCED_PEERS: usize = 1024;
 /// Flappers that a damp-req may name.

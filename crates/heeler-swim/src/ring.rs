@@ -36,6 +36,7 @@ impl Swim {
             self.ring_checksum.set(None);
             self.ring_stats(added.len() - renamed, removed.len());
             self.event(Event::RingChanged { added, removed });
+            self.seek_soon();
         }
         self.gauge("num-members", self.members.len() as f64);
     }

@@ -1,8 +1,9 @@
 //! What events say in a log, and how loudly.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::{Event, MemberState, Status};
+use crate::{Event, MemberState, Status, limits};
 
 /// How loudly an event is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +30,13 @@ impl Event {
                 }
             }
             Event::MemberChanged { .. } | Event::MemberEvicted(_) => Severity::Info,
+            // It is made again and again, as long as a seed is gone.
+            Event::HealAttempt { targets } if targets.is_empty() => Severity::Debug,
             Event::RingChanged { .. } | Event::HealAttempt { .. } => Severity::Info,
+            // It was to join others, and has not.
+            Event::Ready { joined, missed, .. } if joined.is_empty() && !missed.is_empty() => {
+                Severity::Warn
+            }
             Event::HashDetected { .. } | Event::Ready { .. } => Severity::Info,
             Event::SelfEvicted => Severity::Info,
             Event::HashDiffers { .. } | Event::BootstrapFailed { .. } => Severity::Warn,
@@ -63,16 +70,14 @@ impl fmt::Display for Event {
                 "{peer} uses {}, another hash function than this member: owners differ",
                 form.hash.name()
             ),
-            Event::Ready { joined, took_ms } if joined.is_empty() => {
-                write!(f, "ready in {took_ms} ms, in a ring of its own")
-            }
-            Event::Ready { joined, took_ms } => {
-                write!(
-                    f,
-                    "ready in {took_ms} ms, by the lists of {} seeds",
-                    joined.len()
-                )
-            }
+            Event::Ready {
+                joined,
+                missed,
+                took_ms,
+            } => match joined.len() {
+                0 => alone(f, missed, *took_ms),
+                seeds => write!(f, "ready in {took_ms} ms, by the lists of {seeds} seeds"),
+            },
             Event::BootstrapFailed { reason } => write!(f, "the bootstrap has failed: {reason}"),
             Event::JoinFailed { seed, reason } => write!(f, "joining by {seed} failed: {reason}"),
             Event::Refuted {
@@ -140,6 +145,21 @@ impl Event {
     }
 }
 
+/// What an operator has to know who started a member to join others.
+fn alone(f: &mut fmt::Formatter<'_>, missed: &[(Arc<str>, String)], ms: u64) -> fmt::Result {
+    write!(f, "ready in {ms} ms, in a ring of its own")?;
+    if !missed.is_empty() {
+        f.write_str(": none of the nodes to join has let this one in, and it goes on asking them")?;
+    }
+    for (at, (seed, why)) in missed.iter().take(limits::TOLD_SEEDS).enumerate() {
+        write!(f, "{} {seed}: {why}", if at == 0 { ":" } else { ";" })?;
+    }
+    match missed.len().saturating_sub(limits::TOLD_SEEDS) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
+    }
+}
+
 fn changed(
     f: &mut fmt::Formatter<'_>,
     old: Option<&MemberState>,
@@ -169,6 +189,21 @@ fn changed(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ready(missed: usize) -> Event {
+        Event::Ready {
+            joined: Vec::new(),
+            missed: (0..missed)
+                .map(|i| (format!("s:{i}").into(), format!("why {i}")))
+                .collect(),
+            took_ms: 3000,
+        }
+    }
+
+    #[test]
+    fn of_many_seeds_that_were_missed_some_are_named() {
+        assert!(ready(10).to_string().ends_with("s:7: why 7; and 2 more"));
+    }
 
     #[test]
     fn events_read_as_sentences() {
@@ -209,12 +244,15 @@ mod tests {
                 Severity::Info,
             ),
             (
-                Event::Ready {
-                    joined: Vec::new(),
-                    took_ms: 3000,
-                },
+                ready(0),
                 "ready in 3000 ms, in a ring of its own",
                 Severity::Info,
+            ),
+            (
+                ready(2),
+                "ready in 3000 ms, in a ring of its own: none of the nodes to join has let this \
+                 one in, and it goes on asking them: s:0: why 0; s:1: why 1",
+                Severity::Warn,
             ),
             (
                 Event::PingInconclusive { target },

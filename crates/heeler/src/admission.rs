@@ -65,13 +65,18 @@ impl fmt::Debug for Admission {
 }
 
 /// While it lives, the node gives nothing up of what it held when it was made. To be held as long
-/// as a command is executed, and no longer.
-pub struct Permit(#[expect(dead_code, reason = "its life is what counts")] Guard<Arc<Tenure>>);
+/// as commands are executed one after the other, and no longer: not while any of them waits.
+pub struct Permit(Guard<Arc<Tenure>>);
 
 impl Permit {
     /// By this picture.
     pub fn new(tenure: Guard<Arc<Tenure>>) -> Permit {
         Permit(tenure)
+    }
+
+    /// Whether another command may be executed, too, without asking.
+    pub fn covers(&self, command: &Command<'_>) -> bool {
+        *self.0.of(command) == Standing::Serve
     }
 }
 

@@ -232,7 +232,8 @@ pub struct Keeping {
           value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::REPLICAS)))]
     replicas: u32,
     /// So many of them must have a write before it is acknowledged: 1 (the owner), quorum (most of
-    /// them), or all.
+    /// them), or all. With fewer nodes in the ring writes are refused (NOREPLICAS) and reads are
+    /// served: GET /readyz is 200 then, and GET /readyz?writes 503.
     #[arg(
         long,
         value_name = "1|quorum|all",

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use crate::config::pools;
 use crate::route::{Herd, Placement, scan};
 
-pub use members::Members;
+pub use members::{Look, Members};
 
 /// The servers of one pool and the placement over those that are live.
 #[derive(Debug)]

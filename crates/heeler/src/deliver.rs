@@ -7,6 +7,7 @@ mod items;
 mod memcached;
 mod messages;
 mod monitor;
+mod overlap;
 mod ring;
 mod timer;
 mod tracking;

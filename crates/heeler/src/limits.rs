@@ -109,9 +109,16 @@ pub const REPLICAS: u32 = 16;
 pub const PULL_RATE: u64 = 32 * 1024 * 1024;
 /// How long a write waits for replicas, in milliseconds.
 pub const WRITE_TIMEOUT_MS: u64 = 2_000;
-/// How far the clock of another node may be ahead, in milliseconds: copies of keys from a later
-/// time are refused.
+/// How far the clock of another node may be ahead, in milliseconds: what it has executed at a later
+/// time is not done again here, but taken as what came of it.
 pub const CLOCK_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
+/// How far a node's new versions may be ahead of the clocks of most nodes, in milliseconds.
+pub const VERSIONS_AHEAD_MS: u64 = 60 * 1000;
+/// For how many milliseconds it counts what another node has said of the time.
+pub const CLOCK_HEARD_MS: u64 = 60 * 60 * 1000;
+/// The latest time of a version, in milliseconds since 1970: in the year 2248. A copy from a later
+/// one is refused, for too few versions would be left for the writes after it.
+pub const LATEST_MS: u64 = 1 << 43;
 /// Requests of one client that may wait for their replies before it is read again.
 pub const PIPELINE: usize = 1024;
 /// Reply bytes that may wait for one client, those included that are expected of servers, before it
@@ -142,6 +149,9 @@ pub const TRACKED_KEYS: usize = 1_000_000;
 /// Bytes of changes that a node of a ring may not have asked for yet, whose clients keep copies;
 /// past it they are told that everything has changed.
 pub const UNHEARD_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of changes that all of them may not have asked for yet; past it that goes for those for
+/// whom more waits than their part.
+pub const UNHEARD_TOGETHER_BYTES: usize = 64 * 1024 * 1024;
 /// Changes that it is told of at a time.
 pub const TOLD: usize = 4096;
 /// How long its question for changes waits for one, in milliseconds.

@@ -141,7 +141,11 @@ fn other_numbers_of_copies_are_told_until_they_are_the_same() {
 fn too_few_nodes_for_the_writes_are_told_of_and_so_are_keys_that_nobody_takes_over() {
     let flags = ["--replicas", "2", "--write-acks", "all"];
     let mut cluster = Cluster::planned(2, &flags);
-    cluster.up(0);
+    let port = free_port();
+    let http = free_port();
+    let [admin, web] = [port, http].map(|port| format!("127.0.0.1:{port}"));
+    let first = [&flags[..], &["--admin", &admin, "--http", &web]].concat();
+    cluster.nodes[0] = Some(cluster.spawn_with(0, &first));
     let says = |cluster: &Cluster, what: &str| {
         let said = cluster.node(0).process.stderr();
         said.lines().any(|line| line.contains(what))
@@ -153,8 +157,30 @@ fn too_few_nodes_for_the_writes_are_told_of_and_so_are_keys_that_nobody_takes_ov
         cluster.client(0).run("SET key value"),
         Value::Error(refused)
     );
+    // Reads are served: so it is ready, unless it is asked for writes.
+    let ready = |query: &str| {
+        let path = format!("/readyz{query}");
+        let answers = [port, http].map(|port| servers::ask(port, "GET", &path));
+        assert_eq!(answers[0], answers[1], "the same at both doors");
+        answers[0].clone()
+    };
+    let why = "writes are refused (NOREPLICAS): --replicas 2 --write-acks all needs 2 nodes in the \
+               ring, and there are 1; start the others\n";
+    let (status, body) = ready("");
+    assert_eq!((status, body), (200, format!("ready for reads\n{why}")));
+    assert_eq!(ready("?writes"), (503, why.to_owned()));
+    assert_eq!(ready("?a=b&writes=1"), (503, why.to_owned()));
+    let refuses = |cluster: &Cluster| {
+        let info = cluster.client(0).run("INFO ring").text();
+        info.contains("ring_refuses_writes:1")
+    };
+    assert!(refuses(&cluster));
     cluster.up(1);
     cluster.agrees(2);
+    wait_until("it is ready for writes", || {
+        ready("?writes") == (200, "ready\n".to_owned())
+    });
+    assert!(!refuses(&cluster));
     wait_until("it takes writes", || {
         says(&cluster, "writes are taken again")
     });

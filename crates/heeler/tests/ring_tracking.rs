@@ -181,6 +181,54 @@ fn who_changes_is_told_if_it_wants_to_be() {
 }
 
 #[test]
+fn who_takes_what_it_might_have_waited_for_is_told_if_it_wants_to_be() {
+    let cluster = Cluster::start(2, &[]);
+    let alone = servers::Heeler::serve(&[]);
+    let in_ring = |node: usize| (cluster.client(0), key_of(&cluster, node, "waits"));
+    let by_itself = || (Client::connect(alone.address()), "waits".to_owned());
+    for connect in [
+        &(|| in_ring(0)) as &dyn Fn() -> _,
+        &(|| in_ring(1)),
+        &by_itself,
+    ] {
+        let begin = |options: &str| {
+            let (mut client, key) = connect();
+            client.run("HELLO 3");
+            client.run(&format!("CLIENT TRACKING ON {options}"));
+            (client, key)
+        };
+        let ((mut hears, key), (mut ignores, _)) = (begin(""), begin("NOLOOP"));
+        let (mut other, _) = connect();
+        other.run(&format!("RPUSH {key} one two three"));
+        for client in [&mut hears, &mut ignores] {
+            assert_eq!(client.run(&format!("LLEN {key}")), Value::Int(3));
+        }
+        let taken = |element| Value::Array(vec![Value::bulk(&key), Value::bulk(element)]);
+        assert_eq!(ignores.run(&format!("BLPOP {key} 1")), taken("one"));
+        assert_eq!(hears.read_reply(), push(&key));
+        assert_eq!(ignores.run("PING"), Value::Status("PONG".into()));
+        // Without the option its own change is told of, too.
+        hears.run(&format!("LLEN {key}"));
+        assert_eq!(hears.run(&format!("BLPOP {key} 1")), taken("two"));
+        assert_eq!(hears.read_reply(), push(&key));
+        // One that has had to wait for an element is told of who brought it.
+        ignores.run(&format!("LPOP {key}"));
+        assert_eq!(ignores.run(&format!("LLEN {key}")), Value::Int(0));
+        ignores.send(&request(&[b"BLPOP", key.as_bytes(), b"5"]));
+        servers::wait_until("it waits", || {
+            other
+                .run("INFO clients")
+                .text()
+                .contains("blocked_clients:1")
+        });
+        other.run(&format!("RPUSH {key} four"));
+        let mut told = [ignores.read_reply(), ignores.read_reply()];
+        told.sort_by_key(|it| matches!(it, Value::Push(_)));
+        assert_eq!(told, [taken("four"), push(&key)]);
+    }
+}
+
+#[test]
 fn who_is_told_of_prefixes_is_told_by_all_nodes_and_by_those_that_come_later() {
     let mut cluster = Cluster::planned(3, &[]);
     for node in [0, 1] {

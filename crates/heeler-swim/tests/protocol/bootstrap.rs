@@ -100,7 +100,7 @@ fn one_reachable_seed_can_be_enough() {
     seeds(&mut machine, &["a:1", "b:1", "c:1", ME]);
     let joins = machine.sent.clone();
     assert_eq!(joins.len(), 2);
-    machine.fail(joins[0].id, Failure::Unreachable);
+    machine.fail(joins[0].id, Failure::Unreachable("why".into()));
     machine.answer(joins[1].id, &list(&joins[1].to));
     assert!(machine.swim.is_ready());
 }
@@ -117,7 +117,7 @@ fn twice_as_many_are_asked_as_are_missing_and_those_on_other_hosts_first() {
     for (i, join) in std::mem::take(&mut machine.sent).into_iter().enumerate() {
         match i {
             0 | 1 => machine.answer(join.id, &list(&join.to)),
-            _ => machine.fail(join.id, Failure::Unreachable),
+            _ => machine.fail(join.id, Failure::Unreachable("why".into())),
         }
     }
     assert_eq!(asked(&machine).len(), 2);
@@ -129,7 +129,7 @@ fn it_asks_again_after_pauses_that_double() {
     seeds(&mut machine, &["a:1", ME]);
     for doubled in [100, 200, 400, 800] {
         let join = machine.sent.pop().expect("a join");
-        machine.fail(join.id, Failure::Unreachable);
+        machine.fail(join.id, Failure::Unreachable("why".into()));
         machine.pass(doubled - 1);
         assert_eq!(machine.sent, [], "not within {doubled} ms");
         machine.pass(doubled / 2 + 1);
@@ -164,6 +164,78 @@ fn the_first_may_start_alone() {
     assert!(!machine.swim.is_ready());
     machine.pass(1);
     assert!(machine.swim.is_ready());
+}
+
+/// What is said of the seeds that did not let it in.
+fn missed(machine: &Machine) -> Vec<(&str, &str)> {
+    let ready = machine.events.iter().find_map(|event| match event {
+        Event::Ready { missed, .. } => Some(missed),
+        _ => None,
+    });
+    let missed = ready.expect("it is ready").iter();
+    missed.map(|(seed, why)| (&**seed, &**why)).collect()
+}
+
+#[test]
+fn who_starts_alone_says_what_each_seed_has_said_last() {
+    let mut machine = Machine::idle(with(Bootstrap {
+        alone_after_ms: Some(3000),
+        max_retry_ms: 100,
+        join_timeout_ms: 5000,
+        ..Bootstrap::default()
+    }));
+    seeds(&mut machine, &["a:1", "b:1", "c:1", ME]);
+    for (round, why) in ["connection reset", "connection refused"]
+        .into_iter()
+        .enumerate()
+    {
+        for join in std::mem::take(&mut machine.sent) {
+            match &*join.to {
+                "a:1" => machine.fail(join.id, Failure::Unreachable(why.into())),
+                "b:1" => machine.answer(join.id, &list("b:1").replace("kv", "other")),
+                // One that has failed before, and does not answer now, has said why.
+                _ if round == 0 => machine.fail(join.id, Failure::Refused("not yet".into())),
+                _ => {}
+            }
+        }
+        machine.pass(100);
+    }
+    machine.pass(3000);
+    let expected = [
+        ("a:1", "connection refused"),
+        ("b:1", "it belongs to the application \"other\""),
+        ("c:1", "it has refused: not yet"),
+    ];
+    assert_eq!(missed(&machine), expected);
+    // What follows is no part of coming in.
+    assert!(
+        machine
+            .events
+            .iter()
+            .all(|it| !matches!(it, Event::BootstrapFailed { .. }))
+    );
+}
+
+#[test]
+fn seeds_that_have_not_answered_yet_are_told_of_and_those_that_have_are_not() {
+    let mut machine = Machine::idle(with(Bootstrap {
+        alone_after_ms: Some(500),
+        ..Bootstrap::default()
+    }));
+    seeds(&mut machine, &["a:1", ME]);
+    machine.pass(500);
+    assert_eq!(missed(&machine), [("a:1", "no answer yet")]);
+    let mut machine = Machine::idle(with(Bootstrap {
+        join_size: 1,
+        ..Bootstrap::default()
+    }));
+    seeds(&mut machine, &["a:1", ME]);
+    let join = machine.sent.pop().expect("a join");
+    machine.fail(join.id, Failure::TimedOut);
+    machine.pass(200);
+    let join = machine.sent.pop().expect("a join");
+    machine.answer(join.id, &list("a:1"));
+    assert_eq!(missed(&machine), []);
 }
 
 #[test]

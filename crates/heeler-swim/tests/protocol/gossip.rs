@@ -98,7 +98,11 @@ fn reached(yes: bool) -> String {
 
 #[test]
 fn an_error_of_any_kind_is_no_answer_to_a_ping() {
-    for failure in [Failure::TimedOut, Failure::Unreachable, Failure::Refused] {
+    for failure in [
+        Failure::TimedOut,
+        Failure::Unreachable("why".into()),
+        Failure::Refused("why".into()),
+    ] {
         let mut machine = Machine::ready(plain(), &FIVE);
         let ping = machine.tick();
         machine.fail(ping.id, failure);

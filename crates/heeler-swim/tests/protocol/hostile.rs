@@ -66,7 +66,7 @@ fn damaged_bodies_are_answered_once_and_kept_in_bounds() {
                 }
                 3 if !machine.sent.is_empty() => {
                     let sent = machine.sent.remove(0);
-                    machine.fail(sent.id, Failure::Refused);
+                    machine.fail(sent.id, Failure::Refused("why".into()));
                 }
                 _ => machine.pass(chance.below(3000) as u64),
             }

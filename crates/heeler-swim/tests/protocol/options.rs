@@ -1,8 +1,11 @@
 //! What can be turned on and off: damping, Lifeguard, strictness about applications, and identity.
 
-use heeler_swim::{Command, Config, Damping, Endpoint, Event, Failure, Lifeguard, Output, Status};
+use heeler_swim::{
+    Command, Config, Damping, Endpoint, Event, Failure, Healing, Input, Lifeguard, Output, Seeking,
+    Status,
+};
 
-use crate::member::{Machine, change, change_by, plain};
+use crate::member::{ME, Machine, change, change_by, plain};
 
 const FIVE: [(&str, &str, u64); 5] = [
     ("a:1", "alive", 1),
@@ -115,7 +118,7 @@ fn without_agreement_nobody_is_damped() {
     assert!(in_ring(&machine, "m:0"));
     machine.pass(60_000);
     for ask in std::mem::take(&mut machine.sent) {
-        machine.fail(ask.id, Failure::Refused);
+        machine.fail(ask.id, Failure::Refused("why".into()));
     }
     assert!(in_ring(&machine, "m:0"));
     assert_eq!(machine.counts["damper.damp-req.inconclusive"], 1);
@@ -284,6 +287,86 @@ fn healing_can_be_off() {
             .iter()
             .any(|output| matches!(output, Output::FetchSeeds))
     );
+}
+
+/// A member that looks for its seeds, which are not there. Returns when it has asked for them, in
+/// milliseconds after it was ready.
+fn seeks(machine: &mut Machine, for_ms: u64) -> Vec<u64> {
+    let began = machine.now.ms;
+    let mut asked = Vec::new();
+    while machine.now.ms < began + for_ms {
+        machine.pass(10);
+        let wanted = machine.done.drain(..);
+        if wanted
+            .into_iter()
+            .any(|it| matches!(it, Output::FetchSeeds))
+        {
+            asked.push(machine.now.ms - began);
+            machine.input(Input::Seeds(vec![ME.into(), "a:1".into(), "x:1".into()]));
+        }
+        for sent in std::mem::take(&mut machine.sent) {
+            match sent.endpoint {
+                Endpoint::Join => machine.fail(sent.id, Failure::Unreachable("why".into())),
+                _ => machine.answer(sent.id, "{\"changes\":[]}"),
+            }
+        }
+    }
+    asked
+}
+
+fn pauses(asked: &[u64]) -> Vec<u64> {
+    let all = [&[0], asked].concat();
+    all.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn seeds_that_are_not_in_the_ring_are_looked_for_at_once_and_then_less_often() {
+    let mut config = plain();
+    config.healing = Some(Healing {
+        seeking: Some(Seeking::default()),
+        ..Healing::default()
+    });
+    config.bootstrap.alone_after_ms = Some(0);
+    let mut machine = Machine::idle(config.clone());
+    machine.input(Input::Seeds(vec!["a:1".into()]));
+    machine.pass(0);
+    assert!(machine.swim.is_ready());
+    let asked = seeks(&mut machine, 60_000);
+    let about = |pause: u64, of: u64| (of..=of * 3 / 2 + 10).contains(&pause);
+    let seen = pauses(&asked);
+    let (first, rest) = seen.split_at(3);
+    assert!(about(first[0], 1000) && about(first[1], 2000) && about(first[2], 4000));
+    assert!(
+        rest.iter().all(|pause| *pause <= 7510),
+        "while it is alone: {rest:?}"
+    );
+    // In a ring in which one seed is missing the pauses grow to the period.
+    let mut machine = Machine::idle(config);
+    machine.bootstrap(&[("a:1", "alive", 1)]);
+    machine.input(Input::Seeds(vec!["a:1".into(), "x:1".into()]));
+    machine.tell(&change("b:1", "alive", 1));
+    let asked = seeks(&mut machine, 600_000);
+    assert!(asked.len() <= 50, "{asked:?}");
+    assert!(about(asked[0], 1000), "{asked:?}");
+    // Once nobody is missing, it asks no more often than each period.
+    machine.tell(&change("x:1", "alive", 1));
+    let asked = seeks(&mut machine, 120_000);
+    assert!(
+        pauses(&asked)[1..].iter().all(|pause| *pause >= 29_000),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn without_seeking_seeds_are_looked_for_in_each_period_alone() {
+    let mut config = plain();
+    config.healing = Some(Healing::default());
+    config.bootstrap.alone_after_ms = Some(0);
+    let mut machine = Machine::idle(config);
+    machine.input(Input::Seeds(vec!["a:1".into()]));
+    machine.pass(0);
+    let asked = seeks(&mut machine, 100_000);
+    assert_eq!(asked, [30_000, 60_000, 90_000]);
 }
 
 #[test]

@@ -374,7 +374,7 @@ impl Network {
                 body,
             } => {
                 if self.nodes[node].swim.is_none() {
-                    let result = Err(Failure::Unreachable);
+                    let result = Err(Failure::Unreachable("why".into()));
                     self.post(node, from, Parcel::Answer { life, id, result });
                     return;
                 }
@@ -393,7 +393,7 @@ impl Network {
                         Ok(body) => Input::Response { id, body },
                         Err(failure) => Input::Failure {
                             id,
-                            failure: *failure,
+                            failure: failure.clone(),
                         },
                     });
                 }
@@ -452,7 +452,7 @@ impl Network {
                         },
                     );
                 } else {
-                    let result = Err(Failure::Unreachable);
+                    let result = Err(Failure::Unreachable("why".into()));
                     self.push(self.now + 1, node, Parcel::Answer { life, id, result });
                 }
             }
@@ -461,7 +461,7 @@ impl Network {
                 assert_eq!(by, node);
                 let bytes = result.as_ref().unwrap_or_else(|error| error).len();
                 self.nodes[node].bytes += bytes as u64;
-                let result = result.map_err(|_| Failure::Refused);
+                let result = result.map_err(|_| Failure::Refused("why".into()));
                 self.post(node, from, Parcel::Answer { life, id, result });
             }
             Output::Done { token, result } => self.nodes[node].done.push((token, result)),

@@ -1,7 +1,9 @@
 //! What a cluster must do, whatever happens to it.
 
 use heeler_ring::RingHash;
-use heeler_swim::{Answer, Command, Config, Event, Form, Healing, Lifeguard, Status, Style};
+use heeler_swim::{
+    Answer, Command, Config, Event, Form, Healing, Lifeguard, Seeking, Status, Style,
+};
 
 use crate::network::{Network, Weather, address, quiet_config};
 
@@ -132,6 +134,91 @@ fn halves_that_have_lost_each_other_meet_again() {
     network.run(20_000);
     network.partition(|_| 0);
     network.until(100, 60_000, settled).expect("one cluster");
+}
+
+/// As stores are: whoever finds nobody begins alone, and looks for the others.
+fn alone_if_need_be(config: &mut Config) {
+    config.bootstrap.join_size = 1;
+    config.bootstrap.alone_after_ms = Some(3000);
+    config.healing = Some(Healing {
+        seeking: Some(Seeking::default()),
+        ..Healing::default()
+    });
+}
+
+#[test]
+fn rings_begun_alone_are_one_soon_after_they_can_be() {
+    for (seed, n, hours) in [(30, 2, 0), (31, 3, 0), (32, 5, 1), (33, 12, 0)] {
+        let mut network = Network::new(seed);
+        for i in 0..n {
+            let mut config = quiet_config(address(i));
+            alone_if_need_be(&mut config);
+            network.add(config, 0);
+        }
+        // Servers are up before their network is.
+        network.partition(|node| node);
+        for node in 0..n {
+            network.set_seeds(node, (0..n).map(address).collect());
+            network.start(node);
+        }
+        network.run(10_000 + hours * 3_600_000);
+        assert!((0..n).all(|node| network.nodes[node].ring.len() == 1));
+        network.partition(|_| 0);
+        let took = network.until(50, 60_000, settled).expect("one ring");
+        assert!(took <= 8_000, "{n} nodes took {took} ms");
+    }
+}
+
+#[test]
+fn who_comes_to_the_seed_of_another_ring_is_found_by_that() {
+    // Two wait for a third that joins neither of them.
+    let mut network = Network::new(34);
+    for i in 0..4 {
+        let mut config = quiet_config(address(i));
+        alone_if_need_be(&mut config);
+        let node = network.add(config, 0);
+        network.set_seeds(node, vec![address(if i < 2 { 2 } else { 3 })]);
+    }
+    network.start(0);
+    network.start(1);
+    network.run(600_000);
+    network.start(2);
+    let whole = |it: &Network| it.nodes[0].ring.len() == 3 && settled(it);
+    let took = network.until(50, 60_000, whole).expect("one ring");
+    assert!(took <= 8_000, "{took} ms");
+}
+
+#[test]
+fn parted_halves_that_look_for_each_other_meet_soon() {
+    let mut network = quiet(35, 6, alone_if_need_be);
+    for node in 0..6 {
+        network.set_seeds(node, (0..6).map(address).collect());
+        network.command(node, 1, Command::Heal);
+    }
+    network.partition(|node| node % 2);
+    let parted = |it: &Network| (0..6).all(|node| it.nodes[node].ring.len() == 3);
+    network.until(100, 60_000, parted).expect("two rings");
+    network.partition(|_| 0);
+    let took = network.until(50, 60_000, settled).expect("one ring");
+    assert!(took <= 8_000, "{took} ms");
+}
+
+#[test]
+fn a_seed_that_is_gone_for_good_costs_next_to_nothing() {
+    let mut network = quiet(36, 10, alone_if_need_be);
+    for node in 0..10 {
+        network.set_seeds(node, (0..10).map(address).collect());
+        network.command(node, 1, Command::Heal);
+    }
+    network.run(10_000);
+    assert!((0..10).all(|node| !network.nodes[node].counts.contains_key("heal.attempt")));
+    network.crash(9);
+    network.run(60_000);
+    let before = network.total("heal.attempt");
+    network.run(600_000);
+    // Three members ask in each period, and as many for its own sake.
+    let asked = network.total("heal.attempt") - before;
+    assert!((60..=240).contains(&asked), "{asked}");
 }
 
 #[test]

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 use heeler_ring::Ring;
 use tokio::sync::watch;
 
 use crate::route::{Nodes, Terms};
+
+/// For who looks at the picture for each request: that costs a look at whether there is another.
+pub type Look = Cache<Arc<ArcSwap<Nodes>>, Arc<Nodes>>;
 
 /// The ring that this node is a member of.
 #[derive(Debug)]
 pub struct Members {
     me: Arc<str>,
     terms: Terms,
-    nodes: ArcSwap<Nodes>,
+    nodes: Arc<ArcSwap<Nodes>>,
     versions: AtomicU64,
     changed: watch::Sender<u64>,
 }
@@ -24,7 +27,7 @@ impl Members {
     /// A node with this address in this ring.
     pub fn new(me: &str, terms: Terms, ring: Arc<Ring>) -> Members {
         Members {
-            nodes: ArcSwap::from_pointee(Nodes::new(ring, terms, me, 1)),
+            nodes: Arc::new(ArcSwap::from_pointee(Nodes::new(ring, terms, me, 1))),
             me: me.into(),
             terms,
             versions: AtomicU64::new(1),
@@ -45,6 +48,11 @@ impl Members {
     /// The picture for a request that comes now.
     pub fn nodes(&self) -> arc_swap::Guard<Arc<Nodes>> {
         self.nodes.load()
+    }
+
+    /// The same for one who looks often.
+    pub fn look(&self) -> Look {
+        Cache::new(self.nodes.clone())
     }
 
     /// The same to keep.

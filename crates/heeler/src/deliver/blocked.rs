@@ -142,7 +142,14 @@ impl Door {
             }
             return;
         }
-        match store.execute_or_wait(caller.session.database, now, command, &caller.task) {
+        let reader = caller.copies.as_ref().map(|copies| copies.reader());
+        let begun = store.execute_or_wait(
+            caller.session.database,
+            now,
+            (command, reader),
+            &caller.task,
+        );
+        match begun {
             Ok(reply) => {
                 self.executed(command.spec, &reply);
                 if !self.tells_later(now, caller, command, &reply) {

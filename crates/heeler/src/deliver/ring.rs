@@ -5,6 +5,7 @@
 //! request and its reply is an [`Errand`]: it runs on the threads of the peer port, and the
 //! connection waits for it as for any command that blocks.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::blocked::Blocked;
 use super::tracking::asked_by;
 use super::{Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
+use crate::cluster::Look;
 use crate::command::{Command, Flags, Id, Reply, Shape};
 use crate::peer::{self, Keyspace, encoded};
 use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
@@ -32,7 +34,9 @@ pub struct Ring {
     pub keyspace: Arc<Keyspace>,
     /// This worker's connections to the others.
     pub peers: Peers,
-    /// By which ring this worker has routed last.
+    /// The picture by which this worker routes.
+    nodes: RefCell<Look>,
+    /// By which ring it has routed last.
     routed: RefCell<Option<Arc<heeler_ring::Ring>>>,
 }
 
@@ -40,6 +44,7 @@ impl Ring {
     /// Nothing is routed yet.
     pub fn new(keyspace: Arc<Keyspace>, peers: Peers) -> Ring {
         Ring {
+            nodes: RefCell::new(keyspace.members.look()),
             keyspace,
             peers,
             routed: RefCell::default(),
@@ -47,7 +52,8 @@ impl Ring {
     }
 
     pub(super) fn route(&self, command: &Command<'_>, random: u64) -> Route {
-        let nodes = self.keyspace.members.nodes();
+        let mut look = self.nodes.borrow_mut();
+        let nodes = look.load();
         if self.peers.follow(nodes.version(), nodes.addresses()) {
             *self.routed.borrow_mut() = Some(nodes.ring().clone());
         }
@@ -70,7 +76,7 @@ impl Ring {
     ) -> Option<(Reply, Option<Pending>)> {
         match self.keyspace.keeper.admit(command) {
             Admission::Execute(permit) => {
-                Some(self.keyspace.execute_with(permit, now, command, asker))
+                Some(self.keyspace.execute_with(&permit, now, command, asker))
             }
             Admission::Wait(_) | Admission::Moved => None,
         }
@@ -344,7 +350,8 @@ impl Door {
         if self.waits_its_turn(caller, command) {
             return;
         }
-        let request = Bytes::copy_from_slice(command.raw());
+        let asker = self.asker(caller, command);
+        let request = Bytes::copy_from_slice(&asked_by(asker, Cow::Borrowed(command.raw())));
         self.run_errand(caller, ring, command, ring.keyspace.clone().wait(request));
     }
 

@@ -1,8 +1,10 @@
 //! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::overlap::{Overlap, overlap};
 use super::{Caller, Door, Ring};
 use crate::command::number::integer;
 use crate::command::{Command, Id, OwnedCommand, Reply};
@@ -18,7 +20,8 @@ pub(super) struct Copies {
     mode: Mode,
     /// CLIENT CACHING was said for the next command, or transaction.
     exception: bool,
-    prefixes: Vec<Box<[u8]>>,
+    /// None of which begins with another.
+    prefixes: BTreeSet<Box<[u8]>>,
 }
 
 /// Of which keys a client keeps copies.
@@ -82,8 +85,8 @@ impl Door {
             _ => match Request::parse(self, command) {
                 Ok(request) if request.is_on => {
                     match self.start_tracking(caller, store, &request) {
-                        Ok(()) => {
-                            self.tracks_in_ring(caller, true);
+                        Ok(added) => {
+                            self.tracks_in_ring(caller, &added, true);
                             Reply::OK
                         }
                         Err(refused) => refused,
@@ -116,10 +119,10 @@ impl Door {
             }
             Err(refused) => return Some(refused),
         };
-        if let Err(refused) = self.start_tracking(caller, store, &request) {
-            return Some(refused);
-        }
-        let version = self.tracks_in_ring(caller, false);
+        let version = match self.start_tracking(caller, store, &request) {
+            Ok(added) => self.tracks_in_ring(caller, &added, false),
+            Err(refused) => return Some(refused),
+        };
         if !request.broadcasts {
             return Some(Reply::OK);
         }
@@ -136,13 +139,14 @@ impl Door {
         None
     }
 
-    /// The other nodes are to tell of changes, too. Returns from which version of the prefixes on
-    /// they do. `is_told`: the client counts on that from now on.
-    fn tracks_in_ring(&self, caller: &Caller, is_told: bool) -> u64 {
+    /// The other nodes are to tell of changes, too, with these prefixes beside those before.
+    /// Returns from which version of the prefixes on they do. `is_told`: the client counts on that
+    /// from now on.
+    fn tracks_in_ring(&self, caller: &Caller, added: &[Box<[u8]>], is_told: bool) -> u64 {
         match (&self.ring, &caller.copies) {
             (Some(ring), Some(copies)) => {
                 let tracking = &ring.keyspace.tracking;
-                tracking.begin(&copies.tracker, &copies.prefixes, is_told)
+                tracking.begin(&copies.tracker, added, is_told)
             }
             _ => 0,
         }
@@ -183,56 +187,47 @@ impl Door {
         self.process.clients.tracks(caller.session.id, None);
     }
 
+    /// Returns the prefixes that are new.
     fn start_tracking(
         &self,
         caller: &mut Caller,
         store: &Store,
         request: &Request<'_>,
-    ) -> Result<(), Reply> {
+    ) -> Result<Vec<Box<[u8]>>, Reply> {
         if let Some(refused) = request.refused(caller.copies.as_deref()) {
             return Err(Reply::error(refused));
         }
         let mode = request.mode();
-        let mut prefixes: Vec<Box<[u8]>> = request.prefixes.iter().map(|p| (*p).into()).collect();
-        if mode == Mode::Broadcast {
-            prefixes.extend(
-                caller
-                    .copies
-                    .iter()
-                    .flat_map(|c| c.prefixes.iter().cloned()),
-            );
-            if prefixes.is_empty() {
-                prefixes.push(Box::default());
-            }
-            prefixes.sort();
+        let mut added: Vec<Box<[u8]>> = request.prefixes.iter().map(|p| (*p).into()).collect();
+        if mode == Mode::Broadcast && added.is_empty() && caller.copies.is_none() {
+            added.push(Box::default());
         }
         let target = request
             .redirection
             .map(|to| (to, self.process.exchange.clone()));
-        let tracker = match caller.copies.take() {
+        let copies = match &mut caller.copies {
             // It has copies of what it has read before.
-            Some(before) => {
-                before.tracker.set(request.ignores_own, target);
-                before.tracker
+            Some(copies) => {
+                copies.tracker.set(request.ignores_own, target);
+                (copies.mode, copies.exception) = (mode, false);
+                copies
             }
             None => {
                 let inbox = caller.inbox(&self.process.exchange);
-                Arc::new(Tracker::new(inbox, request.ignores_own, target))
+                caller.copies.insert(Box::new(Copies {
+                    tracker: Arc::new(Tracker::new(inbox, request.ignores_own, target)),
+                    mode,
+                    exception: false,
+                    prefixes: BTreeSet::new(),
+                }))
             }
         };
-        store.track(&tracker, &prefixes);
+        store.track(&copies.tracker, &added);
+        copies.prefixes.extend(added.iter().cloned());
         let broadcasts = mode == Mode::Broadcast;
-        let id = caller.session.id;
-        self.process
-            .clients
-            .tracks(id, Some((&tracker, broadcasts)));
-        caller.copies = Some(Box::new(Copies {
-            tracker,
-            mode,
-            exception: false,
-            prefixes,
-        }));
-        Ok(())
+        let told = Some((&copies.tracker, broadcasts));
+        self.process.clients.tracks(caller.session.id, told);
+        Ok(added)
     }
 }
 
@@ -339,25 +334,19 @@ impl<'a> Request<'a> {
 
     /// Two prefixes of which one begins with the other.
     fn overlap(&self, before: Option<&Copies>) -> Option<String> {
-        let overlap = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
+        let none = BTreeSet::new();
+        let existing = before.map_or(&none, |copies| &copies.prefixes);
+        let (prefix, with, other) = match overlap(existing, &self.prefixes)? {
+            Overlap::WithExisting(new, old) => (new, "an existing", old),
+            Overlap::WithProvided(new, other) => (new, "another provided", other),
+        };
         let shown = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
-        let rule = "Prefixes for a single client must not overlap.";
-        for (i, prefix) in self.prefixes.iter().enumerate() {
-            let old = before.into_iter().flat_map(|copies| copies.prefixes.iter());
-            if let Some(old) = old.into_iter().find(|old| overlap(old, prefix)) {
-                let (prefix, old) = (shown(prefix), shown(old));
-                return Some(format!(
-                    "ERR Prefix '{prefix}' overlaps with an existing prefix '{old}'. {rule}"
-                ));
-            }
-            if let Some(other) = self.prefixes[i + 1..].iter().find(|p| overlap(p, prefix)) {
-                let (prefix, other) = (shown(prefix), shown(other));
-                return Some(format!(
-                    "ERR Prefix '{prefix}' overlaps with another provided prefix '{other}'. {rule}"
-                ));
-            }
-        }
-        None
+        Some(format!(
+            "ERR Prefix '{}' overlaps with {with} prefix '{}'. Prefixes for a single client must \
+             not overlap.",
+            shown(prefix),
+            shown(other)
+        ))
     }
 }
 

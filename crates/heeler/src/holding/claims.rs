@@ -24,12 +24,8 @@ impl Holding {
                 source.claim = claim;
             }
         });
-        self.send(
-            node,
-            Ask::Claim { claim, ranges },
-            Flight::Claim(claim),
-            out,
-        );
+        let ask = Ask::Claim { claim, ranges };
+        self.send(now, node, (ask, Flight::Claim(claim)), out);
     }
 
     /// Gives up what another node owns now.
@@ -113,7 +109,7 @@ impl Holding {
         }
         peer.offer.busy = true;
         let offered = peer.needs.offer.clone();
-        self.send(node, Ask::Offer(offered), Flight::Offer, out);
+        self.send(now, node, (Ask::Offer(offered), Flight::Offer), out);
     }
 
     /// Says of which ranges everything is here that another node has.
@@ -169,7 +165,7 @@ impl Holding {
         peer.report.busy = true;
         let ranges = peer.needs.report.clone();
         let flight = Flight::Report(ranges.clone());
-        self.send(node, Ask::Level(ranges), flight, out);
+        self.send(now, node, (Ask::Level(ranges), flight), out);
     }
 
     /// A replica says that it is level. Answers where it is.

@@ -3,12 +3,14 @@
 use super::ranges::Range;
 use crate::store::{Copy, Step};
 
-/// A question, with the life of the node that asks: a number that is another one after each start,
-/// and after the node was thought dead.
+/// A question or an answer, with the life of the node that sends it: a number that is another one
+/// after each start, and after the node was thought dead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Letter<T> {
     /// The sender's life.
     pub life: u64,
+    /// What time it is by the sender's clock, in milliseconds since 1970; 0 if it has none.
+    pub wall_ms: u64,
     /// What is said.
     pub body: T,
 }

@@ -24,6 +24,7 @@
 
 mod change;
 mod claims;
+mod clocks;
 mod message;
 mod outbox;
 mod part;
@@ -40,6 +41,7 @@ use heeler_ring::Ring;
 use crate::limits;
 use crate::route::Terms;
 use crate::store::Store;
+use clocks::{Clocks, Said};
 pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
 use outbox::{Outbox, Writes};
 pub use part::{Holders, Node};
@@ -253,12 +255,14 @@ pub struct Holding {
     /// When the ring changed last.
     turned_at: u64,
     progress: Progress,
+    clocks: Clocks,
 }
 
 /// What there is to do with another node.
 #[derive(Default)]
 struct Peer {
     life: Option<u64>,
+    clock: Option<Said>,
     /// It keeps no keys, or by other rules.
     is_stranger: bool,
     failing_since: Option<u64>,
@@ -342,21 +346,26 @@ impl Holding {
             tombstones_at: 0,
             turned_at: 0,
             progress: Progress::default(),
+            clocks: Clocks::default(),
         }
     }
 
     /// Takes an input.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::View(view) => self.take_view(now, view),
+            Input::View(view) => {
+                self.take_view(now, view);
+                // Those that were heard before they were members count now.
+                self.clocks.next_at = self.clocks.next_at.map(|_| now.ms);
+            }
             Input::Doubted => self.doubted(),
             Input::Stranger(node) => self.peer(&node).is_stranger = true,
             Input::Asked { token, from, ask } => {
                 self.meet(&from, ask.life);
+                self.note_time(now, &from, ask.wall_ms);
                 self.peer(&from).is_stranger = false;
                 let body = self.answer(now, &from, ask);
-                let life = self.life;
-                let answer = Letter { life, body };
+                let answer = self.letter(now, body);
                 out.push(Output::Respond { token, answer });
             }
             Input::Answered { id, answer } => self.answered(now, id, answer, out),
@@ -378,6 +387,9 @@ impl Holding {
         }
         if self.keeps_tombstones {
             sooner(self.tombstones_at);
+        }
+        if let Some(at) = self.clocks.next_at {
+            sooner(at);
         }
         let last = self.turned_at + limits::LAST_MS;
         if last > now.ms && self.view.as_ref().is_some_and(|view| view.ring.is_empty()) {
@@ -566,6 +578,7 @@ impl Holding {
         }
         self.forget_some(now);
         self.tend_tombstones(now);
+        self.reckon_on_time(now);
     }
 
     /// Looks through the parts for what there is to do.
@@ -626,12 +639,19 @@ impl Holding {
     }
 
     /// Sends a question.
-    fn send(&mut self, to: &Node, ask: Ask, flight: Flight, out: &mut Vec<Output>) {
+    fn send(&mut self, now: Now, to: &Node, (ask, flight): (Ask, Flight), out: &mut Vec<Output>) {
         let id = self.next();
         self.flights.insert(id, (to.clone(), flight));
-        let (to, life) = (to.clone(), self.life);
-        let ask = Letter { life, body: ask };
+        let (to, ask) = (to.clone(), self.letter(now, ask));
         out.push(Output::Send { id, to, ask });
+    }
+
+    fn letter<T>(&self, now: Now, body: T) -> Letter<T> {
+        Letter {
+            life: self.life,
+            wall_ms: now.wall_ms,
+            body,
+        }
     }
 
     fn answer(&mut self, now: Now, from: &Node, ask: Letter<Ask>) -> Answer {
@@ -662,6 +682,7 @@ impl Holding {
         };
         if let Some(letter) = &answer {
             self.meet(&from, letter.life);
+            self.note_time(now, &from, letter.wall_ms);
         }
         let failed = answer.is_none();
         let peer = self.peer(&from);

@@ -265,7 +265,12 @@ impl Holding {
         peer.keep.busy = true;
         if peer.outbox.overflowed {
             let (ranges, anew) = (vec![Range::ALL], true);
-            return self.send(node, Ask::Compare { ranges, anew }, Flight::Overflow, out);
+            return self.send(
+                now,
+                node,
+                (Ask::Compare { ranges, anew }, Flight::Overflow),
+                out,
+            );
         }
         let (mut updates, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < limits::COPIES_BYTES && sent.len() < limits::COPIES {
@@ -289,7 +294,7 @@ impl Holding {
         }
         peer.outbox.sent = sent.len();
         self.progress.bytes_replicated += bytes as u64;
-        self.send(node, Ask::Keep(updates), Flight::Keep(sent), out);
+        self.send(now, node, (Ask::Keep(updates), Flight::Keep(sent)), out);
     }
 
     /// What a replica is told of a key whose turn has come.
@@ -353,9 +358,8 @@ impl Holding {
                 Some(Keeping::Broken) if sent.change == Change::Whole => {
                     tracing::warn!(
                         replica = %from,
-                        "the replica has refused a copy: by its clock it is from more than a day \
-                         ahead, or it cannot read it; compare the clocks of all nodes, set them \
-                         right, and start those anew that were ahead"
+                        "the replica has refused a copy, for it cannot read it: are both nodes of \
+                         the same version of Heeler?"
                     );
                 }
                 Some(Keeping::Behind | Keeping::Broken) => {
@@ -429,7 +433,12 @@ impl Holding {
         }
         peer.nudge.busy = true;
         let (ranges, anew) = (peer.needs.nudge.clone(), false);
-        self.send(node, Ask::Compare { ranges, anew }, Flight::Nudge, out);
+        self.send(
+            now,
+            node,
+            (Ask::Compare { ranges, anew }, Flight::Nudge),
+            out,
+        );
     }
 
     pub(super) fn nudged(&mut self, now: Now, from: &Node) {

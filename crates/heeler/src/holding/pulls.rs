@@ -71,7 +71,7 @@ impl Holding {
             None => return self.pulled(node),
         };
         peer.pull.busy = true;
-        self.send(node, ask, flight, out);
+        self.send(now, node, (ask, flight), out);
     }
 
     /// All is taken that a node had.
@@ -258,7 +258,7 @@ impl Holding {
         let count = peer.wanted.len().min(limits::COPIES);
         let keys: Vec<Box<[u8]>> = peer.wanted.drain(..count).collect();
         let flight = Flight::Fetch(keys.clone());
-        self.send(node, Ask::Fetch(keys), flight, out);
+        self.send(now, node, (Ask::Fetch(keys), flight), out);
     }
 
     pub(super) fn fetch_answered(

@@ -1,7 +1,7 @@
 //! Questions and answers as bytes. Numbers are little-endian.
 //!
 //! ```text
-//!   format 1 │ life 8 │ sender: length 2, text │ kind 1 │ what belongs to it
+//!   format 1 │ life 8 │ time 8 │ sender: length 2, text │ kind 1 │ what belongs to it
 //! ```
 //!
 //! An answer has no sender. Lists are a count of 4 bytes and their elements; keys and values a
@@ -13,7 +13,7 @@ use super::ranges::Range;
 use crate::store::{Copy, CopyValue, Stamp, Step};
 
 /// The format that is written, and the only one that is read.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Longest address, in bytes.
 const ADDRESS_BYTES: usize = 1024;
 
@@ -35,7 +35,7 @@ const LATER: u8 = 135;
 
 /// A question of the node with this address.
 pub fn encode_ask(from: &str, ask: &Letter<Ask>) -> Vec<u8> {
-    let mut out = Writer::new(ask.life);
+    let mut out = Writer::new(ask);
     out.address(from);
     match &ask.body {
         Ask::Claim { claim, ranges } => {
@@ -84,7 +84,7 @@ pub fn encode_ask(from: &str, ask: &Letter<Ask>) -> Vec<u8> {
 
 /// Who asks, and what. `None` if the bytes are none that [`encode_ask`] writes.
 pub fn decode_ask(bytes: &[u8]) -> Option<(Node, Letter<Ask>)> {
-    let (mut read, life) = Reader::new(bytes)?;
+    let (mut read, life, wall_ms) = Reader::new(bytes)?;
     let from = read.address()?.into();
     let body = match read.byte()? {
         CLAIM => Ask::Claim {
@@ -112,12 +112,17 @@ pub fn decode_ask(bytes: &[u8]) -> Option<(Node, Letter<Ask>)> {
         },
         _ => return None,
     };
-    read.end((from, Letter { life, body }))
+    let letter = Letter {
+        life,
+        wall_ms,
+        body,
+    };
+    read.end((from, letter))
 }
 
 /// An answer.
 pub fn encode_answer(answer: &Letter<Answer>) -> Vec<u8> {
-    let mut out = Writer::new(answer.life);
+    let mut out = Writer::new(answer);
     match &answer.body {
         Answer::Granted(grants) => {
             out.byte(GRANTED);
@@ -158,7 +163,7 @@ pub fn encode_answer(answer: &Letter<Answer>) -> Vec<u8> {
 
 /// The answer. `None` if the bytes are none that [`encode_answer`] writes.
 pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
-    let (mut read, life) = Reader::new(bytes)?;
+    let (mut read, life, wall_ms) = Reader::new(bytes)?;
     let body = match read.byte()? {
         GRANTED => Answer::Granted(read.list(14, |read| {
             Some(Grant {
@@ -197,15 +202,20 @@ pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
         LATER => Answer::Later,
         _ => return None,
     };
-    read.end(Letter { life, body })
+    read.end(Letter {
+        life,
+        wall_ms,
+        body,
+    })
 }
 
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn new(life: u64) -> Writer {
+    fn new<T>(letter: &Letter<T>) -> Writer {
         let mut out = Writer(vec![FORMAT]);
-        out.long(life);
+        out.long(letter.life);
+        out.long(letter.wall_ms);
         out
     }
 
@@ -294,11 +304,12 @@ impl Writer {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Option<(Reader<'a>, u64)> {
+    /// What follows the life and the time, and they.
+    fn new(bytes: &'a [u8]) -> Option<(Reader<'a>, u64, u64)> {
         let mut read = Reader(bytes);
         let format = read.byte()?;
-        let life = read.long()?;
-        (format == FORMAT).then_some((read, life))
+        let (life, wall_ms) = (read.long()?, read.long()?);
+        (format == FORMAT).then_some((read, life, wall_ms))
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -530,15 +541,23 @@ mod tests {
         ]
     }
 
+    fn letter<T>(life: u64, body: T) -> Letter<T> {
+        Letter {
+            life,
+            wall_ms: 1_800_000_000_000,
+            body,
+        }
+    }
+
     #[test]
     fn what_is_written_is_read() {
         for body in asks() {
-            let ask = Letter { life: 77, body };
+            let ask = letter(77, body);
             let read = decode_ask(&encode_ask("127.0.0.1:3000", &ask));
             assert_eq!(read, Some(("127.0.0.1:3000".into(), ask)));
         }
         for body in answers() {
-            let answer = Letter { life: 78, body };
+            let answer = letter(78, body);
             assert_eq!(decode_answer(&encode_answer(&answer)), Some(answer));
         }
     }
@@ -547,7 +566,7 @@ mod tests {
     fn what_is_cut_or_too_long_is_refused() {
         let asks = asks()
             .into_iter()
-            .map(|body| encode_ask("a:1", &Letter { life: 1, body }));
+            .map(|body| encode_ask("a:1", &letter(1, body)));
         for bytes in asks {
             for end in 0..bytes.len() {
                 assert_eq!(decode_ask(&bytes[..end]), None, "{end} of {bytes:?}");
@@ -555,7 +574,7 @@ mod tests {
             assert_eq!(decode_ask(&[&bytes[..], b"x"].concat()), None);
         }
         for body in answers() {
-            let bytes = encode_answer(&Letter { life: 1, body });
+            let bytes = encode_answer(&letter(1, body));
             for end in 0..bytes.len() {
                 assert_eq!(decode_answer(&bytes[..end]), None, "{end} of {bytes:?}");
             }
@@ -564,16 +583,13 @@ mod tests {
 
     #[test]
     fn other_formats_and_counts_without_elements_are_refused() {
-        let ask = Letter {
-            life: 1,
-            body: Ask::Fetch(Vec::new()),
-        };
+        let ask = letter(1, Ask::Fetch(Vec::new()));
         let mut bytes = encode_ask("a:1", &ask);
         let count = bytes.len() - 4;
         bytes[count..].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(decode_ask(&bytes), None);
         let mut bytes = encode_ask("a:1", &ask);
-        bytes[0] = 2;
+        bytes[0] = 1;
         assert_eq!(decode_ask(&bytes), None);
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `GET /healthz` | 200 as long as the process answers |
 //! | `GET /readyz` | 200 when clients can be served; 503 with the reason else, and while it stops |
+//! | `GET /readyz?writes` | the same, but 503 also where a node of a ring refuses every write |
 //! | `GET /v1/pools` | the pools and the state of their servers, as JSON; never a password |
 //! | `POST /v1/reload` | takes the file anew: 200 with the changes, or 422 with why it cannot |
 //! | `GET /metrics` | numbers for Prometheus, as OpenMetrics text |
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -98,8 +99,28 @@ fn unknown(there: &str) -> Response {
 }
 
 impl Subject {
-    /// Why clients cannot be served; nothing if they can.
-    pub fn hindrances(&self) -> Vec<String> {
+    /// The answer to `/readyz` with this query: whether clients can be served, and why they cannot.
+    ///
+    /// A node that refuses writes, because too few others are there, serves reads; and where nodes
+    /// are started one after the other, as each is ready, the first must not wait for the second.
+    /// So it is ready, and says so, unless it is asked for `writes`.
+    pub fn readiness(&self, query: &str) -> (StatusCode, String) {
+        let reasons = self.hindrances();
+        if !reasons.is_empty() {
+            return (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n");
+        }
+        let keeper = self.keyspace.as_ref().map(|keyspace| &keyspace.keeper);
+        let Some(why) = keeper.and_then(|keeper| keeper.refuses_writes()) else {
+            return (StatusCode::OK, "ready\n".to_owned());
+        };
+        let mut names = query.split('&').map(|pair| pair.split('=').next());
+        match names.any(|name| name == Some("writes")) {
+            true => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+            false => (StatusCode::OK, format!("ready for reads\n{why}\n")),
+        }
+    }
+
+    fn hindrances(&self) -> Vec<String> {
         let now = clock::now();
         let mut reasons = Vec::new();
         if self.process.clients.is_stopping() {
@@ -128,15 +149,9 @@ impl Subject {
 /// The `Content-Type` of the metrics.
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-async fn readyz(State(subject): State<Subject>) -> Response {
-    let reasons = subject.hindrances();
-    match reasons.is_empty() {
-        true => "ready\n".into_response(),
-        false => {
-            let text = reasons.join("\n") + "\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
-    }
+async fn readyz(State(subject): State<Subject>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    subject.readiness(&query).into_response()
 }
 
 async fn pools(State(subject): State<Subject>) -> Json<Value> {

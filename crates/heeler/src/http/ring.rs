@@ -26,6 +26,10 @@ pub(super) fn of_ring(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) 
     let help = "Nodes in the ring that were started with other settings than this one";
     let differing = ConstGauge::new(keyspace.differing().len() as u64);
     alone(encoder, ("ring_differing_nodes", help, None), differing)?;
+    let help =
+        "Whether this node refuses every write, for too few nodes are there for --write-acks";
+    let refuses = ConstGauge::new(u64::from(keyspace.keeper.refuses_writes().is_some()));
+    alone(encoder, ("ring_refuses_writes", help, None), refuses)?;
     let help = "Share of the keys that this node owns, from 0 to 1";
     let owned = ("ring_owned", help, Some(&Unit::Ratios));
     alone(encoder, owned, ConstGauge::new(nodes.share()))?;

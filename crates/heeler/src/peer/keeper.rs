@@ -87,7 +87,7 @@ pub struct Keeper {
     tokens: AtomicU64,
     ringpop: Ringpop,
     /// The ring has too few members for `--write-acks`, and the log says so.
-    refuses_writes: AtomicBool,
+    told_refusals: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -131,7 +131,7 @@ impl Keeper {
             asked: Mutex::default(),
             tokens: AtomicU64::new(0),
             ringpop: ringpop.clone(),
-            refuses_writes: AtomicBool::new(false),
+            told_refusals: AtomicBool::new(false),
             runtime: runtime.clone(),
         })
     }
@@ -291,25 +291,34 @@ impl Keeper {
         self.step(|core, now, out| core.handle(now, Input::View(view), out));
     }
 
-    /// Says when the ring gets too small for `--write-acks`, and when it is large enough again.
-    fn tell_of_refusals(&self, members: usize) {
+    /// Why every write is refused, if it is: the ring is too small for `--write-acks`.
+    pub fn refuses_writes(&self) -> Option<String> {
         let replicas = self.keeping.replicas.max(1);
-        let (acks, needed) = (
-            self.keeping.write_acks,
-            self.keeping.write_acks.of(replicas as usize),
+        let acks = self.keeping.write_acks;
+        let (needed, members) = (
+            acks.of(replicas as usize),
+            self.ringpop.ring().members().len(),
         );
-        let refuses = members < needed;
-        // A ring without members is one that this node has left.
-        if members == 0 || self.refuses_writes.swap(refuses, Relaxed) == refuses {
-            return;
-        }
-        let acks = acks.name();
-        match refuses {
-            true => tracing::warn!(
+        // A ring without members is one that this node has left, or has yet to find.
+        (0 < members && members < needed).then(|| {
+            let acks = acks.name();
+            format!(
                 "writes are refused (NOREPLICAS): --replicas {replicas} --write-acks {acks} needs \
                  {needed} nodes in the ring, and there are {members}; start the others"
-            ),
-            false => tracing::info!("writes are taken again: {members} nodes are in the ring"),
+            )
+        })
+    }
+
+    /// Says when the ring gets too small for `--write-acks`, and when it is large enough again.
+    fn tell_of_refusals(&self, members: usize) {
+        let why = self.refuses_writes();
+        let refuses = why.is_some();
+        if members == 0 || self.told_refusals.swap(refuses, Relaxed) == refuses {
+            return;
+        }
+        match why {
+            Some(why) => tracing::warn!("{why}"),
+            None => tracing::info!("writes are taken again: {members} nodes are in the ring"),
         }
     }
 
@@ -513,5 +522,9 @@ fn nothing(ask: &Letter<Ask>) -> Option<Letter<Answer>> {
         also: Vec::new(),
     };
     let body = Answer::Granted(ranges.iter().map(grant).collect());
-    Some(Letter { life: 0, body })
+    Some(Letter {
+        life: 0,
+        wall_ms: 0,
+        body,
+    })
 }

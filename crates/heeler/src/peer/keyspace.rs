@@ -263,7 +263,7 @@ impl Keyspace {
         let (reply, pending) = match self.permit(command, clock::now()).await {
             Err(Held::Moved) => return Reply::error(DISAGREE),
             Err(Held::Refused(reply)) => return reply,
-            Ok((permit, now)) => self.execute_with(permit, now, command, None),
+            Ok((permit, now)) => self.execute_with(&permit, now, command, None),
         };
         kept(reply, pending).await
     }
@@ -291,13 +291,12 @@ impl Keyspace {
     /// Executes a command that is permitted: its reply, and what that has to wait for.
     pub fn execute_with(
         &self,
-        permit: Permit,
+        _permit: &Permit,
         now: u64,
         command: &Command<'_>,
         asker: Option<Asker>,
     ) -> (Reply, Option<Pending>) {
         let reply = commands::execute(self, now, command, asker);
-        drop(permit);
         let pending = self.keeper.written(now, command, &reply);
         (reply, pending)
     }
@@ -310,6 +309,8 @@ impl Keyspace {
         let (mut now, mut count) = (clock::now(), 0);
         // Who asks next, and where that is said.
         let mut asks: Option<(Asker, usize)> = None;
+        // What one command was permitted by does for those behind it.
+        let mut held: Option<Permit> = None;
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
                 self.store.expect(0, decoder.ahead(&requests[at..]));
@@ -341,7 +342,11 @@ impl Keyspace {
                     continue;
                 }
             };
-            match self.permit(&command, now).await {
+            let permitted = match held.take().filter(|permit| permit.covers(&command)) {
+                Some(permit) => Ok((permit, now)),
+                None => self.permit(&command, now).await,
+            };
+            match permitted {
                 Err(Held::Moved) => {
                     self.traffic.moved.fetch_add(1, Relaxed);
                     say_moved(&requests[begin..at], out);
@@ -350,7 +355,8 @@ impl Keyspace {
                 Ok((permit, then)) => {
                     now = then;
                     let start = out.len();
-                    let (reply, pending) = self.execute_with(permit, now, &command, asker);
+                    let (reply, pending) = self.execute_with(&permit, now, &command, asker);
+                    held = Some(permit);
                     resp::encode(&reply, Protocol::Resp2, out);
                     if let Some(pending) = pending {
                         late.push((start, out.len(), pending));
@@ -358,6 +364,7 @@ impl Keyspace {
                 }
             }
         }
+        drop(held);
         if !routed {
             self.traffic.received.fetch_add(count, Relaxed);
         }

@@ -22,7 +22,8 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use heeler_ringpop::{
-    BootstrapError, Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Sink,
+    BootstrapError, Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Seeking,
+    Sink,
 };
 
 pub use keeper::{Keeper, Keeping};
@@ -262,6 +263,10 @@ impl Port {
                 config.bootstrap.join_size = 1;
                 config.bootstrap.retry_ms = limits::FIRST_JOIN_PAUSE_MS;
                 config.bootstrap.alone_after_ms = Some(patience.unwrap_or(limits::ALONE_AFTER_MS));
+                // Others may have begun alone as well.
+                if let Some(healing) = &mut config.healing {
+                    healing.seeking = Some(Seeking::default());
+                }
             });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)

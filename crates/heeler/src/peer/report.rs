@@ -213,12 +213,16 @@ impl Keyspace {
         .collect()
     }
 
-    fn holding_info(&self) -> [(&'static str, String); 11] {
+    fn holding_info(&self) -> [(&'static str, String); 12] {
         let progress = self.keeper.progress();
         let keeping = self.keeper.keeping();
         [
             ("ring_replicas", keeping.replicas.to_string()),
             ("ring_write_acks", keeping.write_acks.name().to_owned()),
+            (
+                "ring_refuses_writes",
+                u8::from(self.keeper.refuses_writes().is_some()).to_string(),
+            ),
             ("ring_settled", u8::from(progress.settled).to_string()),
             ("ring_ranges_incoming", progress.unsettled.to_string()),
             ("ring_ranges_incoming_copies", progress.unlevel.to_string()),

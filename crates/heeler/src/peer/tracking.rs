@@ -36,7 +36,7 @@ use super::told::{body, told_as, words};
 use crate::command::number::natural;
 use crate::command::{Command, Flags, Reply};
 use crate::limits;
-use crate::pubsub::{Readers, Told, Tracker, Why};
+use crate::pubsub::{Readers, Told, Tracker, Unheard, Why};
 use crate::store::{Reader, Store};
 use crate::wire::resp::Asker;
 
@@ -53,6 +53,8 @@ pub struct Tracking {
     me: u64,
     /// Nodes whose clients have read here.
     hearers: RwLock<BTreeMap<u64, Hearer>>,
+    /// What they all have not asked for yet.
+    unheard: Arc<Unheard>,
     began: Instant,
     /// Which clients of this node have read which keys of others.
     reads: Box<[Mutex<Readers>]>,
@@ -91,7 +93,7 @@ struct Broadcasts {
 #[derive(Debug)]
 struct Broadcast {
     tracker: Arc<Tracker>,
-    prefixes: Vec<Box<[u8]>>,
+    prefixes: BTreeSet<Box<[u8]>>,
     /// The first version that its prefixes are in.
     version: u64,
     /// It counts on being told.
@@ -106,6 +108,7 @@ impl Tracking {
             store,
             me: FIRST_NODE | hashing.hash_one(0u64) >> 3,
             hearers: RwLock::default(),
+            unheard: Arc::default(),
             began: Instant::now(),
             reads: (0..limits::SHARDS).map(|_| Mutex::default()).collect(),
             has_ended: AtomicBool::new(false),
@@ -125,25 +128,31 @@ impl Tracking {
 
 /// As the node whose clients read.
 impl Tracking {
-    /// A client of this node keeps copies from now on, of keys with these prefixes or, without any,
-    /// of those that it will have read. Returns what [`are_known`](Tracking::are_known) waits for.
-    pub fn begin(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>], is_told: bool) -> u64 {
+    /// A client of this node keeps copies from now on, of keys with these prefixes, beside those
+    /// before, or, without any, of those that it will have read. Returns what
+    /// [`are_known`](Tracking::are_known) waits for.
+    pub fn begin(&self, tracker: &Arc<Tracker>, added: &[Box<[u8]>], is_told: bool) -> u64 {
         self.is_needed
             .send_if_modified(|is| !std::mem::replace(is, true));
-        if prefixes.is_empty() {
-            return 0;
-        }
         let mut broadcasts = self.broadcasts.lock();
+        if added.is_empty() {
+            let before = broadcasts.clients.get_mut(&tracker.id);
+            return before.map_or(0, |client| {
+                client.is_told |= is_told;
+                client.version
+            });
+        }
         let version = *self.version.borrow() + 1;
-        let before = broadcasts.clients.get(&tracker.id);
-        let was_told = before.is_some_and(|before| before.is_told);
-        let broadcast = Broadcast {
+        let clients = broadcasts.clients.entry(tracker.id);
+        let client = clients.or_insert_with(|| Broadcast {
             tracker: tracker.clone(),
-            prefixes: prefixes.to_vec(),
+            prefixes: BTreeSet::new(),
             version,
-            is_told: is_told || was_told,
-        };
-        broadcasts.clients.insert(tracker.id, broadcast);
+            is_told,
+        });
+        client.prefixes.extend(added.iter().cloned());
+        client.version = version;
+        client.is_told |= is_told;
         self.version.send_replace(version);
         version
     }
@@ -316,7 +325,7 @@ impl Tracking {
         count: u64,
         session: Option<u64>,
     ) -> Arc<Tracker> {
-        let tracker = Arc::new(Tracker::node(node));
+        let tracker = Arc::new(Tracker::node(node, &self.unheard));
         self.store.track(&tracker, &[]);
         let hearer = Hearer {
             tracker: tracker.clone(),
@@ -356,7 +365,7 @@ impl Tracking {
         }
         let account =
             account.unwrap_or_else(|| self.begin_account(&mut hearers, node, count, Some(session)));
-        self.store.track(&account, prefixes);
+        self.store.track_only(&account, prefixes);
         count
     }
 
@@ -385,7 +394,9 @@ impl Tracking {
             let reads = self.reads.iter();
             reads.for_each(|readers| readers.lock().forget_stopped());
         }
-        Readers::keep(&self.reads, self.store.most_tracked());
+        let first = self.count.load(Relaxed) as usize % self.reads.len();
+        let (before, from) = self.reads.split_at(first);
+        Readers::keep(from.iter().chain(before), self.store.most_tracked());
         let latest = now.saturating_sub(limits::UNHEARD_MS);
         let mut forgets = false;
         for hearer in self.hearers.write().values_mut() {

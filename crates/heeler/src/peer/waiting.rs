@@ -14,6 +14,7 @@ use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond};
+use super::tracking::reader;
 use crate::admission::kept;
 use crate::clock;
 use crate::command::{Command, Reply};
@@ -21,7 +22,7 @@ use crate::limits;
 use crate::route::{Destination, Route};
 use crate::store::Store;
 use crate::waiting::{Attempt, Waiter};
-use crate::wire::resp::Decoder;
+use crate::wire::resp::{Asker, Decoder};
 
 const ENDPOINT: &str = "wait";
 
@@ -37,28 +38,32 @@ async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     // The task that the store has to wake is the one in which this goes on.
     tokio::task::yield_now().await;
     let request = &call.request.arg3;
+    let (asker, asked) = Asker::split(request);
     let mut decoder = Decoder::default();
-    let reply = match command(&mut decoder, request) {
-        Ok(command) => keyspace.wait_here(&command).await,
+    let reply = match command(&mut decoder, asked) {
+        Ok(command) => keyspace.wait_here(&command, asker).await,
         Err(refused) => Some(refused),
     };
     Ok(respond(reply.as_ref(), request))
 }
 
 impl Keyspace {
-    /// Executes a command that may wait, wherever its keys are. The reply is in RESP2.
+    /// Executes a command that may wait, wherever its keys are. Before it may stand
+    /// [who asks](Asker). The reply is in RESP2.
     pub async fn wait(self: Arc<Self>, request: Bytes) -> Vec<u8> {
         let mut pauses = limits::MOVED_PAUSES_MS.into_iter();
         loop {
+            let (asker, asked) = Asker::split(&request);
             let mut decoder = Decoder::default();
-            let command = match command(&mut decoder, &request) {
+            let command = match command(&mut decoder, asked) {
                 Ok(command) => command,
                 Err(refused) => return encoded(&refused),
             };
             let nodes = self.members.picture();
             let reply = match nodes.route(&command, 0) {
                 Route::To(Destination::Store) => {
-                    self.wait_here(&command).await.map(|reply| encoded(&reply))
+                    let reply = self.wait_here(&command, asker).await;
+                    reply.map(|reply| encoded(&reply))
                 }
                 Route::To(Destination::Server(node)) => {
                     let (address, life) = (nodes.address(node), limits::WAITING_CALL);
@@ -80,15 +85,18 @@ impl Keyspace {
     }
 
     /// The same on this node's own share. `None`: its keys are not this node's, or no longer.
-    async fn wait_here(&self, command: &Command<'_>) -> Option<Reply> {
+    async fn wait_here(&self, command: &Command<'_>, asker: Option<Asker>) -> Option<Reply> {
         let mut changes = self.members.changes();
         let (permit, now) = match self.permit(command, clock::now()).await {
             Err(Held::Moved) => return None,
             Err(Held::Refused(reply)) => return Some(reply),
             Ok(permitted) => permitted,
         };
+        let tracker = asker.and_then(|asker| Some((asker, self.tracking.tracker(asker)?)));
         let begun = std::future::poll_fn(|cx| {
-            Poll::Ready(self.store.execute_or_wait(0, now, command, cx.waker()))
+            let reader = tracker.as_ref().map(|(asker, it)| reader(*asker, it));
+            let asked = (command, reader);
+            Poll::Ready(self.store.execute_or_wait(0, now, asked, cx.waker()))
         });
         let begun = begun.await;
         drop(permit);

@@ -6,6 +6,7 @@
 //! channel's messages come in the same order to all.
 
 mod monitors;
+mod prefixes;
 mod readers;
 mod relay;
 mod slowness;
@@ -20,8 +21,9 @@ use parking_lot::RwLock;
 use crate::command::Reply;
 use crate::command::pattern::matches;
 pub use monitors::Monitors;
+pub use prefixes::Prefixes;
 pub use readers::Readers;
-pub use relay::{Relay, Told, Why};
+pub use relay::{Relay, Told, Unheard, Why};
 pub use slowness::Slowness;
 use subscriber::Message;
 pub use subscriber::{Subscriber, Unread};

@@ -1,59 +1,73 @@
 //! Who has read which keys, and is to be told once when they change.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::relay::Why;
-use super::{Actor, Tracker};
+use super::{Actor, Hashing, Tracker};
+
+/// Room for so many keys is kept, however few there are.
+const KEPT_ROOM: usize = 64;
 
 /// Keys with those who have read them since they last changed, by where their trackers lie.
 #[derive(Debug, Default)]
-pub struct Readers(BTreeMap<Box<[u8]>, SmallVec<[Reading; 1]>>);
+pub struct Readers {
+    keys: IndexMap<Box<[u8]>, Reading, Hashing>,
+    /// The place of the key that is forgotten next. The last key takes its place, so that, going
+    /// round, it meets them in about the order in which they came.
+    hand: usize,
+}
 
-/// One who has read a key, with the number of its latest read.
-type Reading = (Arc<Tracker>, u64);
+/// Those who have read a key, each with the number of its latest read.
+type Reading = SmallVec<[(Arc<Tracker>, u64); 1]>;
 
 impl Readers {
     /// Whether there is nobody.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// How many pairs of a key and one who has read it.
     pub fn pairs(&self) -> usize {
-        self.0.values().map(SmallVec::len).sum()
+        self.keys.values().map(SmallVec::len).sum()
     }
 
-    /// Takes keys for changed until so many at most are left of all; 0 for any number.
-    pub fn keep<'a>(all: impl IntoIterator<Item = &'a Mutex<Readers>>, most: usize) {
-        let mut left = most;
-        for readers in all.into_iter().filter(|_| most > 0) {
+    /// Takes keys for changed until so many at most are left of all; 0 for any number. Each of
+    /// `all` loses as many as is its part, rounded to the good of those that come first.
+    pub fn keep<'a>(all: impl Iterator<Item = &'a Mutex<Readers>> + Clone, most: usize) {
+        let mut left: usize = all.clone().map(|readers| readers.lock().len()).sum();
+        if most == 0 || left <= most {
+            return;
+        }
+        let mut excess = left - most;
+        for readers in all {
             let mut readers = readers.lock();
-            while readers.len() > left {
-                readers.forget_first();
-            }
-            left -= readers.len();
+            let count = readers.len().min(left);
+            let part = (count as u128 * excess as u128 / left.max(1) as u128) as usize;
+            (0..part).for_each(|_| readers.forget_one());
+            (left, excess) = (left - count, excess - part);
         }
     }
 
-    /// Somebody has read a key, by the read of this number. Past `most` keys the first of the
-    /// others is taken for changed.
+    /// Somebody has read a key, by the read of this number. Past `most` keys another is taken for
+    /// changed, about the one that is there for the longest time.
     pub fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>, read: u64, most: usize) {
-        if !self.0.contains_key(key) && self.0.len() >= most {
-            self.forget_first();
-        }
-        let readers = match self.0.get_mut(key) {
-            Some(readers) => readers,
-            None => self.0.entry(key.into()).or_default(),
+        let Some(readers) = self.keys.get_mut(key) else {
+            if self.keys.len() >= most {
+                self.forget_one();
+            }
+            let first = SmallVec::from_buf([(tracker.clone(), read)]);
+            self.keys.insert(key.into(), first);
+            return;
         };
         let lies = Arc::as_ptr(tracker);
         if let Ok(at) = readers.binary_search_by_key(&lies, |(it, _)| Arc::as_ptr(it)) {
@@ -67,8 +81,14 @@ impl Readers {
         readers.insert(at, (tracker.clone(), read));
     }
 
-    fn forget_first(&mut self) {
-        if let Some((key, readers)) = self.0.pop_first() {
+    fn forget_one(&mut self) {
+        // The last is the one that came last.
+        if self.hand + 1 >= self.keys.len() {
+            self.hand = 0;
+        }
+        if let Some((key, readers)) = self.keys.swap_remove_index(self.hand) {
+            self.hand += 1;
+            self.give_back();
             for (tracker, read) in readers {
                 tracker.changed(&key, Why::Read(read), None);
             }
@@ -77,7 +97,11 @@ impl Readers {
 
     /// A key has changed: all who have read it are told, and forgotten.
     pub fn changed(&mut self, key: &[u8], actor: Option<Actor>) {
-        for (tracker, read) in self.0.remove(key).into_iter().flatten() {
+        let Some(readers) = self.keys.swap_remove(key) else {
+            return;
+        };
+        self.give_back();
+        for (tracker, read) in readers {
             tracker.changed(key, Why::Read(read), actor);
         }
     }
@@ -85,7 +109,7 @@ impl Readers {
     /// A key has changed after the read of this number: all who have read it are told, and those
     /// forgotten that have not read it anew since.
     pub fn changed_since(&mut self, key: &[u8], read: u64, by: u64) {
-        let Some(readers) = self.0.get_mut(key) else {
+        let Some(readers) = self.keys.get_mut(key) else {
             return;
         };
         readers.retain(|(tracker, latest)| {
@@ -97,13 +121,14 @@ impl Readers {
             *latest > read
         });
         if readers.is_empty() {
-            self.0.remove(key);
+            self.keys.swap_remove(key);
+            self.give_back();
         }
     }
 
     /// Takes all keys for changed of which this is so.
     pub fn changed_if(&mut self, mut has_changed: impl FnMut(&[u8]) -> bool) {
-        self.0.retain(|key, readers| {
+        self.keys.retain(|key, readers| {
             let changed = has_changed(key);
             if changed {
                 for (tracker, read) in readers {
@@ -112,19 +137,29 @@ impl Readers {
             }
             !changed
         });
+        self.give_back();
     }
 
     /// Forgets those who are told nothing any more.
     pub fn forget_stopped(&mut self) {
-        self.0.retain(|_, readers| {
+        self.keys.retain(|_, readers| {
             readers.retain(|(tracker, _)| tracker.is_on());
             !readers.is_empty()
         });
+        self.give_back();
     }
 
     /// Forgets all, without a word.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Readers::default();
+    }
+
+    /// Gives room back that fewer keys have left.
+    #[inline]
+    fn give_back(&mut self) {
+        if self.keys.capacity() > KEPT_ROOM && self.keys.len() * 4 < self.keys.capacity() {
+            self.keys.shrink_to(self.keys.len() * 2);
+        }
     }
 }
 
@@ -142,7 +177,7 @@ mod tests {
     fn told(inbox: &Subscriber) -> usize {
         let mut out = Vec::new();
         inbox.take(&mut out);
-        out.split(|byte| *byte == b'>').count() - 1
+        memchr::memmem::find_iter(&out, "invalidate").count()
     }
 
     #[test]
@@ -190,17 +225,75 @@ mod tests {
         assert!(all.eq([0, 1].into_iter().cycle().take(100)));
     }
 
+    /// Which of these keys somebody is told of when they change, each asked once.
+    fn kept(readers: &mut Readers, inbox: &Subscriber, keys: std::ops::Range<u32>) -> Vec<u32> {
+        told(inbox);
+        let is_told = |key: &u32| {
+            readers.changed(&key.to_be_bytes(), None);
+            told(inbox) == 1
+        };
+        keys.filter(is_told).collect()
+    }
+
     #[test]
-    fn past_a_bound_the_first_is_taken_for_changed() {
+    fn past_a_bound_those_are_taken_for_changed_that_came_first() {
         let (mut readers, (inbox, reader)) = (Readers::default(), client(1, false));
-        for key in ["b", "a", "c"] {
+        for key in (0..10u32).rev().chain(10..33) {
+            readers.remember(&key.to_be_bytes(), &reader, 1, 10);
+        }
+        assert_eq!((readers.len(), told(&inbox)), (10, 23));
+        let last: Vec<u32> = (23..33).collect();
+        assert_eq!(kept(&mut readers, &inbox, 0..33), last);
+        for key in [1, 2, 3, 2, 1u32] {
+            readers.remember(&key.to_be_bytes(), &reader, 1, 1);
+        }
+        assert_eq!(kept(&mut readers, &inbox, 0..33), [1]);
+    }
+
+    #[test]
+    fn a_key_that_came_before_others_changed_is_forgotten_in_its_turn_too() {
+        let (mut readers, (inbox, reader)) = (Readers::default(), client(1, false));
+        let mut remember = |key: u32, gone: Option<u32>| {
+            gone.iter()
+                .for_each(|key| readers.changed(&key.to_be_bytes(), None));
+            readers.remember(&key.to_be_bytes(), &reader, 1, 100);
+        };
+        (0..100).for_each(|key| remember(key, None));
+        // Of two that come one goes by itself, so that half of the bound is passed by each hundred.
+        (100..700).for_each(|key| remember(key, (key % 2 == 0).then(|| key - 1)));
+        assert!(kept(&mut readers, &inbox, 0..100).is_empty());
+    }
+
+    #[test]
+    fn too_many_in_all_are_forgotten_wherever_they_are() {
+        let (inbox, reader) = client(1, false);
+        let all: Vec<Mutex<Readers>> = (0..8).map(|_| Mutex::default()).collect();
+        for key in 0..800u32 {
+            let place = (key as usize).pow(2) % all.len();
+            let mut readers = all[place].lock();
+            readers.remember(&key.to_be_bytes(), &reader, 1, usize::MAX);
+        }
+        let counts = || -> Vec<usize> { all.iter().map(|it| it.lock().len()).collect() };
+        let before = counts();
+        Readers::keep(all.iter(), 0);
+        Readers::keep(all.iter(), 800);
+        assert_eq!((counts(), told(&inbox)), (before.clone(), 0));
+        Readers::keep(all.iter(), 80);
+        let tenth: Vec<usize> = before.iter().map(|count| count / 10).collect();
+        assert_eq!((counts(), told(&inbox)), (tenth, 720));
+        Readers::keep(all.iter(), 1);
+        assert_eq!(counts().iter().sum::<usize>(), 1);
+        assert!(all.iter().all(|it| it.lock().keys.capacity() <= KEPT_ROOM));
+    }
+
+    #[test]
+    fn of_whom_this_is_so_all_are_told_and_who_is_gone_is_forgotten() {
+        let (mut readers, (inbox, reader)) = (Readers::default(), client(1, false));
+        for key in ["a", "c"] {
             readers.remember(key.as_bytes(), &reader, 1, 2);
         }
-        assert_eq!(told(&inbox), 1);
-        readers.changed(b"a", None);
-        assert_eq!(told(&inbox), 0, "it was the first");
         readers.changed_if(|key| key == b"c");
-        assert_eq!(told(&inbox), 1);
+        assert_eq!((told(&inbox), readers.len()), (1, 1));
         reader.stop();
         readers.forget_stopped();
         assert!(readers.is_empty());

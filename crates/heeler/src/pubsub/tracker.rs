@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::RwLock;
 
-use super::relay::{Relay, Told, Why};
+use super::relay::{Relay, Told, Unheard, Why};
 use super::{Exchange, Subscriber};
 use crate::command::Reply;
 use crate::wire::resp::Protocol;
@@ -80,9 +80,10 @@ impl Tracker {
         Tracker::of(inbox.id, Role::Watcher(inbox))
     }
 
-    /// Another node of the ring, by its number.
-    pub fn node(id: u64) -> Tracker {
-        Tracker::of(id, Role::Node(Relay::default()))
+    /// Another node of the ring, by its number; what it has not heard yet is bounded together with
+    /// that of the others.
+    pub fn node(id: u64, unheard: &Arc<Unheard>) -> Tracker {
+        Tracker::of(id, Role::Node(Relay::new(unheard.clone())))
     }
 
     fn of(id: u64, role: Role) -> Tracker {

@@ -10,7 +10,6 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::Store;
 use super::collection::Collection;
 use super::errors::{Error, Outcome};
 use super::lists::{self, End, List};
@@ -21,6 +20,7 @@ use super::slot::Slot;
 use super::sorted_set::SortedSet;
 use super::view::View;
 use super::zsets::{self, Extreme};
+use super::{Reader, Store};
 use crate::command::{Command, Id, Reply};
 use crate::waiting::{Attempt, Waiter};
 
@@ -128,7 +128,7 @@ pub fn wait_deadline(argument: &[u8], now: u64) -> Result<Option<u64>, Error> {
 }
 
 impl Store {
-    /// Executes a blocking command in a database.
+    /// Executes a blocking command in a database, for a client that may keep copies.
     ///
     /// # Errors
     /// There is nothing yet: it waits. To be given to [`stop_waiting`](Store::stop_waiting) at its
@@ -137,11 +137,17 @@ impl Store {
         &self,
         database: u32,
         now: u64,
-        command: &Command<'_>,
+        (command, reader): (&Command<'_>, Option<Reader<'_>>),
         task: &Waker,
     ) -> Result<Reply, Arc<Waiter>> {
         let mut view = self.view(database, now, command);
+        if reader.is_some() {
+            view.set_actor(reader);
+        }
         let reply = view.run(command);
+        if reader.is_some() {
+            view.set_actor(None);
+        }
         view.tell(command);
         if !matches!(reply, Reply::Null | Reply::NullArray) {
             serve(&mut view);

@@ -60,7 +60,7 @@ pub enum Imported {
     Taken,
     /// The key was as new, or newer.
     Known,
-    /// Its payload cannot be read, or its version is of a time that is far from here.
+    /// Its payload cannot be read, or its version is of a time after [`limits::LATEST_MS`].
     Broken,
 }
 
@@ -80,6 +80,11 @@ impl Store {
     /// the same version of different contents. The salt has 10 bits.
     pub fn salt_versions(&self, salt: u16) {
         self.set_all(|_, shard| shard.versions.salt(salt));
+    }
+
+    /// New versions follow the time no further than this, in milliseconds since 1970.
+    pub fn bound_versions(&self, latest: Option<u64>) {
+        self.set_all(|_, shard| shard.versions.bound(latest));
     }
 
     /// Remembers keys that are gone from now on, or forgets them.
@@ -254,7 +259,7 @@ impl Store {
 
 fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     let key = &*copy.key;
-    if extras::time_of(copy.version) > now.saturating_add(limits::CLOCK_AHEAD_MS) {
+    if extras::time_of(copy.version) > limits::LATEST_MS {
         return Imported::Broken;
     }
     let here = view.slot(key).ensure_version();
@@ -453,6 +458,28 @@ mod tests {
         assert_eq!(forgotten, 299);
         assert_eq!(store.export(1000, b"key7"), None);
         assert_eq!(store.export(1000, b"key17"), None);
+    }
+
+    #[test]
+    fn a_copy_of_any_time_is_taken_that_leaves_room_for_more() {
+        let (from, to) = (store(1), store(2));
+        let far = 1000 * 365 * 24 * 60 * 60 * 1000;
+        run(&from, far, "SET k ahead");
+        let mut copy = from.export(far, b"k").unwrap();
+        assert_eq!(extras::time_of(copy.version), limits::LATEST_MS);
+        assert_eq!(to.import(1000, &copy), Imported::Taken);
+        run(&to, 1000, "SET k later");
+        let later = to.export(1000, b"k").unwrap();
+        assert!(later.version > copy.version);
+        assert_eq!(from.import(far, &later), Imported::Taken);
+        copy.version = (limits::LATEST_MS + 1) << 20;
+        assert_eq!(to.import(1000, &copy), Imported::Broken);
+        assert_eq!(run(&to, 1000, "GET k"), Reply::bulk("later"));
+        // Bounded, a clock that is wrong gives no such versions.
+        let bounded = store(3);
+        bounded.bound_versions(Some(2000));
+        run(&bounded, far, "SET k v");
+        assert_eq!(extras::time_of(bounded.version(far, b"k").unwrap()), 2000);
     }
 
     #[test]

@@ -9,21 +9,26 @@
 //! as that of database 0 with its number is set up; settings are changed in all of them while none
 //! is made. Whoever makes one has no shard locked.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Store;
 use super::allocation;
 use super::shard::Shard;
+use super::upkeep::{Notice, Upkeep};
 use crate::limits;
 
 /// The place of a shard among those of all databases.
 pub(super) type Spot = usize;
 
-/// The shards of a database other than 0, as far as they have been made.
-type Other = Box<[OnceLock<Box<Mutex<Shard>>>]>;
+/// A database other than 0.
+struct Other {
+    /// Its shards, as far as they have been made.
+    shards: Box<[OnceLock<Box<Mutex<Shard>>>]>,
+    upkeep: Arc<Upkeep>,
+}
 
 /// The right to make shards, and to change settings of all.
 pub(super) type Making<'s> = MutexGuard<'s, ()>;
@@ -42,6 +47,8 @@ pub enum Numbering {
 pub(super) struct Databases {
     numbering: Numbering,
     first: Box<[Mutex<Shard>]>,
+    /// What they have to do.
+    first_upkeep: Arc<Upkeep>,
     /// Those of database 1 and so on.
     others: Box<[OnceLock<Other>]>,
     /// The numbers of databases that have shards, in the order in which they got their first.
@@ -58,7 +65,11 @@ pub(super) fn spot(database: u32, index: usize) -> Spot {
 
 impl Databases {
     /// All of them, without a key.
-    pub(super) fn new(numbering: Numbering, first: Box<[Mutex<Shard>]>) -> Databases {
+    pub(super) fn new(
+        numbering: Numbering,
+        first: Box<[Mutex<Shard>]>,
+        first_upkeep: Arc<Upkeep>,
+    ) -> Databases {
         let count = match numbering {
             Numbering::Upto(count) => count.clamp(1, limits::DATABASES_MOST) as usize,
             Numbering::OfRing => 1,
@@ -66,6 +77,7 @@ impl Databases {
         Databases {
             numbering,
             first,
+            first_upkeep,
             others: (1..count).map(|_| OnceLock::new()).collect(),
             order: (0..count).map(|_| AtomicU32::new(0)).collect(),
             made: AtomicUsize::new(1),
@@ -81,7 +93,8 @@ impl Databases {
     /// Bytes that they take without a shard but those of database 0.
     pub(super) fn bytes_at_start(&self) -> usize {
         let rows = size_of::<OnceLock<Other>>() + size_of::<AtomicU32>();
-        limits::SHARDS * size_of::<Mutex<Shard>>() + self.others.len() * rows
+        let first = limits::SHARDS * size_of::<Mutex<Shard>>() + size_of::<Upkeep>();
+        first + self.others.len() * rows
     }
 
     /// The shards of database 0.
@@ -103,7 +116,7 @@ impl Databases {
             None => {
                 let (database, index) = (spot / limits::SHARDS, spot % limits::SHARDS);
                 let other = self.others.get(database - 1)?.get()?;
-                Some(other[index].get()?)
+                Some(other.shards[index].get()?)
             }
         }
     }
@@ -127,9 +140,25 @@ impl Databases {
         (0..self.count()).flat_map(|database| self.made_in(database))
     }
 
+    /// How many databases have shards.
+    pub(super) fn in_order(&self) -> usize {
+        self.made.load(Ordering::Acquire)
+    }
+
+    /// The database that was the first to get shards, the second and so on, with what its shards
+    /// have to do.
+    pub(super) fn upkeep(&self, place: usize) -> Option<(u32, &Upkeep)> {
+        let database = self.order.get(place)?.load(Ordering::Relaxed);
+        let upkeep = match (database as usize).checked_sub(1) {
+            None => &self.first_upkeep,
+            Some(other) => &self.others.get(other)?.get()?.upkeep,
+        };
+        Some((database, upkeep))
+    }
+
     /// How many turns a round over all shards takes.
     pub(super) fn turns(&self) -> usize {
-        self.made.load(Ordering::Acquire) * limits::SHARDS
+        self.in_order() * limits::SHARDS
     }
 
     /// The shard whose turn it is, if there is one.
@@ -177,15 +206,24 @@ impl Store {
         };
         let other = self.databases.others[place].get_or_init(|| {
             self.takes::<OnceLock<Box<Mutex<Shard>>>>(limits::SHARDS);
+            self.takes::<Upkeep>(1);
             let made = self.databases.made.load(Ordering::Relaxed);
             self.databases.order[made].store(database as u32, Ordering::Relaxed);
             self.databases.made.store(made + 1, Ordering::Release);
-            (0..limits::SHARDS).map(|_| OnceLock::new()).collect()
+            Other {
+                shards: (0..limits::SHARDS).map(|_| OnceLock::new()).collect(),
+                upkeep: Arc::default(),
+            }
         });
-        other[index].get_or_init(|| {
+        other.shards[index].get_or_init(|| {
             self.takes::<Mutex<Shard>>(1);
             let like = self.databases.first[index].lock();
-            Box::new(Mutex::new(like.sister(&self.hashing, database as u32)))
+            let notice = Notice::new(&other.upkeep, index);
+            Box::new(Mutex::new(like.sister(
+                &self.hashing,
+                database as u32,
+                notice,
+            )))
         })
     }
 

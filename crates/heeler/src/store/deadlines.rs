@@ -16,6 +16,8 @@ const SLACK: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(u64, u64)>>,
+    /// The first deadline that is noted, here for who looks often.
+    soonest: Option<u64>,
     live: usize,
     sum: u128,
 }
@@ -33,7 +35,7 @@ impl Deadlines {
         self.live += 1;
         self.sum += u128::from(new);
         if old.is_none_or(|old| new < old) {
-            self.heap.push(Reverse((new, hash)));
+            self.put_back(new, hash);
         }
     }
 
@@ -64,6 +66,12 @@ impl Deadlines {
         self.heap.peek().map(|Reverse(first)| *first)
     }
 
+    /// The first deadline that is noted.
+    #[inline]
+    pub(super) fn soonest(&self) -> Option<u64> {
+        self.soonest
+    }
+
     /// Sum of all deadlines, for their average.
     pub(super) fn sum(&self) -> u128 {
         self.sum
@@ -71,11 +79,11 @@ impl Deadlines {
 
     /// Takes the hash of a key that may be due, or `None` if none is.
     pub(super) fn pop_due(&mut self, now: u64) -> Option<u64> {
-        let Reverse((deadline, _)) = *self.heap.peek()?;
-        if deadline >= now {
+        if self.soonest? >= now {
             return None;
         }
         let popped = self.heap.pop().map(|Reverse((_, hash))| hash);
+        self.soonest = self.first().map(|(deadline, _)| deadline);
         if self.heap.capacity() > SLACK && self.heap.len() * 4 < self.heap.capacity() {
             self.heap.shrink_to(self.heap.len() * 2);
         }
@@ -85,6 +93,10 @@ impl Deadlines {
     /// Puts back a key that was taken before its time.
     pub(super) fn put_back(&mut self, deadline: u64, hash: u64) {
         self.heap.push(Reverse((deadline, hash)));
+        self.soonest = Some(
+            self.soonest
+                .map_or(deadline, |soonest| soonest.min(deadline)),
+        );
     }
 
     /// Whether stale elements outnumber live ones so far that a rebuild pays.
@@ -97,6 +109,7 @@ impl Deadlines {
         let mut hashes: Vec<u64> = self.heap.drain().map(|Reverse((_, hash))| hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
+        self.soonest = None;
         self.heap.shrink_to(hashes.len());
         hashes
     }

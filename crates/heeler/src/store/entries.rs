@@ -299,6 +299,12 @@ impl Entries {
         cleared
     }
 
+    /// Whether a move of the index has begun.
+    #[inline]
+    pub(super) fn is_moving(&self) -> bool {
+        self.index.is_moving()
+    }
+
     /// Goes on with a move of the index that has begun; whether there was one.
     pub(super) fn settle(&mut self, hashing: &Hashing, groups: usize) -> bool {
         if !self.index.is_moving() {

@@ -338,8 +338,6 @@ impl Keys for Choice<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::entry::{New, Text};
     use super::super::shard::Shard;
     use super::*;
@@ -350,7 +348,7 @@ mod tests {
         const KEYS: f64 = 10_000.0;
         const REQUESTS: u64 = 100_000;
         let hashing = Hashing::new(7);
-        let mut shard = Shard::new(Arc::default());
+        let mut shard = Shard::default();
         let settings = Settings {
             policy,
             ..Settings::default()

@@ -5,6 +5,8 @@
 //! of all keys. **Marks** are the 32 bits that memcached's clients keep with a value. A **stamp**
 //! is what the HTTP door shows of a key that was stored through it.
 
+use crate::limits;
+
 /// Milliseconds are shifted by so many bits in a version: so many changes are told apart in one.
 const COUNTER_BITS: u32 = 20;
 
@@ -141,12 +143,15 @@ const SALT_BITS: u32 = 10;
 pub(super) struct VersionClock {
     last: u64,
     salt: Option<u16>,
+    /// The latest time that is believed.
+    latest: Option<u64>,
 }
 
 impl VersionClock {
     /// A version above all that it has given or seen.
     pub(super) fn next(&mut self, now: u64) -> u64 {
-        let time = now << COUNTER_BITS;
+        let latest = self.latest.unwrap_or(limits::LATEST_MS);
+        let time = now.min(latest) << COUNTER_BITS;
         self.last = match self.salt {
             None => self.last.saturating_add(1).max(time),
             Some(salt) => {
@@ -157,6 +162,12 @@ impl VersionClock {
             }
         };
         self.last
+    }
+
+    /// From now on times after this one are not believed: its versions go no further, but that each
+    /// is above the last.
+    pub(super) fn bound(&mut self, latest: Option<u64>) {
+        self.latest = latest.map(|latest| latest.min(limits::LATEST_MS));
     }
 
     /// Has seen a version of another clock.
@@ -193,6 +204,27 @@ mod tests {
         assert_eq!(clock.next(10), last + 1001);
         clock.saw(3);
         assert_eq!(clock.next(10), last + 1002);
+    }
+
+    #[test]
+    fn a_time_that_is_not_believed_moves_no_version() {
+        let mut clock = VersionClock::default();
+        clock.bound(Some(100));
+        let first = clock.next(1_000_000);
+        assert_eq!(time_of(first), 100);
+        assert_eq!(clock.next(2_000_000), first + 1);
+        assert_eq!(clock.next(50), first + 2, "nor does it go back");
+        clock.bound(Some(200));
+        assert_eq!(time_of(clock.next(150)), 150);
+        // What others have given is above all: a key must never get a lower one.
+        clock.saw(1 << 60);
+        assert_eq!(clock.next(200), (1 << 60) + 1);
+        let mut clock = VersionClock::default();
+        assert_eq!(
+            time_of(clock.next(u64::MAX)),
+            limits::LATEST_MS,
+            "room is left"
+        );
     }
 
     #[test]

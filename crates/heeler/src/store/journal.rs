@@ -63,7 +63,7 @@ pub enum Applied {
     Kept,
     /// The copy is not as it was before them: its value is needed.
     Behind,
-    /// They are no steps, or their versions are of a time that is far from here.
+    /// They are no steps, or of a time that is far from here.
     Broken,
 }
 
@@ -96,10 +96,12 @@ impl Store {
     /// Makes changes to a copy that was made to the key elsewhere: those of `steps`, one after the
     /// other, that it does not have already. The first one leads on from the version `base`.
     pub fn apply(&self, now: u64, key: &[u8], base: u64, steps: &[Step]) -> Applied {
+        // What is done again at a time that is far from here would have keys expire.
         let latest = now.saturating_add(limits::CLOCK_AHEAD_MS);
         let last = steps.last().map_or(base, |step| step.version);
-        let too_late = |step: &Step| step.now > latest || extras::time_of(step.version) > latest;
-        if steps.iter().any(too_late) || extras::time_of(last) > latest {
+        let is_out = |version: u64| extras::time_of(version) > limits::LATEST_MS;
+        let too_late = |step: &Step| step.now > latest || is_out(step.version);
+        if steps.iter().any(too_late) || is_out(last) {
             return Applied::Broken;
         }
         if self
@@ -604,7 +606,12 @@ mod tests {
         let (from, to) = filled();
         let command =
             crate::store::tests::command(&[b"BLMOVE", b"empty", b"m", b"LEFT", b"RIGHT", b"0"]);
-        let waits = from.execute_or_wait(0, 2000, &command.as_command(), std::task::Waker::noop());
+        let waits = from.execute_or_wait(
+            0,
+            2000,
+            (&command.as_command(), None),
+            std::task::Waker::noop(),
+        );
         assert!(waits.is_err());
         run(&from, 2000, "RPUSH empty one two");
         let keys: Vec<Box<[u8]>> = from.take_written().into_iter().map(|it| it.key).collect();

@@ -81,6 +81,7 @@ mod strings;
 mod tests;
 mod tombstones;
 mod tracking;
+mod upkeep;
 mod versions;
 mod view;
 mod waits;
@@ -110,6 +111,7 @@ pub use journal::{Applied, Step, Written};
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
 use shard::{Hashing, Shard};
 pub use tracking::Reader;
+use upkeep::Notice;
 pub use versions::Guarded;
 use view::View;
 use wanted::Wanted;
@@ -130,7 +132,7 @@ pub struct Store {
     /// Clients that keep copies of values.
     trackers: tracking::Trackers,
     /// Those of them that are told of all keys with a prefix.
-    prefixes: Arc<tracking::Prefixes>,
+    prefixes: Arc<tracking::AllPrefixes>,
     /// Of how many keys it is remembered who has read them; 0 for any number.
     most_tracked: AtomicUsize,
     /// Who has read which keys.
@@ -188,9 +190,10 @@ impl Store {
     /// The same with so many databases.
     pub fn with_databases(seed: u64, numbering: Numbering) -> Store {
         let changes = Arc::default();
-        let shard = |_| Mutex::new(Shard::new(Arc::clone(&changes)));
-        let shards = (0..limits::SHARDS).map(shard).collect();
-        let databases = Databases::new(numbering, shards);
+        let upkeep = Arc::default();
+        let shard = |i| Shard::new(Arc::clone(&changes), Notice::new(&upkeep, i));
+        let shards = (0..limits::SHARDS).map(shard).map(Mutex::new).collect();
+        let databases = Databases::new(numbering, shards, upkeep);
         Store {
             hashing: Hashing::new(seed),
             random: AtomicU64::new(seed),
@@ -415,19 +418,7 @@ impl Store {
         if !self.expires_actively.load(Ordering::Relaxed) {
             return done;
         }
-        for _ in 0..self.databases.turns() {
-            if done >= budget {
-                break;
-            }
-            let turn = self.expiring.load(Ordering::Relaxed);
-            if let Some(shard) = self.databases.of_turn(turn) {
-                done += self.expire_of(shard, now, budget - done);
-            }
-            if done < budget {
-                self.expiring.store(turn.wrapping_add(1), Ordering::Relaxed);
-            }
-        }
-        done
+        done + self.keep_up(now, budget.saturating_sub(done))
     }
 
     fn expire_of(&self, shard: &Mutex<Shard>, now: u64, budget: usize) -> usize {

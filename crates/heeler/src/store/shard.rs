@@ -22,6 +22,7 @@ use super::random;
 use super::slabs::Place;
 use super::tombstones::Tombstones;
 use super::tracking::Tracking;
+use super::upkeep::{self, Notice};
 use super::waits::Waits;
 use super::watch::Watches;
 
@@ -97,6 +98,8 @@ pub(super) struct Shard {
     pub(super) tombstones: Tombstones,
     /// Whether each key has a version, asked for or not.
     keeps_versions: bool,
+    /// Where it tells of what it has to do.
+    notice: Notice,
     /// The number of its database.
     database: u32,
     /// When the command runs that has it locked.
@@ -105,22 +108,23 @@ pub(super) struct Shard {
 
 impl Shard {
     /// An empty shard of database 0; `changes` is shared by all shards of a store.
-    pub(super) fn new(changes: Arc<AtomicU64>) -> Shard {
+    pub(super) fn new(changes: Arc<AtomicU64>, notice: Notice) -> Shard {
         Shard {
             waits: Waits::new(changes),
+            notice,
             ..Shard::default()
         }
     }
 
     /// An empty shard of another database, which is set up as this one.
-    pub(super) fn sister(&self, hashing: &Hashing, database: u32) -> Shard {
+    pub(super) fn sister(&self, hashing: &Hashing, database: u32, notice: Notice) -> Shard {
         let mut sister = Shard {
             database,
             log: self.log.as_ref().map(|_| Vec::new()),
             logs_misses: self.logs_misses,
             tracking: self.tracking.sister(),
             keeps_versions: self.keeps_versions,
-            ..Shard::new(self.waits.counter())
+            ..Shard::new(self.waits.counter(), notice)
         };
         // A key that comes by SWAPDB shall not have the version that another had here: those of
         // database 0 count up from 0, these are far from that.
@@ -655,7 +659,9 @@ impl Shard {
             removed += self.expire_hash(hashing, hash, now);
         }
         self.counters.expired += removed as u64;
-        self.unsettled |= self.entries.settle(hashing, SETTLED_GROUPS);
+        self.entries.settle(hashing, SETTLED_GROUPS);
+        // Also where a deadline was noted that is not true any more.
+        self.unsettled = true;
         removed
     }
 
@@ -719,10 +725,21 @@ impl Shard {
         self.unsettled
     }
 
+    /// When it has something to do that nobody asks for; `None` for never.
+    #[inline]
+    fn next_due(&self) -> Option<u64> {
+        match self.entries.is_moving() {
+            true => Some(upkeep::NOW),
+            false => self.deadlines.soonest(),
+        }
+    }
+
     /// By how many bytes it has grown since this was last asked, and what is to be dropped once it
-    /// is unlocked.
+    /// is unlocked. Tells of what it has to do.
     pub(super) fn settle(&mut self) -> (isize, Vec<Object>) {
         self.unsettled = false;
+        let due = self.next_due();
+        self.notice.tell(due);
         let bytes = self.bytes();
         let grown = bytes as isize - self.told as isize;
         self.told = bytes;

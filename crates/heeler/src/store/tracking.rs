@@ -3,7 +3,7 @@
 //! Keys are known by their names here, whatever database they are in: who has read `k` in one is
 //! told of a change of `k` in any, as by Redis, whose messages do not name a database either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,10 +13,10 @@ use super::Store;
 use super::view::View;
 use crate::command::{Command, Flags};
 use crate::limits;
-use crate::pubsub::{Actor, Readers, Told, Tracker, Why};
+use crate::pubsub::{Actor, Prefixes, Readers, Told, Tracker, Why};
 
-/// Those who are told of all keys with a prefix, by prefix and number.
-pub(super) type Prefixes = RwLock<BTreeMap<Box<[u8]>, BTreeMap<u64, Arc<Tracker>>>>;
+/// Those who are told of all keys with a prefix.
+pub(super) type AllPrefixes = RwLock<Prefixes>;
 /// All who keep copies, by number.
 pub(super) type Trackers = Mutex<BTreeMap<u64, Arc<Tracker>>>;
 /// Who has read the keys of the shards with one number, in all databases. Locked while a shard is,
@@ -49,7 +49,7 @@ pub(super) struct Tracking {
     /// Who has read each key since it last changed; `None` while nobody wants to be told.
     readers: Option<Shared>,
     /// Who is told of all changes; `None` while there is nobody.
-    prefixes: Option<Arc<Prefixes>>,
+    prefixes: Option<Arc<AllPrefixes>>,
     /// The client that makes the changes.
     pub(super) actor: Option<Actor>,
     /// What changes are copies that this node keeps for the owner of the keys, who tells of it.
@@ -80,16 +80,12 @@ impl Tracking {
         let Some(prefixes) = &self.prefixes else {
             return;
         };
-        for (prefix, trackers) in prefixes.read().iter() {
-            if key.starts_with(prefix) {
-                for tracker in trackers.values() {
-                    let hears_of_it = !self.is_copy || tracker.hears_of_copies();
-                    if hears_of_it && tracker.cares_for(database) {
-                        tracker.changed(key, Why::Prefix, self.actor);
-                    }
-                }
+        prefixes.read().each(key, |tracker| {
+            let hears_of_it = !self.is_copy || tracker.hears_of_copies();
+            if hears_of_it && tracker.cares_for(database) {
+                tracker.changed(key, Why::Prefix, self.actor);
             }
-        }
+        });
     }
 }
 
@@ -128,9 +124,13 @@ impl Store {
 
     /// Takes keys for changed until no more are remembered than may be.
     pub(super) fn forget_some_readers(&self) {
-        if !self.trackers.lock().is_empty() {
-            Readers::keep(self.readers.iter().map(|it| &**it), self.most_tracked());
+        if self.trackers.lock().is_empty() {
+            return;
         }
+        let first = self.random() as usize % self.readers.len();
+        let (before, from) = self.readers.split_at(first);
+        let all = from.iter().chain(before).map(|it| &**it);
+        Readers::keep(all, self.most_tracked());
     }
 
     /// What INFO says of clients that keep copies.
@@ -157,30 +157,28 @@ impl Store {
     /// Tells a client of no more changes.
     pub fn stop_tracking(&self, tracker: &Arc<Tracker>) {
         tracker.stop();
-        self.set_prefixes(tracker, &[]);
+        self.prefixes.write().remove_all(tracker);
         self.trackers.lock().remove(&tracker.id);
         self.set_trackers();
     }
 
     /// Tells a client, a watcher or a node of changes from now on: of all keys with these prefixes,
-    /// in the place of those before, and of those that it will have read. Keys that both
-    /// comprise are told of all the time.
+    /// beside those before, and of those that it will have read. Keys that both comprise are told
+    /// of all the time.
     pub fn track(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
         self.trackers.lock().insert(tracker.id, tracker.clone());
-        self.set_prefixes(tracker, prefixes);
+        if !prefixes.is_empty() {
+            let mut all = self.prefixes.write();
+            prefixes.iter().for_each(|prefix| all.add(tracker, prefix));
+        }
         self.set_trackers();
     }
 
-    fn set_prefixes(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
-        let mut all = self.prefixes.write();
-        all.retain(|_, trackers| {
-            trackers.remove(&tracker.id);
-            !trackers.is_empty()
-        });
-        for prefix in prefixes {
-            let trackers = all.entry(prefix.clone()).or_default();
-            trackers.insert(tracker.id, tracker.clone());
-        }
+    /// The same with these prefixes in the place of those before.
+    pub fn track_only(&self, tracker: &Arc<Tracker>, prefixes: &[Box<[u8]>]) {
+        self.trackers.lock().insert(tracker.id, tracker.clone());
+        self.prefixes.write().set(tracker, prefixes);
+        self.set_trackers();
     }
 
     /// Has all shards know whether somebody wants to be told.
@@ -236,12 +234,8 @@ impl Store {
     /// changed: so it is with keys that this node has taken over.
     pub fn have_come(&self) {
         let all = self.prefixes.read();
-        let trackers = all.values().flat_map(BTreeMap::values);
-        let mut told = BTreeSet::new();
+        let trackers = all.trackers();
         for tracker in trackers.filter(|tracker| !tracker.hears_of_copies()) {
-            if !told.insert(tracker.id) {
-                continue;
-            }
             match tracker.relay() {
                 Some(relay) => relay.put(Told::AllPrefixes),
                 None => tracker.invalidate(None),
@@ -256,12 +250,11 @@ impl Store {
             tracker: by,
             client: by,
         };
-        for (prefix, trackers) in self.prefixes.read().iter() {
-            if key.starts_with(prefix) {
-                let clients = trackers.values().filter(|tracker| tracker.is_client());
-                clients.for_each(|client| client.changed(key, Why::Prefix, Some(actor)));
+        self.prefixes.read().each(key, |tracker| {
+            if tracker.is_client() {
+                tracker.changed(key, Why::Prefix, Some(actor));
             }
-        }
+        });
     }
 
     /// Tells all clients of this node that keep copies that any key may have changed.
@@ -380,7 +373,10 @@ mod tests {
 
     #[test]
     fn a_node_is_told_which_read_is_the_latest_and_who_made_the_change() {
-        let (store, node) = (Store::new(7), Arc::new(Tracker::node(NODE)));
+        let (store, node) = (
+            Store::new(7),
+            Arc::new(Tracker::node(NODE, &Arc::default())),
+        );
         store.track(&node, &[]);
         execute(&store, &node, 5, 3, &[b"GET", b"k"]);
         execute(&store, &node, 6, 4, &[b"MGET", b"k", b"l"]);
@@ -410,7 +406,7 @@ mod tests {
         let (one, two) = (Subscriber::asleep(1), Subscriber::asleep(2));
         let client = Arc::new(Tracker::new(one.clone(), false, None));
         let watcher = Arc::new(Tracker::watcher(two.clone()));
-        let node = Arc::new(Tracker::node(NODE));
+        let node = Arc::new(Tracker::node(NODE, &Arc::default()));
         for tracker in [&client, &watcher, &node] {
             to.track(tracker, &[b"k"[..].into()]);
         }

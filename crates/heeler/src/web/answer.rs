@@ -143,7 +143,7 @@ impl Guest {
     async fn go(self: &Rc<Self>, asking: &Asking<'_>) -> Outcome {
         match asking.resource {
             Resource::Healthz => return Ok(text(StatusCode::OK, "ok\n".into())),
-            Resource::Readyz => return Ok(self.readiness()),
+            Resource::Readyz => return Ok(self.readiness(asking.query)),
             Resource::OpenApi => return Ok(super::openapi::answer()),
             _ => {}
         }
@@ -183,12 +183,9 @@ impl Guest {
         read
     }
 
-    fn readiness(&self) -> Response<Body> {
-        let reasons = self.site.subject.hindrances();
-        match reasons.is_empty() {
-            true => text(StatusCode::OK, "ready\n".into()),
-            false => text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
-        }
+    fn readiness(&self, query: &str) -> Response<Body> {
+        let (status, said) = self.site.subject.readiness(query);
+        text(status, said)
     }
 
     fn metrics(&self) -> Outcome {

@@ -79,6 +79,8 @@ pub struct Clients {
     pub doubtful: u64,
     /// Whether they stop to begin anything.
     pub pause: bool,
+    /// Whether they let no key expire: clocks are wrong.
+    pub lasting: bool,
 }
 
 impl Clients {
@@ -109,6 +111,7 @@ impl Clients {
             refused: 0,
             doubtful: 0,
             pause: false,
+            lasting: false,
         }
     }
 
@@ -214,7 +217,7 @@ impl Clients {
                 (0, 0..5) => vec!["SET", &value],
                 (0, 5..7) => vec!["DEL"],
                 (1, 0..3) => vec!["SET", &value],
-                (1, 3..7) => vec!["SET", &value, "PX", "300"],
+                (1, 3..7) if !self.lasting => vec!["SET", &value, "PX", "300"],
                 (2, 0..9) => vec!["INCR"],
                 (3, 0..7) => vec!["LPUSH", &value],
                 (3, 7) => vec!["DEL"],
@@ -223,7 +226,7 @@ impl Clients {
                 (HASH, 0..8) => vec!["HSET", &value, "1"],
                 (HASH, 8) => vec!["HINCRBYFLOAT", "sum", "0.1"],
                 (ZSET, 0..7) => vec!["ZADD", "0.5", &value],
-                (ZSET, 7) => vec!["PEXPIRE", "100000000"],
+                (ZSET, 7) if !self.lasting => vec!["PEXPIRE", "100000000"],
                 (SET, 0..7) => vec!["SADD", &value],
                 (SET, 7) => vec!["SPOP"],
                 (3.., _) => elements_of(kind).to_vec(),

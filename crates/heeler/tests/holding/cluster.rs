@@ -171,6 +171,11 @@ impl Cluster {
         self.push(first, Event::Gossip(node, life));
     }
 
+    /// Sets a node's clock: so far ahead of the others.
+    pub fn set_clock(&mut self, node: usize, skew_ms: i64) {
+        self.machine_mut(node).skew_ms = skew_ms;
+    }
+
     pub fn crash(&mut self, node: usize) {
         self.note(|| format!("{node} crashes"));
         self.nodes[node] = None;

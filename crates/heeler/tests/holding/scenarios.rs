@@ -30,8 +30,16 @@ fn with_seeds(name: &str, count: u64, scenario: impl Fn(u64)) {
 
 /// Nodes that know each other, and keys.
 fn begin(seed: u64, nodes: usize, replicas: usize, write_acks: WriteAcks) -> (Cluster, Clients) {
+    begin_with(seed, nodes, (replicas, write_acks), Clients::new(32, 60))
+}
+
+fn begin_with(
+    seed: u64,
+    nodes: usize,
+    (replicas, write_acks): (usize, WriteAcks),
+    mut clients: Clients,
+) -> (Cluster, Clients) {
     let mut cluster = Cluster::new(seed, replicas, write_acks);
-    let mut clients = Clients::new(32, 60);
     clients.pause = true;
     for node in 0..nodes {
         cluster.start(node);
@@ -230,6 +238,70 @@ fn one_crash_at_a_time_loses_nothing_that_a_quorum_has() {
             end(&mut cluster, &mut clients);
         },
     );
+}
+
+/// The highest time of a version that is held, in milliseconds after now.
+fn versions_ahead(cluster: &Cluster, clients: &Clients) -> i64 {
+    let now = WALL_MS + cluster.now;
+    let stores = cluster.running().map(|node| &cluster.machine(node).store);
+    let keys = || clients.keys().map(str::as_bytes);
+    let versions = stores.flat_map(|store| keys().filter_map(|key| store.version(now, key)));
+    versions
+        .max()
+        .map_or(0, |it| (it >> 20) as i64 - now as i64)
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Clocks that are wrong for a while: of one node, of two, of all.
+fn wrong_clocks(seed: u64) {
+    let mut clients = Clients::new(32, 60);
+    clients.lasting = true;
+    let (mut cluster, mut clients) = begin_with(seed, 4, (3, WriteAcks::Quorum), clients);
+    let wrong = [1, 1, 2, 4][cluster.below(4) as usize];
+    let skew_ms = [3 * DAY_MS, 40 * 365 * DAY_MS, -3 * DAY_MS][cluster.below(3) as usize];
+    let first = cluster.below(4) as usize;
+    let wrong: Vec<usize> = (first..first + wrong).map(|node| node % 4).collect();
+    let failed = |clients: &Clients| clients.refused + clients.doubtful;
+    let (before, promised) = (failed(&clients), clients.done);
+    for node in &wrong {
+        cluster.set_clock(*node, skew_ms);
+    }
+    clients.run(&mut cluster, 3000);
+    assert_eq!(failed(&clients), before, "no write has failed");
+    // One more comes into the ring as it is, which may leave a write in doubt.
+    if cluster.below(2) == 0 {
+        cluster.start(4);
+    }
+    clients.run(&mut cluster, 1500);
+    let before = failed(&clients);
+    for node in &wrong {
+        cluster.set_clock(*node, 0);
+    }
+    clients.run(&mut cluster, 3000);
+    assert!(clients.done > promised + 100);
+    assert!(failed(&clients) <= before + 1, "no write has failed since");
+    clients.settle(&mut cluster, 60_000);
+    if wrong.len() == 1 {
+        let ahead = versions_ahead(&cluster, &clients);
+        assert!(
+            ahead <= 60_000,
+            "versions follow the right clocks: {ahead} ms ahead"
+        );
+    }
+    // What was written then is as good as all else.
+    let node = cluster.below(4) as usize;
+    cluster.crash(node);
+    clients.run(&mut cluster, 4000);
+    cluster.start(node);
+    clients.settle(&mut cluster, 60_000);
+    end(&mut cluster, &mut clients);
+}
+
+#[test]
+fn clocks_that_are_wrong_by_days_lose_nothing_and_refuse_nothing() {
+    let name = "clocks_that_are_wrong_by_days_lose_nothing_and_refuse_nothing";
+    with_seeds(name, 24, wrong_clocks);
 }
 
 /// Nodes die while keys are on their way. With one holder that takes the keys of which only they

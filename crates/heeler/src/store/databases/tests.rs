@@ -186,7 +186,7 @@ fn what_waits_or_watches_stays_with_the_number() {
     let waits = |database, line: &str| {
         let command = command(line);
         let waker = std::task::Waker::noop();
-        let waiting = store.execute_or_wait(database, 0, &command.as_command(), waker);
+        let waiting = store.execute_or_wait(database, 0, (&command.as_command(), None), waker);
         waiting.expect_err("it waits")
     };
     run(&store, 2, "RPUSH l x y");
