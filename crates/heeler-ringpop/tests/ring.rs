@@ -15,6 +15,8 @@ use heeler_ringpop::{
 use http::StatusCode;
 use tokio::time::{sleep, timeout};
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A member that keeps values, as the key-value example does.
 async fn start(seeds: &Discovery) -> Ringpop {
     let ringpop = Ringpop::builder("kv")
@@ -86,9 +88,7 @@ async fn agreed(members: &[Ringpop]) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(20), agree)
-        .await
-        .expect("they agree");
+    timeout(PATIENCE, agree).await.expect("they agree");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn requests_go_to_their_owners() {
         let owner = members[0].lookup(&key);
         for (n, member) in members.iter().enumerate() {
             let put = Request::raw("kv", "client", "put", format!("{key}={n}"));
-            let time = Duration::from_secs(5);
+            let time = PATIENCE;
             let answer = client.call(member.whoami(), put, time).await.unwrap();
             assert_eq!(answer.arg3, format!("{n} at {owner}"));
         }
@@ -150,9 +150,7 @@ async fn a_request_takes_one_hop() {
         headers: heeler_ringpop::channel::Headers::new(headers).unwrap(),
         ..Request::raw("kv", "client", "get", key)
     };
-    let answer = client
-        .call(member.whoami(), request, Duration::from_secs(5))
-        .await;
+    let answer = client.call(member.whoami(), request, PATIENCE).await;
     let failure = answer.unwrap_err().to_string();
     assert!(failure.contains("does not own the key"), "{failure}");
 }
@@ -174,7 +172,7 @@ async fn who_stops_gently_is_out_at_once_and_who_dies_after_a_while() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(5), out)
+    timeout(PATIENCE, out)
         .await
         .expect("all know that it has left");
     agreed(&members).await;
@@ -190,7 +188,7 @@ async fn who_stops_gently_is_out_at_once_and_who_dies_after_a_while() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(20), out)
+    timeout(PATIENCE, out)
         .await
         .expect("all notice that it died");
 }
@@ -208,7 +206,7 @@ async fn events_tell_what_happens() {
             }
         }
     };
-    let checksum = timeout(Duration::from_secs(10), seen).await.unwrap();
+    let checksum = timeout(PATIENCE, seen).await.unwrap();
     assert_eq!(checksum, member.checksum());
     agreed(&[member.clone(), other.clone()]).await;
     member.leave().await.unwrap();
@@ -217,7 +215,7 @@ async fn events_tell_what_happens() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(5), left).await.unwrap();
+    timeout(PATIENCE, left).await.unwrap();
     assert!(member.leave().await.is_err());
     member.rejoin().await.unwrap();
     agreed(&[member, other]).await;
@@ -269,10 +267,7 @@ async fn http_requests_go_to_their_owners() {
         ..Request::raw("ringpop", "ringpop", "/proxy/req", "")
     };
     let channel = members[0].channel();
-    let refused = channel
-        .call(&hosts[1], call, Duration::from_secs(5))
-        .await
-        .unwrap();
+    let refused = channel.call(&hosts[1], call, PATIENCE).await.unwrap();
     let error: serde_json::Value = serde_json::from_slice(&refused.arg3).unwrap();
     assert_eq!(error["type"], "ringpop.request-proxy.invalid-checksum");
     assert_eq!(

@@ -67,7 +67,7 @@ fn pool(port: u16, settings: &[&str], servers: &[&RedisServer]) -> String {
 fn pools_are_told_without_their_passwords() {
     let server = RedisServer::start_with(&["--requirepass", "hunter2"]);
     let port = free_port();
-    let settings = ["redis_auth: hunter2", "timeout: 400", "hash: murmur"];
+    let settings = ["redis_auth: hunter2", "timeout: 4000", "hash: murmur"];
     let proxy = Proxy::start(port, &pool(port, &settings, &[&server]));
     let mut client = proxy.heeler.client();
     assert_eq!(client.run("AUTH hunter2"), Value::ok());
@@ -81,7 +81,7 @@ fn pools_are_told_without_their_passwords() {
     assert_eq!(pool["listen"], format!("127.0.0.1:{port}"));
     assert_eq!(pool["protocol"], "redis");
     assert_eq!(pool["hash"], "murmur");
-    assert_eq!(pool["timeout_ms"], 400);
+    assert_eq!(pool["timeout_ms"], 4000);
     assert_eq!(pool["clients"], 1);
     let one = &pool["servers"][0];
     assert_eq!(one["name"], "s0");
@@ -101,11 +101,11 @@ fn a_reload_answers_with_what_has_changed_or_why_nothing_has() {
     let proxy = Proxy::start(port, &pool(port, &[], &both[..1]));
     let mut client = proxy.heeler.client();
     assert_eq!(client.run("PING"), Value::Status("PONG".into()));
-    let (status, told) = proxy.reload(&pool(port, &["timeout: 400"], &both));
+    let (status, told) = proxy.reload(&pool(port, &["timeout: 4000"], &both));
     assert_eq!(status, 200, "{told}");
     let change = told["changes"][0].as_str().unwrap();
-    assert!(change.contains("timeout none -> 400 ms, +s1"), "{change}");
-    let (status, told) = proxy.reload(&pool(port, &["timeout: 400"], &both));
+    assert!(change.contains("timeout none -> 4000 ms, +s1"), "{change}");
+    let (status, told) = proxy.reload(&pool(port, &["timeout: 4000"], &both));
     assert_eq!((status, &told["changes"]), (200, &Json::Array(vec![])));
     let (status, told) = proxy.reload(&pool(port, &["hash: md6"], &both));
     assert_eq!(status, 422);

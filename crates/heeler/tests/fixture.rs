@@ -163,6 +163,20 @@ fn the_program_serves_and_ends_when_told() {
 }
 
 #[test]
+fn a_program_that_has_started_has_all_ports_open_and_counts_nobody_else() {
+    for _ in 0..10 {
+        let other = free_port();
+        let address = format!("127.0.0.1:{other}");
+        let heeler = Heeler::serve(&["--threads", "2", "--memcached", &address]);
+        assert!(TcpStream::connect(&address).is_ok());
+        let store = Heeler::serve(&["--threads", "2"]);
+        let info = store.client().run("INFO clients").text();
+        assert!(info.contains("connected_clients:1\r\n"), "{info}");
+        drop(heeler);
+    }
+}
+
+#[test]
 fn the_program_carries_requests() {
     let (one, two) = (RedisServer::start(), RedisServer::start());
     let port = free_port();

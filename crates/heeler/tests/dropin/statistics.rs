@@ -222,7 +222,7 @@ fn what_waits_and_what_times_out_is_counted() {
     let servers = [RedisServer::start(), RedisServer::start()];
     let both = Both::start(&[
         ("patient", &[], vec![servers[0].address()]),
-        ("hasty", &["timeout: 300"], vec![servers[1].address()]),
+        ("hasty", &["timeout: 1000"], vec![servers[1].address()]),
     ]);
     both.each(|proxy| {
         for pool in [0, 1] {

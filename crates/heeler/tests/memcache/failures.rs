@@ -168,7 +168,7 @@ fn a_request_times_out_alone() {
         // The late reply comes with the next.
         _ => b"VALUE slow 0 1\r\nx\r\nEND\r\nVALUE fast 0 1\r\ny\r\nEND\r\n".to_vec(),
     });
-    let proxy = proxy(&["timeout: 200"], &[fake.address()]);
+    let proxy = proxy(&["timeout: 1000"], &[fake.address()]);
     let [mut slow, mut fast] = [(); 2].map(|()| proxy.client());
     ask(
         &mut slow,

@@ -143,7 +143,7 @@ fn a_silent_a_dead_and_an_ejected_server_are_told_apart() {
     let server = RedisServer::start();
     let settings = [
         "redis: true",
-        "timeout: 500",
+        "timeout: 2000",
         "auto_eject_hosts: true",
         "server_failure_limit: 3",
         "server_retry_timeout: 600000",

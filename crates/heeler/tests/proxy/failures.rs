@@ -109,7 +109,7 @@ fn a_server_that_dies_fails_what_waits_for_it() {
 #[test]
 fn a_request_that_times_out_does_so_alone() {
     let servers = redis_servers(2);
-    let proxy = proxy(&["hash: md5", "timeout: 500"], &addresses(&servers));
+    let proxy = proxy(&["hash: md5", "timeout: 2000"], &addresses(&servers));
     let keys = keys_by_server(&proxy, &servers);
     let mut clients = [(); 3].map(|()| proxy.client());
     for (i, key) in keys[0].iter().take(4).enumerate() {
@@ -146,7 +146,7 @@ fn a_request_that_times_out_does_so_alone() {
 #[test]
 fn a_silent_server_fails_a_command_over_many_in_time() {
     let servers = redis_servers(2);
-    let proxy = proxy(&["hash: md5", "timeout: 200"], &addresses(&servers));
+    let proxy = proxy(&["hash: md5", "timeout: 1000"], &addresses(&servers));
     let keys = keys_by_server(&proxy, &servers);
     let mut client = proxy.client();
     servers[1].process.signal(Signal::STOP);
@@ -225,7 +225,7 @@ fn without_live_servers_the_answer_is_there_at_once() {
     let servers = redis_servers(2);
     let settings = [
         "hash: md5",
-        "timeout: 200",
+        "timeout: 1000",
         "auto_eject_hosts: true",
         "server_failure_limit: 1",
         "server_retry_timeout: 600000",
