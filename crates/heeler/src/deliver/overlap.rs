@@ -14,7 +14,7 @@ pub(super) enum Overlap<'a> {
 
 /// The pair that Redis names: of the first new prefix, in the order in which they are given, that
 /// overlaps with one that the client has, or else with a later one. None of `existing` begins with
-/// another.
+/// another that is not empty.
 pub(super) fn overlap<'a>(
     existing: &'a BTreeSet<Box<[u8]>>,
     provided: &[&'a [u8]],
@@ -37,6 +37,9 @@ fn overlaps(a: &[u8], b: &[u8]) -> bool {
 /// The first in order of those that overlap. If one is the beginning of the new prefix, it is the
 /// last before it: between the two stands only what begins with it, too.
 fn with_one_of<'a>(existing: &'a BTreeSet<Box<[u8]>>, new: &[u8]) -> Option<&'a [u8]> {
+    if let Some(empty) = existing.first().filter(|first| first.is_empty()) {
+        return Some(empty);
+    }
     let before = existing.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(new)));
     let after = existing.range::<[u8], _>((Bound::Included(new), Bound::Unbounded));
     let mut neighbours = before.rev().take(1).chain(after.take(1));
@@ -96,12 +99,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_pair_is_the_one_that_redis_finds(old in words(6), new in words(8)) {
+        fn the_pair_is_the_one_that_redis_finds(
+            old in words(6),
+            new in words(8),
+            has_all in proptest::bool::weighted(0.1),
+        ) {
             let mut existing: BTreeSet<Box<[u8]>> = BTreeSet::new();
             for word in old {
                 if !existing.iter().any(|other| overlaps(other, &word)) {
                     existing.insert(word.into());
                 }
+            }
+            if has_all {
+                existing.insert(Box::default());
             }
             let new: Vec<&[u8]> = new.iter().map(|word| &word[..]).collect();
             prop_assert_eq!(overlap(&existing, &new), slowly(&existing, &new));

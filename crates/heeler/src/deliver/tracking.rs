@@ -20,7 +20,7 @@ pub(super) struct Copies {
     mode: Mode,
     /// CLIENT CACHING was said for the next command, or transaction.
     exception: bool,
-    /// None of which begins with another.
+    /// None of which begins with another, but for the empty one of who has asked for all keys.
     prefixes: BTreeSet<Box<[u8]>>,
 }
 
@@ -199,7 +199,7 @@ impl Door {
         }
         let mode = request.mode();
         let mut added: Vec<Box<[u8]>> = request.prefixes.iter().map(|p| (*p).into()).collect();
-        if mode == Mode::Broadcast && added.is_empty() && caller.copies.is_none() {
+        if mode == Mode::Broadcast && added.is_empty() {
             added.push(Box::default());
         }
         let target = request

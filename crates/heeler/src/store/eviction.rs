@@ -339,6 +339,7 @@ impl Keys for Choice<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::entry::{New, Text};
+    use super::super::extras::Extras;
     use super::super::shard::Shard;
     use super::*;
 
@@ -369,7 +370,8 @@ mod tests {
                     hits += u64::from(now > REQUESTS / 2);
                 }
                 None => {
-                    shard.insert(&hashing, hash, key, None, New::Text(Text::Int(1)));
+                    let header = shard.fresh(None, Extras::default());
+                    shard.insert(&hashing, hash, key, header, New::Text(Text::Int(1)));
                 }
             }
             while shard.len() > room {

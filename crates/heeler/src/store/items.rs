@@ -146,10 +146,7 @@ fn put(slot: &mut Slot<'_, '_>, value: &[u8], flags: u32, life: Life) {
             return;
         }
     };
-    slot.set_text(Text::from_value(value), deadline);
-    if flags != 0 {
-        slot.set_marks(flags);
-    }
+    slot.set_marked_text(Text::from_value(value), deadline, flags);
 }
 
 /// `set key flags exptime bytes [unique] data` and its kin.

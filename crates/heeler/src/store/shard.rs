@@ -321,28 +321,17 @@ impl Shard {
     }
 
     /// What an entry that is stored now says before its key.
-    fn fresh(&self, deadline: Option<u64>) -> Header {
+    #[inline]
+    pub(super) fn fresh(&self, deadline: Option<u64>, extras: Extras) -> Header {
         Header {
             deadline,
             access: self.aging.fresh(self.now),
-            extras: Extras::default(),
+            extras,
         }
     }
 
     /// Adds an entry whose key is absent.
     pub(super) fn insert(
-        &mut self,
-        hashing: &Hashing,
-        hash: u64,
-        key: &[u8],
-        deadline: Option<u64>,
-        new: New<'_>,
-    ) -> Place {
-        let header = self.fresh(deadline);
-        self.insert_with(hashing, hash, key, header, new)
-    }
-
-    fn insert_with(
         &mut self,
         hashing: &Hashing,
         hash: u64,
@@ -377,6 +366,31 @@ impl Shard {
             return self.changed(at);
         }
         let extras = packed::extras(slot).renewed();
+        self.replace(at, deadline, extras, text.to_store())
+    }
+
+    /// The same with memcached's flags.
+    pub(super) fn set_marked_text(
+        &mut self,
+        at: At<'_>,
+        text: Text<'_>,
+        deadline: Option<u64>,
+        marks: u32,
+    ) -> Place {
+        if marks == 0 {
+            return self.set_text(at, text, deadline);
+        }
+        self.touch(at.place);
+        let slot = self.entries.slot_mut(at.place);
+        let old = packed::header(slot);
+        let extras = Extras {
+            marks,
+            ..old.extras.renewed()
+        };
+        if old.extras == extras && packed::overwrite(slot, text, deadline) {
+            self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
+            return self.changed(at);
+        }
         self.replace(at, deadline, extras, text.to_store())
     }
 
@@ -415,7 +429,7 @@ impl Shard {
     ) -> Place {
         let header = entry.header;
         match place {
-            None => entry.with_value(|new| self.insert_with(hashing, hash, key, header, new)),
+            None => entry.with_value(|new| self.insert(hashing, hash, key, header, new)),
             Some(place) => {
                 let at = At {
                     hashing,

@@ -130,7 +130,21 @@ impl<'s, 'k> Slot<'s, 'k> {
     pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>) {
         self.place = Some(match self.at() {
             Some(at) => self.shard.set_text(at, text, deadline),
-            None => self.insert(deadline, text.to_store()),
+            None => self.insert(deadline, Extras::default(), text.to_store()),
+        });
+    }
+
+    /// The same with memcached's flags.
+    pub(super) fn set_marked_text(&mut self, text: Text<'_>, deadline: Option<u64>, marks: u32) {
+        self.place = Some(match self.at() {
+            Some(at) => self.shard.set_marked_text(at, text, deadline, marks),
+            None => {
+                let extras = Extras {
+                    marks,
+                    ..Extras::default()
+                };
+                self.insert(deadline, extras, text.to_store())
+            }
         });
     }
 
@@ -139,7 +153,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     pub(super) fn update_text(&mut self, text: Text<'_>) {
         self.place = Some(match self.at() {
             Some(at) => self.shard.update_text(at, text),
-            None => self.insert(None, text.to_store()),
+            None => self.insert(None, Extras::default(), text.to_store()),
         });
     }
 
@@ -147,13 +161,15 @@ impl<'s, 'k> Slot<'s, 'k> {
     pub(super) fn set_object(&mut self, object: Object, deadline: Option<u64>) {
         self.place = Some(match self.at() {
             Some(at) => self.shard.set_object(at, object, deadline),
-            None => self.insert(deadline, New::Object(object)),
+            None => self.insert(deadline, Extras::default(), New::Object(object)),
         });
     }
 
-    fn insert(&mut self, deadline: Option<u64>, new: New<'_>) -> Place {
+    #[inline]
+    fn insert(&mut self, deadline: Option<u64>, extras: Extras, new: New<'_>) -> Place {
+        let header = self.shard.fresh(deadline, extras);
         self.shard
-            .insert(self.hashing, self.hash, self.key, deadline, new)
+            .insert(self.hashing, self.hash, self.key, header, new)
     }
 
     /// Stores an entry under this key, whatever was there before.
@@ -252,12 +268,6 @@ impl Slot<'_, '_> {
     /// What is known of the key beside its value and deadline: nothing if it is absent.
     pub(super) fn extras(&self) -> Extras {
         self.peek().map(|entry| entry.extras()).unwrap_or_default()
-    }
-
-    /// Sets memcached's flags of a key that is there; this is no change of it.
-    pub(super) fn set_marks(&mut self, marks: u32) {
-        let extras = self.extras();
-        self.set_extras(Extras { marks, ..extras });
     }
 
     /// Sets whether memcached's clients are to store another value of a key that is there; this is

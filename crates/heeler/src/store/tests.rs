@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::entry::Text;
 use super::extras::{Extras, Stamp};
 use super::*;
 
@@ -419,6 +420,37 @@ proptest! {
 
 /// What is known of a key beside its value: which of it stays, and what a change does to it.
 #[test]
+fn flags_of_memcached_are_those_that_were_stored_last() {
+    let store = Store::new(7);
+    let mut before = None;
+    for (text, deadline, marks) in [
+        ("1", None, 7),
+        ("2", None, 7),
+        ("2", Some(90), 7),
+        ("a text that needs another slot than a number", Some(90), 7),
+        ("a text that needs another slot than a number", None, 9),
+        ("b text that needs another slot than a number", None, 0),
+        ("3", None, u32::MAX),
+    ] {
+        let mut view = View::of_key(&store, 0, 5, b"k");
+        let mut slot = view.slot(b"k");
+        slot.set_marked_text(Text::from_value(text.as_bytes()), deadline, marks);
+        let version = slot.ensure_version();
+        let found = slot.text().expect("a string").expect("it is there");
+        let mut buffer = itoa::Buffer::new();
+        assert_eq!(found.bytes(&mut buffer), text.as_bytes());
+        assert_eq!((slot.extras().marks, slot.deadline()), (marks, deadline));
+        assert!(version > before, "{text} {marks}");
+        before = version;
+        drop(view);
+        assert_eq!(
+            store.stats(5).expiring_keys,
+            usize::from(deadline.is_some())
+        );
+    }
+}
+
+#[test]
 fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
     let store = Store::new(1);
     let extras = |key: &[u8]| View::of_key(&store, 0, 0, key).slot(key).extras();
@@ -433,7 +465,7 @@ fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
     let version = {
         let mut view = View::of_key(&store, 0, 5, b"k");
         let mut slot = view.slot(b"k");
-        slot.set_marks(7);
+        slot.set_marked_text(Text::from_value(b"1"), None, 7);
         slot.set_stamp(Some(stamp));
         slot.ensure_version()
     };

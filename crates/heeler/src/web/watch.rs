@@ -153,19 +153,28 @@ impl Watch {
     }
 
     async fn send(&self, piece: Vec<u8>) -> bool {
+        // Before the look: what is told in between is heard.
+        let ending = self.guest.ending.notified();
+        if self.guest.client.is_stopped() {
+            return false;
+        }
         tokio::select! {
             sent = self.sender.send(piece.into()) => sent.is_ok(),
-            () = self.guest.ending.notified() => false,
+            () = ending => false,
         }
     }
 
     /// Waits for a change, or until a sign of life is due. Whether to go on.
     async fn wait(&self, heartbeat: &mut Interval, piece: &mut Vec<u8>) -> bool {
+        let ending = self.guest.ending.notified();
+        if self.guest.client.is_stopped() {
+            return false;
+        }
         tokio::select! {
             () = self.bell.0.notified() => {}
             _ = heartbeat.tick() => piece.extend_from_slice(b": alive\n\n"),
             () = self.sender.closed() => return false,
-            () = self.guest.ending.notified() => return false,
+            () = ending => return false,
         }
         !self.guest.client.is_stopped()
     }
