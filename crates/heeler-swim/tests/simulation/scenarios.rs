@@ -188,13 +188,19 @@ fn who_comes_to_the_seed_of_another_ring_is_found_by_that() {
     assert!(took <= 8_000, "{took} ms");
 }
 
+/// Each member has all as its seeds, and has been told to heal once.
+fn all_look_for_all(network: &mut Network) {
+    let count = network.nodes.len();
+    for node in 0..count {
+        network.set_seeds(node, (0..count).map(address).collect());
+        network.command(node, 1, Command::Heal);
+    }
+}
+
 #[test]
 fn parted_halves_that_look_for_each_other_meet_soon() {
     let mut network = quiet(35, 6, alone_if_need_be);
-    for node in 0..6 {
-        network.set_seeds(node, (0..6).map(address).collect());
-        network.command(node, 1, Command::Heal);
-    }
+    all_look_for_all(&mut network);
     network.partition(|node| node % 2);
     let parted = |it: &Network| (0..6).all(|node| it.nodes[node].ring.len() == 3);
     network.until(100, 60_000, parted).expect("two rings");
@@ -206,10 +212,7 @@ fn parted_halves_that_look_for_each_other_meet_soon() {
 #[test]
 fn a_seed_that_is_gone_for_good_costs_next_to_nothing() {
     let mut network = quiet(36, 10, alone_if_need_be);
-    for node in 0..10 {
-        network.set_seeds(node, (0..10).map(address).collect());
-        network.command(node, 1, Command::Heal);
-    }
+    all_look_for_all(&mut network);
     network.run(10_000);
     assert!((0..10).all(|node| !network.nodes[node].counts.contains_key("heal.attempt")));
     network.crash(9);
