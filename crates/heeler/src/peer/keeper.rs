@@ -296,12 +296,14 @@ impl Keeper {
 
     /// Why every write is refused, if it is: the ring is too small for `--write-acks`.
     pub fn refuses_writes(&self) -> Option<String> {
+        self.refusal(self.ringpop.ring().members().len())
+    }
+
+    /// The same in a ring of so many members.
+    fn refusal(&self, members: usize) -> Option<String> {
         let replicas = self.keeping.replicas.max(1);
         let acks = self.keeping.write_acks;
-        let (needed, members) = (
-            acks.of(replicas as usize),
-            self.ringpop.ring().members().len(),
-        );
+        let needed = acks.of(replicas as usize);
         // A ring without members is one that this node has left, or has yet to find.
         (0 < members && members < needed).then(|| {
             let acks = acks.name();
@@ -314,7 +316,7 @@ impl Keeper {
 
     /// Says when the ring gets too small for `--write-acks`, and when it is large enough again.
     fn tell_of_refusals(&self, members: usize) {
-        let why = self.refuses_writes();
+        let why = self.refusal(members);
         let refuses = why.is_some();
         if members == 0 || self.told_refusals.swap(refuses, Relaxed) == refuses {
             return;
