@@ -418,7 +418,6 @@ proptest! {
     }
 }
 
-/// What is known of a key beside its value: which of it stays, and what a change does to it.
 #[test]
 fn flags_of_memcached_are_those_that_were_stored_last() {
     let store = Store::new(7);
@@ -450,6 +449,7 @@ fn flags_of_memcached_are_those_that_were_stored_last() {
     }
 }
 
+/// What is known of a key beside its value: which of it stays, and what a change does to it.
 #[test]
 fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
     let store = Store::new(1);
