@@ -263,16 +263,26 @@ fn count(slot: &mut Slot<'_, '_>, old: u64, by: u64, falls: bool) -> u64 {
 
 /// `flush_all [delay]`.
 fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let delay = command.args(1).next().unwrap_or(b"0");
-    let life = Life::parse(delay, view.now()).ok_or(BAD_EXPIRY)?;
-    match life {
-        Life::Until(at) => view.store().flush_at(Some(at)),
-        Life::Endless | Life::Over => {
-            view.store().flush_at(None);
+    match flush_time(command, view.now())? {
+        Some(at) => view.store().clear_at(Some((at, None))),
+        None => {
+            view.store().clear_at(None);
             view.clear(Some(view.database()), false);
         }
     }
     Ok(Reply::OK)
+}
+
+/// When `flush_all [delay]` is to remove all items; `None` for now.
+///
+/// # Errors
+/// The delay is no number.
+pub(super) fn flush_time(command: &Command<'_>, now: u64) -> Result<Option<u64>, Error> {
+    let delay = command.args(1).next().unwrap_or(b"0");
+    match Life::parse(delay, now).ok_or(BAD_EXPIRY)? {
+        Life::Until(at) => Ok(Some(at)),
+        Life::Endless | Life::Over => Ok(None),
+    }
 }
 
 /// `mg key flag …`

@@ -716,7 +716,37 @@ impl Shard {
 
     /// Forgets all keys and returns their entries, to be dropped when the shard is unlocked.
     pub(super) fn clear(&mut self, now: u64) -> Entries {
-        self.tombstones.clear(self.versions.next(now));
+        let version = self.versions.next(now);
+        self.empty(version)
+    }
+
+    /// Removes the keys up to a version; all later versions are above it. Returns entries that are
+    /// to be dropped when the shard is unlocked. If no key has a version above it, that is done
+    /// without looking at them.
+    pub(super) fn clear_up_to(&mut self, hashing: &Hashing, version: u64) -> Option<Entries> {
+        if self.tombstones.cleared() >= version {
+            return None;
+        }
+        if self.versions.last() <= version {
+            self.versions.saw(version);
+            return Some(self.empty(version));
+        }
+        // A key from before versions were kept is older than all others.
+        let is_cleared = |entry: &Entry<'_>| entry.extras().version.unwrap_or(1) <= version;
+        let cleared = self.entries.iter().filter(is_cleared);
+        let keys: Vec<Box<[u8]>> = cleared.map(|entry| entry.key().into()).collect();
+        for key in keys {
+            let hash = hashing.hash(&key);
+            if let Some(place) = self.place(hash, &key) {
+                self.forget(hashing, hash, place);
+            }
+        }
+        self.tombstones.clear(version);
+        None
+    }
+
+    fn empty(&mut self, version: u64) -> Entries {
+        self.tombstones.clear(version);
         if !self.watches.is_empty() {
             for entry in self.entries.iter() {
                 self.watches.changed(entry.key());

@@ -415,7 +415,7 @@ mod tests {
         assert_eq!((told(&one), told(&two)), (vec![], vec!["k".to_owned()]));
         assert_eq!(relayed(&node), []);
         run(&from, 1001, "SET k w");
-        to.import_as_owner(1001, &from.export(1001, b"k").unwrap());
+        to.import_as_owner(1001, &from.export(1001, b"k").unwrap(), 0, true);
         assert_eq!((told(&one).len(), told(&two).len()), (1, 1));
         assert_eq!(relayed(&node), [key("k", Why::Prefix, 0)]);
         // It lives on elsewhere.
