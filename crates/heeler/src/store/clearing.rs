@@ -178,8 +178,16 @@ impl Store {
         let known = self.clearing();
         let highest = told.heard.max(told.done);
         if highest > known.heard && is_possible(highest) {
-            self.set_all(|_, shard| shard.versions.saw(highest));
+            let mut before = 0;
+            self.set_all(|_, shard| {
+                before = before.max(shard.versions.last());
+                shard.versions.saw(highest);
+            });
             self.clearings.heard.fetch_max(highest, Relaxed);
+            if before == 0 {
+                // It has never had a key: there is nothing to do.
+                return self.note_cleared(told.done);
+            }
         }
         if told.done <= known.done {
             return;

@@ -245,3 +245,39 @@ fn halves_of_which_one_was_cleared_have_equal_copies_when_they_meet() {
     let name = "halves_of_which_one_was_cleared_have_equal_copies_when_they_meet";
     with_seeds(name, 24, flushed_apart);
 }
+
+/// A node that is not asked, for who asks takes it for dead, goes on as owner. Then it dies.
+fn flushed_behind_a_back(seed: u64) {
+    let mut clients = Clients::new(80, 12);
+    clients.lasting = true;
+    let settings = (3, [WriteAcks::All, WriteAcks::Quorum][seed as usize % 2]);
+    let (mut cluster, mut clients) = begin_with(seed, 4, settings, clients);
+    let unasked = cluster.below(4) as usize;
+    let behind_ms = cluster.below(8000) as i64;
+    cluster.set_clock(unasked, -behind_ms);
+    cluster.delay_ms = [(1, 15), (1, 120)][cluster.below(2) as usize];
+    clients.run(&mut cluster, 500);
+    clients.begin_flush(cluster.now);
+    // In one moment, while copies are on their way.
+    let others: Vec<usize> = (0..4).filter(|node| *node != unasked).collect();
+    let stores = || others.iter().map(|node| &cluster.machine(*node).store);
+    let highest = stores().map(|store| store.highest_version()).max();
+    let first = &cluster.machine(others[0]).store;
+    let version = first.version_to_clear(cluster.wall_ms(others[0]), highest.unwrap_or(0));
+    stores().for_each(|store| _ = store.announce_clearing(version));
+    stores().for_each(|store| store.clear_up_to(version, false));
+    clients.end_flush(cluster.now, false);
+    let pause = [30, 100, 400, 3000][cluster.below(4) as usize];
+    clients.run(&mut cluster, pause);
+    cluster.crash(unasked);
+    clients.run(&mut cluster, 4000);
+    cluster.start(unasked);
+    cluster.delay_ms = (1, 15);
+    end(&mut cluster, &mut clients);
+}
+
+#[test]
+fn an_owner_that_has_not_heard_of_a_flush_loses_nothing_it_has_acknowledged() {
+    let name = "an_owner_that_has_not_heard_of_a_flush_loses_nothing_it_has_acknowledged";
+    with_seeds(name, 48, flushed_behind_a_back);
+}
