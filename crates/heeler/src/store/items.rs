@@ -9,7 +9,7 @@ use super::errors::{Error, Outcome};
 use super::extras::Recache;
 use super::slot::Slot;
 use super::{View, aging};
-use crate::command::item::{Facts, Life, brief, not_a_string, unsigned, with_cas};
+use crate::command::item::{self, Facts, Life, brief, not_a_string, unsigned, with_cas};
 use crate::command::meta::{Flags, Step};
 use crate::command::{Command, Id, Reply};
 use crate::limits;
@@ -151,8 +151,7 @@ fn put(slot: &mut Slot<'_, '_>, value: &[u8], flags: u32, life: Life) {
 
 /// `set key flags exptime bytes [unique] data` and its kin.
 fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let flags = unsigned(command.arg(2)).and_then(|flags| u32::try_from(flags).ok());
-    let flags = flags.ok_or(BAD_FORMAT)?;
+    let flags = item::flags(command.arg(2)).ok_or(BAD_FORMAT)?;
     let life = Life::parse(command.arg(3), view.now()).ok_or(BAD_FORMAT)?;
     let value = command.arg(command.len() - 1);
     if value.len() > limits::VALUE_BYTES {

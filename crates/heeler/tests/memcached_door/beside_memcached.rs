@@ -131,6 +131,18 @@ const SCRIPTS: &[&str] = &[
     "set a 0 0 1\r\na\r\nadd a 0 0 1\r\nb\r\nreplace b 0 0 1\r\nc\r\nreplace a 9 0 1\r\nc\r\n\
      get a\r\n",
     "set a 4294967295 0 1\r\na\r\nget a\r\n",
+    "set a 4294967296 0 1\r\na\r\nget a\r\n",
+    "set a 4294967303 0 1\r\na\r\nget a\r\nmg a f\r\n",
+    "set a 18446744073709551615 0 1\r\na\r\nget a\r\n",
+    "set a -18446744073709551611 0 1\r\na\r\nget a\r\n",
+    "set a -0 0 1\r\na\r\nget a\r\n",
+    "set a +5 +0 +1\r\na\r\nget a\r\n",
+    "set a 010 0 01\r\na\r\nget a\r\n",
+    "set a 0 +90 1\r\na\r\nmg a t\r\n",
+    "cas a 0 0 1 +1\r\na\r\n",
+    "ms a 1 F4294967303\r\na\r\nmg a f\r\nms a +1 F+7 T+90\r\nb\r\nmg a f t v\r\n",
+    "ms a 1 F-18446744073709551615\r\na\r\nmg a f\r\n",
+    "set p 0 0 1\r\n7\r\nincr p -18446744073709551615\r\nincr p -0\r\n",
     "set a 0 99999999999 1\r\na\r\n",
     "set a 0 -99999 1\r\na\r\nget a\r\n",
     "set a 0 2592000 1\r\na\r\nmg a t\r\n",
@@ -213,6 +225,73 @@ fn scripts_are_answered_as_memcached_does() {
             without_numbers(&answers(memcached.port, script.as_bytes())),
             "{}",
             script.escape_debug()
+        );
+    }
+}
+
+/// What memcached refuses at the line, it says so and reads the data after it as commands; here the
+/// data goes with its line, and all else is the same. What it refuses later, it reads the data of.
+#[test]
+fn lines_with_data_are_refused_as_memcached_refuses_them() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let key = "k".repeat(251);
+    let flags = "k ".repeat(30);
+    for line in [
+        &*format!("set {key} 0 0 4"),
+        &format!("set {key} 0 0 4 noreply"),
+        "set a x 0 4",
+        "set a x 0 4 noreply",
+        "set a -1 0 4",
+        "set a 5x 0 4",
+        "set a 0x5 0 4",
+        "set a -4294967295 0 4",
+        "set a 18446744073709551616 0 4",
+        "set a 0 x 4",
+        "set a 0 1.5 4",
+        "set a 0 99999999999999999999 4",
+        "append a x 0 4",
+        "prepend a 0 x 4",
+        "cas a 0 0 4",
+        "cas a 0 0 4 noreply",
+        "cas a 0 0 4 x",
+        "cas a 0 0 4 -1",
+        "cas a 0 0 4 18446744073709551616",
+        "cas a 0 0 4 1 2 3",
+        "set a 0 0 4 5 6",
+        &format!("ms {key} 4"),
+        &format!("ms a 4 {flags}"),
+    ] {
+        let theirs = told(memcached.port, format!("{line}\r\nmn\r\nget a\r\n"));
+        let with_data = told(memcached.port, format!("{line}\r\nmn x\r\nget a\r\n"));
+        assert_eq!(with_data, theirs, "memcached takes the data of {line}");
+        let ours = told(node.port, format!("{line}\r\nmn x\r\nmn\r\nget a\r\n"));
+        assert_eq!(ours, theirs, "{line}");
+    }
+    for line in [
+        "set a 0 0 x",
+        "set a 0 0 x noreply",
+        "set a 0 0 -4",
+        "set a 0 0 4x",
+        "set a 0 0 2147483646",
+        "set a 0 0",
+        "ms a x",
+        "ms a -4",
+        "ms a 4x",
+        "ms a 2147483646",
+        "ms a",
+        "ms a 4 ZZ",
+        "ms ! 4 b",
+        "ms a 4 Fx",
+        "ms a 4 F-1",
+        "ms a 4 MZ",
+        "ms a 4 Tx",
+        "ms a 4 Cx",
+    ] {
+        let script = format!("{line}\r\nmn x\r\nget a\r\n");
+        assert_eq!(
+            told(node.port, &script),
+            told(memcached.port, &script),
+            "{line}"
         );
     }
 }
