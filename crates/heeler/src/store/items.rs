@@ -4,6 +4,7 @@
 //! An item is the string that Redis's commands see under the same key. Its flags are the key's
 //! marks, its cas is the key's version, which a key is given when somebody first asks for it.
 
+use super::aging::Use;
 use super::entry::Text;
 use super::errors::{Error, Outcome};
 use super::extras::Recache;
@@ -159,7 +160,10 @@ fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     let mut slot = view.slot(command.arg(1));
     match command.spec.id {
-        Id::ItemAdd if slot.exists() => return Ok(NOT_STORED),
+        Id::ItemAdd if slot.exists() => {
+            slot.touch(Use::Changed);
+            return Ok(NOT_STORED);
+        }
         Id::ItemReplace if !slot.exists() => return Ok(NOT_STORED),
         Id::ItemCas => {
             let unique = unsigned(command.arg(5)).ok_or(BAD_FORMAT)?;
@@ -250,13 +254,24 @@ fn number(slot: &mut Slot<'_, '_>) -> Result<Option<u64>, Error> {
 }
 
 /// Adds to a number, past 2^64 from 0 on, or takes from it, down to 0. The result is written in as
-/// few digits as it has; memcached may leave blanks behind it.
+/// few digits as it has; memcached may leave blanks behind it. One that is longer than what was
+/// there is another item for memcached, which nobody has read, and which is not stale.
 fn count(slot: &mut Slot<'_, '_>, old: u64, by: u64, falls: bool) -> u64 {
     let new = match falls {
         true => old.saturating_sub(by),
         false => old.wrapping_add(by),
     };
-    slot.update_text(Text::from_value(itoa::Buffer::new().format(new).as_bytes()));
+    let mut digits = itoa::Buffer::new();
+    let text = digits.format(new).as_bytes();
+    let length = slot
+        .peek()
+        .and_then(|entry| entry.as_text())
+        .map_or(0, |text| text.len());
+    if text.len() > length {
+        slot.touch(Use::Stored);
+        slot.set_recache(Recache::default());
+    }
+    slot.update_text(Text::from_value(text));
     new
 }
 
@@ -315,7 +330,7 @@ fn meta_get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 /// What is known of an entry before the command changes that.
 fn look(slot: &Slot<'_, '_>, now: u64, facts: &mut Facts) {
     let Some(entry) = slot.peek() else { return };
-    facts.was_read = aging::was_used(slot.aging(), entry.access());
+    facts.was_read = aging::was_read(entry.access());
     facts.idle = entry.idle_seconds(now);
 }
 
@@ -408,7 +423,10 @@ fn meta_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             Fit::Older => return store_stale(&mut slot, value, &flags),
             Fit::Any | Fit::Other => return Ok(Reply::Status("EX")),
         },
-        Some(b'E') => !is_there,
+        Some(b'E') => {
+            slot.touch(Use::Changed);
+            !is_there
+        }
         Some(mode @ (b'A' | b'P')) => {
             if is_there && matches!(fit(&mut slot, &flags), Fit::Older | Fit::Other) {
                 return Ok(Reply::Status("EX"));
@@ -492,7 +510,12 @@ fn meta_arithmetic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let mut slot = view.slot(command.arg(1));
     let mut facts = Facts::default();
-    if let Some(length) = text(&mut slot)?.map(|text| text.len()) {
+    check(&slot)?;
+    if let Some(length) = slot
+        .peek()
+        .and_then(|entry| entry.as_text())
+        .map(|text| text.len())
+    {
         // What is empty is no number whatever its cas.
         let fits = !matches!(fit(&mut slot, &flags), Fit::Older | Fit::Other);
         if length > 0 && !fits {

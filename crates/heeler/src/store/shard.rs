@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
-use super::aging::Aging;
+use super::aging::{Aging, Use};
 use super::deadlines::Deadlines;
 use super::entries::Entries;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
@@ -258,23 +258,23 @@ impl Shard {
         self.entries.get(place)
     }
 
-    /// Notes that an entry is read or written now.
+    /// Notes that an entry is used now.
     #[inline]
-    pub(super) fn touch(&mut self, place: Place) {
-        self.used(place);
+    pub(super) fn touch(&mut self, place: Place, using: Use) {
+        self.used(place, using);
     }
 
-    /// The entry at a place, which is noted to be read or written now.
+    /// The entry at a place, which is noted to be used now.
     #[inline]
-    pub(super) fn used(&mut self, place: Place) -> Entry<'_> {
-        let touch = touch(self.aging, self.now, &mut self.random);
+    pub(super) fn used(&mut self, place: Place, using: Use) -> Entry<'_> {
+        let touch = touch(self.aging, using, self.now, &mut self.random);
         self.entries.get_changed(place, touch)
     }
 
     /// The object of an entry, to change, which is noted; then call [`changed`](Shard::changed).
     #[inline]
     pub(super) fn used_object(&mut self, place: Place) -> Option<&mut Object> {
-        let touch = touch(self.aging, self.now, &mut self.random);
+        let touch = touch(self.aging, Use::Changed, self.now, &mut self.random);
         let (slot, object) = self.entries.parts_mut(place);
         touch(slot);
         object
@@ -357,7 +357,7 @@ impl Shard {
     /// the entry is now. Of what is known beside the value, what belongs to the old value goes.
     #[inline]
     pub(super) fn set_text(&mut self, at: At<'_>, text: Text<'_>, deadline: Option<u64>) -> Place {
-        let touch = touch(self.aging, self.now, &mut self.random);
+        let touch = touch(self.aging, Use::Stored, self.now, &mut self.random);
         let slot = self.entries.slot_mut(at.place);
         touch(slot);
         let old = packed::deadline(slot);
@@ -380,7 +380,7 @@ impl Shard {
         if marks == 0 {
             return self.set_text(at, text, deadline);
         }
-        self.touch(at.place);
+        self.touch(at.place, Use::Stored);
         let slot = self.entries.slot_mut(at.place);
         let old = packed::header(slot);
         let extras = Extras {
@@ -413,7 +413,7 @@ impl Shard {
         object: Object,
         deadline: Option<u64>,
     ) -> Place {
-        self.touch(at.place);
+        self.touch(at.place, Use::Stored);
         let extras = packed::extras(self.entries.slot(at.place)).renewed();
         self.replace(at, deadline, extras, New::Object(object))
     }
@@ -761,11 +761,12 @@ impl Shard {
     }
 }
 
-/// What notes in the bytes of an entry that it is read or written now.
+/// What notes in the bytes of an entry that it is used now.
 #[inline]
-fn touch(aging: Aging, now: u64, random: &mut u64) -> impl FnOnce(&mut [u8]) {
+fn touch(aging: Aging, using: Use, now: u64, random: &mut u64) -> impl FnOnce(&mut [u8]) {
     move |slot| {
-        let access = aging.touched(packed::access(slot), now, || random::draw(random));
+        let access = packed::access(slot);
+        let access = aging.touched(access, using, now, || random::draw(random));
         packed::set_access(slot, access);
     }
 }

@@ -1,6 +1,6 @@
 //! The place of one key in its locked shard: how commands read, write and remove what is there.
 
-use super::aging::Aging;
+use super::aging::{Aging, Use};
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::errors::{Error, WRONG_TYPE};
 use super::extras::{Extras, Recache, Stamp};
@@ -62,7 +62,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// What is there, for a command that reads it.
     pub(super) fn read(&mut self) -> Option<Entry<'_>> {
         self.count();
-        Some(self.shard.used(self.place?))
+        Some(self.shard.used(self.place?, Use::Read))
     }
 
     /// The string that is there, for a command that reads it.
@@ -72,7 +72,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     #[inline]
     pub(super) fn read_text(&mut self) -> Result<Option<Text<'_>>, Error> {
         self.count();
-        self.text()
+        self.text_for(Use::Read)
     }
 
     /// The string that is there, for a command that goes on to write it.
@@ -81,10 +81,15 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// `WRONGTYPE` if it is no string.
     #[inline]
     pub(super) fn text(&mut self) -> Result<Option<Text<'_>>, Error> {
+        self.text_for(Use::Changed)
+    }
+
+    #[inline]
+    fn text_for(&mut self, using: Use) -> Result<Option<Text<'_>>, Error> {
         let Some(place) = self.place else {
             return Ok(None);
         };
-        match self.shard.used(place).as_text() {
+        match self.shard.used(place, using).as_text() {
             Some(text) => Ok(Some(text)),
             None => Err(WRONG_TYPE.into()),
         }
@@ -100,7 +105,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// piece by piece.
     pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
         let at = self.at()?;
-        self.touch();
+        self.touch(Use::Stored);
         let (place, bytes) = self.shard.grow(at, len);
         self.place = Some(place);
         bytes
@@ -123,6 +128,13 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// How the use of keys is noted.
     pub(super) fn aging(&self) -> Aging {
         self.shard.aging()
+    }
+
+    /// Notes that the key is used now.
+    pub(super) fn touch(&mut self, using: Use) {
+        if let Some(place) = self.place {
+            self.shard.touch(place, using);
+        }
     }
 
     /// Stores a string, whatever was there before, with this deadline or none.
@@ -178,7 +190,7 @@ impl<'s, 'k> Slot<'s, 'k> {
             .shard
             .set_entry(self.hashing, self.hash, self.key, self.place, new);
         self.place = Some(place);
-        self.touch();
+        self.touch(Use::Changed);
     }
 
     /// When the key expires, in milliseconds since 1970.
@@ -246,12 +258,6 @@ impl<'s, 'k> Slot<'s, 'k> {
                     self.shard.missed(self.key);
                 }
             }
-        }
-    }
-
-    fn touch(&mut self) {
-        if let Some(place) = self.place {
-            self.shard.touch(place);
         }
     }
 }

@@ -449,6 +449,34 @@ fn flags_of_memcached_are_those_that_were_stored_last() {
     }
 }
 
+/// What memcached's clients are told of: who has read a string, through whatever door.
+#[test]
+fn a_string_is_one_that_was_read_until_another_is_stored() {
+    let store = Store::new(1);
+    let was_read = || {
+        let mut view = View::of_key(&store, 0, 9, b"k");
+        let access = view.slot(b"k").peek().expect("it is there").access();
+        aging::was_read(access)
+    };
+    for (command, expected) in [
+        ("SET k 5", false),
+        ("INCR k", false),
+        ("TTL k", false),
+        ("EXISTS k", false),
+        ("GET k", true),
+        ("INCR k", true),
+        ("EXPIRE k 90", true),
+        ("SET k 6", false),
+        ("STRLEN k", true),
+        ("APPEND k 7", false),
+        ("TOUCH k", true),
+        ("SETRANGE k 0 a", false),
+    ] {
+        run(&store, 5, command);
+        assert_eq!(was_read(), expected, "{command}");
+    }
+}
+
 /// What is known of a key beside its value: which of it stays, and what a change does to it.
 #[test]
 fn versions_marks_and_stamps_follow_the_changes_of_a_key() {
