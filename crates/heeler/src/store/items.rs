@@ -253,9 +253,12 @@ fn number(slot: &mut Slot<'_, '_>) -> Result<Option<u64>, Error> {
     number.map_or(Err(NO_NUMBER.into()), |number| Ok(Some(number)))
 }
 
-/// Adds to a number, past 2^64 from 0 on, or takes from it, down to 0. The result is written in as
-/// few digits as it has; memcached may leave blanks behind it. One that is longer than what was
-/// there is another item for memcached, which nobody has read, and which is not stale.
+/// Adds to a number, past 2^64 from 0 on, or takes from it, down to 0.
+///
+/// The result is written in as few digits as it has: memcached leaves blanks behind it up to the
+/// length of what was there, with which it would be no number to Redis's commands, and its protocol
+/// lets a server choose. A result that is longer than what was there is another item for memcached,
+/// which nobody has read, and which is not stale.
 fn count(slot: &mut Slot<'_, '_>, old: u64, by: u64, falls: bool) -> u64 {
     let new = match falls {
         true => old.saturating_sub(by),
