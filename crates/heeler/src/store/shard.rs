@@ -89,6 +89,10 @@ pub(super) struct Shard {
     pub(super) tracking: Tracking,
     /// What has happened to entries since it was last told; `None` while nobody wants to know.
     pub(super) log: Option<Vec<Logged>>,
+    /// What happens now breaks no transaction and is no event: see [`Slot::quietly`].
+    ///
+    /// [`Slot::quietly`]: super::slot::Slot::quietly
+    pub(super) is_quiet: bool,
     /// Whether keys that are asked for and absent belong there.
     pub(super) logs_misses: bool,
     pub(super) counters: Counters,
@@ -539,12 +543,18 @@ impl Shard {
     #[inline]
     fn tell(&mut self, key: &[u8], change: Change) {
         if let Some(log) = &mut self.log {
-            log.push((self.waits.next_change(), key.into(), change));
+            let told = match change {
+                Change::New if self.is_quiet => Some(Change::Placed),
+                change => (!self.is_quiet).then_some(change),
+            };
+            log.extend(told.map(|told| (self.waits.next_change(), key.into(), told)));
         }
         if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
-        self.watches.changed(key);
+        if !self.is_quiet {
+            self.watches.changed(key);
+        }
         if matches!(change, Change::New | Change::Value) {
             self.waits.changed(key);
         }

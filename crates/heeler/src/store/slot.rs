@@ -118,6 +118,15 @@ impl<'s, 'k> Slot<'s, 'k> {
         }
     }
 
+    /// Does something of which only those hear who keep a copy of the value, or ask for new keys:
+    /// no transaction that watches the key, and nobody who listens to events of the command.
+    pub(super) fn quietly<T>(&mut self, something: impl FnOnce(&mut Self) -> T) -> T {
+        self.shard.is_quiet = true;
+        let done = something(self);
+        self.shard.is_quiet = false;
+        done
+    }
+
     /// Notes that the key was used so.
     pub(super) fn set_use(&mut self, used: Used) {
         if let Some(place) = self.place {
