@@ -10,7 +10,8 @@ use super::packed::{self, Header, Packing, Value};
 use super::shard::Hashing;
 use super::slabs::{Place, Slabs};
 
-/// Entries, each found by its key.
+/// Entries, each found by its key. Each search begins at the fields in front.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     index: Index,

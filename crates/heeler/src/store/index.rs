@@ -235,13 +235,15 @@ fn size_for(places: usize) -> usize {
     }
 }
 
-/// The places of a shard's entries by the hashes of their keys.
+/// The places of a shard's entries by the hashes of their keys. What each search looks at lies in
+/// front.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Index {
     table: Table,
-    len: usize,
     /// What the table was before, while it moves; its groups up to `moved` are empty.
     old: Table,
+    len: usize,
     moved: usize,
     /// Raised whenever places may have moved to other buckets.
     layout: u32,

@@ -1,12 +1,13 @@
 //! One shard of the keyspace: a table of entries with the deadlines and watches of their keys.
 
 use std::hash::Hasher;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
+use parking_lot::Mutex;
 
 use super::aging::{Aging, Use};
 use super::deadlines::Deadlines;
@@ -67,47 +68,69 @@ pub(super) struct Counters {
     pub(super) evicted: u64,
 }
 
-/// A part of the keyspace that is locked as a whole. Aligned so that no two share a cache line.
+/// A shard behind its lock. Aligned so that no two share a cache line: what nearly each command
+/// writes lies in that of the lock, so that one thread takes it over from another in one go.
 #[repr(align(64))]
+#[derive(Debug)]
+pub(super) struct Locked(Mutex<Shard>);
+
+impl Locked {
+    pub(super) fn new(shard: Shard) -> Locked {
+        Locked(Mutex::new(shard))
+    }
+}
+
+impl Deref for Locked {
+    type Target = Mutex<Shard>;
+
+    #[inline]
+    fn deref(&self) -> &Mutex<Shard> {
+        &self.0
+    }
+}
+
+/// A part of the keyspace that is locked as a whole. Its fields lie in this order: first those that
+/// nearly each command writes, then those that it reads.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    entries: Entries,
-    /// Whether memory may have come or gone since [`settle`](Shard::settle).
-    unsettled: bool,
+    /// When the command runs that has it locked.
+    now: u64,
     /// Bytes that the store has been told of.
     told: usize,
-    /// Values that take long to free: to be taken out, and dropped once the shard is unlocked.
-    garbage: Vec<Object>,
-    /// How the use of keys is noted.
-    aging: Aging,
-    /// Who goes when memory is full.
-    chooser: Chooser,
-    random: u64,
-    pub(super) deadlines: Deadlines,
-    pub(super) watches: Watches,
-    pub(super) waits: Waits,
-    pub(super) tracking: Tracking,
-    /// What has happened to entries since it was last told; `None` while nobody wants to know.
-    pub(super) log: Option<Vec<Logged>>,
+    pub(super) counters: Counters,
+    /// The number of its database.
+    database: u32,
+    /// Whether memory may have come or gone since [`settle`](Shard::settle).
+    unsettled: bool,
+    /// Whether each key has a version, asked for or not.
+    keeps_versions: bool,
+    /// Whether keys that are asked for and absent belong there.
+    pub(super) logs_misses: bool,
     /// What happens now breaks no transaction and is no event: see [`Slot::quietly`].
     ///
     /// [`Slot::quietly`]: super::slot::Slot::quietly
     pub(super) is_quiet: bool,
-    /// Whether keys that are asked for and absent belong there.
-    pub(super) logs_misses: bool,
-    pub(super) counters: Counters,
+    entries: Entries,
+    /// How the use of keys is noted.
+    aging: Aging,
+    /// What has happened to entries since it was last told; `None` while nobody wants to know.
+    pub(super) log: Option<Vec<Logged>>,
+    pub(super) watches: Watches,
+    pub(super) tracking: Tracking,
     /// Versions of its keys.
     pub(super) versions: VersionClock,
+    pub(super) waits: Waits,
+    pub(super) deadlines: Deadlines,
     /// Keys that are gone.
     pub(super) tombstones: Tombstones,
-    /// Whether each key has a version, asked for or not.
-    keeps_versions: bool,
+    /// Values that take long to free: to be taken out, and dropped once the shard is unlocked.
+    garbage: Vec<Object>,
     /// Where it tells of what it has to do.
     notice: Notice,
-    /// The number of its database.
-    database: u32,
-    /// When the command runs that has it locked.
-    now: u64,
+    /// Who goes when memory is full.
+    chooser: Chooser,
+    random: u64,
 }
 
 impl Shard {
