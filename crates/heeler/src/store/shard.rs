@@ -396,29 +396,26 @@ impl Shard {
         self.replace(at, deadline, extras, text.to_store())
     }
 
-    /// The same with memcached's flags.
-    pub(super) fn set_marked_text(
+    /// Stores a value in place of that of an entry, with this deadline or none, and what is known
+    /// of it beside; returns where the entry is now. It is a change: version and stamp are raised.
+    pub(super) fn set_known(
         &mut self,
         at: At<'_>,
-        text: Text<'_>,
+        new: New<'_>,
         deadline: Option<u64>,
-        marks: u32,
+        extras: Extras,
     ) -> Place {
-        if marks == 0 {
-            return self.set_text(at, text, deadline);
-        }
         self.touch(at.place, Use::Stored);
         let slot = self.entries.slot_mut(at.place);
         let old = packed::header(slot);
-        let extras = Extras {
-            marks,
-            ..old.extras.renewed()
-        };
-        if old.extras == extras && packed::overwrite(slot, text, deadline) {
+        if let New::Text(text) = new
+            && old.extras == extras
+            && packed::overwrite(slot, text, deadline)
+        {
             self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
             return self.changed(at);
         }
-        self.replace(at, deadline, extras, text.to_store())
+        self.replace(at, deadline, extras, new)
     }
 
     /// Stores what has become of a string: whatever is known of it beside stays.

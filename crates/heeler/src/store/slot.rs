@@ -157,15 +157,22 @@ impl<'s, 'k> Slot<'s, 'k> {
 
     /// The same with memcached's flags.
     pub(super) fn set_marked_text(&mut self, text: Text<'_>, deadline: Option<u64>, marks: u32) {
+        if marks == 0 {
+            return self.set_text(text, deadline);
+        }
+        let extras = Extras {
+            marks,
+            ..self.extras().renewed()
+        };
+        self.set_known(text.to_store(), deadline, extras);
+    }
+
+    /// Stores a value, whatever was there before, with this deadline or none, and what is known of
+    /// it beside: version and stamp are those before the change, which raises them.
+    pub(super) fn set_known(&mut self, new: New<'_>, deadline: Option<u64>, extras: Extras) {
         self.place = Some(match self.at() {
-            Some(at) => self.shard.set_marked_text(at, text, deadline, marks),
-            None => {
-                let extras = Extras {
-                    marks,
-                    ..Extras::default()
-                };
-                self.insert(deadline, extras, text.to_store())
-            }
+            Some(at) => self.shard.set_known(at, new, deadline, extras),
+            None => self.insert(deadline, extras, new),
         });
     }
 
