@@ -30,9 +30,6 @@ use super::watch::Watches;
 /// Groups of a growing index that the background moves in a row.
 const SETTLED_GROUPS: usize = 64;
 
-/// Width of [`Shard::layout`].
-pub(super) const LAYOUT_BITS: u32 = 22;
-
 /// How keys are hashed: seeded, so that nobody outside can choose keys that collide.
 pub(super) struct Hashing {
     seed: u64,
@@ -220,12 +217,6 @@ impl Shard {
     pub(super) fn bucket(&self, bucket: usize) -> Option<Entry<'_>> {
         let place = self.entries.bucket(bucket)?;
         Some(self.entries.get(place))
-    }
-
-    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
-    /// to another bucket.
-    pub(super) fn layout(&self) -> u32 {
-        self.entries.layout() & ((1 << LAYOUT_BITS) - 1)
     }
 
     /// The entries with these homes, each with its own, those included that have expired.
