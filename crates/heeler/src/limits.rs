@@ -70,11 +70,8 @@ pub const HEIRS: usize = 32;
 pub const SURVEY_BYTES: usize = 64 * 1024;
 /// Keys that are looked at for one answer to a survey, about.
 pub const SURVEYED: usize = 16 * 1024;
-/// Places of a shard's table that a survey looks at before it lets others have the shard.
-pub const SURVEY_BUCKETS: usize = 512;
-/// How often it begins anew with a shard whose table is laid out anew meanwhile, before it looks at
-/// all of it at once.
-pub const SURVEY_TRIES: u32 = 4;
+/// Keys of a shard that a survey looks at before it lets others have the shard, about.
+pub const SURVEYED_AT_ONCE: usize = 256;
 /// Bytes of copies that are asked for at once, about. One key may have more.
 pub const COPIES_BYTES: usize = 256 * 1024;
 /// Keys that are asked for at once.

@@ -21,6 +21,11 @@ pub enum Grouping {
     Map,
 }
 
+/// Bytes that each string is expected to have.
+const EXPECTED: usize = 128;
+/// Most bytes for which there is room from the start.
+const ROOM: usize = 4096;
+
 /// The length of a string that is absent.
 const ABSENT: u32 = u32::MAX;
 
@@ -31,6 +36,15 @@ impl Strings {
             grouping,
             count: 0,
             bytes: Vec::new(),
+        }
+    }
+
+    /// None so far, of so many that are expected.
+    pub fn expecting(grouping: Grouping, count: usize) -> Strings {
+        Strings {
+            grouping,
+            count: 0,
+            bytes: Vec::with_capacity(count.saturating_mul(EXPECTED).min(ROOM)),
         }
     }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Store;
 use super::databases::spot;
+use super::prefetch::prefetch_to_write;
 use super::shard::Shard;
 use super::view::shard_of;
 use crate::command::Arg;
@@ -27,10 +28,12 @@ impl Store {
         if hashes.len() < 2 {
             return;
         }
-        bring_near(&hashes, |hash| {
-            let shard = self.databases.made(spot(database, shard_of(hash)))?;
-            shard.try_lock()
-        });
+        let made = |hash| self.databases.made(spot(database, shard_of(hash)));
+        hashes
+            .iter()
+            .filter_map(|hash| made(*hash))
+            .for_each(prefetch_to_write);
+        bring_near(&hashes, |hash| made(hash)?.try_lock());
     }
 
     /// The hashes of the keys of these requests, without those that are equal to the one before.

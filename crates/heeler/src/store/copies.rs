@@ -11,7 +11,8 @@ use super::dump::{self, Value};
 use super::encodings::Limits;
 use super::entry::Text;
 use super::extras::{self, Extras, Recache, Stamp};
-use super::shard::Shard;
+use super::index::{HOMES, Home};
+use super::shard::{Hashing, Shard};
 use super::view::View;
 use crate::limits;
 
@@ -214,20 +215,14 @@ impl Store {
 
     /// Shows the keys of a shard, a few under each lock.
     fn survey_shard(&self, index: usize, show: &mut impl FnMut(Surveyed<'_>)) {
-        let (mut bucket, mut layout, mut begun) = (0, None, 0);
+        let mut home = 0;
         loop {
             let shard = self.databases.first()[index].lock();
-            if layout != Some(shard.layout()) {
-                // Keys may lie elsewhere than before.
-                (bucket, layout, begun) = (0, Some(shard.layout()), begun + 1);
-            }
-            let end = match begun {
-                ..=limits::SURVEY_TRIES => shard.buckets().min(bucket + limits::SURVEY_BUCKETS),
-                _ => shard.buckets(),
-            };
-            survey_buckets(&shard, bucket..end, show);
-            bucket = end;
-            if bucket < shard.buckets() {
+            let step = HOMES as usize / shard.len().max(1) * limits::SURVEYED_AT_ONCE;
+            let end = HOMES.min(home + step.clamp(1, HOMES as usize) as Home);
+            survey_homes(&shard, &self.hashing, home..end, show);
+            home = end;
+            if home < HOMES {
                 continue;
             }
             for (key, version) in shard.tombstones.iter() {
@@ -334,9 +329,14 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy, told: u64) -> Imported {
     Imported::Taken
 }
 
-fn survey_buckets(shard: &Shard, buckets: Range<usize>, show: &mut impl FnMut(Surveyed<'_>)) {
+fn survey_homes(
+    shard: &Shard,
+    hashing: &Hashing,
+    homes: Range<Home>,
+    show: &mut impl FnMut(Surveyed<'_>),
+) {
     // One whose time is up is shown, too: it may be newer than a copy elsewhere that lives on.
-    for entry in buckets.filter_map(|bucket| shard.bucket(bucket)) {
+    for (_, entry) in shard.with_homes(hashing, &homes) {
         show(Surveyed {
             key: entry.key(),
             // A key from before versions were kept is older than all others.

@@ -16,7 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::Store;
 use super::allocation;
-use super::shard::Shard;
+use super::shard::{Locked, Shard};
 use super::upkeep::{Notice, Upkeep};
 use crate::limits;
 
@@ -26,7 +26,7 @@ pub(super) type Spot = usize;
 /// A database other than 0.
 struct Other {
     /// Its shards, as far as they have been made.
-    shards: Box<[OnceLock<Box<Mutex<Shard>>>]>,
+    shards: Box<[OnceLock<Box<Locked>>]>,
     upkeep: Arc<Upkeep>,
 }
 
@@ -46,7 +46,7 @@ pub enum Numbering {
 /// All shards.
 pub(super) struct Databases {
     numbering: Numbering,
-    first: Box<[Mutex<Shard>]>,
+    first: Box<[Locked]>,
     /// What they have to do.
     first_upkeep: Arc<Upkeep>,
     /// Those of database 1 and so on.
@@ -67,7 +67,7 @@ impl Databases {
     /// All of them, without a key.
     pub(super) fn new(
         numbering: Numbering,
-        first: Box<[Mutex<Shard>]>,
+        first: Box<[Locked]>,
         first_upkeep: Arc<Upkeep>,
     ) -> Databases {
         let count = match numbering {
@@ -93,13 +93,13 @@ impl Databases {
     /// Bytes that they take without a shard but those of database 0.
     pub(super) fn bytes_at_start(&self) -> usize {
         let rows = size_of::<OnceLock<Other>>() + size_of::<AtomicU32>();
-        let first = limits::SHARDS * size_of::<Mutex<Shard>>() + size_of::<Upkeep>();
+        let first = limits::SHARDS * size_of::<Locked>() + size_of::<Upkeep>();
         first + self.others.len() * rows
     }
 
     /// The shards of database 0.
     #[inline]
-    pub(super) fn first(&self) -> &[Mutex<Shard>] {
+    pub(super) fn first(&self) -> &[Locked] {
         &self.first
     }
 
@@ -110,7 +110,7 @@ impl Databases {
 
     /// A shard, if it has been made.
     #[inline]
-    pub(super) fn made(&self, spot: Spot) -> Option<&Mutex<Shard>> {
+    pub(super) fn made(&self, spot: Spot) -> Option<&Locked> {
         match self.first.get(spot) {
             Some(shard) => Some(shard),
             None => {
@@ -122,7 +122,7 @@ impl Databases {
     }
 
     /// The shards of a database that have been made, in their order.
-    pub(super) fn made_in(&self, database: u32) -> impl Iterator<Item = (Spot, &Mutex<Shard>)> {
+    pub(super) fn made_in(&self, database: u32) -> impl Iterator<Item = (Spot, &Locked)> {
         let has_any = database == 0
             || self
                 .others
@@ -136,7 +136,7 @@ impl Databases {
     }
 
     /// All shards that have been made, in their order.
-    pub(super) fn all_made(&self) -> impl Iterator<Item = (Spot, &Mutex<Shard>)> {
+    pub(super) fn all_made(&self) -> impl Iterator<Item = (Spot, &Locked)> {
         (0..self.count()).flat_map(|database| self.made_in(database))
     }
 
@@ -162,7 +162,7 @@ impl Databases {
     }
 
     /// The shard whose turn it is, if there is one.
-    pub(super) fn of_turn(&self, turn: usize) -> Option<&Mutex<Shard>> {
+    pub(super) fn of_turn(&self, turn: usize) -> Option<&Locked> {
         let turn = turn % self.turns();
         let database = self.order[turn / limits::SHARDS].load(Ordering::Relaxed);
         self.made(spot(database, turn % limits::SHARDS))
@@ -182,7 +182,7 @@ impl Store {
 
     /// The shard at a spot, which is made if there is none. No shard may be locked.
     #[inline]
-    pub(super) fn shard(&self, spot: Spot) -> &Mutex<Shard> {
+    pub(super) fn shard(&self, spot: Spot) -> &Locked {
         match self.databases.first.get(spot) {
             Some(shard) => shard,
             None => self.other_shard(spot),
@@ -190,7 +190,7 @@ impl Store {
     }
 
     #[inline(never)]
-    fn other_shard(&self, spot: Spot) -> &Mutex<Shard> {
+    fn other_shard(&self, spot: Spot) -> &Locked {
         match self.databases.made(spot) {
             Some(shard) => shard,
             None => self.make(&self.databases.making(), spot),
@@ -199,13 +199,13 @@ impl Store {
 
     /// The same for who holds back all others who make shards.
     #[cold]
-    pub(super) fn make(&self, _making: &Making<'_>, spot: Spot) -> &Mutex<Shard> {
+    pub(super) fn make(&self, _making: &Making<'_>, spot: Spot) -> &Locked {
         let (database, index) = (spot / limits::SHARDS, spot % limits::SHARDS);
         let Some(place) = database.checked_sub(1) else {
             return &self.databases.first[index];
         };
         let other = self.databases.others[place].get_or_init(|| {
-            self.takes::<OnceLock<Box<Mutex<Shard>>>>(limits::SHARDS);
+            self.takes::<OnceLock<Box<Locked>>>(limits::SHARDS);
             self.takes::<Upkeep>(1);
             let made = self.databases.made.load(Ordering::Relaxed);
             self.databases.order[made].store(database as u32, Ordering::Relaxed);
@@ -216,10 +216,10 @@ impl Store {
             }
         });
         other.shards[index].get_or_init(|| {
-            self.takes::<Mutex<Shard>>(1);
+            self.takes::<Locked>(1);
             let like = self.databases.first[index].lock();
             let notice = Notice::new(&other.upkeep, index);
-            Box::new(Mutex::new(like.sister(
+            Box::new(Locked::new(like.sister(
                 &self.hashing,
                 database as u32,
                 notice,

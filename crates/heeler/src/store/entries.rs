@@ -10,7 +10,8 @@ use super::packed::{self, Header, Packing, Value};
 use super::shard::Hashing;
 use super::slabs::{Place, Slabs};
 
-/// Entries, each found by its key.
+/// Entries, each found by its key. Each search begins at the fields in front.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     index: Index,
@@ -27,11 +28,6 @@ impl Entries {
     /// Bytes that are allocated for them.
     pub(super) fn bytes(&self) -> usize {
         self.index.bytes() + self.slabs.bytes() + self.objects.bytes()
-    }
-
-    /// See [`Index::layout`].
-    pub(super) fn layout(&self) -> u32 {
-        self.index.layout()
     }
 
     /// Number of buckets; each holds one entry or none.
@@ -294,9 +290,7 @@ impl Entries {
 
     /// Forgets all entries, and returns them to be dropped.
     pub(super) fn clear(&mut self) -> Entries {
-        let cleared = std::mem::take(self);
-        self.index = cleared.index.emptied();
-        cleared
+        std::mem::take(self)
     }
 
     /// Whether a move of the index has begun.

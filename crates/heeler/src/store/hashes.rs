@@ -215,7 +215,7 @@ pub(super) fn hget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 pub(super) fn hmget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let mut slot = view.slot(command.arg(1));
     let hash: Option<&Hash> = slot.read_collection()?;
-    let mut values = Strings::new(Grouping::Array);
+    let mut values = Strings::expecting(Grouping::Array, command.len() - 2);
     for field in command.args(2) {
         match hash.and_then(|hash| hash.get(field)) {
             Some(value) => value.add_to(&mut values),

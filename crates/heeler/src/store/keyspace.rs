@@ -26,7 +26,7 @@ impl Store {
     /// How many keys of database 0 there are that are wanted, as DBSIZE counts: also those whose
     /// time is up and that nobody has noticed. Looks at all, a shard at a time.
     pub fn count(&self, wanted: impl Fn(&[u8]) -> bool) -> usize {
-        let of_shard = |shard: &parking_lot::Mutex<super::shard::Shard>| {
+        let of_shard = |shard: &super::shard::Locked| {
             let shard = shard.lock();
             shard.iter().filter(|entry| wanted(entry.key())).count()
         };

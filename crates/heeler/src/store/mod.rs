@@ -111,7 +111,7 @@ pub use extras::Stamp;
 pub use hyperloglog::self_test as test_sketches;
 pub use journal::{Applied, Step, Written};
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
-use shard::{Hashing, Shard};
+use shard::{Hashing, Locked, Shard};
 pub use tracking::Reader;
 use upkeep::Notice;
 pub use versions::Guarded;
@@ -194,7 +194,7 @@ impl Store {
         let changes = Arc::default();
         let upkeep = Arc::default();
         let shard = |i| Shard::new(Arc::clone(&changes), Notice::new(&upkeep, i));
-        let shards = (0..limits::SHARDS).map(shard).map(Mutex::new).collect();
+        let shards = (0..limits::SHARDS).map(shard).map(Locked::new).collect();
         let databases = Databases::new(numbering, shards, upkeep);
         Store {
             hashing: Hashing::new(seed),
@@ -423,7 +423,7 @@ impl Store {
         done + self.keep_up(now, budget.saturating_sub(done))
     }
 
-    fn expire_of(&self, shard: &Mutex<Shard>, now: u64, budget: usize) -> usize {
+    fn expire_of(&self, shard: &Locked, now: u64, budget: usize) -> usize {
         let mut shard = shard.lock();
         let before = shard.bytes();
         let done = shard.expire_due(&self.hashing, now, budget);
@@ -523,11 +523,7 @@ impl Store {
         self.counted(now, self.databases.made_in(database))
     }
 
-    fn counted<'a>(
-        &self,
-        now: u64,
-        shards: impl Iterator<Item = (usize, &'a Mutex<Shard>)>,
-    ) -> Stats {
+    fn counted<'a>(&self, now: u64, shards: impl Iterator<Item = (usize, &'a Locked)>) -> Stats {
         let mut stats = Stats::default();
         let mut deadlines = 0u128;
         for (_, shard) in shards {

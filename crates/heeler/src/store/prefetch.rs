@@ -18,7 +18,22 @@ pub(super) fn prefetch<T>(place: &T) {
     let _ = place;
 }
 
-/// The same for all of a list, or for the first `most` bytes of it.
+/// The same for what is written soon: the processor takes it from those who have written it last.
+#[inline]
+#[allow(unsafe_code)]
+pub(super) fn prefetch_to_write<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction reads and writes nothing that can be seen, whatever the address.
+    // Processors of this kind that do not know it do nothing.
+    unsafe {
+        let place = std::ptr::from_ref(place);
+        std::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+/// [`prefetch`] for all of a list, or for the first `most` bytes of it.
 #[inline]
 pub(super) fn prefetch_all<T>(list: &[T], most: usize) {
     let step = (LINES / size_of::<T>()).max(1);

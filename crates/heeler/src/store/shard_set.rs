@@ -15,19 +15,10 @@ impl ShardSet {
         self.0[index / 64] |= 1 << (index % 64);
     }
 
-    fn contains(&self, index: usize) -> bool {
-        self.0[index / 64] >> (index % 64) & 1 == 1
-    }
-
-    /// How many of the set come before this shard, if it is one of the set.
+    /// Whether a shard is one of the set.
     #[inline]
-    pub(super) fn rank(&self, index: usize) -> Option<usize> {
-        if !self.contains(index) {
-            return None;
-        }
-        let before = self.0[index / 64] & ((1 << (index % 64)) - 1);
-        let words = self.0[..index / 64].iter().map(|word| word.count_ones());
-        Some((words.sum::<u32>() + before.count_ones()) as usize)
+    pub(super) fn contains(&self, index: usize) -> bool {
+        self.0[index / 64] >> (index % 64) & 1 == 1
     }
 
     /// The shards of the set.
@@ -65,7 +56,7 @@ mod tests {
             let model: BTreeSet<usize> = shards.into_iter().collect();
             prop_assert!(set.iter().eq(model.iter().copied()));
             for index in 0..SHARDS {
-                prop_assert_eq!(set.rank(index), model.iter().position(|i| *i == index));
+                prop_assert_eq!(set.contains(index), model.contains(&index));
             }
         }
     }

@@ -132,7 +132,8 @@ struct Class {
     number: u8,
 }
 
-/// The bytes of a shard's entries.
+/// The bytes of a shard's entries. Each look at one begins at the field in front.
+#[repr(C)]
 #[derive(Debug)]
 pub(super) struct Slabs {
     pages: Vec<Page>,

@@ -67,7 +67,8 @@ fn getex_options<'a>(command: &Command<'a>) -> Result<(TimeOption<'a>, bool), Er
 }
 
 pub(super) fn mget(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let (mut values, mut buffer) = (Strings::new(Grouping::Array), itoa::Buffer::new());
+    let mut values = Strings::expecting(Grouping::Array, command.len() - 1);
+    let mut buffer = itoa::Buffer::new();
     for key in command.args(1) {
         match view.slot(key).read_text() {
             Ok(Some(text)) => values.push(text.bytes(&mut buffer)),

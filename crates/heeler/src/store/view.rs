@@ -8,7 +8,7 @@ use super::ahead::bring_near;
 use super::databases::{Spot, spot};
 use super::entries::Entries;
 use super::entry::{Entry, Object};
-use super::prefetch::prefetch;
+use super::prefetch::prefetch_to_write;
 use super::shard::{Hashing, Shard};
 use super::shard_set::ShardSet;
 use super::slot::Slot;
@@ -51,8 +51,12 @@ struct Several<'s> {
     database: u32,
     shards: ShardSet,
     /// In the order of the shards' indices.
-    guards: SmallVec<[MutexGuard<'s, Shard>; 8]>,
+    guards: SmallVec<[MutexGuard<'s, Shard>; 16]>,
+    /// For each shard of the set where its guard is.
+    places: [u8; limits::SHARDS],
 }
+
+const _: () = assert!(limits::SHARDS <= 1 << u8::BITS);
 
 impl<'s> Several<'s> {
     /// Locks shards in the order of their indices, so that two views never wait for each other.
@@ -63,21 +67,34 @@ impl<'s> Several<'s> {
                 .iter()
                 .for_each(|index| _ = store.shard(spot(database, index)));
         }
-        let guards = shards
-            .iter()
-            .map(|index| store.shard(spot(database, index)).lock());
-        let guards = guards.collect();
+        let mut several = Several::of_none(database);
+        for index in shards.iter() {
+            several.add(index, store.shard(spot(database, index)).lock());
+        }
+        several
+    }
+
+    fn of_none(database: u32) -> Box<Several<'s>> {
         Box::new(Several {
             database,
-            shards,
-            guards,
+            shards: ShardSet::default(),
+            guards: SmallVec::new(),
+            places: [0; limits::SHARDS],
         })
+    }
+
+    /// Adds a shard whose index is above those of all others.
+    fn add(&mut self, index: usize, guard: MutexGuard<'s, Shard>) {
+        self.shards.insert(index);
+        self.places[index] = self.guards.len() as u8;
+        self.guards.push(guard);
     }
 
     #[inline]
     fn place(&self, spot: Spot) -> Option<usize> {
         let index = spot.checked_sub(self::spot(self.database, 0))?;
-        (index < limits::SHARDS).then(|| self.shards.rank(index))?
+        let is_held = index < limits::SHARDS && self.shards.contains(index);
+        is_held.then(|| usize::from(self.places[index]))
     }
 
     #[inline]
@@ -145,7 +162,7 @@ impl<'s> View<'s> {
         let expected = hashes.inspect(|hash| {
             let index = shard_of(*hash);
             if let Some(shard) = store.databases.made(spot(database, index)) {
-                prefetch(shard);
+                prefetch_to_write(shard);
             }
             shards.insert(index);
         });
@@ -334,11 +351,11 @@ impl<'s> View<'s> {
     /// Keys other than that of the command may be looked up from now on.
     pub(super) fn hold_as_several(&mut self) {
         self.held = match std::mem::replace(&mut self.held, Held::None) {
-            Held::One(hash, shard) => Held::Some(Box::new(Several {
-                database: self.database,
-                shards: ShardSet::from_iter([shard_of(hash)]),
-                guards: SmallVec::from_iter([shard]),
-            })),
+            Held::One(hash, shard) => {
+                let mut several = Several::of_none(self.database);
+                several.add(shard_of(hash), shard);
+                Held::Some(several)
+            }
             held => held,
         };
     }
