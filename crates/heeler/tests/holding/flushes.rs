@@ -279,5 +279,5 @@ fn flushed_behind_a_back(seed: u64) {
 #[test]
 fn an_owner_that_has_not_heard_of_a_flush_loses_nothing_it_has_acknowledged() {
     let name = "an_owner_that_has_not_heard_of_a_flush_loses_nothing_it_has_acknowledged";
-    with_seeds(name, 48, flushed_behind_a_back);
+    with_seeds(name, 24, flushed_behind_a_back);
 }
