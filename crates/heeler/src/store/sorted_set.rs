@@ -51,8 +51,8 @@ fn scored((member, score): Record<'_>) -> (Piece<'_>, f64) {
     (member, read_score(score))
 }
 
-fn of_ranking(element: &Scored) -> (Piece<'_>, f64) {
-    (Piece::of(&element.member), element.score)
+fn of_ranking((score, member): (f64, &Element)) -> (Piece<'_>, f64) {
+    (Piece::of(member), score)
 }
 
 /// Bytes of a member that lie outside of the ranking.
@@ -161,7 +161,7 @@ impl SortedSet {
             }
             SortedSet::Ranked(ranked) => ranked
                 .ranking
-                .count_while(|e| holds(Piece::Bytes(&e.member), e.score)),
+                .count_while(|score, member| holds(Piece::Bytes(member), score)),
         }
     }
 
@@ -270,13 +270,14 @@ impl Ranked {
     fn update(&mut self, member: Piece<'_>, old: Option<f64>, score: f64) {
         let mut digits = itoa::Buffer::new();
         let bytes = member.bytes(&mut digits);
-        match old {
-            Some(old) => {
-                self.ranking.remove(old, bytes);
-            }
-            None => self.outside += outside(member),
+        let value = Code::score(score);
+        if let Some(old) = old {
+            let rescoring = self.ranking.rescoring(bytes, old, score);
+            self.scores.set(member, Some(&value));
+            return self.ranking.rescore(rescoring, bytes, score);
         }
-        self.scores.set(member, Some(&Code::score(score)));
+        self.outside += outside(member);
+        self.scores.set(member, Some(&value));
         self.ranking.insert(Scored {
             score,
             member: Element::from_slice(bytes),
