@@ -120,8 +120,13 @@ impl Elements {
     /// The places of the elements of a score, an empty range where they would be if there is none.
     #[inline]
     pub(super) fn same(&self, score: f64) -> Range<usize> {
-        let less = count(&self.scores, |other| other < score);
         let is_same = |at| self.scores.get(at) == Some(&score);
+        // Where all have the same score none needs counting; a node's first bound is the least.
+        let first = usize::from(self.scores.first().is_some_and(|first| *first < score));
+        let less = match is_same(first) {
+            true => first,
+            false => count(&self.scores, |other| other < score),
+        };
         if !is_same(less) {
             return less..less;
         }
