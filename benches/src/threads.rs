@@ -1,7 +1,8 @@
 //! What a second thread gives. Clients that do next to nothing send long pipelines, so that where
-//! there are only two cores nearly all of both is the server's: their batches are written beforehand,
-//! and of the replies only the bytes are counted. Their part remains, and differs between runs; so
-//! the processor's time for a request tells what two threads could do beside clients elsewhere.
+//! there are only two cores nearly all of both is the server's: their batches are written
+//! beforehand, and of the replies only the bytes are counted. Their part remains, and differs
+//! between runs; so the processor's time for a request tells what two threads could do beside
+//! clients elsewhere.
 
 use std::sync::Barrier;
 use std::thread;

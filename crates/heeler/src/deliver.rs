@@ -495,6 +495,9 @@ impl Door {
                 self.answer(caller, command, &reply);
             }
             Route::To(to) => self.deliver(now, caller, to, command),
+            Route::Parts(..) if self.ring.is_some() && ring::clears_all(command) => {
+                self.clear_all(caller, command);
+            }
             Route::Parts(mut parts, gather) => {
                 self.say_who_asks(caller, command, &mut parts);
                 let ticket = caller.session.wait(command);

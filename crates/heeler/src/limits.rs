@@ -70,11 +70,8 @@ pub const HEIRS: usize = 32;
 pub const SURVEY_BYTES: usize = 64 * 1024;
 /// Keys that are looked at for one answer to a survey, about.
 pub const SURVEYED: usize = 16 * 1024;
-/// Places of a shard's table that a survey looks at before it lets others have the shard.
-pub const SURVEY_BUCKETS: usize = 512;
-/// How often it begins anew with a shard whose table is laid out anew meanwhile, before it looks at
-/// all of it at once.
-pub const SURVEY_TRIES: u32 = 4;
+/// Keys of a shard that a survey looks at before it lets others have the shard, about.
+pub const SURVEYED_AT_ONCE: usize = 256;
 /// Bytes of copies that are asked for at once, about. One key may have more.
 pub const COPIES_BYTES: usize = 256 * 1024;
 /// Keys that are asked for at once.
@@ -114,6 +111,17 @@ pub const WRITE_TIMEOUT_MS: u64 = 2_000;
 pub const CLOCK_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 /// How far a node's new versions may be ahead of the clocks of most nodes, in milliseconds.
 pub const VERSIONS_AHEAD_MS: u64 = 60 * 1000;
+/// How far a version up to which a ring is cleared is ahead of the clock of the node that was asked
+/// to, in milliseconds. Where the clocks of nodes differ by more, it takes one more question.
+pub const CLEAR_AHEAD_MS: u64 = 1000;
+/// So many versions a node remembers up to which the ring was to be cleared.
+pub const CLEARINGS: usize = 16;
+/// How often a ring is cleared anew that has other members afterwards.
+pub const CLEAR_TRIES: usize = 4;
+/// How long a node may take to clear its keys away, in milliseconds.
+pub const CLEAR_MS: u64 = 30_000;
+/// The same for one that leaves the ring, which may be gone already.
+pub const CLEAR_LEAVING_MS: u64 = 1000;
 /// For how many milliseconds it counts what another node has said of the time.
 pub const CLOCK_HEARD_MS: u64 = 60 * 60 * 1000;
 /// The latest time of a version, in milliseconds since 1970: in the year 2248. A copy from a later

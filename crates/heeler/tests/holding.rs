@@ -7,6 +7,8 @@
 mod clients;
 #[path = "holding/cluster.rs"]
 mod cluster;
+#[path = "holding/flushes.rs"]
+mod flushes;
 #[path = "holding/membership.rs"]
 mod membership;
 #[path = "holding/near_caches.rs"]

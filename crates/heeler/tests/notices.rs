@@ -29,6 +29,11 @@ const COMMANDS: &str = "
     INCRBYFLOAT i 1.5
     SETBIT bits 1 1
     BITFIELD bits SET u8 0 5
+    BITFIELD bits SET u8 0 5
+    BITFIELD bits SET u8 80 0
+    BITFIELD bits OVERFLOW FAIL INCRBY u2 200 5
+    BITFIELD bits OVERFLOW FAIL INCRBY u2 300 5 INCRBY u2 300 0
+    BITFIELD made OVERFLOW FAIL SET u2 100 5 GET u8 0
     BITOP NOT bits2 bits
     BITOP NOT bits2 none
     PFADD hll a

@@ -211,6 +211,55 @@ fn a_node_that_dies_is_told_of_and_used_again_when_it_is_back() {
 }
 
 #[test]
+fn the_keys_of_all_nodes_are_removed_or_none_is() {
+    let mut cluster = Cluster::start(3, &["--suspect-period", "20000", "--replicas", "2"]);
+    cluster.settles();
+    let mut client = cluster.client(0);
+    for flush in ["FLUSHALL", "flushdb async", "FLUSHALL SYNC"] {
+        for key in keys(100) {
+            assert_eq!(client.call(&[b"SET", key.as_bytes(), b"v"]), Value::ok());
+        }
+        // It waits for what is before it, and what is behind it waits.
+        let words = |line: &str| -> Vec<Vec<u8>> {
+            line.split(' ')
+                .map(|word| word.as_bytes().to_vec())
+                .collect()
+        };
+        let lines = ["SET before v", flush, "SET after v", "DBSIZE", "GET before"];
+        let bytes: Vec<u8> = lines
+            .iter()
+            .flat_map(|line| {
+                let words = words(line);
+                request(&words.iter().map(|word| &word[..]).collect::<Vec<_>>())
+            })
+            .collect();
+        client.send(&bytes);
+        let replies: Vec<Value> = lines.iter().map(|_| client.read_reply()).collect();
+        let (ok, null) = (Value::ok(), Value::Null);
+        assert_eq!(
+            replies,
+            [ok.clone(), ok.clone(), ok, Value::Int(1), null],
+            "{flush}"
+        );
+    }
+    let bogus = client.run("FLUSHALL bogus");
+    assert_eq!(bogus, Value::Error("ERR syntax error".into()));
+    assert_eq!(client.run("GET after"), Value::bulk("v"));
+    let here = key_of(&cluster, 0);
+    assert_eq!(client.call(&[b"SET", here.as_bytes(), b"v"]), Value::ok());
+    cluster.node(1).process.signal(Signal::KILL);
+    cluster.nodes[1] = None;
+    let refused = client.run("FLUSHALL");
+    assert!(
+        matches!(&refused, Value::Error(text)
+            if text.starts_with(&format!("CLUSTERDOWN the node {}: ", cluster.peer(1)))
+                && text.ends_with("; no key was removed")),
+        "{refused:?}"
+    );
+    assert_eq!(client.call(&[b"GET", here.as_bytes()]), Value::bulk("v"));
+}
+
+#[test]
 fn a_node_that_comes_back_at_once_is_used_at_once() {
     let mut cluster = Cluster::start(3, &[]);
     let there = key_of(&cluster, 1);

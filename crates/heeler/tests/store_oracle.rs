@@ -9,6 +9,7 @@ use std::time::Duration;
 use heeler::command::Reply;
 use heeler::wire::resp::Protocol;
 use oracle::{Pair, Random, encode, execute, sorted, word};
+use servers::Value;
 
 const STRINGS: &str = r#"
     GET k
@@ -679,6 +680,46 @@ const WRONG_TYPES: &str = r#"
     SCAN 0 COUNT 10000 TYPE list
     DBSIZE
 "#;
+
+/// A BITFIELD whose numbers are all forbidden may make a string longer: Redis tells nobody of it.
+#[test]
+fn bit_fields_break_the_transactions_that_they_break_in_redis() {
+    let mut pair = Pair::start(Protocol::Resp2);
+    let mut watcher = pair.redis.client();
+    let mut seen = [0; 2];
+    for before in ["DEL k", "SET k ab", "SET k 5", "SETBIT k 300 1"] {
+        for operations in [
+            "GET u8 200",
+            "SET u8 200 0",
+            "SET u8 0 0",
+            "INCRBY u8 200 0",
+            "INCRBY u8 200 5",
+            "INCRBY u8 0 1 INCRBY u8 0 -1",
+            "OVERFLOW FAIL INCRBY u2 200 5",
+            "OVERFLOW FAIL INCRBY u2 0 5",
+            "OVERFLOW FAIL SET u2 200 5 GET u8 0",
+            "OVERFLOW FAIL INCRBY u2 200 5 INCRBY u2 200 0",
+            "OVERFLOW FAIL INCRBY u2 200 5 OVERFLOW SAT INCRBY u2 200 5",
+            "INCRBY u2 100 1 OVERFLOW FAIL INCRBY u2 200 5",
+            "OVERFLOW FAIL INCRBY u2 200 3 INCRBY u2 200 1",
+        ] {
+            pair.line("DEL k");
+            pair.line(before);
+            watcher.run("WATCH k");
+            let watched = [pair.store.watch(b"k", oracle::now())];
+            pair.line(&format!("BITFIELD k {operations}"));
+            watcher.run("MULTI");
+            let is_broken = matches!(watcher.run("EXEC"), Value::Null);
+            let outcome = pair.store.transaction(oracle::now(), &watched, &[]);
+            assert_eq!(outcome.is_none(), is_broken, "{before}: {operations}");
+            watched.into_iter().for_each(|it| pair.store.unwatch(it));
+            seen[usize::from(is_broken)] += 1;
+            pair.line("GET k");
+            pair.line("OBJECT ENCODING k");
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen > 10), "{seen:?}");
+}
 
 #[test]
 fn hand_picked_commands_get_the_replies_of_redis() {

@@ -899,6 +899,55 @@ fn a_stop_ends_watches_and_answers_what_is_under_way() {
     watcher.0.read_to_string(&mut rest).unwrap();
 }
 
+/// What it still has to tell is left: whoever watches again is told to read the keys anew.
+#[test]
+fn a_stop_ends_a_watch_that_has_much_left_to_tell() {
+    let node = Node::start();
+    let (mut redis, port) = (node.redis(), node.http);
+    let mut watcher = watch(&node, "values=true", "");
+    // More than waits in sockets.
+    let value = "v".repeat(60_000);
+    for n in 0..1000 {
+        redis.run(&format!("SET {n} {value}"));
+    }
+    let reader = thread::spawn(move || {
+        wait_until("the stop has begun", || {
+            TcpStream::connect(("127.0.0.1", port)).is_err()
+        });
+        let mut told = String::new();
+        watcher.0.read_to_string(&mut told).unwrap();
+        told
+    });
+    assert_eq!(node.heeler.stop().code, Some(0));
+    let told = reader.join().unwrap();
+    let events = told.matches("\nevent: store\n").count();
+    assert!((1..1000).contains(&events), "{events}");
+    assert!(told.ends_with("\r\n0\r\n\r\n"), "the answer is whole");
+}
+
+#[test]
+fn a_stop_ends_a_watch_that_is_told_more_all_the_time() {
+    let node = Node::start();
+    let mut watcher = watch(&node, "", "");
+    let mut writer = TcpStream::connect(("127.0.0.1", node.heeler.port)).unwrap();
+    let mut replies = writer.try_clone().unwrap();
+    let drain = thread::spawn(move || std::io::copy(&mut replies, &mut std::io::sink()));
+    let writer = thread::spawn(move || while writer.write_all(b"SET k v\r\n").is_ok() {});
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        let first = next_event(&mut watcher).0;
+        begun.send(first).unwrap();
+        let mut told = String::new();
+        watcher.0.read_to_string(&mut told).unwrap();
+        told
+    });
+    assert_eq!(has_begun.recv().unwrap(), "store");
+    assert_eq!(node.heeler.stop().code, Some(0));
+    assert!(reader.join().unwrap().ends_with("\r\n0\r\n\r\n"));
+    writer.join().unwrap();
+    let _ = drain.join().unwrap();
+}
+
 #[test]
 fn too_much_is_refused() {
     let node = Node::start();

@@ -171,20 +171,33 @@ impl Life {
     }
 }
 
-/// A number of 64 bits without sign, as memcached reads the values of `incr`: blanks and a plus
-/// sign may stand before it, and anything after a blank.
+/// A number of 64 bits, as memcached reads the values of `incr`: blanks and a sign may stand before
+/// it, and anything after a blank. A minus sign stands for the rest to 2^64, if that is less than
+/// half of it (C's `strtoull`, and what memcached asks of its result).
 pub fn unsigned(text: &[u8]) -> Option<u64> {
     let text = text.trim_ascii_start();
-    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let (is_negative, text) = match text {
+        [b'-', text @ ..] => (true, text),
+        [b'+', text @ ..] | text => (false, text),
+    };
     let end = text.iter().position(|b| !b.is_ascii_digit());
     let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
     let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
     if digits.is_empty() || !ends {
         return None;
     }
-    digits.iter().try_fold(0u64, |value, digit| {
+    let number = digits.iter().try_fold(0u64, |value, digit| {
         value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
+    })?;
+    match is_negative {
+        false => Some(number),
+        true => Some(number.wrapping_neg()).filter(|rest| i64::try_from(*rest).is_ok()),
+    }
+}
+
+/// An item's flags: the lowest 32 bits of a number, as memcached reads them.
+pub fn flags(text: &[u8]) -> Option<u32> {
+    unsigned(text).map(|flags| flags as u32)
 }
 
 #[cfg(test)]
@@ -258,9 +271,16 @@ mod tests {
             ("18446744073709551616", None),
             ("7x", None),
             ("-7", None),
+            ("-0", Some(0)),
+            ("-9223372036854775808", None),
+            ("-9223372036854775809", Some(i64::MAX as u64)),
+            ("-18446744073709551615", Some(1)),
+            ("-18446744073709551616", None),
             ("", None),
             (" ", None),
             ("+", None),
+            ("-", None),
+            ("+-1", None),
         ] {
             assert_eq!(unsigned(text.as_bytes()), number, "{text:?}");
         }

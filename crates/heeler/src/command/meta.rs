@@ -2,7 +2,7 @@
 //! (memcached's protocol.txt, "Meta Commands").
 
 use super::Command;
-use super::item::{Life, unsigned};
+use super::item::{self, Life, unsigned};
 
 /// Longest opaque token, its letter included.
 const OPAQUE_BYTES: usize = 32;
@@ -126,10 +126,7 @@ impl Flags {
                 self.steps.push(Step::Recache(seconds.ok_or(BAD_TOKEN)?));
             }
             b'C' => self.compare = Some(unsigned(token).ok_or(BAD_TOKEN)?),
-            b'F' => {
-                let flags = unsigned(token).and_then(|flags| u32::try_from(flags).ok());
-                self.flags = flags.ok_or(BAD_FLAGS)?;
-            }
+            b'F' => self.flags = item::flags(token).ok_or(BAD_FLAGS)?,
             b'M' => match *token {
                 [mode] => self.mode = Some(mode),
                 _ => return Err(BAD_MODE),
@@ -194,6 +191,7 @@ mod tests {
         assert_eq!(flags.life(), Some(Life::Until(30_000)));
         assert_eq!(flags.vivify(), Some(Life::Endless));
         assert_eq!(parse("k").unwrap().delta, 1);
+        assert_eq!(parse("F4294967303").unwrap().flags, 7);
     }
 
     #[test]
@@ -210,7 +208,7 @@ mod tests {
             ("Rx", BAD_TOKEN),
             ("C-1", BAD_TOKEN),
             ("F-1", BAD_FLAGS),
-            ("F4294967296", BAD_FLAGS),
+            ("F18446744073709551616", BAD_FLAGS),
             ("M", BAD_MODE),
             ("Mset", BAD_MODE),
             ("Jx", BAD_INITIAL),

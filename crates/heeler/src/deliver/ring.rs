@@ -165,6 +165,20 @@ impl Door {
         });
     }
 
+    /// Removes all keys of all nodes.
+    #[cold]
+    pub(super) fn clear_all(&self, caller: &mut Caller, command: &Command<'_>) {
+        let Some(ring) = &self.ring else { return };
+        if self.waits_its_turn(caller, command) {
+            return;
+        }
+        let keyspace = ring.keyspace.clone();
+        let request = Bytes::copy_from_slice(&resp::request_of(command));
+        self.run_errand_to(caller, ring, command, async move {
+            keyspace.clear_all(request).await
+        });
+    }
+
     /// Executes this node's own part of a command.
     pub(super) fn execute_part(&self, now: u64, ring: &Ring, raw: &[u8], reply_to: ReplyTo) {
         let mut decoder = Decoder::default();
@@ -380,6 +394,11 @@ impl Door {
         ring.tell_later(reply, pending, reply_to);
         true
     }
+}
+
+/// Whether a command removes the keys of all nodes.
+pub(super) fn clears_all(command: &Command<'_>) -> bool {
+    matches!(command.spec.id, Id::Flushall | Id::Flushdb | Id::ItemFlush)
 }
 
 fn failure_in(reply: &[u8]) -> Option<ErrorKind> {

@@ -118,13 +118,14 @@ impl Holding {
         let (since, me) = (self.counter, self.config.me.clone());
         let mut released = Vec::new();
         let mut asks = false;
+        let has_cleared = self.peer(from).cleared >= self.store.clearing().done;
         for offer in offered {
             let ranges = Ranges::new(vec![offer.range]);
             self.parts.update(&ranges, |range, part| {
                 if part.owner() != Some(&me) {
                     return;
                 }
-                if !is_covered(part, from, offer) {
+                if !is_covered(part, from, offer, has_cleared) {
                     part.ask(from, since);
                     asks = true;
                 } else if part.claimed && part.is_settled() && part.is_level() {
@@ -257,8 +258,9 @@ fn give_up(range: Range, part: &mut Part, me: &Node, to: &Node, life: u64) -> Gr
     }
 }
 
-/// Whether what a node offers has been asked for, and where that has led.
-fn is_covered(part: &Part, from: &Node, offer: &Offered) -> bool {
+/// Whether what a node offers has been asked for, and where that has led. If it has not cleared
+/// away what was cleared away here, nobody else may have what it has.
+fn is_covered(part: &Part, from: &Node, offer: &Offered, has_cleared: bool) -> bool {
     let Some(source) = part.sources.iter().find(|source| source.node == *from) else {
         return false;
     };
@@ -267,6 +269,6 @@ fn is_covered(part: &Part, from: &Node, offer: &Offered) -> bool {
         Stage::Asked | Stage::Heard | Stage::Reserve => true,
         Stage::Drained => granted,
         // It was asked, or not even that, for another had everything.
-        Stage::Spare => granted || !offer.owned,
+        Stage::Spare => granted || !offer.owned && has_cleared,
     }
 }

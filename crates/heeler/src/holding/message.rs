@@ -1,7 +1,7 @@
 //! What nodes say to each other about keys.
 
 use super::ranges::Range;
-use crate::store::{Copy, Step};
+use crate::store::{Clearing, Copy, Step};
 
 /// A question or an answer, with the life of the node that sends it: a number that is another one
 /// after each start, and after the node was thought dead.
@@ -11,6 +11,8 @@ pub struct Letter<T> {
     pub life: u64,
     /// What time it is by the sender's clock, in milliseconds since 1970; 0 if it has none.
     pub wall_ms: u64,
+    /// What was cleared away, to the sender's knowledge and there.
+    pub clearing: Clearing,
     /// What is said.
     pub body: T,
 }
@@ -164,4 +166,6 @@ pub enum Keeping {
     /// The replica has the key in another state than that from which the changes lead on: it needs
     /// a copy.
     Behind,
+    /// It is not newer than what the replica has cleared away: it needs a new version.
+    Cleared,
 }

@@ -40,7 +40,7 @@ use heeler_ring::Ring;
 
 use crate::limits;
 use crate::route::Terms;
-use crate::store::Store;
+use crate::store::{Clearing, Copy, Store};
 use clocks::{Clocks, Said};
 pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
 use outbox::{Outbox, Writes};
@@ -263,6 +263,8 @@ pub struct Holding {
 struct Peer {
     life: Option<u64>,
     clock: Option<Said>,
+    /// It has cleared away all keys up to this version.
+    cleared: u64,
     /// It keeps no keys, or by other rules.
     is_stranger: bool,
     failing_since: Option<u64>,
@@ -312,8 +314,9 @@ enum Flight {
     Offer,
     Report(Vec<Range>),
     Survey,
-    Take,
-    Fetch(Vec<Box<[u8]>>),
+    /// With that up to which keys were cleared away here when it was asked.
+    Take(u64),
+    Fetch(Vec<Box<[u8]>>, u64),
     Keep(Vec<outbox::Sent>),
     Overflow,
     Nudge,
@@ -363,6 +366,7 @@ impl Holding {
             Input::Asked { token, from, ask } => {
                 self.meet(&from, ask.life);
                 self.note_time(now, &from, ask.wall_ms);
+                self.note_clearing(&from, ask.clearing);
                 self.peer(&from).is_stranger = false;
                 let body = self.answer(now, &from, ask);
                 let answer = self.letter(now, body);
@@ -661,6 +665,7 @@ impl Holding {
         Letter {
             life: self.life,
             wall_ms: now.wall_ms,
+            clearing: self.store.clearing(),
             body,
         }
     }
@@ -673,7 +678,7 @@ impl Holding {
                 cursor,
                 level,
             } => self.show(from, ranges, cursor, level),
-            Ask::Fetch(keys) => self.give(now, &keys),
+            Ask::Fetch(keys) => self.give(now, from, &keys),
             Ask::Offer(offered) => self.release(from, &offered),
             Ask::Level(ranges) => self.note_level(from, ranges),
             Ask::Keep(updates) => self.keep(now, from, &updates),
@@ -694,6 +699,7 @@ impl Holding {
         if let Some(letter) = &answer {
             self.meet(&from, letter.life);
             self.note_time(now, &from, letter.wall_ms);
+            self.note_clearing(&from, letter.clearing);
         }
         let failed = answer.is_none();
         let peer = self.peer(&from);
@@ -707,8 +713,10 @@ impl Holding {
             Flight::Offer => self.offer_answered(now, &from, body),
             Flight::Report(ranges) => self.report_answered(now, &from, ranges, body),
             Flight::Survey => self.survey_answered(now, &from, body),
-            Flight::Take => self.take_answered(now, &from, body),
-            Flight::Fetch(keys) => self.fetch_answered(now, &from, keys, body, out),
+            Flight::Take(told) => self.take_answered(now, &from, told, body),
+            Flight::Fetch(keys, told) => {
+                self.fetch_answered(now, &from, (keys, told), body, out);
+            }
             Flight::Keep(sent) => self.keep_answered(now, &from, sent, body, out),
             Flight::Overflow => self.overflow_answered(now, &from, body),
             Flight::Nudge => self.nudged(now, &from),
@@ -723,6 +731,28 @@ impl Holding {
         if before.is_some_and(|before| before != life) {
             self.lives_anew(node);
         }
+    }
+
+    /// A node has said what was cleared away.
+    fn note_clearing(&mut self, node: &Node, clearing: Clearing) {
+        self.store.hear_of_clearing(clearing);
+        self.peer(node).cleared = clearing.done;
+    }
+
+    /// A copy of a key for a node that holds it, too. If that has cleared it away, the owner goes
+    /// on above that: so it is no copy of what was before.
+    fn copy_for(&mut self, now: Now, node: &Node, key: &[u8]) -> Option<Copy> {
+        let cleared = self.peer(node).cleared;
+        let position = self.position(key)?;
+        let part = self.parts.at(position);
+        let is_old = |version| version <= cleared;
+        let is_cleared = self.store.version(now.wall_ms, key).is_some_and(is_old);
+        if !is_cleared || !self.owns(part) || !part.claimed {
+            return self.store.export(now.wall_ms, key);
+        }
+        let copy = self.store.export_above(now.wall_ms, key, cleared)?;
+        self.send_to_replicas(key, position);
+        Some(copy)
     }
 
     /// Forgets a few keys that others hold now.

@@ -306,7 +306,7 @@ impl Holding {
                 base: chain.base,
                 steps: chain.steps.clone(),
             }),
-            Change::Whole => match self.store.export(now.wall_ms, &key) {
+            Change::Whole => match self.copy_for(now, node, &key) {
                 Some(copy) => Tell::Update(Update::Copy(copy)),
                 // It is gone, and that is forgotten, too.
                 None => Tell::Nothing,
@@ -362,7 +362,7 @@ impl Holding {
                          the same version of Heeler?"
                     );
                 }
-                Some(Keeping::Behind | Keeping::Broken) => {
+                Some(Keeping::Behind | Keeping::Broken | Keeping::Cleared) => {
                     if self.is_replica(from, &sent.key, false) {
                         let outbox = &mut self.peer(from).outbox;
                         outbox.push(&sent.key, Change::Whole, sent.waiters);
@@ -402,7 +402,7 @@ impl Holding {
             let granted = part.granted.as_ref().map(|granted| &granted.to);
             let is_past = self.owns(part) || granted.is_some() && granted == part.owner();
             kept.push(match self.take_update(now, update) {
-                Keeping::Kept if is_past && !is_owner => Keeping::Refused,
+                Keeping::Kept | Keeping::Cleared if is_past && !is_owner => Keeping::Refused,
                 keeping => keeping,
             });
         }
@@ -414,6 +414,9 @@ impl Holding {
             Update::Copy(copy) => match self.store.import(now.wall_ms, copy) {
                 Imported::Taken | Imported::Known => Keeping::Kept,
                 Imported::Broken => Keeping::Broken,
+                // Both say that it is gone.
+                Imported::Cleared if copy.value.is_none() => Keeping::Kept,
+                Imported::Cleared => Keeping::Cleared,
             },
             Update::Steps { key, base, steps } => {
                 match self.store.apply(now.wall_ms, key, *base, steps) {

@@ -32,6 +32,7 @@ impl Holding {
     /// Goes on to take what a node has.
     pub(super) fn pull_of(&mut self, now: Now, node: &Node, out: &mut Vec<Output>) {
         let (since, allowed) = (self.counter, self.allowance.0 > 0);
+        let told = self.store.clearing().done;
         let peer = self.peer(node);
         if !peer.pull.is_free(now) || !allowed {
             return;
@@ -58,7 +59,7 @@ impl Holding {
             return;
         };
         let (ask, flight) = match pull.cursor {
-            _ if !pull.keys.is_empty() => (Ask::Fetch(pull.next_keys()), Flight::Take),
+            _ if !pull.keys.is_empty() => (Ask::Fetch(pull.next_keys()), Flight::Take(told)),
             Some(cursor) => {
                 let (ranges, level) = (pull.ranges.as_slice().to_vec(), pull.level);
                 let survey = Ask::Survey {
@@ -171,14 +172,14 @@ impl Holding {
     }
 
     /// Gives copies of keys.
-    pub(super) fn give(&mut self, now: Now, keys: &[Box<[u8]>]) -> Answer {
+    pub(super) fn give(&mut self, now: Now, to: &Node, keys: &[Box<[u8]>]) -> Answer {
         let (mut copies, mut bytes, mut covered) = (Vec::new(), 0, 0);
         for key in keys {
             if bytes >= limits::COPIES_BYTES {
                 break;
             }
             covered += 1;
-            if let Some(copy) = self.store.export(now.wall_ms, key) {
+            if let Some(copy) = self.copy_for(now, to, key) {
                 bytes += copy.bytes();
                 copies.push(copy);
             }
@@ -188,7 +189,14 @@ impl Holding {
         Answer::Fetched { copies, covered }
     }
 
-    pub(super) fn take_answered(&mut self, now: Now, from: &Node, answer: Option<Answer>) {
+    /// `told`: up to where keys were cleared away here when they were asked for.
+    pub(super) fn take_answered(
+        &mut self,
+        now: Now,
+        from: &Node,
+        told: u64,
+        answer: Option<Answer>,
+    ) {
         let peer = self.peer(from);
         peer.pull.busy = false;
         let Some(Answer::Fetched { copies, covered }) = answer else {
@@ -199,9 +207,14 @@ impl Holding {
             let covered = (covered as usize).clamp(1, pull.keys.len().max(1));
             pull.keys.drain(..covered.min(pull.keys.len()));
         }
+        let mut is_cleared = false;
         for copy in &copies {
             self.allowance.0 -= copy.bytes() as i64;
-            self.import(now, copy);
+            is_cleared |= self.import(now, copy, told) == Some(Imported::Cleared);
+        }
+        if is_cleared {
+            // It learns of that with the next question: what is still there then has to be here.
+            self.peer(from).pulling = None;
         }
     }
 
@@ -257,7 +270,7 @@ impl Holding {
         peer.fetch.busy = true;
         let count = peer.wanted.len().min(limits::COPIES);
         let keys: Vec<Box<[u8]>> = peer.wanted.drain(..count).collect();
-        let flight = Flight::Fetch(keys.clone());
+        let flight = Flight::Fetch(keys.clone(), self.store.clearing().done);
         self.send(now, node, (Ask::Fetch(keys), flight), out);
     }
 
@@ -265,7 +278,7 @@ impl Holding {
         &mut self,
         now: Now,
         from: &Node,
-        mut keys: Vec<Box<[u8]>>,
+        (mut keys, told): (Vec<Box<[u8]>>, u64),
         answer: Option<Answer>,
         out: &mut Vec<Output>,
     ) {
@@ -278,18 +291,21 @@ impl Holding {
                 0
             }
         };
-        let missing = keys.split_off(covered);
+        let mut missing = keys.split_off(covered);
+        if let Some(Answer::Fetched { copies, .. }) = answer {
+            for copy in &copies {
+                if self.import(now, copy, told) == Some(Imported::Cleared) {
+                    keys.retain(|key| *key != copy.key);
+                    missing.push(copy.key.clone());
+                }
+            }
+        }
         for key in missing {
             let fetching = self.fetches.get(&key);
             let waits = fetching.is_some_and(|it| it.waits.contains(from));
             let wanted = &mut self.peer(from).wanted;
             if waits && !wanted.contains(&key) {
                 wanted.push(key);
-            }
-        }
-        if let Some(Answer::Fetched { copies, .. }) = answer {
-            for copy in &copies {
-                self.import(now, copy);
             }
         }
         for key in keys {
@@ -314,27 +330,30 @@ impl Holding {
     }
 
     /// Takes a copy in that another holder had, and passes it on to replicas that would miss it.
-    fn import(&mut self, now: Now, copy: &Copy) {
-        let Some(position) = self.position(&copy.key) else {
-            return;
-        };
+    fn import(&mut self, now: Now, copy: &Copy, told: u64) -> Option<Imported> {
+        let position = self.position(&copy.key)?;
         let part = self.parts.at(position);
         if !self.holds(part) {
-            return;
+            return None;
         }
         // What comes before it serves the keys is told in one, once it does.
-        let imported = match self.owns(part) && part.claimed && part.is_settled() {
-            true => self.store.import_as_owner(now.wall_ms, copy),
+        let serves = part.claimed && part.is_settled();
+        let imported = match self.owns(part) {
+            true => self.store.import_as_owner(now.wall_ms, copy, told, serves),
             false => self.store.import(now.wall_ms, copy),
         };
-        if imported != Imported::Taken {
-            return;
+        match imported {
+            Imported::Taken => {}
+            // Both say that it is gone.
+            Imported::Cleared if copy.value.is_none() => return Some(Imported::Known),
+            _ => return Some(imported),
         }
         self.progress.keys_in += 1;
         self.progress.bytes_in += copy.bytes() as u64;
         if self.owns(part) && part.opened {
             self.send_to_replicas(&copy.key, position);
         }
+        Some(imported)
     }
 
     /// Reckons how many bytes may be taken.

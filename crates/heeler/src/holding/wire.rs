@@ -1,7 +1,7 @@
 //! Questions and answers as bytes. Numbers are little-endian.
 //!
 //! ```text
-//!   format 1 │ life 8 │ time 8 │ sender: length 2, text │ kind 1 │ what belongs to it
+//!   format 1 │ life 8 │ time 8 │ cleared 16 │ sender: length 2, text │ kind 1 │ what belongs to it
 //! ```
 //!
 //! An answer has no sender. Lists are a count of 4 bytes and their elements; keys and values a
@@ -10,10 +10,10 @@
 use super::message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
 use super::part::Node;
 use super::ranges::Range;
-use crate::store::{Copy, CopyValue, Stamp, Step};
+use crate::store::{Clearing, Copy, CopyValue, Stamp, Step};
 
 /// The format that is written, and the only one that is read.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// Longest address, in bytes.
 const ADDRESS_BYTES: usize = 1024;
 
@@ -84,7 +84,8 @@ pub fn encode_ask(from: &str, ask: &Letter<Ask>) -> Vec<u8> {
 
 /// Who asks, and what. `None` if the bytes are none that [`encode_ask`] writes.
 pub fn decode_ask(bytes: &[u8]) -> Option<(Node, Letter<Ask>)> {
-    let (mut read, life, wall_ms) = Reader::new(bytes)?;
+    let mut read = Reader(bytes);
+    let letter = read.head()?;
     let from = read.address()?.into();
     let body = match read.byte()? {
         CLAIM => Ask::Claim {
@@ -112,12 +113,7 @@ pub fn decode_ask(bytes: &[u8]) -> Option<(Node, Letter<Ask>)> {
         },
         _ => return None,
     };
-    let letter = Letter {
-        life,
-        wall_ms,
-        body,
-    };
-    read.end((from, letter))
+    read.end((from, letter.with(body)))
 }
 
 /// An answer.
@@ -163,7 +159,8 @@ pub fn encode_answer(answer: &Letter<Answer>) -> Vec<u8> {
 
 /// The answer. `None` if the bytes are none that [`encode_answer`] writes.
 pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
-    let (mut read, life, wall_ms) = Reader::new(bytes)?;
+    let mut read = Reader(bytes);
+    let letter = read.head()?;
     let body = match read.byte()? {
         GRANTED => Answer::Granted(read.list(14, |read| {
             Some(Grant {
@@ -194,6 +191,7 @@ pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
                 Keeping::Refused,
                 Keeping::Broken,
                 Keeping::Behind,
+                Keeping::Cleared,
             ];
             let kept = read.byte()?;
             all.into_iter().find(|it| *it as u8 == kept)
@@ -202,11 +200,18 @@ pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
         LATER => Answer::Later,
         _ => return None,
     };
-    read.end(Letter {
-        life,
-        wall_ms,
-        body,
-    })
+    read.end(letter.with(body))
+}
+
+impl Letter<()> {
+    fn with<T>(self, body: T) -> Letter<T> {
+        Letter {
+            life: self.life,
+            wall_ms: self.wall_ms,
+            clearing: self.clearing,
+            body,
+        }
+    }
 }
 
 struct Writer(Vec<u8>);
@@ -216,6 +221,8 @@ impl Writer {
         let mut out = Writer(vec![FORMAT]);
         out.long(letter.life);
         out.long(letter.wall_ms);
+        out.long(letter.clearing.heard);
+        out.long(letter.clearing.done);
         out
     }
 
@@ -304,12 +311,19 @@ impl Writer {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// What follows the life and the time, and they.
-    fn new(bytes: &'a [u8]) -> Option<(Reader<'a>, u64, u64)> {
-        let mut read = Reader(bytes);
-        let format = read.byte()?;
-        let (life, wall_ms) = (read.long()?, read.long()?);
-        (format == FORMAT).then_some((read, life, wall_ms))
+    /// What all letters begin with.
+    fn head(&mut self) -> Option<Letter<()>> {
+        let format = self.byte()?;
+        let letter = Letter {
+            life: self.long()?,
+            wall_ms: self.long()?,
+            clearing: Clearing {
+                heard: self.long()?,
+                done: self.long()?,
+            },
+            body: (),
+        };
+        (format == FORMAT).then_some(letter)
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -535,6 +549,7 @@ mod tests {
                 Keeping::Refused,
                 Keeping::Broken,
                 Keeping::Behind,
+                Keeping::Cleared,
             ]),
             Answer::Done,
             Answer::Later,
@@ -545,6 +560,10 @@ mod tests {
         Letter {
             life,
             wall_ms: 1_800_000_000_000,
+            clearing: Clearing {
+                heard: u64::MAX,
+                done: 5,
+            },
             body,
         }
     }

@@ -29,7 +29,7 @@ use crate::holding::{
 };
 use crate::limits;
 use crate::route::Terms;
-use crate::store::Store;
+use crate::store::{Clearing, Store};
 
 /// The endpoint of the service `heeler`.
 const ENDPOINT: &str = "hold";
@@ -538,6 +538,7 @@ fn nothing(ask: &Letter<Ask>) -> Option<Letter<Answer>> {
     Some(Letter {
         life: 0,
         wall_ms: 0,
+        clearing: Clearing::default(),
         body,
     })
 }

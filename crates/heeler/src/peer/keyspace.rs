@@ -12,6 +12,7 @@ use bytes::Bytes;
 use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
 use heeler_ringpop::{Response, Ringpop};
 
+use super::clearing::clears;
 use super::commands;
 use super::keeper::Keeper;
 use super::settings::Alike;
@@ -176,6 +177,9 @@ impl Keyspace {
             }
             Route::To(Destination::Server(node)) => {
                 self.there(nodes.address(node), request.clone()).await
+            }
+            Route::Parts(..) if clears(request) => {
+                Some(encoded(&self.clear_all(request.clone()).await))
             }
             Route::Parts(mut parts, gather) => {
                 if let Some(asker) = asker {

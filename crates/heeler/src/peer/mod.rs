@@ -1,6 +1,7 @@
 //! The port on which nodes talk to each other: TChannel, with Ringpop's membership and the services
 //! of this node.
 
+mod clearing;
 mod commands;
 mod hearing;
 mod keeper;
@@ -382,6 +383,7 @@ fn serve(keyspace: &Arc<Keyspace>) {
     let ringpop = &keyspace.ringpop;
     keyspace.keeper.serve();
     commands::serve(ringpop, keyspace);
+    clearing::serve(ringpop, keyspace);
     waiting::serve(ringpop, keyspace);
     transactions::serve(ringpop, keyspace);
     report::serve(ringpop, keyspace);

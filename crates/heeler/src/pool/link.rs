@@ -6,6 +6,15 @@
 //!   requests   ───────► out ─────────────────► server ───────► mailboxes
 //!   awaited    c1 c2 c1 c3          (first in, first out)
 //! ```
+//!
+//! Replies have no names in these protocols: the next one is the first waiting request's. A server
+//! that left one reply out and went on answering would give each request the reply to the next.
+//! What is seen of that, a slow server shows as well: the first request waits past its timeout
+//! while bytes keep coming, and the queue is never empty. So such a link is not told from a busy
+//! one. It is given up when there is a pause: a request is without its reply then for as long as
+//! the server may be [silent](Link::is_silent). A server that sends one reply too many is found out
+//! at once where nobody waits. nutcracker closes the connection whenever a request times out, and
+//! so fails all that wait behind a slow one.
 
 use std::collections::VecDeque;
 
@@ -876,6 +885,30 @@ mod tests {
         assert!(link.is_silent(104_200));
         assert_eq!(super::tests::link(Some(10)).0.patience(), Some(1000));
         assert_eq!(super::tests::link(None).0.patience(), None);
+    }
+
+    /// The first reply is left out. No byte says so: it is noticed by what is missing at the end.
+    #[test]
+    fn a_reply_that_was_left_out_is_missed_when_there_is_a_pause() {
+        let (mut link, mailbox) = link(Some(400));
+        send(&mut link, &mailbox, 0, 1);
+        for ticket in 2..20 {
+            let now = ticket * 100;
+            send(&mut link, &mailbox, now, ticket);
+            link.receive(format!("+{ticket}\r\n").as_bytes()).unwrap();
+            assert_eq!(letters(&mailbox), [format!("{} +{ticket}", ticket - 1)]);
+            link.wake(now);
+            assert!(!link.is_silent(now), "a busy link looks the same");
+        }
+        link.wake(2_300);
+        assert_eq!(letters(&mailbox), ["19 -ERR Connection timed out"]);
+        assert!(!link.is_silent(3_099));
+        assert!(link.is_silent(3_100));
+        link.fail(ErrorKind::Lost, "silent");
+        link.opened(3_100);
+        send(&mut link, &mailbox, 3_100, 20);
+        link.receive(b"+20\r\n").unwrap();
+        assert_eq!(letters(&mailbox), ["20 +20"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::bits::{bit_offset, change_bits};
 use super::encodings::Limits;
 use super::errors::{Error, Outcome, SYNTAX};
 use super::numbers;
+use super::slot::Slot;
 use super::view::View;
 use crate::command::{Command, Reply};
 
@@ -40,17 +41,35 @@ fn write(
     end: usize,
 ) -> Outcome {
     let mut slot = view.slot(command.arg(1));
-    let mut changed = false;
-    let mut replies = Vec::with_capacity(operations.len());
-    let longer = change_bits(&mut slot, end.div_ceil(8), |bytes| {
-        for operation in operations {
-            replies.push(operation.run(bytes, &mut changed));
+    let run = |slot: &mut Slot<'_, '_>| {
+        let mut changed = false;
+        let mut replies = Vec::with_capacity(operations.len());
+        let longer = change_bits(slot, end.div_ceil(8), |bytes| {
+            for operation in operations {
+                replies.push(operation.run(bytes, &mut changed));
+            }
+        })?;
+        if longer || changed {
+            slot.changed();
         }
-    })?;
-    if longer || changed {
-        slot.changed();
+        Ok(Reply::Array(replies))
+    };
+    match writes_nothing(&slot, operations) {
+        true => slot.quietly(run),
+        false => run(&mut slot),
     }
-    Ok(Reply::Array(replies))
+}
+
+/// Whether all that would be written is too great or too small, and `OVERFLOW FAIL` forbids it.
+/// Redis makes the string longer all the same, but says so to nobody.
+fn writes_nothing(slot: &Slot<'_, '_>, operations: &[Operation]) -> bool {
+    let mut buffer = itoa::Buffer::new();
+    let text = slot.peek().and_then(|entry| entry.as_text());
+    let bytes = text.as_ref().map_or(&b""[..], |t| t.bytes(&mut buffer));
+    operations.iter().all(|operation| {
+        let old = operation.field.get(bytes, operation.offset);
+        operation.result(old).is_none()
+    })
 }
 
 /// The type of a field: `u1` to `u63`, `i1` to `i64`.
@@ -162,24 +181,35 @@ impl Operation {
     fn run(&self, bytes: &mut [u8], changed: &mut bool) -> Reply {
         let Operation { field, offset, .. } = *self;
         let old = field.get(bytes, offset);
-        let exact = match self.action {
-            Action::Get => return Reply::Int(old),
-            Action::Set(value) if field.signed => i128::from(value),
-            Action::Set(value) => i128::from(value.cast_unsigned()),
-            Action::Add(by) => i128::from(old) + i128::from(by),
-        };
-        let new = match self.overflow {
-            _ if (field.min()..=field.max()).contains(&exact) => exact as i64,
-            Overflow::Wrap => field.wrap(exact as u64),
-            Overflow::Saturate if self.sets_far_below() => field.max() as i64,
-            Overflow::Saturate => exact.clamp(field.min(), field.max()) as i64,
-            Overflow::Fail => return Reply::Null,
+        let Some(new) = self.result(old) else {
+            return match self.action {
+                Action::Get => Reply::Int(old),
+                _ => Reply::Null,
+            };
         };
         field.set(bytes, offset, new);
         *changed |= new != old;
         match self.action {
             Action::Add(_) => Reply::Int(new),
             _ => Reply::Int(old),
+        }
+    }
+
+    /// What it writes where this number is, if it writes and may.
+    fn result(&self, old: i64) -> Option<i64> {
+        let field = self.field;
+        let exact = match self.action {
+            Action::Get => return None,
+            Action::Set(value) if field.signed => i128::from(value),
+            Action::Set(value) => i128::from(value.cast_unsigned()),
+            Action::Add(by) => i128::from(old) + i128::from(by),
+        };
+        match self.overflow {
+            _ if (field.min()..=field.max()).contains(&exact) => Some(exact as i64),
+            Overflow::Wrap => Some(field.wrap(exact as u64)),
+            Overflow::Saturate if self.sets_far_below() => Some(field.max() as i64),
+            Overflow::Saturate => Some(exact.clamp(field.min(), field.max()) as i64),
+            Overflow::Fail => None,
         }
     }
 }

@@ -11,7 +11,8 @@ use super::dump::{self, Value};
 use super::encodings::Limits;
 use super::entry::Text;
 use super::extras::{self, Extras, Recache, Stamp};
-use super::shard::Shard;
+use super::index::{HOMES, Home};
+use super::shard::{Hashing, Shard};
 use super::view::View;
 use crate::limits;
 
@@ -60,6 +61,8 @@ pub enum Imported {
     Taken,
     /// The key was as new, or newer.
     Known,
+    /// It is not newer than what was cleared away here, and nothing is known of the key.
+    Cleared,
     /// Its payload cannot be read, or its version is of a time after [`limits::LATEST_MS`].
     Broken,
 }
@@ -129,6 +132,28 @@ impl Store {
         })
     }
 
+    /// The same for one who has cleared away all keys up to the version `cleared`: a key that is
+    /// not newer gets a new version first. Only the owner of the key may do that.
+    pub fn export_above(&self, now: u64, key: &[u8], cleared: u64) -> Option<Copy> {
+        {
+            let mut view = View::of_key(self, 0, now, key);
+            let mut slot = view.slot(key);
+            let version = slot.ensure_version()?;
+            if version <= cleared {
+                let extras = slot.extras();
+                let version = view.shard_of_key(key, |shard| {
+                    shard.versions.saw(cleared);
+                    shard.versions.next(now)
+                });
+                view.slot(key).set_extras(Extras {
+                    version: Some(version),
+                    ..extras
+                });
+            }
+        }
+        self.export(now, key)
+    }
+
     /// The version of a key, or that with which it went. `None` if nothing is known of it.
     pub fn version(&self, now: u64, key: &[u8]) -> Option<u64> {
         let mut view = View::of_key(self, 0, now, key);
@@ -139,18 +164,20 @@ impl Store {
     /// Takes a copy in, if it is newer than what is here. Clients that keep copies are told by the
     /// owner of the key.
     pub fn import(&self, now: u64, copy: &Copy) -> Imported {
-        self.import_as(now, copy, true)
+        self.import_as(now, copy, (true, 0))
     }
 
-    /// The same as the owner of the key, from whom clients may have read what was here.
-    pub fn import_as_owner(&self, now: u64, copy: &Copy) -> Imported {
-        self.import_as(now, copy, false)
+    /// The same as the owner of the key, from one who had it and knows that keys up to the version
+    /// `told` were cleared away here: it has not to go with those, then. `served`: clients may have
+    /// read what was here.
+    pub fn import_as_owner(&self, now: u64, copy: &Copy, told: u64, served: bool) -> Imported {
+        self.import_as(now, copy, (!served, told))
     }
 
-    fn import_as(&self, now: u64, copy: &Copy, is_copy: bool) -> Imported {
+    fn import_as(&self, now: u64, copy: &Copy, (is_copy, told): (bool, u64)) -> Imported {
         let mut view = View::of_key(self, 0, now, &copy.key).with_destinations(None);
         view.set_copies(is_copy);
-        let imported = take_in(&mut view, now, copy);
+        let imported = take_in(&mut view, now, copy, told);
         view.set_copies(false);
         if imported == Imported::Taken {
             blocking::serve(&mut view);
@@ -188,20 +215,14 @@ impl Store {
 
     /// Shows the keys of a shard, a few under each lock.
     fn survey_shard(&self, index: usize, show: &mut impl FnMut(Surveyed<'_>)) {
-        let (mut bucket, mut layout, mut begun) = (0, None, 0);
+        let mut home = 0;
         loop {
             let shard = self.databases.first()[index].lock();
-            if layout != Some(shard.layout()) {
-                // Keys may lie elsewhere than before.
-                (bucket, layout, begun) = (0, Some(shard.layout()), begun + 1);
-            }
-            let end = match begun {
-                ..=limits::SURVEY_TRIES => shard.buckets().min(bucket + limits::SURVEY_BUCKETS),
-                _ => shard.buckets(),
-            };
-            survey_buckets(&shard, bucket..end, show);
-            bucket = end;
-            if bucket < shard.buckets() {
+            let step = HOMES as usize / shard.len().max(1) * limits::SURVEYED_AT_ONCE;
+            let end = HOMES.min(home + step.clamp(1, HOMES as usize) as Home);
+            survey_homes(&shard, &self.hashing, home..end, show);
+            home = end;
+            if home < HOMES {
                 continue;
             }
             for (key, version) in shard.tombstones.iter() {
@@ -257,16 +278,16 @@ impl Store {
     }
 }
 
-fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
+fn take_in(view: &mut View<'_>, now: u64, copy: &Copy, told: u64) -> Imported {
     let key = &*copy.key;
     if extras::time_of(copy.version) > limits::LATEST_MS {
         return Imported::Broken;
     }
     let here = view.slot(key).ensure_version();
-    let known = view.shard_of_key(key, |shard| {
-        let gone = shard.tombstones.version(key);
-        here.or(gone).max(Some(shard.tombstones.cleared()))
+    let (gone, cleared) = view.shard_of_key(key, |shard| {
+        (shard.tombstones.version(key), shard.tombstones.cleared())
     });
+    let known = here.or(gone);
     if known.is_some_and(|known| known >= copy.version) {
         if here == Some(copy.version)
             && let Some(value) = &copy.value
@@ -277,6 +298,9 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
             slot.set_recache(Recache::from_byte(recache));
         }
         return Imported::Known;
+    }
+    if cleared >= copy.version && cleared > told {
+        return Imported::Cleared;
     }
     let living = copy.value.as_ref();
     let living = living.filter(|it| it.deadline.is_none_or(|deadline| deadline > now));
@@ -305,9 +329,14 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy) -> Imported {
     Imported::Taken
 }
 
-fn survey_buckets(shard: &Shard, buckets: Range<usize>, show: &mut impl FnMut(Surveyed<'_>)) {
+fn survey_homes(
+    shard: &Shard,
+    hashing: &Hashing,
+    homes: Range<Home>,
+    show: &mut impl FnMut(Surveyed<'_>),
+) {
     // One whose time is up is shown, too: it may be newer than a copy elsewhere that lives on.
-    for entry in buckets.filter_map(|bucket| shard.bucket(bucket)) {
+    for (_, entry) in shard.with_homes(hashing, &homes) {
         show(Surveyed {
             key: entry.key(),
             // A key from before versions were kept is older than all others.
@@ -427,7 +456,7 @@ mod tests {
         run(&a, 1000, "SET k v");
         let old = a.export(1000, b"k").unwrap();
         run(&b, 1001, "FLUSHALL");
-        assert_eq!(b.import(1002, &old), Imported::Known);
+        assert_eq!(b.import(1002, &old), Imported::Cleared);
         run(&a, 1003, "SET k v");
         assert_eq!(
             b.import(1004, &a.export(1003, b"k").unwrap()),

@@ -23,9 +23,9 @@ use std::borrow::Cow;
 use super::collection::Collection;
 use super::compact::element::Piece;
 use super::encodings::Limits;
-use super::entry::{Entry, Object, Text};
+use super::entry::{Entry, New, Object, Text};
 use super::errors::{Error, NOT_AN_INTEGER, Outcome, SYNTAX};
-use super::extras::Stamp;
+use super::extras::{Extras, Stamp};
 use super::hashes::{self, Hash};
 use super::lists::{self, End, List};
 use super::numbers;
@@ -125,18 +125,14 @@ pub(super) fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let before = Before::of(&slot);
     let deadline = life.deadline(&slot);
     let data = command.args(6);
-    let mut is_json = false;
-    match command.arg(2) {
-        b"text" => slot.set_text(Text::from_value(command.arg(6)), deadline),
-        b"json" => {
-            is_json = true;
-            slot.set_text(Text::from_value(command.arg(6)), deadline);
-        }
-        b"list" => set_list(&mut slot, data, deadline, limits),
-        b"hash" if data.len().is_multiple_of(2) => set_hash(&mut slot, data, deadline, limits),
+    let new = match command.arg(2) {
+        b"text" | b"json" => Text::from_value(command.arg(6)).to_store(),
+        b"list" => list_of(data, limits),
+        b"hash" if data.len().is_multiple_of(2) => hash_of(data, limits),
         _ => return Err(SYNTAX.into()),
-    }
-    before.stamp(&mut slot, is_json);
+    };
+    let is_json = command.arg(2) == b"json";
+    slot.set_known(new, deadline, before.known(&slot, is_json));
     Ok(Meta::of(&mut slot).map_or(Reply::Null, |meta| meta.reply(None)))
 }
 
@@ -154,7 +150,7 @@ pub(super) fn change(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let before = Before::of(&slot);
     let (is_json, data) = match change.run_as_command(view, key)? {
         Some(data) => (false, data),
-        None => change.run_as_document(view, key, before.is_json())?,
+        None => change.run_as_document(view, key, &before)?,
     };
     let mut slot = view.slot(key);
     let deadline = life.deadline(&slot);
@@ -225,24 +221,31 @@ impl Before {
         self.0.is_some_and(|stamp| stamp.is_json)
     }
 
-    /// Stamps what became of it.
+    /// What to store with a value in place of it: storing it raises version and stamp.
+    fn known(&self, slot: &Slot<'_, '_>, is_json: bool) -> Extras {
+        Extras {
+            version: slot.extras().version.or(Some(0)),
+            stamp: Some(self.unraised(slot, is_json)),
+            ..Extras::default()
+        }
+    }
+
+    /// Stamps what became of it, if it is not stamped so.
     fn stamp(&self, slot: &mut Slot<'_, '_>, is_json: bool) {
-        let now = slot.now();
-        let stamp = match self.0 {
-            None => Stamp {
-                index: 1,
-                is_json,
-                created: now,
-                updated: now,
-            },
-            Some(before) => Stamp {
-                index: before.index.saturating_add(1),
-                is_json,
-                updated: now,
-                ..before
-            },
-        };
+        let mut stamp = self.unraised(slot, is_json);
+        stamp.raise(slot.now());
         slot.set_stamp(Some(stamp));
+    }
+
+    fn unraised(&self, slot: &Slot<'_, '_>, is_json: bool) -> Stamp {
+        let new = Stamp {
+            created: slot.now(),
+            ..Stamp::default()
+        };
+        Stamp {
+            is_json,
+            ..self.0.unwrap_or(new)
+        }
     }
 }
 
@@ -377,28 +380,18 @@ fn quoted(bytes: &[u8]) -> Result<Blob, Error> {
     Ok(Blob::from_vec(out))
 }
 
-fn set_list<'a>(
-    slot: &mut Slot<'_, '_>,
-    elements: impl Iterator<Item = &'a [u8]>,
-    deadline: Option<u64>,
-    limits: Limits<'_>,
-) {
+fn list_of<'a>(elements: impl Iterator<Item = &'a [u8]>, limits: Limits<'_>) -> New<'static> {
     let mut list = List::default();
     elements.for_each(|element| list.push(End::Right, element, limits));
-    slot.set_object(list.into_object(), deadline);
+    New::Object(list.into_object())
 }
 
-fn set_hash<'a>(
-    slot: &mut Slot<'_, '_>,
-    mut words: impl Iterator<Item = &'a [u8]>,
-    deadline: Option<u64>,
-    limits: Limits<'_>,
-) {
+fn hash_of<'a>(mut words: impl Iterator<Item = &'a [u8]>, limits: Limits<'_>) -> New<'static> {
     let mut hash = Hash::default();
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         hash.set(name, value, limits);
     }
-    slot.set_object(hash.into_object(), deadline);
+    New::Object(hash.into_object())
 }
 
 /// A change of one element.
@@ -487,13 +480,13 @@ impl<'a> Change<'a> {
         self,
         view: &mut View<'_>,
         key: &[u8],
-        is_json: bool,
+        before: &Before,
     ) -> Result<(bool, Blob), Error> {
         let limits = Limits::of(view);
         let mut slot = view.slot(key);
         let deadline = slot.deadline();
         let mut value = match slot.read() {
-            Some(entry) => value_of(entry, is_json)?,
+            Some(entry) => value_of(entry, before.is_json())?,
             None => match &self {
                 Change::Append(_) => Value::List(Vec::new()),
                 Change::Item(_, Some(_)) => Value::Object(Vec::new()),
@@ -501,7 +494,7 @@ impl<'a> Change<'a> {
             },
         };
         let element = self.run(&mut value)?;
-        let is_json = put(&mut slot, &value, deadline, limits)?;
+        let is_json = put(&mut slot, &value, deadline, before, limits)?;
         Ok((is_json, Blob::from_vec(element)))
     }
 
@@ -594,22 +587,24 @@ fn put(
     slot: &mut Slot<'_, '_>,
     value: &Value,
     deadline: Option<u64>,
+    before: &Before,
     limits: Limits<'_>,
 ) -> Result<bool, Error> {
-    if let Some(texts) = value.as_texts() {
-        set_list(slot, texts.map(str::as_bytes), deadline, limits);
+    let json;
+    let (new, is_json) = if let Some(texts) = value.as_texts() {
+        (list_of(texts.map(str::as_bytes), limits), false)
     } else if let Some(members) = value.as_text_members() {
         let words = members.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        set_hash(slot, words, deadline, limits);
+        (hash_of(words, limits), false)
     } else if let Value::Text(text) = value {
-        slot.set_text(Text::from_value(text.as_bytes()), deadline);
+        (Text::from_value(text.as_bytes()).to_store(), false)
     } else {
-        let text = value.to_vec();
-        if !json::is_value(&text) {
+        json = value.to_vec();
+        if !json::is_value(&json) {
             return Err("ERR the value is nested too deep".into());
         }
-        slot.set_text(Text::from_value(&text), deadline);
-        return Ok(true);
-    }
-    Ok(false)
+        (Text::from_value(&json).to_store(), true)
+    };
+    slot.set_known(new, deadline, before.known(slot, is_json));
+    Ok(is_json)
 }

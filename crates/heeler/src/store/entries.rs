@@ -30,11 +30,6 @@ impl Entries {
         self.index.bytes() + self.slabs.bytes() + self.objects.bytes()
     }
 
-    /// See [`Index::layout`].
-    pub(super) fn layout(&self) -> u32 {
-        self.index.layout()
-    }
-
     /// Number of buckets; each holds one entry or none.
     pub(super) fn buckets(&self) -> usize {
         self.index.buckets()
@@ -295,9 +290,7 @@ impl Entries {
 
     /// Forgets all entries, and returns them to be dropped.
     pub(super) fn clear(&mut self) -> Entries {
-        let cleared = std::mem::take(self);
-        self.index = cleared.index.emptied();
-        cleared
+        std::mem::take(self)
     }
 
     /// Whether a move of the index has begun.

@@ -338,6 +338,7 @@ impl Keys for Choice<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aging::Use;
     use super::super::entry::{New, Text};
     use super::super::extras::Extras;
     use super::super::shard::Shard;
@@ -366,7 +367,7 @@ mod tests {
             let hash = hashing.hash(key);
             match shard.find(&hashing, hash, key, time) {
                 Some(place) => {
-                    shard.touch(place);
+                    shard.touch(place, Use::Read);
                     hits += u64::from(now > REQUESTS / 2);
                 }
                 None => {

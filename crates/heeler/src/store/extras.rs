@@ -164,6 +164,11 @@ impl VersionClock {
         self.last
     }
 
+    /// The highest version that it has given or seen.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// From now on times after this one are not believed: its versions go no further, but that each
     /// is above the last.
     pub(super) fn bound(&mut self, latest: Option<u64>) {

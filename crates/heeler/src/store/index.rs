@@ -245,8 +245,6 @@ pub(super) struct Index {
     old: Table,
     len: usize,
     moved: usize,
-    /// Raised whenever places may have moved to other buckets.
-    layout: u32,
 }
 
 impl Index {
@@ -258,11 +256,6 @@ impl Index {
     /// Bytes that it has allocated.
     pub(super) fn bytes(&self) -> usize {
         (self.table.0.capacity() + self.old.0.capacity()) * size_of::<Group>()
-    }
-
-    /// Changes whenever a place that stays may have moved to another bucket.
-    pub(super) fn layout(&self) -> u32 {
-        self.layout
     }
 
     /// Number of buckets; each holds one place or none.
@@ -351,21 +344,13 @@ impl Index {
             }
         }
         if self.len == 0 {
-            *self = self.emptied();
+            *self = Index::default();
             return;
         }
         self.settle(STEP, &hash_of);
         let is_wide = self.table.0.len() > 2 && self.len < self.table.room() / 4;
         if is_wide && self.old.0.is_empty() {
             self.lay_out(size_for(self.len + self.len / 4 + 1), hash_of);
-        }
-    }
-
-    /// An empty index that nobody takes for this one.
-    pub(super) fn emptied(&self) -> Index {
-        Index {
-            layout: self.layout.wrapping_add(1),
-            ..Index::default()
         }
     }
 
@@ -376,7 +361,6 @@ impl Index {
 
     /// Begins a table with so many groups.
     fn lay_out(&mut self, groups: usize, hash_of: impl Fn(u32) -> u64) {
-        self.layout = self.layout.wrapping_add(1);
         self.old = std::mem::replace(&mut self.table, Table::with_groups(groups));
         self.moved = 0;
         if self.old.0.len() <= AT_ONCE {
@@ -389,7 +373,6 @@ impl Index {
         if self.old.0.is_empty() {
             return;
         }
-        self.layout = self.layout.wrapping_add(1);
         let end = self.moved.saturating_add(groups).min(self.old.0.len());
         for group in &mut self.old.0[self.moved..end] {
             for lane in 0..LANES {

@@ -4,12 +4,13 @@
 //! An item is the string that Redis's commands see under the same key. Its flags are the key's
 //! marks, its cas is the key's version, which a key is given when somebody first asks for it.
 
+use super::aging::Use;
 use super::entry::Text;
 use super::errors::{Error, Outcome};
 use super::extras::Recache;
 use super::slot::Slot;
 use super::{View, aging};
-use crate::command::item::{Facts, Life, brief, not_a_string, unsigned, with_cas};
+use crate::command::item::{self, Facts, Life, brief, not_a_string, unsigned, with_cas};
 use crate::command::meta::{Flags, Step};
 use crate::command::{Command, Id, Reply};
 use crate::limits;
@@ -151,8 +152,7 @@ fn put(slot: &mut Slot<'_, '_>, value: &[u8], flags: u32, life: Life) {
 
 /// `set key flags exptime bytes [unique] data` and its kin.
 fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let flags = unsigned(command.arg(2)).and_then(|flags| u32::try_from(flags).ok());
-    let flags = flags.ok_or(BAD_FORMAT)?;
+    let flags = item::flags(command.arg(2)).ok_or(BAD_FORMAT)?;
     let life = Life::parse(command.arg(3), view.now()).ok_or(BAD_FORMAT)?;
     let value = command.arg(command.len() - 1);
     if value.len() > limits::VALUE_BYTES {
@@ -160,7 +160,10 @@ fn store(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     let mut slot = view.slot(command.arg(1));
     match command.spec.id {
-        Id::ItemAdd if slot.exists() => return Ok(NOT_STORED),
+        Id::ItemAdd if slot.exists() => {
+            slot.touch(Use::Changed);
+            return Ok(NOT_STORED);
+        }
         Id::ItemReplace if !slot.exists() => return Ok(NOT_STORED),
         Id::ItemCas => {
             let unique = unsigned(command.arg(5)).ok_or(BAD_FORMAT)?;
@@ -250,29 +253,53 @@ fn number(slot: &mut Slot<'_, '_>) -> Result<Option<u64>, Error> {
     number.map_or(Err(NO_NUMBER.into()), |number| Ok(Some(number)))
 }
 
-/// Adds to a number, past 2^64 from 0 on, or takes from it, down to 0. The result is written in as
-/// few digits as it has; memcached may leave blanks behind it.
+/// Adds to a number, past 2^64 from 0 on, or takes from it, down to 0.
+///
+/// The result is written in as few digits as it has: memcached leaves blanks behind it up to the
+/// length of what was there, with which it would be no number to Redis's commands, and its protocol
+/// lets a server choose. A result that is longer than what was there is another item for memcached,
+/// which nobody has read, and which is not stale.
 fn count(slot: &mut Slot<'_, '_>, old: u64, by: u64, falls: bool) -> u64 {
     let new = match falls {
         true => old.saturating_sub(by),
         false => old.wrapping_add(by),
     };
-    slot.update_text(Text::from_value(itoa::Buffer::new().format(new).as_bytes()));
+    let mut digits = itoa::Buffer::new();
+    let text = digits.format(new).as_bytes();
+    let length = slot
+        .peek()
+        .and_then(|entry| entry.as_text())
+        .map_or(0, |text| text.len());
+    if text.len() > length {
+        slot.touch(Use::Stored);
+        slot.set_recache(Recache::default());
+    }
+    slot.update_text(Text::from_value(text));
     new
 }
 
 /// `flush_all [delay]`.
 fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let delay = command.args(1).next().unwrap_or(b"0");
-    let life = Life::parse(delay, view.now()).ok_or(BAD_EXPIRY)?;
-    match life {
-        Life::Until(at) => view.store().flush_at(Some(at)),
-        Life::Endless | Life::Over => {
-            view.store().flush_at(None);
+    match flush_time(command, view.now())? {
+        Some(at) => view.store().clear_at(Some((at, None))),
+        None => {
+            view.store().clear_at(None);
             view.clear(Some(view.database()), false);
         }
     }
     Ok(Reply::OK)
+}
+
+/// When `flush_all [delay]` is to remove all items; `None` for now.
+///
+/// # Errors
+/// The delay is no number.
+pub(super) fn flush_time(command: &Command<'_>, now: u64) -> Result<Option<u64>, Error> {
+    let delay = command.args(1).next().unwrap_or(b"0");
+    match Life::parse(delay, now).ok_or(BAD_EXPIRY)? {
+        Life::Until(at) => Ok(Some(at)),
+        Life::Endless | Life::Over => Ok(None),
+    }
 }
 
 /// `mg key flag …`
@@ -316,7 +343,7 @@ fn meta_get(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 /// What is known of an entry before the command changes that.
 fn look(slot: &Slot<'_, '_>, now: u64, facts: &mut Facts) {
     let Some(entry) = slot.peek() else { return };
-    facts.was_read = aging::was_used(slot.aging(), entry.access());
+    facts.was_read = aging::was_read(entry.access());
     facts.idle = entry.idle_seconds(now);
 }
 
@@ -409,7 +436,10 @@ fn meta_set(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
             Fit::Older => return store_stale(&mut slot, value, &flags),
             Fit::Any | Fit::Other => return Ok(Reply::Status("EX")),
         },
-        Some(b'E') => !is_there,
+        Some(b'E') => {
+            slot.touch(Use::Changed);
+            !is_there
+        }
         Some(mode @ (b'A' | b'P')) => {
             if is_there && matches!(fit(&mut slot, &flags), Fit::Older | Fit::Other) {
                 return Ok(Reply::Status("EX"));
@@ -493,7 +523,12 @@ fn meta_arithmetic(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     };
     let mut slot = view.slot(command.arg(1));
     let mut facts = Facts::default();
-    if let Some(length) = text(&mut slot)?.map(|text| text.len()) {
+    check(&slot)?;
+    if let Some(length) = slot
+        .peek()
+        .and_then(|entry| entry.as_text())
+        .map(|text| text.len())
+    {
         // What is empty is no number whatever its cas.
         let fits = !matches!(fit(&mut slot, &flags), Fit::Older | Fit::Other);
         if length > 0 && !fits {

@@ -36,15 +36,23 @@ impl Store {
 
 /// FLUSHALL and FLUSHDB: with ASYNC the memory is freed in the background.
 pub(super) fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let in_background = match command.args(1).collect::<Vec<_>>()[..] {
-        [] => false,
-        [word] if word.eq_ignore_ascii_case(b"sync") => false,
-        [word] if word.eq_ignore_ascii_case(b"async") => true,
-        _ => return Err(SYNTAX.into()),
-    };
+    let in_background = is_async(command)?;
     let only = (command.spec.id == Id::Flushdb).then(|| view.database());
     view.clear(only, in_background);
     Ok(Reply::OK)
+}
+
+/// Whether FLUSHALL or FLUSHDB leaves memory to be freed in the background.
+///
+/// # Errors
+/// Its arguments say neither.
+pub(super) fn is_async(command: &Command<'_>) -> Result<bool, Error> {
+    match command.args(1).collect::<Vec<_>>()[..] {
+        [] => Ok(false),
+        [word] if word.eq_ignore_ascii_case(b"sync") => Ok(false),
+        [word] if word.eq_ignore_ascii_case(b"async") => Ok(true),
+        _ => Err(SYNTAX.into()),
+    }
 }
 
 /// SWAPDB: who waits for a key or watches one stays with the number of his database.

@@ -27,6 +27,7 @@ mod allocation;
 mod bitfield;
 mod bits;
 mod blocking;
+mod clearing;
 mod collection;
 mod collection_scan;
 mod compact;
@@ -98,6 +99,7 @@ use parking_lot::Mutex;
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
 pub use blocking::wait_deadline;
+pub use clearing::{Clearing, Wipe};
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
 use databases::Databases;
 pub use databases::Numbering;
@@ -141,8 +143,8 @@ pub struct Store {
     arrivals: AtomicU64,
     /// Where [`expire_due`](Store::expire_due) goes on.
     expiring: AtomicUsize,
-    /// When all keys of database 0 are to be removed, in milliseconds since 1970; zero for never.
-    flush_at: AtomicU64,
+    /// What of database 0 was or is to be cleared away.
+    clearings: clearing::Clearings,
     /// What FLUSHALL ASYNC left to be freed.
     discarded: Mutex<Vec<Entries>>,
     /// What UNLINK left to be freed.
@@ -207,7 +209,7 @@ impl Store {
             readers: tracking::all_readers(),
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
-            flush_at: AtomicU64::new(0),
+            clearings: clearing::Clearings::default(),
             discarded: Mutex::default(),
             unlinked: Mutex::default(),
             freed_behind: AtomicUsize::new(0),
@@ -411,7 +413,7 @@ impl Store {
     /// Returns how many they were; fewer than the budget means that nothing is left to do. The cost
     /// grows with that, not with the number of keys.
     pub fn expire_due(&self, now: u64, budget: usize) -> usize {
-        self.flush_due(now);
+        self.clear_due(now);
         self.forget_some_readers();
         let mut done = self.free_discarded(budget);
         done += self.evict_some(now, budget.saturating_sub(done));
@@ -440,27 +442,6 @@ impl Store {
     /// thread, of what other threads have allocated.
     pub fn freed_behind(&self) -> usize {
         self.freed_behind.swap(0, Ordering::Relaxed)
-    }
-
-    /// Removes all keys of database 0 at a time in milliseconds since 1970, in place of any time
-    /// said before.
-    fn flush_at(&self, time: Option<u64>) {
-        self.flush_at.store(time.unwrap_or(0), Ordering::Relaxed);
-    }
-
-    /// Removes all keys of database 0 if the time for that has come.
-    fn flush_due(&self, now: u64) {
-        let time = self.flush_at.load(Ordering::Relaxed);
-        if time == 0 || time > now {
-            return;
-        }
-        // Unless another time has been said meanwhile.
-        let taken = self
-            .flush_at
-            .compare_exchange(time, 0, Ordering::Relaxed, Ordering::Relaxed);
-        if taken.is_ok() {
-            View::of_first(self, now).clear(Some(0), true);
-        }
     }
 
     /// Whether keys are removed in the background once their time is up: they are unless it was

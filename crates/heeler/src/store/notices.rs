@@ -24,6 +24,8 @@ const ALL: u32 = (1 << 10) - 1;
 pub(super) enum Change {
     /// It was added.
     New,
+    /// It was added by a command that does not say so.
+    Placed,
     /// Its value is another one.
     Value,
     /// Its deadline is another one; whether it has one.
@@ -106,7 +108,7 @@ impl Store {
             changes.next_if(is_filled);
             let puts = |c: &&Command<'_>| matches!(c.spec.id, Id::Copy | Id::Rename);
             let is_put = change == Change::Value && command.filter(puts).is_some();
-            if change == Change::New || is_put {
+            if matches!(change, Change::New | Change::Placed) || is_put {
                 self.tell_one((b'n', "new"), database, &key);
             }
             if change == Change::New && command.is_some_and(|c| c.spec.id == Id::Move) {
@@ -174,6 +176,7 @@ fn events(command: &Command<'_>, key: &[u8], change: Change) -> SmallVec<[Event;
         // As in Redis, who looks at how a key is kept has not asked for it.
         (Change::Missed, _) if command.spec.name.starts_with("object|") => smallvec![],
         (Change::Missed, _) => smallvec![(b'm', "keymiss")],
+        (Change::Placed, _) => smallvec![],
         (Change::Deadline(true), _) => smallvec![(b'g', "expire")],
         (Change::Deadline(false), _) => smallvec![(b'g', "persist")],
         (Change::New | Change::Value, None) => smallvec![],

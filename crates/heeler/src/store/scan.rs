@@ -1,14 +1,14 @@
 //! Commands that walk the keyspace: KEYS, SCAN, RANDOMKEY.
 //!
-//! A scan goes shard by shard, and inside a shard bucket by bucket. Its cursor carries the layout
-//! that the shard's table had. If the table was laid out anew since, the whole of that shard is
-//! answered at once: then every key that stays is seen, whatever the table does meanwhile, and
-//! the scan always ends.
+//! A scan goes shard by shard, and within a shard by the [`Home`]s of its keys, which do not depend
+//! on how large the table is: so no key comes twice, and none is missed that stays, whatever the
+//! table does meanwhile.
 
 use super::entry::Entry;
 use super::errors::{Error, Outcome, SYNTAX};
+use super::index::{HOMES, Home};
 use super::numbers;
-use super::shard::{LAYOUT_BITS, Shard};
+use super::shard::{Hashing, Shard};
 use super::view::View;
 use crate::command::{Command, Reply, pattern};
 use crate::limits;
@@ -32,6 +32,7 @@ pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let cursor = Cursor::parse(command.arg(1))?;
     let options = Options::parse(command, 2, true)?;
     let mut walk = Walk {
+        hashing: view.hashing(),
         now: view.now(),
         left: options.count,
         options,
@@ -131,12 +132,10 @@ fn random_key(shard: &Shard, mut random: u64) -> Option<Reply> {
 }
 
 /// Where a scan goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cursor {
     shard: usize,
-    /// The layout of the shard's table that the bucket belongs to.
-    layout: u32,
-    bucket: usize,
+    home: Home,
 }
 
 impl Cursor {
@@ -146,16 +145,13 @@ impl Cursor {
     fn decode(number: u64) -> Cursor {
         Cursor {
             shard: number as usize % limits::SHARDS,
-            layout: (number >> Self::SHARD_BITS) as u32 & ((1 << LAYOUT_BITS) - 1),
-            bucket: (number >> (Self::SHARD_BITS + LAYOUT_BITS)) as usize,
+            home: Home::try_from(number >> Self::SHARD_BITS).map_or(HOMES, |home| home.min(HOMES)),
         }
     }
 
-    /// Never 0, but for the first bucket of the first shard.
+    /// Below 2^32; never 0, but for the first home of the first shard.
     fn encode(self) -> u64 {
-        let layout = if self.bucket == 0 { 0 } else { self.layout };
-        let upper = ((self.bucket as u64) << LAYOUT_BITS) | u64::from(layout);
-        (upper << Self::SHARD_BITS) | self.shard as u64
+        u64::from(self.home) << Self::SHARD_BITS | self.shard as u64
     }
 
     fn parse(text: &[u8]) -> Result<Cursor, Error> {
@@ -233,6 +229,7 @@ impl<'a> Options<'a> {
 
 /// One call of SCAN.
 struct Walk<'a> {
+    hashing: &'a Hashing,
     now: u64,
     left: usize,
     options: Options<'a>,
@@ -250,8 +247,7 @@ impl Walk<'_> {
             }
             at = Cursor {
                 shard: at.shard + 1,
-                layout: 0,
-                bucket: 0,
+                home: 0,
             };
             if self.left == 0 && at.shard < limits::SHARDS {
                 return Some(at);
@@ -261,27 +257,22 @@ impl Walk<'_> {
     }
 
     /// Visits keys of one shard; returns where to go on in it, or `None` at its end.
-    fn shard(&mut self, shard: &mut Shard, at: Cursor) -> Option<Cursor> {
-        let moved = at.bucket > 0 && at.layout != shard.layout();
-        let first = if moved { 0 } else { at.bucket };
-        if shard.len() == 0 {
-            return None;
-        }
-        for bucket in first..shard.buckets() {
-            if self.left == 0 && !moved {
-                let layout = shard.layout();
-                return Some(Cursor {
-                    bucket,
-                    layout,
-                    ..at
-                });
+    fn shard(&mut self, shard: &Shard, at: Cursor) -> Option<Cursor> {
+        let mut home = at.home;
+        while home < HOMES && shard.len() > 0 {
+            if self.left == 0 {
+                return Some(Cursor { home, ..at });
             }
-            if let Some(entry) = shard.bucket(bucket) {
+            // So many homes have about as many keys as are left to visit.
+            let step = u64::from(HOMES).saturating_mul(self.left as u64) / shard.len() as u64;
+            let end = HOMES.min(home + step.clamp(1, u64::from(HOMES)) as Home);
+            for (_, entry) in shard.with_homes(self.hashing, &(home..end)) {
                 self.left = self.left.saturating_sub(1);
                 if !entry.is_expired(self.now) && self.options.accept(entry) {
                     self.found.push(Reply::bulk(entry.key()));
                 }
             }
+            home = end;
         }
         None
     }
@@ -293,19 +284,10 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_number() {
-        for cursor in [
-            (0, 0, 0),
-            (1, 0, 0),
-            (limits::SHARDS - 1, (1 << LAYOUT_BITS) - 1, (1 << 30) + 7),
-            (0, 5, 1),
-        ] {
-            let (shard, layout, bucket) = cursor;
-            let cursor = Cursor {
-                shard,
-                layout,
-                bucket,
-            };
+        for (shard, home) in [(0, 0), (1, 0), (limits::SHARDS - 1, HOMES - 1), (0, 1)] {
+            let cursor = Cursor { shard, home };
             assert_eq!(Cursor::decode(cursor.encode()), cursor);
+            assert!(cursor.encode() < 1 << 32, "a ring leaves 48 bits for it");
         }
     }
 

@@ -9,7 +9,7 @@ use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use parking_lot::Mutex;
 
-use super::aging::Aging;
+use super::aging::{Aging, Use};
 use super::deadlines::Deadlines;
 use super::entries::Entries;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
@@ -29,9 +29,6 @@ use super::watch::Watches;
 
 /// Groups of a growing index that the background moves in a row.
 const SETTLED_GROUPS: usize = 64;
-
-/// Width of [`Shard::layout`].
-pub(super) const LAYOUT_BITS: u32 = 22;
 
 /// How keys are hashed: seeded, so that nobody outside can choose keys that collide.
 pub(super) struct Hashing {
@@ -107,6 +104,10 @@ pub(super) struct Shard {
     keeps_versions: bool,
     /// Whether keys that are asked for and absent belong there.
     pub(super) logs_misses: bool,
+    /// What happens now breaks no transaction and is no event: see [`Slot::quietly`].
+    ///
+    /// [`Slot::quietly`]: super::slot::Slot::quietly
+    pub(super) is_quiet: bool,
     entries: Entries,
     /// How the use of keys is noted.
     aging: Aging,
@@ -218,12 +219,6 @@ impl Shard {
         Some(self.entries.get(place))
     }
 
-    /// A number of [`LAYOUT_BITS`] bits that changes whenever an entry that stays may have moved
-    /// to another bucket.
-    pub(super) fn layout(&self) -> u32 {
-        self.entries.layout() & ((1 << LAYOUT_BITS) - 1)
-    }
-
     /// The entries with these homes, each with its own, those included that have expired.
     pub(super) fn with_homes(
         &self,
@@ -281,23 +276,23 @@ impl Shard {
         self.entries.get(place)
     }
 
-    /// Notes that an entry is read or written now.
+    /// Notes that an entry is used now.
     #[inline]
-    pub(super) fn touch(&mut self, place: Place) {
-        self.used(place);
+    pub(super) fn touch(&mut self, place: Place, using: Use) {
+        self.used(place, using);
     }
 
-    /// The entry at a place, which is noted to be read or written now.
+    /// The entry at a place, which is noted to be used now.
     #[inline]
-    pub(super) fn used(&mut self, place: Place) -> Entry<'_> {
-        let touch = touch(self.aging, self.now, &mut self.random);
+    pub(super) fn used(&mut self, place: Place, using: Use) -> Entry<'_> {
+        let touch = touch(self.aging, using, self.now, &mut self.random);
         self.entries.get_changed(place, touch)
     }
 
     /// The object of an entry, to change, which is noted; then call [`changed`](Shard::changed).
     #[inline]
     pub(super) fn used_object(&mut self, place: Place) -> Option<&mut Object> {
-        let touch = touch(self.aging, self.now, &mut self.random);
+        let touch = touch(self.aging, Use::Changed, self.now, &mut self.random);
         let (slot, object) = self.entries.parts_mut(place);
         touch(slot);
         object
@@ -380,7 +375,7 @@ impl Shard {
     /// the entry is now. Of what is known beside the value, what belongs to the old value goes.
     #[inline]
     pub(super) fn set_text(&mut self, at: At<'_>, text: Text<'_>, deadline: Option<u64>) -> Place {
-        let touch = touch(self.aging, self.now, &mut self.random);
+        let touch = touch(self.aging, Use::Stored, self.now, &mut self.random);
         let slot = self.entries.slot_mut(at.place);
         touch(slot);
         let old = packed::deadline(slot);
@@ -392,29 +387,26 @@ impl Shard {
         self.replace(at, deadline, extras, text.to_store())
     }
 
-    /// The same with memcached's flags.
-    pub(super) fn set_marked_text(
+    /// Stores a value in place of that of an entry, with this deadline or none, and what is known
+    /// of it beside; returns where the entry is now. It is a change: version and stamp are raised.
+    pub(super) fn set_known(
         &mut self,
         at: At<'_>,
-        text: Text<'_>,
+        new: New<'_>,
         deadline: Option<u64>,
-        marks: u32,
+        extras: Extras,
     ) -> Place {
-        if marks == 0 {
-            return self.set_text(at, text, deadline);
-        }
-        self.touch(at.place);
+        self.touch(at.place, Use::Stored);
         let slot = self.entries.slot_mut(at.place);
         let old = packed::header(slot);
-        let extras = Extras {
-            marks,
-            ..old.extras.renewed()
-        };
-        if old.extras == extras && packed::overwrite(slot, text, deadline) {
+        if let New::Text(text) = new
+            && old.extras == extras
+            && packed::overwrite(slot, text, deadline)
+        {
             self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
             return self.changed(at);
         }
-        self.replace(at, deadline, extras, text.to_store())
+        self.replace(at, deadline, extras, new)
     }
 
     /// Stores what has become of a string: whatever is known of it beside stays.
@@ -436,7 +428,7 @@ impl Shard {
         object: Object,
         deadline: Option<u64>,
     ) -> Place {
-        self.touch(at.place);
+        self.touch(at.place, Use::Stored);
         let extras = packed::extras(self.entries.slot(at.place)).renewed();
         self.replace(at, deadline, extras, New::Object(object))
     }
@@ -562,12 +554,18 @@ impl Shard {
     #[inline]
     fn tell(&mut self, key: &[u8], change: Change) {
         if let Some(log) = &mut self.log {
-            log.push((self.waits.next_change(), key.into(), change));
+            let told = match change {
+                Change::New if self.is_quiet => Some(Change::Placed),
+                change => (!self.is_quiet).then_some(change),
+            };
+            log.extend(told.map(|told| (self.waits.next_change(), key.into(), told)));
         }
         if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
             return;
         }
-        self.watches.changed(key);
+        if !self.is_quiet {
+            self.watches.changed(key);
+        }
         if matches!(change, Change::New | Change::Value) {
             self.waits.changed(key);
         }
@@ -739,7 +737,37 @@ impl Shard {
 
     /// Forgets all keys and returns their entries, to be dropped when the shard is unlocked.
     pub(super) fn clear(&mut self, now: u64) -> Entries {
-        self.tombstones.clear(self.versions.next(now));
+        let version = self.versions.next(now);
+        self.empty(version)
+    }
+
+    /// Removes the keys up to a version; all later versions are above it. Returns entries that are
+    /// to be dropped when the shard is unlocked. If no key has a version above it, that is done
+    /// without looking at them.
+    pub(super) fn clear_up_to(&mut self, hashing: &Hashing, version: u64) -> Option<Entries> {
+        if self.tombstones.cleared() >= version {
+            return None;
+        }
+        if self.versions.last() <= version {
+            self.versions.saw(version);
+            return Some(self.empty(version));
+        }
+        // A key from before versions were kept is older than all others.
+        let is_cleared = |entry: &Entry<'_>| entry.extras().version.unwrap_or(1) <= version;
+        let cleared = self.entries.iter().filter(is_cleared);
+        let keys: Vec<Box<[u8]>> = cleared.map(|entry| entry.key().into()).collect();
+        for key in keys {
+            let hash = hashing.hash(&key);
+            if let Some(place) = self.place(hash, &key) {
+                self.forget(hashing, hash, place);
+            }
+        }
+        self.tombstones.clear(version);
+        None
+    }
+
+    fn empty(&mut self, version: u64) -> Entries {
+        self.tombstones.clear(version);
         if !self.watches.is_empty() {
             for entry in self.entries.iter() {
                 self.watches.changed(entry.key());
@@ -784,11 +812,12 @@ impl Shard {
     }
 }
 
-/// What notes in the bytes of an entry that it is read or written now.
+/// What notes in the bytes of an entry that it is used now.
 #[inline]
-fn touch(aging: Aging, now: u64, random: &mut u64) -> impl FnOnce(&mut [u8]) {
+fn touch(aging: Aging, using: Use, now: u64, random: &mut u64) -> impl FnOnce(&mut [u8]) {
     move |slot| {
-        let access = aging.touched(packed::access(slot), now, || random::draw(random));
+        let access = packed::access(slot);
+        let access = aging.touched(access, using, now, || random::draw(random));
         packed::set_access(slot, access);
     }
 }

@@ -1,6 +1,6 @@
 //! The place of one key in its locked shard: how commands read, write and remove what is there.
 
-use super::aging::Aging;
+use super::aging::{Aging, Use};
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::errors::{Error, WRONG_TYPE};
 use super::extras::{Extras, Recache, Stamp};
@@ -62,7 +62,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// What is there, for a command that reads it.
     pub(super) fn read(&mut self) -> Option<Entry<'_>> {
         self.count();
-        Some(self.shard.used(self.place?))
+        Some(self.shard.used(self.place?, Use::Read))
     }
 
     /// The string that is there, for a command that reads it.
@@ -72,7 +72,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     #[inline]
     pub(super) fn read_text(&mut self) -> Result<Option<Text<'_>>, Error> {
         self.count();
-        self.text()
+        self.text_for(Use::Read)
     }
 
     /// The string that is there, for a command that goes on to write it.
@@ -81,10 +81,15 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// `WRONGTYPE` if it is no string.
     #[inline]
     pub(super) fn text(&mut self) -> Result<Option<Text<'_>>, Error> {
+        self.text_for(Use::Changed)
+    }
+
+    #[inline]
+    fn text_for(&mut self, using: Use) -> Result<Option<Text<'_>>, Error> {
         let Some(place) = self.place else {
             return Ok(None);
         };
-        match self.shard.used(place).as_text() {
+        match self.shard.used(place, using).as_text() {
             Some(text) => Ok(Some(text)),
             None => Err(WRONG_TYPE.into()),
         }
@@ -100,7 +105,7 @@ impl<'s, 'k> Slot<'s, 'k> {
     /// piece by piece.
     pub(super) fn grow(&mut self, len: usize) -> Option<&mut [u8]> {
         let at = self.at()?;
-        self.touch();
+        self.touch(Use::Stored);
         let (place, bytes) = self.shard.grow(at, len);
         self.place = Some(place);
         bytes
@@ -111,6 +116,15 @@ impl<'s, 'k> Slot<'s, 'k> {
         if let Some(at) = self.at() {
             self.place = Some(self.shard.changed(at));
         }
+    }
+
+    /// Does something of which only those hear who keep a copy of the value, or ask for new keys:
+    /// no transaction that watches the key, and nobody who listens to events of the command.
+    pub(super) fn quietly<T>(&mut self, something: impl FnOnce(&mut Self) -> T) -> T {
+        self.shard.is_quiet = true;
+        let done = something(self);
+        self.shard.is_quiet = false;
+        done
     }
 
     /// Notes that the key was used so.
@@ -125,6 +139,13 @@ impl<'s, 'k> Slot<'s, 'k> {
         self.shard.aging()
     }
 
+    /// Notes that the key is used now.
+    pub(super) fn touch(&mut self, using: Use) {
+        if let Some(place) = self.place {
+            self.shard.touch(place, using);
+        }
+    }
+
     /// Stores a string, whatever was there before, with this deadline or none.
     #[inline]
     pub(super) fn set_text(&mut self, text: Text<'_>, deadline: Option<u64>) {
@@ -136,15 +157,22 @@ impl<'s, 'k> Slot<'s, 'k> {
 
     /// The same with memcached's flags.
     pub(super) fn set_marked_text(&mut self, text: Text<'_>, deadline: Option<u64>, marks: u32) {
+        if marks == 0 {
+            return self.set_text(text, deadline);
+        }
+        let extras = Extras {
+            marks,
+            ..self.extras().renewed()
+        };
+        self.set_known(text.to_store(), deadline, extras);
+    }
+
+    /// Stores a value, whatever was there before, with this deadline or none, and what is known of
+    /// it beside: version and stamp are those before the change, which raises them.
+    pub(super) fn set_known(&mut self, new: New<'_>, deadline: Option<u64>, extras: Extras) {
         self.place = Some(match self.at() {
-            Some(at) => self.shard.set_marked_text(at, text, deadline, marks),
-            None => {
-                let extras = Extras {
-                    marks,
-                    ..Extras::default()
-                };
-                self.insert(deadline, extras, text.to_store())
-            }
+            Some(at) => self.shard.set_known(at, new, deadline, extras),
+            None => self.insert(deadline, extras, new),
         });
     }
 
@@ -178,7 +206,7 @@ impl<'s, 'k> Slot<'s, 'k> {
             .shard
             .set_entry(self.hashing, self.hash, self.key, self.place, new);
         self.place = Some(place);
-        self.touch();
+        self.touch(Use::Changed);
     }
 
     /// When the key expires, in milliseconds since 1970.
@@ -246,12 +274,6 @@ impl<'s, 'k> Slot<'s, 'k> {
                     self.shard.missed(self.key);
                 }
             }
-        }
-    }
-
-    fn touch(&mut self) {
-        if let Some(place) = self.place {
-            self.shard.touch(place);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Tests of the store as its callers see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::entry::Text;
 use super::extras::{Extras, Stamp};
 use super::*;
+use crate::command::Id;
 
 /// A command from its words.
 pub(super) fn command(words: &[&[u8]]) -> OwnedCommand {
@@ -257,8 +258,8 @@ fn stats_count_hits_misses_and_deadlines() {
     assert_eq!(stats.average_ttl, 1_500);
 }
 
-/// A scan that starts with those keys present sees each of them, while others come and go and
-/// the tables grow and shrink.
+/// A scan that starts with those keys present sees each of them once, while others come and go and
+/// the tables grow and shrink, and no reply has many more than were asked for.
 #[test]
 fn a_scan_sees_every_key_that_stays() {
     for count in [1, 10, 500] {
@@ -267,7 +268,7 @@ fn a_scan_sees_every_key_that_stays() {
             run(&store, 0, &format!("SET stays{i} v"));
             run(&store, 0, &format!("SET goes{i} v"));
         }
-        let (mut cursor, mut seen, mut calls) = ("0".to_owned(), BTreeMap::new(), 0);
+        let (mut cursor, mut seen, mut calls) = ("0".to_owned(), BTreeSet::new(), 0);
         loop {
             let text = format!("SCAN {cursor} COUNT {count} MATCH stays*");
             let Reply::Array(parts) = run(&store, 0, &text) else {
@@ -276,9 +277,10 @@ fn a_scan_sees_every_key_that_stays() {
             let [Reply::Bulk(next), Reply::Array(keys)] = &parts[..] else {
                 panic!("no cursor: {parts:?}");
             };
+            assert!(keys.len() <= 2 * count + 64, "{} keys", keys.len());
             for key in keys {
                 let Reply::Bulk(key) = key else { panic!() };
-                seen.insert(key.to_vec(), ());
+                assert!(seen.insert(key.to_vec()), "a key comes twice");
             }
             cursor = String::from_utf8(next.to_vec()).unwrap();
             if cursor == "0" {
@@ -446,6 +448,138 @@ fn flags_of_memcached_are_those_that_were_stored_last() {
             store.stats(5).expiring_keys,
             usize::from(deadline.is_some())
         );
+    }
+}
+
+/// What a document's meta is: version, index, created, updated, deadline.
+fn meta(store: &Store, now: u64, words: &[&[u8]]) -> [i64; 5] {
+    let id = match words[0] {
+        b"document.store" => Id::DocumentStore,
+        b"document.change" => Id::DocumentChange,
+        _ => Id::DocumentLoad,
+    };
+    let command = OwnedCommand::new(id.spec(), words);
+    let Reply::Array(all) = store.execute(now, &command.as_command()) else {
+        panic!("no meta: {}", words[0].escape_ascii());
+    };
+    std::array::from_fn(|i| match all[i] {
+        Reply::Int(number) => number,
+        _ => panic!("{i} is no number"),
+    })
+}
+
+/// Whatever was there before, and whatever is stored.
+#[test]
+fn a_document_has_the_stamp_and_the_version_of_its_last_store() {
+    let forms: [(&[u8], &[&[u8]]); 5] = [
+        (b"text", &[b"v"]),
+        (b"text", &[&[b'x'; 5000]]),
+        (b"json", &[b"{\"n\":1}"]),
+        (b"list", &[b"a", b"b"]),
+        (b"hash", &[b"name", b"value"]),
+    ];
+    let words = |form: &'static [u8], life: &'static [u8]| {
+        vec![&b"document.store"[..], b"k", form, life, b"", b""]
+    };
+    for (keeps, first, second) in [false, true].into_iter().flat_map(|keeps| {
+        let pairs = forms.iter().flat_map(|a| forms.iter().map(move |b| (a, b)));
+        pairs.map(move |(a, b)| (keeps, a, b))
+    }) {
+        let store = Store::new(1);
+        if keeps {
+            store.keep_versions();
+        }
+        let load: &[&[u8]] = &[b"document.load", b"k", b"json"];
+        let one = [words(first.0, b"500"), first.1.to_vec()].concat();
+        let stored = meta(&store, 1000, &one);
+        assert_eq!(stored[1..], [1, 1000, 1000, 1500]);
+        assert_eq!(meta(&store, 1001, load), stored);
+        let two = [words(second.0, b""), second.1.to_vec()].concat();
+        let again = meta(&store, 1002, &two);
+        assert_eq!(again[1..], [2, 1000, 1002, 1500]);
+        assert!(again[0] > stored[0]);
+        assert_eq!(meta(&store, 1003, load), again);
+        // What another door has stored is not known to be JSON, and nobody knows when it came.
+        run(&store, 1004, "SET other {\"n\":1}");
+        let other: Vec<&[u8]> = two
+            .iter()
+            .map(|&word| if word == b"k" { b"other" } else { word })
+            .collect();
+        let stored = meta(&store, 1005, &other);
+        assert_eq!(stored[1..], [2, 0, 1005, 0]);
+        run(&store, 1006, "SET k {\"n\":1}");
+        let changed = meta(&store, 1007, load);
+        assert_eq!(changed[1..], [3, 1000, 1006, 0]);
+        assert!(changed[0] > again[0]);
+    }
+}
+
+/// Each change raises a document's index by one, also where its life is another one afterwards.
+#[test]
+fn a_change_of_a_document_is_one_change() {
+    for keeps in [false, true] {
+        let store = Store::new(1);
+        if keeps {
+            store.keep_versions();
+        }
+        let mut before = [0; 5];
+        for (index, (op, place, data)) in [
+            (&b"append"[..], &b""[..], &b"\"a\""[..]),
+            (b"append", b"", b"1"),
+            (b"set-index", b"0", b"\"b\""),
+            (b"delete-index", b"1", b""),
+            (b"append", b"", b"\"c\""),
+            (b"insert-index", b"0", b"null"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let index = index as i64;
+            let now = 1000 + index;
+            let life = (100 + index).to_string();
+            let words = [
+                &b"document.change"[..],
+                b"k",
+                op,
+                place,
+                life.as_bytes(),
+                b"",
+                b"",
+                data,
+            ];
+            let after = meta(&store, now as u64, &words);
+            assert_eq!(after[1..], [index + 1, 1000, now, now + 100 + index]);
+            assert!(after[0] > before[0]);
+            before = after;
+        }
+    }
+}
+
+/// What memcached's clients are told of: who has read a string, through whatever door.
+#[test]
+fn a_string_is_one_that_was_read_until_another_is_stored() {
+    let store = Store::new(1);
+    let was_read = || {
+        let mut view = View::of_key(&store, 0, 9, b"k");
+        let access = view.slot(b"k").peek().expect("it is there").access();
+        aging::was_read(access)
+    };
+    for (command, expected) in [
+        ("SET k 5", false),
+        ("INCR k", false),
+        ("TTL k", false),
+        ("EXISTS k", false),
+        ("GET k", true),
+        ("INCR k", true),
+        ("EXPIRE k 90", true),
+        ("SET k 6", false),
+        ("STRLEN k", true),
+        ("APPEND k 7", false),
+        ("TOUCH k", true),
+        ("SETRANGE k 0 a", false),
+    ] {
+        run(&store, 5, command);
+        assert_eq!(was_read(), expected, "{command}");
     }
 }
 

@@ -96,9 +96,12 @@ impl Tombstones {
 
     /// All keys up to a version were removed at once.
     pub(super) fn clear(&mut self, version: u64) {
-        self.cleared = version;
-        self.dead = HashMap::new();
-        self.order = VecDeque::new();
+        self.cleared = self.cleared.max(version);
+        self.dead.retain(|_, dead| dead.version > version);
+        if self.dead.is_empty() {
+            self.dead = HashMap::new();
+            self.order = VecDeque::new();
+        }
     }
 
     /// The version up to which all keys were removed at once.
@@ -134,6 +137,21 @@ mod tests {
         );
         tombstones.lives(&10u64.to_le_bytes());
         assert_eq!(tombstones.version(&10u64.to_le_bytes()), None);
+    }
+
+    #[test]
+    fn what_is_cleared_is_not_remembered_and_what_died_later_is() {
+        let mut tombstones = Tombstones::default();
+        tombstones.keep(true);
+        (1..=9).for_each(|i: u64| tombstones.bury(&i.to_le_bytes(), i, i));
+        tombstones.clear(5);
+        assert_eq!(tombstones.cleared(), 5);
+        assert_eq!(tombstones.version(&5u64.to_le_bytes()), None);
+        assert_eq!(tombstones.version(&6u64.to_le_bytes()), Some(6));
+        tombstones.clear(3);
+        assert_eq!(tombstones.cleared(), 5, "it does not go back");
+        tombstones.clear(9);
+        assert_eq!((tombstones.dead.len(), tombstones.order.len()), (0, 0));
     }
 
     #[test]

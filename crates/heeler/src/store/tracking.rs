@@ -397,6 +397,31 @@ mod tests {
         assert!(all.all(|(_, shard)| shard.lock().tracking.is_empty()));
     }
 
+    /// Redis does not tell them, so that their copies are out of date.
+    #[test]
+    fn who_keeps_a_copy_hears_of_a_string_that_was_only_made_longer() {
+        let (store, one) = (Store::new(7), Subscriber::asleep(1));
+        store.keep_versions();
+        let client = Arc::new(Tracker::new(one.clone(), true, None));
+        store.track(&client, &[]);
+        run(&store, 1000, "SET k v");
+        execute(&store, &client, 1, 1, &[b"GET", b"k"]);
+        let version = || store.export(1000, b"k").expect("it is there");
+        let before = version();
+        run(&store, 1000, "BITFIELD k OVERFLOW FAIL INCRBY u2 100 5");
+        assert_eq!(
+            run(&store, 1000, "STRLEN k"),
+            crate::command::Reply::Int(13)
+        );
+        assert_eq!(told(&one), ["k"]);
+        assert_ne!(version(), before);
+        // No more than this command was quiet.
+        let watched = [store.watch(b"k", 1000)];
+        run(&store, 1000, "SETBIT k 0 1");
+        assert!(store.transaction(1000, &watched, &[]).is_none());
+        watched.into_iter().for_each(|it| store.unwatch(it));
+    }
+
     #[test]
     fn what_is_done_to_copies_of_others_only_watchers_hear() {
         let (from, to) = (Store::new(7), Store::new(7));
@@ -415,7 +440,7 @@ mod tests {
         assert_eq!((told(&one), told(&two)), (vec![], vec!["k".to_owned()]));
         assert_eq!(relayed(&node), []);
         run(&from, 1001, "SET k w");
-        to.import_as_owner(1001, &from.export(1001, b"k").unwrap());
+        to.import_as_owner(1001, &from.export(1001, b"k").unwrap(), 0, true);
         assert_eq!((told(&one).len(), told(&two).len()), (1, 1));
         assert_eq!(relayed(&node), [key("k", Why::Prefix, 0)]);
         // It lives on elsewhere.

@@ -444,12 +444,16 @@ impl<'s> View<'s> {
     /// Removes all keys that are locked, or those of one database. Their memory is freed by this
     /// thread once the locks are gone, or later by [`Store::expire_due`].
     pub(super) fn clear(&mut self, database: Option<u32>, in_background: bool) {
-        let (mut cleared, now) = (Vec::new(), self.now);
+        let (mut cleared, now, mut version) = (Vec::new(), self.now, 0);
         self.each_held(|shard| {
             if database.is_none_or(|database| database == shard.database()) {
                 cleared.push(shard.clear(now));
+                if shard.database() == 0 {
+                    version = version.max(shard.tombstones.cleared());
+                }
             }
         });
+        self.store.note_cleared(version);
         self.store.tell_of_clearing(database);
         if in_background {
             self.store.discarded.lock().append(&mut cleared);

@@ -153,30 +153,32 @@ impl Watch {
     }
 
     async fn send(&self, piece: Vec<u8>) -> bool {
-        // Before the look: what is told in between is heard.
-        let ending = self.guest.ending.notified();
-        if self.guest.client.is_stopped() {
-            return false;
-        }
         tokio::select! {
+            biased;
+            () = self.end() => false,
             sent = self.sender.send(piece.into()) => sent.is_ok(),
-            () = ending => false,
         }
     }
 
     /// Waits for a change, or until a sign of life is due. Whether to go on.
     async fn wait(&self, heartbeat: &mut Interval, piece: &mut Vec<u8>) -> bool {
-        let ending = self.guest.ending.notified();
-        if self.guest.client.is_stopped() {
-            return false;
-        }
         tokio::select! {
+            biased;
+            () = self.end() => return false,
+            () = self.sender.closed() => return false,
             () = self.bell.0.notified() => {}
             _ = heartbeat.tick() => piece.extend_from_slice(b": alive\n\n"),
-            () = self.sender.closed() => return false,
-            () = ending => return false,
         }
-        !self.guest.client.is_stopped()
+        true
+    }
+
+    /// Waits until the connection shall end.
+    async fn end(&self) {
+        // Before the look: what is told in between is heard.
+        let ending = self.guest.ending.notified();
+        if !self.guest.client.is_stopped() {
+            ending.await;
+        }
     }
 
     /// Tells of what messages are about. Whether to go on.

@@ -69,12 +69,6 @@ fn is_of_sketch(words: &Words) -> bool {
     words[0].to_ascii_uppercase().starts_with(b"PF")
 }
 
-/// Redis 7.0 does not say that BITFIELD has made a string longer if no field has changed.
-fn may_only_lengthen(words: &Words) -> bool {
-    let has = |name: &[u8]| words.iter().any(|word| word.eq_ignore_ascii_case(name));
-    has(b"BITFIELD") && has(b"FAIL")
-}
-
 fn words(line: &str) -> Words {
     line.split(' ')
         .map(|word| word.as_bytes().to_vec())
@@ -274,7 +268,7 @@ impl Pair {
             .into_iter()
             .for_each(|watched| self.store.unwatch(watched));
         done?;
-        match is_done == is_done_here || commands.iter().any(may_only_lengthen) {
+        match is_done == is_done_here {
             true => Ok(()),
             false => Err(format!("EXEC\n  redis: {is_done}\n  store: {is_done_here}")),
         }

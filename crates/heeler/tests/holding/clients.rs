@@ -63,6 +63,11 @@ struct Client {
     /// The command under way, and its number in the order of all.
     pending: Option<Op>,
     next_at: u64,
+    /// When its last command began, and when it ended.
+    began: u64,
+    ended: u64,
+    /// When it was deleted last for sure.
+    deleted: u64,
 }
 
 /// One client for each key, so that its commands come one after the other.
@@ -81,6 +86,10 @@ pub struct Clients {
     pub pause: bool,
     /// Whether they let no key expire: clocks are wrong.
     pub lasting: bool,
+    /// Since when all keys are being cleared away.
+    flushing: Option<u64>,
+    /// When that was over last.
+    flushed: u64,
 }
 
 impl Clients {
@@ -92,14 +101,12 @@ impl Clients {
             } else {
                 format!("still{i}")
             },
-            truth: match i % KINDS {
-                _ if i >= keys => Truth::text(),
-                0 | 1 => Truth::text(),
-                2 => Truth::Number(0, 0),
-                _ => Truth::Elements(BTreeSet::new(), BTreeSet::new()),
-            },
+            truth: truth(i, keys),
             pending: None,
             next_at: 0,
+            began: 0,
+            ended: 0,
+            deleted: 0,
         };
         Clients {
             clients: (0..keys + still).map(client).collect(),
@@ -112,6 +119,29 @@ impl Clients {
             doubtful: 0,
             pause: false,
             lasting: false,
+            flushing: None,
+            flushed: 0,
+        }
+    }
+
+    /// From now on all keys may be cleared away.
+    pub fn begin_flush(&mut self, now: u64) {
+        self.flushing = Some(now);
+        let truths = self.clients.iter_mut().map(|client| &mut client.truth);
+        truths.for_each(Truth::may_be_gone);
+    }
+
+    /// All keys were cleared away, or nobody knows. What comes from now on stays.
+    pub fn end_flush(&mut self, now: u64, done: bool) {
+        self.flushed = now;
+        let Some(began) = self.flushing.take().filter(|_| done) else {
+            return;
+        };
+        for client in &mut self.clients {
+            let is_still = client.pending.is_none() && client.ended < began;
+            if is_still {
+                client.truth.is_gone();
+            }
         }
     }
 
@@ -193,6 +223,28 @@ impl Clients {
         }
     }
 
+    /// Deletes all keys, until each has been, and knows what they are from then on.
+    pub fn delete_all(&mut self, cluster: &mut Cluster) {
+        self.finish(cluster);
+        self.pause = true;
+        let mut left: BTreeSet<usize> = (0..self.clients.len()).collect();
+        for _ in 0..10 {
+            for at in &left {
+                self.clients[*at].truth = Truth::Unknown;
+                self.submit(cluster, *at, &["DEL"]);
+            }
+            let before = cluster.now;
+            self.run(cluster, PATIENCE_MS);
+            left.retain(|at| self.clients[*at].deleted < before);
+        }
+        assert!(left.is_empty(), "{left:?} cannot be deleted");
+        for (at, client) in self.clients.iter_mut().enumerate() {
+            client.truth = truth(at, self.busy);
+            client.next_at = cluster.now;
+        }
+        self.pause = false;
+    }
+
     /// How many keys are known.
     pub fn known(&self) -> usize {
         let known = |client: &&Client| !matches!(client.truth, Truth::Unknown);
@@ -256,6 +308,7 @@ impl Clients {
             deadline: cluster.now + PATIENCE_MS - 500,
             via: None,
         };
+        client.began = cluster.now;
         client.pending = Some(op.clone());
         self.by_op.insert(op.id, at);
         cluster.submit(node, op);
@@ -273,6 +326,9 @@ impl Clients {
         match ending {
             Ending::Done(reply) => {
                 self.done += 1;
+                if op.words[0] == "DEL" {
+                    client.deleted = cluster.now;
+                }
                 client.truth.learn(op, &reply, cluster.now);
                 if is_still {
                     client.next_at = u64::MAX;
@@ -283,6 +339,10 @@ impl Clients {
                 self.doubtful += 1;
                 client.truth.doubt(op, cluster.now);
             }
+        }
+        client.ended = cluster.now;
+        if self.flushing.is_some() || client.began <= self.flushed {
+            client.truth.may_be_gone();
         }
     }
 
@@ -299,11 +359,41 @@ impl Clients {
     }
 }
 
+/// What a key is that nobody has written, of which so many are written all the time.
+fn truth(at: usize, busy: usize) -> Truth {
+    match at % KINDS {
+        _ if at >= busy => Truth::text(),
+        0 | 1 => Truth::text(),
+        2 => Truth::Number(0, 0),
+        _ => Truth::Elements(BTreeSet::new(), BTreeSet::new()),
+    }
+}
+
 impl Truth {
     fn text() -> Truth {
         Truth::Text {
             possible: BTreeSet::from([None]),
             dies: None,
+        }
+    }
+
+    /// All keys may have been cleared away.
+    fn may_be_gone(&mut self) {
+        match self {
+            Truth::Text { possible, .. } => _ = possible.insert(None),
+            Truth::Number(least, _) => *least = 0,
+            Truth::Elements(sure, perhaps) => perhaps.append(sure),
+            Truth::Unknown => {}
+        }
+    }
+
+    /// All keys were cleared away.
+    fn is_gone(&mut self) {
+        match self {
+            Truth::Text { .. } => *self = Truth::text(),
+            Truth::Number(..) => *self = Truth::Number(0, 0),
+            Truth::Elements(..) => *self = Truth::Elements(BTreeSet::new(), BTreeSet::new()),
+            Truth::Unknown => {}
         }
     }
 

@@ -20,7 +20,7 @@ use crate::near_caches::{Held, NearCaches};
 /// The wall clock when the simulation begins.
 pub const WALL_MS: u64 = 1_800_000_000_000;
 /// How long a question waits for its answer.
-const TIMEOUT_MS: u64 = 400;
+pub const TIMEOUT_MS: u64 = 400;
 /// How often a node talks to another about the membership.
 const GOSSIP_MS: u64 = 150;
 /// How long a member may be silent.
@@ -176,6 +176,11 @@ impl Cluster {
         self.machine_mut(node).skew_ms = skew_ms;
     }
 
+    /// What time it is by a node's clock.
+    pub fn wall_ms(&self, node: usize) -> u64 {
+        self.clock(node).wall_ms
+    }
+
     pub fn crash(&mut self, node: usize) {
         self.note(|| format!("{node} crashes"));
         self.nodes[node] = None;
@@ -254,7 +259,7 @@ impl Cluster {
                 .all(|node| self.machine(node).holding.is_quiet())
     }
 
-    fn connected(&self, a: usize, b: usize) -> bool {
+    pub fn connected(&self, a: usize, b: usize) -> bool {
         self.sides.get(&a) == self.sides.get(&b)
     }
 
@@ -264,12 +269,12 @@ impl Cluster {
         self.events.insert(self.number, event);
     }
 
-    fn delay(&mut self) -> u64 {
+    pub fn delay(&mut self) -> u64 {
         let (least, most) = self.delay_ms;
         least + self.below(most - least + 1)
     }
 
-    fn is_lost(&mut self, from: usize, to: usize) -> bool {
+    pub fn is_lost(&mut self, from: usize, to: usize) -> bool {
         let lost = self.random.f64() < self.loss;
         lost || !self.connected(from, to)
     }

@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, WALL_MS, command};
 use crate::membership::number;
 
 /// Runs a scenario with many seeds. One that fails says how to run it again.
-fn with_seeds(name: &str, count: u64, scenario: impl Fn(u64)) {
+pub fn with_seeds(name: &str, count: u64, scenario: impl Fn(u64)) {
     let variable = |name: &str| std::env::var(name).ok().and_then(|it| it.parse().ok());
     let seeds = match variable("HEELER_SEED") {
         Some(seed) => seed..seed + 1,
@@ -33,7 +33,7 @@ fn begin(seed: u64, nodes: usize, replicas: usize, write_acks: WriteAcks) -> (Cl
     begin_with(seed, nodes, (replicas, write_acks), Clients::new(32, 60))
 }
 
-fn begin_with(
+pub fn begin_with(
     seed: u64,
     nodes: usize,
     (replicas, write_acks): (usize, WriteAcks),
@@ -93,7 +93,7 @@ pub fn content(store: &Store, now: u64, key: &str) -> String {
 }
 
 /// All copies of a key are equal, and only holders have one.
-fn check_copies(cluster: &Cluster, clients: &Clients) {
+pub fn check_copies(cluster: &Cluster, clients: &Clients) {
     for key in clients.keys() {
         let (mut copies, mut contents) = (Vec::new(), Vec::new());
         for node in cluster.running() {
@@ -151,7 +151,7 @@ fn check_near_caches(cluster: &mut Cluster) {
     }
 }
 
-fn end(cluster: &mut Cluster, clients: &mut Clients) {
+pub fn end(cluster: &mut Cluster, clients: &mut Clients) {
     clients.finish(cluster);
     clients.settle(cluster, 60_000);
     // Until short-lived keys are dead by all clocks.

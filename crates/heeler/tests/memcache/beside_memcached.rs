@@ -20,6 +20,8 @@ const SCRIPTS: &[&str] = &[
     "cas s11 0 0 1 1\r\nx\r\n",
     "  set   s12 0  0 1 \r\nx\r\n get  s12 \r\n",
     "set s13 0 0 1\nx\r\nget s13\n",
+    "set s15 4294967303 0 1\r\nx\r\nset s16 +5 +0 +1\r\nx\r\nget s15 s16\r\n",
+    "set s17 -18446744073709551615 0 1 noreply\r\nx\r\nget s17\r\n",
     "set s14\tx 0 0 1\r\nx\r\nget s14\tx\r\n",
     // Several keys: request order, absent keys left out, one END.
     "set m1 0 0 1\r\na\r\nset m2 0 0 2\r\nbb\r\nset m3 0 0 3\r\nccc\r\n\

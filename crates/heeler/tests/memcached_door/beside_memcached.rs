@@ -131,6 +131,18 @@ const SCRIPTS: &[&str] = &[
     "set a 0 0 1\r\na\r\nadd a 0 0 1\r\nb\r\nreplace b 0 0 1\r\nc\r\nreplace a 9 0 1\r\nc\r\n\
      get a\r\n",
     "set a 4294967295 0 1\r\na\r\nget a\r\n",
+    "set a 4294967296 0 1\r\na\r\nget a\r\n",
+    "set a 4294967303 0 1\r\na\r\nget a\r\nmg a f\r\n",
+    "set a 18446744073709551615 0 1\r\na\r\nget a\r\n",
+    "set a -18446744073709551611 0 1\r\na\r\nget a\r\n",
+    "set a -0 0 1\r\na\r\nget a\r\n",
+    "set a +5 +0 +1\r\na\r\nget a\r\n",
+    "set a 010 0 01\r\na\r\nget a\r\n",
+    "set a 0 +90 1\r\na\r\nmg a t\r\n",
+    "cas a 0 0 1 +1\r\na\r\n",
+    "ms a 1 F4294967303\r\na\r\nmg a f\r\nms a +1 F+7 T+90\r\nb\r\nmg a f t v\r\n",
+    "ms a 1 F-18446744073709551615\r\na\r\nmg a f\r\n",
+    "set p 0 0 1\r\n7\r\nincr p -18446744073709551615\r\nincr p -0\r\n",
     "set a 0 99999999999 1\r\na\r\n",
     "set a 0 -99999 1\r\na\r\nget a\r\n",
     "set a 0 2592000 1\r\na\r\nmg a t\r\n",
@@ -156,6 +168,9 @@ const SCRIPTS: &[&str] = &[
     "ms st 2 T20\r\nhi\r\nmd st I\r\nget st\r\nmg st\r\nappend st 0 0 1\r\nx\r\nmg st v\r\n",
     "ms st 2 T20\r\nhi\r\nmd st I\r\ntouch st 5\r\nmg st t\r\nma st\r\n",
     "ms st 2 T20\r\n10\r\nmd st I\r\nma st MD v\r\n",
+    "ms st 1\r\n9\r\nmd st I\r\nincr st 1\r\nmg st\r\n",
+    "ms st 2\r\n10\r\nmd st I\r\nincr st 1\r\nmg st\r\n",
+    "ms st 1\r\n1\r\nmd st I\r\nma st D99\r\nmg st\r\n",
     "ms st 2\r\nhi\r\nmd st I T-1\r\nmg st v\r\n",
     "md gone I\r\n",
     "ms k 2 I C0\r\nhi\r\nms k 2 I C1 c\r\nab\r\nmg k c v\r\n",
@@ -163,6 +178,7 @@ const SCRIPTS: &[&str] = &[
     "ms app 1 F3 T50\r\na\r\nms app 1 MA F9 T10\r\nb\r\nmg app f t v l\r\nmg app f\r\n",
     "ms app 1 F3 T50\r\na\r\nmg app\r\nincr app 1\r\nmg app h f\r\n",
     "set h 0 0 1\r\n1\r\nadd h 0 0 1\r\n2\r\nmg h h\r\n",
+    "mg v N30 h\r\nmg v u h\r\nmg v h\r\nma w N30\r\nmg w u h\r\nma w\r\nmg w h\r\n",
     "ms k 1 Tx\r\na\r\nmn\r\n",
     "ms k 1 Fx Tx Cx\r\na\r\nmn\r\n",
     "mg k Tx Q v v\r\nmg k Q Tx\r\n",
@@ -213,6 +229,137 @@ fn scripts_are_answered_as_memcached_does() {
             without_numbers(&answers(memcached.port, script.as_bytes())),
             "{}",
             script.escape_debug()
+        );
+    }
+}
+
+/// Whether an item was read since it was stored, as `mg` and `me` tell it, after each request on
+/// one that nobody has read and on one that was read.
+#[test]
+fn who_has_read_an_item_is_told_as_memcached_tells_it() {
+    let memcached = Memcached::start();
+    for policy in ["noeviction", "allkeys-lfu", "allkeys-s3fifo"] {
+        let node = Node::start(&["--maxmemory-policy", policy]);
+        for request in [
+            "get k",
+            "get k k",
+            "gets k",
+            "gat 0 k",
+            "gats 0 k",
+            "touch k 0",
+            "set k 0 0 1\r\n6",
+            "set k 9 0 1\r\n6",
+            "add k 0 0 1\r\n6",
+            "replace k 0 90 1\r\n6",
+            "append k 0 0 1\r\n6",
+            "prepend k 0 0 1\r\n6",
+            "cas k 0 0 1 0\r\n6",
+            "incr k 1",
+            "incr k 95",
+            "incr k x",
+            "decr k 1",
+            "mg k",
+            "mg k v",
+            "mg k u",
+            "mg k u v T90",
+            "mg k q k",
+            "mg k T90",
+            "mg k N90 R90",
+            "me k",
+            "ms k 1\r\n6",
+            "ms k 1 F9\r\n6",
+            "ms k 1 ME\r\n6",
+            "ms k 1 MR\r\n6",
+            "ms k 1 MA\r\n6",
+            "ms k 1 MP\r\n6",
+            "ms k 1 C1 I\r\n6",
+            "ma k",
+            "ma k v T90",
+            "ma k D95",
+            "ma k C1",
+            "md k I",
+            "md k C1",
+        ] {
+            for read in ["", "get k\r\n"] {
+                let script = format!(
+                    "flush_all\r\nset k 0 0 1\r\n5\r\n{read}{request}\r\nme k\r\nmg k u h\r\n"
+                );
+                let last = |port: u16| {
+                    let told = told(port, &script);
+                    let (before, shown) = told.rsplit_once(r"\r\nHD ").unwrap();
+                    let fetch = before.rsplit_once(" fetch=").unwrap().1;
+                    (fetch[..2].to_owned(), shown.to_owned())
+                };
+                let expected = last(memcached.port);
+                assert_eq!(last(node.port), expected, "{policy}: {read}{request}");
+            }
+        }
+    }
+}
+
+/// What memcached refuses at the line, it says so and reads the data after it as commands; here the
+/// data goes with its line, and all else is the same. What it refuses later, it reads the data of.
+#[test]
+fn lines_with_data_are_refused_as_memcached_refuses_them() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let key = "k".repeat(251);
+    let flags = "k ".repeat(30);
+    for line in [
+        &*format!("set {key} 0 0 4"),
+        &format!("set {key} 0 0 4 noreply"),
+        "set a x 0 4",
+        "set a x 0 4 noreply",
+        "set a -1 0 4",
+        "set a 5x 0 4",
+        "set a 0x5 0 4",
+        "set a -4294967295 0 4",
+        "set a 18446744073709551616 0 4",
+        "set a 0 x 4",
+        "set a 0 1.5 4",
+        "set a 0 99999999999999999999 4",
+        "append a x 0 4",
+        "prepend a 0 x 4",
+        "cas a 0 0 4",
+        "cas a 0 0 4 noreply",
+        "cas a 0 0 4 x",
+        "cas a 0 0 4 -1",
+        "cas a 0 0 4 18446744073709551616",
+        "cas a 0 0 4 1 2 3",
+        "set a 0 0 4 5 6",
+        &format!("ms {key} 4"),
+        &format!("ms a 4 {flags}"),
+    ] {
+        let theirs = told(memcached.port, format!("{line}\r\nmn\r\nget a\r\n"));
+        let with_data = told(memcached.port, format!("{line}\r\nmn x\r\nget a\r\n"));
+        assert_eq!(with_data, theirs, "memcached takes the data of {line}");
+        let ours = told(node.port, format!("{line}\r\nmn x\r\nmn\r\nget a\r\n"));
+        assert_eq!(ours, theirs, "{line}");
+    }
+    for line in [
+        "set a 0 0 x",
+        "set a 0 0 x noreply",
+        "set a 0 0 -4",
+        "set a 0 0 4x",
+        "set a 0 0 2147483646",
+        "set a 0 0",
+        "ms a x",
+        "ms a -4",
+        "ms a 4x",
+        "ms a 2147483646",
+        "ms a",
+        "ms a 4 ZZ",
+        "ms ! 4 b",
+        "ms a 4 Fx",
+        "ms a 4 F-1",
+        "ms a 4 MZ",
+        "ms a 4 Tx",
+        "ms a 4 Cx",
+    ] {
+        let script = format!("{line}\r\nmn x\r\nget a\r\n");
+        assert_eq!(
+            told(node.port, &script),
+            told(memcached.port, &script),
+            "{line}"
         );
     }
 }

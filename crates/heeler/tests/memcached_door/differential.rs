@@ -239,7 +239,7 @@ fn meta(random: &mut Random, item: &Item) -> String {
         0..4 => {
             let told = match item.number {
                 true => some_of(random, &["v", "c", "t", "f", "k", "q", "Oab", "u"]),
-                false => some_of(random, &["v", "c", "t", "f", "k", "q", "s", "u", "Oz"]),
+                false => some_of(random, &["v", "c", "t", "f", "k", "q", "s", "u", "h", "Oz"]),
             };
             let life = random.pick(&["", "", "", " T100", " T0", " T1000"]);
             let made = random.pick(&["", "", "", " N100", " N0"]);

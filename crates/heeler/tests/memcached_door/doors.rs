@@ -1,6 +1,6 @@
 //! The same keys, through this door and the Redis door.
 
-use crate::servers::Value;
+use crate::servers::{Memcached, Value};
 use crate::{Node, told};
 
 #[test]
@@ -28,6 +28,35 @@ fn what_one_door_writes_the_other_reads() {
         r"HD t500\r\nDELETED\r\n"
     );
     assert_eq!(redis.run("EXISTS a"), Value::Int(0));
+}
+
+/// memcached writes a shorter number over the longer one, with blanks behind it, which its protocol
+/// leaves open. To Redis's clients that would be no number any more.
+#[test]
+fn a_number_that_becomes_shorter_has_no_blanks_behind_it() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let mut redis = node.heeler.client();
+    let most = "18446744073709551615";
+    for (old, request, new) in [
+        ("100", "decr a 1", "99"),
+        ("100", "ma a MD", "99"),
+        ("10", "decr a 20", "0"),
+        ("007", "incr a 1", "8"),
+        (most, "incr a 6", "5"),
+        (most, "ma a D6", "5"),
+        ("7 x", "incr a 1", "8"),
+    ] {
+        let length = old.len();
+        let script = format!("set a 0 0 {length}\r\n{old}\r\n{request}\r\nget a\r\n");
+        let theirs = told(memcached.port, &script);
+        let shown = format!(r" {length}\r\n{new:length$}\r\nEND\r\n");
+        assert!(theirs.ends_with(&shown), "{request}: {theirs}");
+        let ours = told(node.port, &script);
+        let shown = format!(r" {}\r\n{new}\r\nEND\r\n", new.len());
+        assert!(ours.ends_with(&shown), "{request}: {ours}");
+        let next = new.parse::<i64>().unwrap() + 1;
+        assert_eq!(redis.run("INCR a"), Value::Int(next), "{request}");
+    }
 }
 
 #[test]

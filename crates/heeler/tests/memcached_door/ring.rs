@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use crate::servers::{Client, Cluster, wait_until};
+use crate::servers::{Client, Cluster, Value, wait_until};
 
 fn connect(cluster: &Cluster, node: usize) -> Client {
     Client::connect(("127.0.0.1", cluster.memcached[node]))
@@ -132,4 +132,47 @@ fn writes_wait_for_replicas_and_fail_as_memcacheds_do() {
         );
     }
     assert!(failed > 0, "no write has waited in vain");
+}
+
+/// All nodes remove their items, at once or at a time.
+#[test]
+fn a_flush_is_for_all_nodes_now_or_then() {
+    let cluster = Cluster::start(3, &["--replicas", "2"]);
+    cluster.settles();
+    let mut clients: Vec<Client> = (0..3).map(|node| connect(&cluster, node)).collect();
+    let mut redis = cluster.client(0);
+    let fill = |clients: &mut [Client]| {
+        for n in 0..60 {
+            let set = format!("set key:{n} 0 0 1\r\nv\r\n");
+            assert_eq!(ask(&mut clients[n % 3], &set, &["STORED"]), "STORED\r\n");
+        }
+    };
+    fill(&mut clients);
+    assert_eq!(ask(&mut clients[0], "flush_all\r\n", &["OK"]), "OK\r\n");
+    assert_eq!(redis.run("DBSIZE"), Value::Int(0));
+    fill(&mut clients);
+    let quiet = "flush_all noreply\r\nget key:1\r\n";
+    assert_eq!(ask(&mut clients[1], quiet, &["END"]), "END\r\n");
+    assert_eq!(redis.run("DBSIZE"), Value::Int(0));
+    fill(&mut clients);
+    let bad = ask(&mut clients[2], "flush_all x\r\n", &["CLIENT_ERROR"]);
+    assert_eq!(bad, "CLIENT_ERROR invalid exptime argument\r\n");
+    // What is said last counts, whichever node is told.
+    assert_eq!(ask(&mut clients[2], "flush_all 1\r\n", &["OK"]), "OK\r\n");
+    assert_eq!(
+        ask(&mut clients[1], "flush_all 1000\r\n", &["OK"]),
+        "OK\r\n"
+    );
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(redis.run("DBSIZE"), Value::Int(60));
+    assert_eq!(ask(&mut clients[0], "flush_all 1\r\n", &["OK"]), "OK\r\n");
+    fill(&mut clients);
+    wait_until("all items are gone", || {
+        redis.run("DBSIZE") == Value::Int(0)
+    });
+    // Until no node is at it any more.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    fill(&mut clients);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(redis.run("DBSIZE"), Value::Int(60), "once");
 }

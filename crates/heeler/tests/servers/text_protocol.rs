@@ -60,7 +60,9 @@ pub fn data_of_a_refused_request_is_no_command(port: u16, more: &[&str]) {
     let lines = [
         &format!("set {key} 0 0 11"),
         "set a x 0 11",
-        "set a 4294967296 0 11",
+        "set a -1 0 11",
+        "set a 18446744073709551616 0 11",
+        "set a 0 1.5 +11",
         "set a\0b 0 0 11",
         "cas a 0 0 11",
         "cas a 0 0 11 x",

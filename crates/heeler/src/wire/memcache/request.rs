@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::table::{AtNode, Form, Spec, Way, find};
 use super::{Fault, TOO_LARGE};
-use crate::command::{Arg, Command, Id, meta};
+use crate::command::{Arg, Command, Id, item, meta};
 use crate::limits;
 
 const ERROR: &str = "ERROR\r\n";
@@ -313,6 +313,7 @@ impl Decoder {
             return Data::None;
         };
         let came = self.words.len();
+        let has_sign = take_plus_signs(spec, line, &mut self.words);
         found.quiet = take_quiet(spec, line, &mut self.words);
         let length = data_length(spec, line, &self.words);
         let checked = check(spec, line, &self.words)
@@ -322,13 +323,14 @@ impl Decoder {
             _ => None,
         });
         let is_refused = found.refused.is_some();
+        let narrowed = narrowed_flags(spec, line, &self.words);
         self.found = Some(found);
         let goes_as_it_is = match self.executes {
             true => self.decoded.is_empty(),
-            false => came == self.words.len() && has_cr,
+            false => came == self.words.len() && has_cr && !has_sign && narrowed.is_none(),
         };
         if !is_refused && !goes_as_it_is {
-            self.rewrite(line);
+            self.rewrite(line, narrowed);
         }
         match length {
             Some(length) if is_refused => Data::Refused(length),
@@ -364,8 +366,10 @@ impl Decoder {
         }
     }
 
-    /// Writes the line again of the words that are left.
-    fn rewrite(&mut self, line: &[u8]) {
+    /// Writes the line again of the words that are left, with other flags if some are given.
+    fn rewrite(&mut self, line: &[u8], flags: Option<u32>) {
+        let mut digits = itoa::Buffer::new();
+        let flags = flags.map(|flags| digits.format(flags).as_bytes());
         for (i, arg) in self.words.iter_mut().enumerate() {
             if i > 0 {
                 self.rewritten.push(b' ');
@@ -373,6 +377,7 @@ impl Decoder {
             let start = self.rewritten.len() as u32;
             let word = match i {
                 1 if self.executes && !self.decoded.is_empty() => &self.decoded,
+                2 if let Some(flags) = flags => flags,
                 _ => &line[arg.start as usize..arg.end as usize],
             };
             self.rewritten.extend_from_slice(word);
@@ -434,6 +439,38 @@ fn take_quiet(spec: &Spec, line: &[u8], words: &mut Vec<Arg>) -> Quiet {
     }
 }
 
+/// Takes the plus signs from the numbers before data, and says whether there were any. memcached
+/// reads over them, so a length with one is a length, too.
+fn take_plus_signs(spec: &Spec, line: &[u8], words: &mut [Arg]) -> bool {
+    let numbers = match spec.form {
+        Form::Storage if spec.name == "cas" => 2..6,
+        Form::Storage => 2..5,
+        Form::MetaSet => 2..3,
+        _ => return false,
+    };
+    let mut taken = false;
+    for arg in words.iter_mut().take(numbers.end).skip(numbers.start) {
+        let word = &line[arg.start as usize..arg.end as usize];
+        if let [b'+', b'0'..=b'9', ..] = word {
+            arg.start += 1;
+            taken = true;
+        }
+    }
+    taken
+}
+
+/// What memcached takes a storage command's flags for, where they are not written as a number of 32
+/// bits: the lowest 32 of 64 bits. Others that speak its protocol may refuse such a line, and would
+/// then read the data after it as commands.
+fn narrowed_flags(spec: &Spec, line: &[u8], words: &[Arg]) -> Option<u32> {
+    let word = words.get(2).filter(|_| spec.form == Form::Storage)?;
+    let text = &line[word.start as usize..word.end as usize];
+    match number(text) {
+        Some(flags) if u32::try_from(flags).is_ok() => None,
+        _ => item::flags(text),
+    }
+}
+
 /// How many bytes of data follow the line, if it says so.
 fn data_length(spec: &Spec, line: &[u8], words: &[Arg]) -> Option<usize> {
     let place = match spec.form {
@@ -442,10 +479,10 @@ fn data_length(spec: &Spec, line: &[u8], words: &[Arg]) -> Option<usize> {
         _ => return None,
     };
     let word = words.get(place)?;
-    // memcached's own limit is the same: data and CRLF are a number of 31 bits.
+    // memcached's own limit: data and CRLF are a number of 31 bits.
     let most = i32::MAX as u64 - 2;
     number(&line[word.start as usize..word.end as usize])
-        .filter(|&length| length < most)
+        .filter(|&length| length <= most)
         .map(|length| length as usize)
 }
 
@@ -474,7 +511,7 @@ fn check(spec: &Spec, line: &[u8], words: &[Arg]) -> Result<(), &'static str> {
     let is_well_formed = match spec.form {
         Form::Plain | Form::Noreply => true,
         Form::Storage => {
-            let flags = number(word(2)).is_some_and(|flags| u32::try_from(flags).is_ok());
+            let flags = item::flags(word(2)).is_some();
             let cas = spec.name != "cas" || number(word(5)).is_some();
             flags && is_time(word(3)) && data_length(spec, line, words).is_some() && cas
         }
@@ -642,6 +679,36 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_servers_may_read_in_several_ways_are_written_anew() {
+        for (bytes, sent) in [
+            ("set a 4294967295 0 1\r\nx\r\n", "set a 4294967295 0 1"),
+            ("set a 4294967296 0 1\r\nx\r\n", "set a 0 0 1"),
+            ("set a 4294967303 0 1\r\nx\r\n", "set a 7 0 1"),
+            (
+                "add a 18446744073709551615 0 1\r\nx\r\n",
+                "add a 4294967295 0 1",
+            ),
+            (
+                "set a -18446744073709551615 0 1 noreply\r\nx\r\n",
+                "set a 1 0 1",
+            ),
+            ("set a -0 0 1\r\nx\r\n", "set a 0 0 1"),
+            ("set a +5 +6 +1\r\nx\r\n", "set a 5 6 1"),
+            ("set a +4294967296 0 1\r\nx\r\n", "set a 0 0 1"),
+            ("cas a 1 2 1 +9\r\nx\r\n", "cas a 1 2 1 9"),
+            ("set a 0 0 1 +9\r\nx\r\n", "set a 0 0 1 +9"),
+            ("ms a +1 T+9\r\nx\r\n", "ms a 1 T+9"),
+        ] {
+            for pieces in [&[][..], &[1]] {
+                let found = read(bytes.as_bytes(), pieces).unwrap();
+                let heard = !bytes.contains("noreply");
+                let sent = format!(r"{sent}\r\nx\r\n");
+                assert_eq!(found, [(sent, heard)], "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
     fn refusals_are_named_and_the_next_request_is_found() {
         let key = "k".repeat(limits::KEY_BYTES + 1);
         let flags = "k ".repeat(30);
@@ -663,13 +730,16 @@ mod tests {
             (&format!("touch a {blanks} 0\r\n"), BAD_FORMAT),
             ("set a x 0 1\r\nx\r\n", BAD_FORMAT),
             ("set a -1 0 1\r\nx\r\n", BAD_FORMAT),
-            ("set a 4294967296 0 1\r\nx\r\n", BAD_FORMAT),
+            ("set a 18446744073709551616 0 1\r\nx\r\n", BAD_FORMAT),
+            ("set a -4294967295 0 1\r\nx\r\n", BAD_FORMAT),
+            ("set a ++1 0 1\r\nx\r\n", BAD_FORMAT),
             ("set a 0 1.5 1\r\nx\r\n", BAD_FORMAT),
             ("set a 0 - 1\r\nx\r\n", BAD_FORMAT),
             ("set a 0 0 -1\r\n", BAD_FORMAT),
-            ("set a 0 0 +1\r\n", BAD_FORMAT),
+            ("set a 0 0 ++1\r\n", BAD_FORMAT),
+            ("set a 0 0 +\r\n", BAD_FORMAT),
             ("set a 0 0 1x\r\n", BAD_FORMAT),
-            ("set a 0 0 2147483647\r\n", BAD_FORMAT),
+            ("set a 0 0 2147483646\r\n", BAD_FORMAT),
             ("set a 0 0 99999999999999999999999\r\n", BAD_FORMAT),
             ("set a\0 0 0 1\r\nx\r\n", BAD_FORMAT),
             ("set a\r 0 0 1\r\nx\r\n", BAD_FORMAT),
@@ -802,6 +872,11 @@ mod tests {
             (" set  a 0 0 1 noreply\r\nx\r\n", "set(a|0|0|1|x)", false),
             ("set a 0 0 1 odd\r\nx\r\n", "set(a|0|0|1|odd|x)", true),
             ("cas a 0 0 0 9 noreply\r\n\r\n", "cas(a|0|0|0|9|)", false),
+            (
+                "set a +4294967296 +9 +1\r\nx\r\n",
+                "set(a|4294967296|9|1|x)",
+                true,
+            ),
             ("append a 0 0 1\nx\r\n", "append(a|0|0|1|x)", true),
             ("delete a 0 noreply\r\n", "delete(a|0)", false),
             ("incr a 5\r\n", "incr(a|5)", true),
