@@ -190,12 +190,9 @@ impl Elements {
         self.scores[last] = f64::NAN;
         self.slots.copy_within(at + 1..=last, at);
         // The last member moves to the place of this one.
+        let moved = last as u8;
         for other in &mut self.slots {
-            *other = if usize::from(*other) == last {
-                slot
-            } else {
-                *other
-            };
+            *other = if *other == moved { slot } else { *other };
         }
         let member = self.members.swap_remove(usize::from(slot));
         Scored { score, member }
