@@ -59,6 +59,11 @@ const LINES: &[Line] = &[
     ),
     Line("ZADD one", &[], "ZADD zset 0 element:one"),
     Line("ZADD many", &[], "ZADD zset ? element:?"),
+    Line(
+        "ZADD moves",
+        &["ZADD zset ? element:#"],
+        "ZADD zset ? element:?",
+    ),
     Line("ZADD small", &[], "ZADD zset:# 7 member 8 another"),
     Line("ZPOPMIN", &["ZADD zset ? element:#"], "ZPOPMIN zset"),
     Line("ZRANK", &["ZADD zset ? element:#"], "ZRANK zset element:?"),

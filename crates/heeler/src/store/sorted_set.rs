@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::allocation;
 use super::collection::Element;
 use super::compact::element::{Code, Piece, read_score};
-use super::compact::pages::Pages;
+use super::compact::pages::{Pages, Spot};
 use super::compact::run::{Record, Run};
 use super::encodings::Limits;
 use super::ranking::{Ranking, Scored};
@@ -27,6 +27,20 @@ pub(super) struct Ranked {
     ranking: Ranking,
     /// Bytes of the members that are too long to lie in the ranking itself.
     outside: usize,
+}
+
+/// A member that was looked for.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Its score, if it is there.
+    pub(super) score: Option<f64>,
+    place: FoundPlace,
+}
+
+#[derive(Debug)]
+enum FoundPlace {
+    Listpack(Option<Range<usize>>),
+    Ranked(Spot),
 }
 
 impl Default for SortedSet {
@@ -51,8 +65,8 @@ fn scored((member, score): Record<'_>) -> (Piece<'_>, f64) {
     (member, read_score(score))
 }
 
-fn of_ranking(element: &Scored) -> (Piece<'_>, f64) {
-    (Piece::of(&element.member), element.score)
+fn of_ranking((score, member): (f64, &Element)) -> (Piece<'_>, f64) {
+    (Piece::of(member), score)
 }
 
 /// Bytes of a member that lie outside of the ranking.
@@ -110,7 +124,8 @@ impl SortedSet {
             outside: 0,
         };
         for (member, score) in run.records().map(scored) {
-            ranked.update(member, None, score);
+            let spot = ranked.scores.find(member).0;
+            ranked.update(member, None, spot, score);
         }
         *self = SortedSet::Ranked(Box::new(ranked));
     }
@@ -161,7 +176,7 @@ impl SortedSet {
             }
             SortedSet::Ranked(ranked) => ranked
                 .ranking
-                .count_while(|e| holds(Piece::Bytes(&e.member), e.score)),
+                .count_while(|score, member| holds(Piece::Bytes(member), score)),
         }
     }
 
@@ -189,27 +204,44 @@ impl SortedSet {
         }
     }
 
+    /// Looks for a member: for [`update`](SortedSet::update).
+    #[inline]
+    pub(super) fn find(&self, member: Piece<'_>) -> Found {
+        match self {
+            SortedSet::Listpack(run) => {
+                let place = run.find(&Code::of(member));
+                let score = place.clone().map(|place| read_score(run.at(place).1));
+                let place = FoundPlace::Listpack(place);
+                Found { score, place }
+            }
+            SortedSet::Ranked(ranked) => ranked.find(member),
+        }
+    }
+
     /// Sets a member's score, which is not NaN; whether the member is new.
     pub(super) fn set(&mut self, member: Piece<'_>, score: f64, limits: Limits<'_>) -> bool {
-        let old = self.score(member);
+        let found = self.find(member);
+        let old = found.score;
         if old != Some(score) {
-            self.update(member, old, score, limits);
+            self.update(member, found, score, limits);
         }
         old.is_none()
     }
 
-    /// Sets a member's score to another one than it has.
+    /// Sets a member's score to another one than it has; nothing has changed since it was looked
+    /// for.
     pub(super) fn update(
         &mut self,
         member: Piece<'_>,
-        old: Option<f64>,
+        found: Found,
         score: f64,
         limits: Limits<'_>,
     ) {
-        if let SortedSet::Listpack(run) = self {
+        if let (SortedSet::Listpack(run), FoundPlace::Listpack(place)) = (&mut *self, &found.place)
+        {
             let admits = run.len() < limits.zset_entries() && member.len() <= limits.zset_value();
-            if old.is_some() || admits {
-                if let Some(place) = old.and_then(|_| run.find(&Code::of(member))) {
+            if place.is_some() || admits {
+                if let Some(place) = place.clone() {
                     run.remove(place);
                 }
                 // A listpack keeps whole scores as integers, and loses the sign of a zero.
@@ -218,7 +250,11 @@ impl SortedSet {
             self.leave_listpack(limits);
         }
         if let SortedSet::Ranked(ranked) = self {
-            ranked.update(member, old, score);
+            let (old, spot) = match found.place {
+                FoundPlace::Ranked(spot) => (found.score, spot),
+                FoundPlace::Listpack(_) => (None, ranked.scores.find(member).0),
+            };
+            ranked.update(member, old, spot, score);
         }
     }
 
@@ -267,16 +303,27 @@ fn insert_in_run(run: &mut Run<2>, member: Piece<'_>, score: f64) {
 }
 
 impl Ranked {
-    fn update(&mut self, member: Piece<'_>, old: Option<f64>, score: f64) {
+    #[inline]
+    fn find(&self, member: Piece<'_>) -> Found {
+        let (spot, score) = self.scores.find(member);
+        Found {
+            score: score.map(read_score),
+            place: FoundPlace::Ranked(spot),
+        }
+    }
+
+    /// Sets the score of a member that was looked for in the table.
+    fn update(&mut self, member: Piece<'_>, old: Option<f64>, spot: Spot, score: f64) {
         let mut digits = itoa::Buffer::new();
         let bytes = member.bytes(&mut digits);
-        match old {
-            Some(old) => {
-                self.ranking.remove(old, bytes);
-            }
-            None => self.outside += outside(member),
+        let value = Code::score(score);
+        if let Some(old) = old {
+            let rescoring = self.ranking.rescoring(bytes, old, score);
+            self.scores.set_at(spot, member, &value);
+            return self.ranking.rescore(rescoring, bytes, score);
         }
-        self.scores.set(member, Some(&Code::score(score)));
+        self.outside += outside(member);
+        self.scores.set_at(spot, member, &value);
         self.ranking.insert(Scored {
             score,
             member: Element::from_slice(bytes),

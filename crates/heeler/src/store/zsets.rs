@@ -116,13 +116,14 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
     let set: &mut SortedSet = slot.collection_or_new()?;
     let (mut added, mut updated, mut last) = (0, 0, None);
     for (given, member) in pairs {
-        let old = set.score(member);
+        let found = set.find(member);
+        let old = found.score;
         last = options.new_score(old, given)?;
         let Some(new) = last else {
             continue;
         };
         if old != last {
-            set.update(member, old, new, limits);
+            set.update(member, found, new, limits);
         }
         added += i64::from(old.is_none());
         updated += i64::from(old.is_some_and(|old| old != new));

@@ -7,6 +7,7 @@
 //! records of the page `n - m / 2`.
 
 use std::hash::Hasher;
+use std::ops::Range;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -57,6 +58,13 @@ struct Block<const W: usize> {
 struct Page<const W: usize> {
     run: Run<W>,
     long: Option<Box<Long>>,
+}
+
+/// Where a key is or belongs: its page, and its place in the page's run if it is there.
+#[derive(Debug)]
+pub(in crate::store) struct Spot {
+    page: usize,
+    place: Option<Range<usize>>,
 }
 
 /// Records each in an allocation of its own.
@@ -256,13 +264,39 @@ impl<const W: usize> Pages<W> {
     }
 
     #[inline]
-    fn set_parts(&mut self, key: Piece<'_>, [first, second]: [&[u8]; 2]) -> bool {
-        let index = self.address(self.hash(key));
-        let code = Code::of(key);
+    fn set_parts(&mut self, key: Piece<'_>, value: [&[u8]; 2]) -> bool {
+        let (page, code) = (self.address(self.hash(key)), Code::of(key));
+        let place = self.page(page).run.find(&code);
+        self.set_code(Spot { page, place }, &code, value)
+    }
+
+    /// The value of a key, and where it is: for [`set_at`](Pages::set_at).
+    #[inline]
+    pub(in crate::store) fn find(&self, key: Piece<'_>) -> (Spot, Option<&[u8]>) {
+        let (index, code) = (self.address(self.hash(key)), Code::of(key));
+        let page = self.page(index);
+        let place = page.run.find(&code);
+        let value = match place.clone() {
+            Some(place) => Some(page.run.at(place).1),
+            None => page
+                .find_long(&code)
+                .map(|at| &page.long()[at][code.len()..]),
+        };
+        (Spot { page: index, place }, value)
+    }
+
+    /// Sets the value of a key that was looked for, if nothing has changed since.
+    #[inline]
+    pub(in crate::store) fn set_at(&mut self, spot: Spot, key: Piece<'_>, value: &Code<'_>) {
+        self.set_code(spot, &Code::of(key), value.parts());
+    }
+
+    #[inline]
+    fn set_code(&mut self, spot: Spot, code: &Code<'_>, [first, second]: [&[u8]; 2]) -> bool {
         let [head, body] = code.parts();
         let parts = [head, body, first, second];
         let fits = parts.iter().map(|part| part.len()).sum::<usize>() <= LONG;
-        let new = self.change(index, |page| match page.run.find(&code) {
+        let new = self.change(spot.page, |page| match spot.place {
             Some(place) if fits => {
                 page.run.replace(place, &parts);
                 false
@@ -272,7 +306,7 @@ impl<const W: usize> Pages<W> {
                 true
             }
             _ => {
-                let removed = page.remove(&code);
+                let removed = page.remove(code);
                 page.add(&parts);
                 !removed
             }
@@ -473,6 +507,17 @@ mod tests {
         pages.set(Piece::of(key.as_bytes()), Some(&value))
     }
 
+    /// The same, looked for first.
+    fn set_at(pages: &mut Pages<2>, key: &str, value: &str) -> bool {
+        let value = Code::of(Piece::of(value.as_bytes()));
+        let key = Piece::of(key.as_bytes());
+        let (spot, old) = pages.find(key);
+        assert_eq!(old, pages.get(key));
+        let new = old.is_none();
+        pages.set_at(spot, key, &value);
+        new
+    }
+
     fn fill(pages: &mut Pages<2>, len: usize) {
         for i in 0..len {
             set(pages, &i.to_string(), "v");
@@ -525,6 +570,7 @@ mod tests {
                     Step::Set(k, length) => {
                         let (key, value) = (key(k), "v".repeat(length));
                         let new = model.insert(key.clone(), value.clone()).is_none();
+                        let set = if k % 2 == 0 { set } else { set_at };
                         assert_eq!(set(&mut pages, &key, &value), new);
                     }
                     Step::Remove(k) => {
