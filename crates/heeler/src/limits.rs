@@ -181,6 +181,8 @@ pub const SUBSCRIPTIONS: usize = 1024 * 1024;
 pub const WAITING_INPUT_BYTES: usize = 1024 * 1024;
 /// Bytes of one read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Room for more of a request of which little has come, in bytes.
+pub const PART_BYTES: usize = 16 * 1024;
 /// Most bytes of memory that are set aside for a value before its bytes have come.
 pub const RESERVE_BYTES: usize = 1024 * 1024;
 /// Largest buffer that an idle connection keeps, in bytes.
@@ -372,6 +374,13 @@ pub const FORWARD_BYTES: usize = 20_000;
 /// Pauses before a request is sent again whose keys the other node does not own, as it sees it:
 /// one of the two has not heard of a change of the ring yet. In milliseconds.
 pub const MOVED_PAUSES_MS: [u64; 8] = [5, 10, 25, 50, 100, 200, 400, 800];
+/// How often a node of a ring notes that it goes on, in milliseconds.
+pub const BEAT_MS: u64 = 250;
+/// After so many microseconds without that it has stood still.
+pub const STILL_US: u64 = 2_000_000;
+/// For how many microseconds it then executes nothing that other nodes have sent: less than they
+/// try again.
+pub const LATE_US: u64 = 500_000;
 /// How long a node that leaves its ring still answers the others, so that they hear of it before
 /// their requests fail, in milliseconds.
 pub const LEAVE_MS: u64 = 300;

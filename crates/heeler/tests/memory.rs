@@ -246,3 +246,30 @@ fn a_mistaken_policy_or_size_is_told_with_what_there_is() {
     let text = serve(&["--maxmemory", "lots"]);
     assert!(text.contains("'lots'") && text.contains("mb"), "{text}");
 }
+
+/// Of a value that is only announced nothing is there yet.
+#[test]
+fn what_is_announced_takes_no_memory_before_it_comes() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let mut asks = heeler.client();
+    let before = resident(heeler.process.pid());
+    let received = |asks: &mut Client| info(asks, "stats", "total_net_input_bytes");
+    let beginnings: [&[u8]; 2] = [
+        b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$536870912\r\nxx",
+        b"*1048576\r\n$3\r\nDEL\r\n$1\r\na\r\n",
+    ];
+    for beginning in beginnings {
+        let known = received(&mut asks);
+        let clients: Vec<Client> = (0..200)
+            .map(|_| {
+                let mut client = heeler.client();
+                client.send(beginning);
+                client
+            })
+            .collect();
+        let sent = (beginning.len() * clients.len()) as i64;
+        wait_until("all was read", || received(&mut asks) >= known + sent);
+        let each = (resident(heeler.process.pid()) - before) / clients.len() as i64;
+        assert!(each < 100 * 1024, "{each} bytes a connection");
+    }
+}

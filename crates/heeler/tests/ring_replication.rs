@@ -229,3 +229,39 @@ fn what_a_push_moves_for_who_waited_outlives_the_owner() {
         assert_eq!(list("{t}from"), Value::Array(vec![Value::bulk("two")]));
     }
 }
+
+/// What a stopped node finds in its sockets may be older than what others have acknowledged in its
+/// place: it goes back to whoever still waits for it, and comes again.
+#[test]
+fn a_node_that_goes_on_executes_nothing_that_may_have_been_given_up() {
+    let cluster = Cluster::start(3, &["--replicas", "3", "--write-acks", "quorum"]);
+    settled(&cluster);
+    let mut keys = (0..).map(|i| format!("key:{i}"));
+    let mut key_of_2 = || keys.find(|key| cluster.owner(key) == 2).expect("a key");
+    let (key, given_up) = (key_of_2(), key_of_2());
+    let mut client = cluster.client(0);
+    assert_eq!(client.run(&format!("SET {key} 0")).text(), "OK");
+    let sent_back = info(&cluster, 2, "ring_moved_total");
+    cluster.node(2).process.signal(Signal::STOP);
+    client.send(&request(&[b"INCR", key.as_bytes()]));
+    std::thread::sleep(Duration::from_millis(3000));
+    cluster.node(2).process.signal(Signal::CONT);
+    assert_eq!(Value::parse(&client.read_raw_reply()), Value::Int(1));
+    assert!(info(&cluster, 2, "ring_moved_total") > sent_back);
+
+    settled(&cluster);
+    cluster.node(2).process.signal(Signal::STOP);
+    client.send(&request(&[b"SET", given_up.as_bytes(), b"old"]));
+    let reply = Value::parse(&client.read_raw_reply()).text();
+    assert!(reply.starts_with("CLUSTERDOWN"), "{reply}");
+    wait_until("another node owns the key", || {
+        client.run(&format!("SET {given_up} new")).text() == "OK"
+    });
+    cluster.node(2).process.signal(Signal::CONT);
+    cluster.agrees(3);
+    settled(&cluster);
+    for node in 0..3 {
+        let value = cluster.client(node).run(&format!("GET {given_up}"));
+        assert_eq!(value, Value::bulk("new"), "at {node}");
+    }
+}

@@ -207,9 +207,11 @@ impl Connection {
 
     /// Reads more of a request that has begun.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let missing = self.decoder.expects().saturating_sub(self.input.len());
-        let room = missing.clamp(limits::READ_BYTES, limits::RESERVE_BYTES);
         let length = self.input.len();
+        let missing = self.decoder.expects().saturating_sub(length);
+        // Room for as much as has come already: what is only announced takes no memory.
+        let most = length.clamp(limits::PART_BYTES, limits::RESERVE_BYTES);
+        let room = missing.clamp(limits::PART_BYTES, most);
         self.input.reserve(room);
         self.input.resize(length + room, 0);
         let mut buffer = ReadBuf::new(&mut self.input[length..]);

@@ -25,6 +25,7 @@ use heeler_ringpop::{Response, Ringpop, Status};
 
 use super::commands::{agreed, request};
 use super::keyspace::{Keyspace, SERVICE, command, refused};
+use super::pulse::in_time;
 use crate::clock;
 use crate::command::{Command, Id, Reply};
 use crate::limits;
@@ -159,6 +160,7 @@ pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     agreed(keyspace.members.terms(), &call)?;
+    in_time(&keyspace)?;
     let order = Order::read(&call.request.arg3);
     let order = order.ok_or_else(|| refused("this is no order to clear keys".into()))?;
     let highest = order.carry_out(&keyspace.store);

@@ -15,6 +15,7 @@ use heeler_ringpop::{Response, Ringpop};
 use super::clearing::clears;
 use super::commands;
 use super::keeper::Keeper;
+use super::pulse::Pulse;
 use super::settings::Alike;
 use super::tracking::Tracking;
 use crate::admin::Process;
@@ -50,6 +51,7 @@ pub struct Keyspace {
     /// Who keeps copies of what is in the ring.
     pub tracking: Arc<Tracking>,
     pub(super) alike: Arc<Alike>,
+    pub(super) pulse: Pulse,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }
@@ -315,6 +317,7 @@ impl Keyspace {
         let mut asks: Option<(Asker, usize)> = None;
         // What one command was permitted by does for those behind it.
         let mut held: Option<Permit> = None;
+        let is_late = !routed && self.pulse.is_late(clock::ticks());
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
                 self.store.expect(0, decoder.ahead(&requests[at..]));
@@ -348,6 +351,7 @@ impl Keyspace {
             };
             let permitted = match held.take().filter(|permit| permit.covers(&command)) {
                 Some(permit) => Ok((permit, now)),
+                None if is_late => Err(Held::Moved),
                 None => self.permit(&command, now).await,
             };
             match permitted {

@@ -7,6 +7,7 @@ mod hearing;
 mod keeper;
 mod keyspace;
 mod kv;
+mod pulse;
 mod renewal;
 mod report;
 mod settings;
@@ -29,6 +30,7 @@ use heeler_ringpop::{
 
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
+use pulse::Pulse;
 use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 use settings::Alike;
@@ -36,6 +38,7 @@ pub use settings::Settings;
 pub use tracking::Tracking;
 
 use crate::admin::{Process, RingLines};
+use crate::clock;
 use crate::cluster::Members;
 use tokio::runtime::Runtime;
 
@@ -293,11 +296,13 @@ impl Port {
             process,
             traffic: Traffic::default(),
             alike: Arc::new(Alike::new(settings)),
+            pulse: Pulse::new(clock::ticks()),
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
         runtime.spawn(hearing::follow(keyspace.clone()));
+        runtime.spawn(pulse::follow(keyspace.clone()));
         if let Some(shown) = shown {
             runtime.spawn(shown.follow(keyspace.clone()));
         }

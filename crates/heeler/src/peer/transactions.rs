@@ -21,6 +21,7 @@ use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};
+use super::pulse::in_time;
 use super::tracking::reader;
 use crate::admission::{Admission, Permit, all_of, kept};
 use crate::clock;
@@ -49,6 +50,7 @@ pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
 
 async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     agreed(keyspace.members.terms(), &call)?;
+    in_time(&keyspace)?;
     let requests = read(&call.request.arg3).map_err(refused)?;
     let watch = requests.first().ok_or_else(|| refused("no key".into()))?;
     let reply = keyspace.versions_here(&watch.as_command()).await;
@@ -57,6 +59,7 @@ async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {
 
 async fn answer_transaction(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     agreed(keyspace.members.terms(), &call)?;
+    in_time(&keyspace)?;
     let (asker, body) = Asker::split(&call.request.arg3);
     let mut requests = read(body).map_err(refused)?;
     if requests.is_empty() {

@@ -14,6 +14,7 @@ use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond};
+use super::pulse::in_time;
 use super::tracking::reader;
 use crate::admission::kept;
 use crate::clock;
@@ -35,6 +36,7 @@ pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
     agreed(keyspace.members.terms(), &call)?;
+    in_time(&keyspace)?;
     // The task that the store has to wake is the one in which this goes on.
     tokio::task::yield_now().await;
     let request = &call.request.arg3;

@@ -614,7 +614,11 @@ impl Link {
                 break;
             }
             if let Some(reply_to) = self.awaited[i].reply_to.take() {
-                let reply = reply.get_or_insert_with(|| self.error("Connection timed out"));
+                let text = match self.node {
+                    None => "Connection timed out",
+                    Some(_) => "Connection timed out, and it may have executed the command",
+                };
+                let reply = reply.get_or_insert_with(|| self.error(text));
                 reply_to.send(reply.as_bytes(), Some(ErrorKind::Timeout));
                 count += 1;
             }
