@@ -786,6 +786,23 @@ fn an_item_that_is_wrong_is_refused_alone() {
 }
 
 #[test]
+fn a_body_that_is_packed_is_refused() {
+    let node = Node::start();
+    let put = |coding: &str| {
+        let header = format!("Content-Encoding: {coding}\r\n");
+        let answer = Raw::connect(node.http).ask("PUT", "/v1/keys/k", &header, r#"{"data":1}"#);
+        (answer.0, answer.2)
+    };
+    for coding in ["gzip", "identity, br", "identity\r\nContent-Encoding: zstd"] {
+        let (status, told) = put(coding);
+        assert_eq!(status, 415, "{coding}");
+        assert!(told.contains("{\"text\":\"Content-Encoding"), "{told}");
+        assert_eq!(node.get("/v1/keys/k").status, 404, "{coding}");
+    }
+    assert_eq!(put("Identity").0, 200);
+}
+
+#[test]
 fn a_bulk_request_is_bounded() {
     let node = Node::start();
     // A thousand values that are larger together than what waits for one client.
