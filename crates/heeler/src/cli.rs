@@ -684,7 +684,8 @@ fn milliseconds(text: &str) -> Result<f64, String> {
 
 #[derive(Args, Debug)]
 pub struct Log {
-    /// What to log to standard error: error, warn, info, debug, trace.
+    /// What to log to standard error: off, error, warn, info, debug, trace, or target=level by
+    /// commas, such as warn,heeler::net=debug.
     #[arg(long, global = true, default_value = "info", env = "HEELER_LOG")]
     pub log: String,
     /// How to log: lines for people, or a JSON object a line.

@@ -219,8 +219,13 @@ pub const STOP_MS: u64 = 10_000;
 pub const DRAIN_MS: u64 = 60_000;
 /// Batches of requests to a server for which an idle connection keeps room.
 pub const IDLE_BATCHES: usize = 256;
-/// Connections that the admin port serves at a time; others wait.
+/// Connections to the admin port at a time; for one more, that which was silent longest is closed.
 pub const ADMIN_CLIENTS: usize = 64;
+/// How long such a connection may take for the head of its first request, or of the next, in
+/// milliseconds: no usual interval of a scraper, which would meet the connection as it closes.
+pub const ADMIN_HEAD_MS: u64 = 7_000;
+/// That its places have run out is told once in so many milliseconds, with how often it happened.
+pub const ADMIN_COMPLAINT_MS: u64 = 10_000;
 /// Reloads that may be asked for while one is under way; who asks for more waits.
 pub const RELOADS: usize = 8;
 /// Pause between two looks at whether the configuration file has changed, in milliseconds.

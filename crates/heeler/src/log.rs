@@ -29,7 +29,7 @@ pub enum LogFormat {
 /// What is logged, how, and where.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// A level, or `target=level` by commas.
+    /// A level, or `target=level` by commas; nothing is as good as `info`.
     pub filter: String,
     /// One of nutcracker's levels, instead of the filter.
     pub verbosity: Option<u8>,
@@ -42,7 +42,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            filter: "info".into(),
+            filter: DEFAULT.into(),
             verbosity: None,
             format: LogFormat::Text,
             file: None,
@@ -58,6 +58,11 @@ pub struct Log {
     file: Option<(PathBuf, Arc<ArcSwap<File>>)>,
 }
 
+/// What is logged where nothing else is asked for.
+const DEFAULT: &str = "info";
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// Signals are told at every level: tools look for them.
 const ALWAYS: &str = "heeler::signals=info";
 
@@ -67,9 +72,10 @@ impl Log {
     /// # Errors
     /// The filter cannot be read, or the file cannot be written to.
     pub fn start(settings: &Settings) -> anyhow::Result<Log> {
-        let asked = match settings.verbosity {
-            Some(verbosity) => level_of(verbosity),
-            None => &settings.filter,
+        let asked = match (settings.verbosity, settings.filter.trim()) {
+            (Some(verbosity), _) => level_of(verbosity),
+            (None, "") => DEFAULT,
+            (None, asked) => asked,
         };
         let filter = filter(asked)?;
         let verbosity = settings
@@ -139,10 +145,51 @@ impl Log {
 }
 
 fn filter(asked: &str) -> anyhow::Result<EnvFilter> {
-    let filter: EnvFilter = asked.parse().map_err(|error| {
-        anyhow::anyhow!("--log '{asked}': {error}; write error, warn, info, debug or trace")
-    })?;
+    let words: Vec<&str> = asked.split(',').map(str::trim).collect();
+    for word in &words {
+        check(word).with_context(|| format!("--log (HEELER_LOG) '{asked}'"))?;
+    }
+    let filter: EnvFilter = words
+        .join(",")
+        .parse()
+        .with_context(|| format!("--log (HEELER_LOG) '{asked}'"))?;
     Ok(filter.add_directive(ALWAYS.parse()?))
+}
+
+/// Refuses what is neither a level nor `target=level`: the filter would take it for a target, and
+/// switch off all others.
+fn check(word: &str) -> anyhow::Result<()> {
+    let level = match word.rsplit_once('=') {
+        Some(("", _)) => anyhow::bail!("'{word}' has no target before the ="),
+        Some((_, level)) => level,
+        None => word,
+    };
+    if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+        return Ok(());
+    }
+    let meant = match meant_by(&level.to_ascii_lowercase()) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => String::new(),
+    };
+    anyhow::bail!(
+        "'{level}' is no level: write off, error, warn, info, debug or trace, or target=level \
+         such as heeler=debug, several by commas{meant}"
+    )
+}
+
+/// The level that is shortened or lengthened, or has its letters in another order.
+fn meant_by(word: &str) -> Option<&'static str> {
+    let sorted = |word: &str| {
+        let mut letters = word.as_bytes().to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    let is_like = |level: &&str| {
+        word.starts_with(*level)
+            || (word.len() > 1 && level.starts_with(word))
+            || sorted(word) == sorted(level)
+    };
+    LEVELS.into_iter().find(is_like)
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {
@@ -178,6 +225,50 @@ fn verbosity_of(filter: Option<EnvFilter>) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_asked_for() {
+        for asked in [
+            "off",
+            "INFO",
+            "heeler=debug",
+            "warn,heeler::net=trace, heeler::pool=off",
+        ] {
+            assert!(filter(asked).is_ok(), "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused_with_those_that_are() {
+        for (asked, word, meant) in [
+            ("warning", "warning", Some("warn")),
+            ("inof", "inof", Some("info")),
+            ("err", "err", Some("error")),
+            ("foo", "foo", None),
+            ("3", "3", None),
+            ("heeler", "heeler", None),
+            ("info,heeler::net=verbose", "verbose", None),
+            ("heeler=", "", None),
+            ("info,,warn", "", None),
+        ] {
+            let told = format!("{:#}", filter(asked).expect_err(asked));
+            let levels = format!(
+                "--log (HEELER_LOG) '{asked}': '{word}' is no level: write off, error, warn, \
+                 info, debug or trace, or target=level"
+            );
+            assert!(told.starts_with(&levels), "{told}");
+            let end = meant.map(|meant| format!("did you mean {meant}?"));
+            match end {
+                Some(end) => assert!(told.ends_with(&end), "{told}"),
+                None => assert!(!told.contains("did you mean"), "{told}"),
+            }
+        }
+        let told = format!("{:#}", filter("=info").unwrap_err());
+        assert!(
+            told.ends_with("'=info' has no target before the ="),
+            "{told}"
+        );
+    }
 
     #[test]
     fn a_level_stays_what_it_is() {

@@ -3,10 +3,12 @@
 mod servers;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use rustix::process::Signal;
 use serde_json::Value as Json;
-use servers::{ConfigFile, Heeler, RedisServer, Value, ask, free_port, wait_until};
+use servers::{ConfigFile, Heeler, PATIENCE, RedisServer, Value, ask, free_port, wait_until};
 
 /// A proxy over some redis-servers, with its file and its admin port.
 struct Proxy {
@@ -269,4 +271,42 @@ fn a_port_that_is_taken_is_named() {
     assert_eq!(stopped.code, Some(1));
     let told = format!("--admin: cannot listen on {address}: Address already in use");
     assert!(stopped.stderr.contains(&told), "{}", stopped.stderr);
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_probes_out() {
+    let admin = free_port();
+    let store = Heeler::serve(&["--admin", &format!("127.0.0.1:{admin}")]);
+    let connect = || TcpStream::connect(("127.0.0.1", admin)).unwrap();
+    // One that speaks from time to time is not the one that was silent longest.
+    let mut scraper = connect();
+    scraper.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut scrape = || {
+        let head = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+        scraper.write_all(head).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\nok\n") {
+            let mut byte = [0];
+            scraper.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+    };
+    let mut silent = Vec::new();
+    for n in 0..200 {
+        silent.push(connect());
+        if n % 32 == 0 {
+            scrape();
+        }
+        if n >= 64 && n % 8 == 0 {
+            assert_eq!(ask(admin, "GET", "/healthz"), (200, "ok\n".into()));
+        }
+    }
+    assert_eq!(ask(admin, "GET", "/readyz"), (200, "ready\n".into()));
+    let mut first = silent.swap_remove(0);
+    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(first.read(&mut [0]), Ok(0) | Err(_)), "closed");
+    drop(silent);
+    let said = store.process.stop().stderr;
+    let told = said.matches("all 64 places were taken").count();
+    assert!((1..20).contains(&told), "{said}");
 }

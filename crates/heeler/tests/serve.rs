@@ -570,3 +570,23 @@ fn shell(line: &str) -> String {
     );
     String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
 }
+
+#[test]
+fn a_level_of_the_log_that_is_none_is_refused_and_an_empty_one_is_info() {
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let start = |log: &str| {
+        let program = env!("CARGO_BIN_EXE_heeler");
+        let args = ["serve", "--redis", &address];
+        Process::spawn_in(program, "nothing", &args, &[("HEELER_LOG", log)])
+    };
+    let refused = start("warning").wait();
+    assert_eq!(refused.code, Some(1));
+    let told = "--log (HEELER_LOG) 'warning': 'warning' is no level";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    assert!(refused.stderr.contains("did you mean warn?"));
+    let mut store = start("");
+    store.wait_until_serves(port);
+    let said = store.stop().stderr;
+    assert!(said.contains(" INFO "), "{said}");
+}

@@ -750,6 +750,59 @@ fn many_keys_in_one_request() {
 }
 
 #[test]
+fn an_item_that_is_wrong_is_refused_alone() {
+    let node = Node::start();
+    let items = json!({ "items": [
+        { "key": "g1", "data": 1 },
+        { "key": "g2", "data": 2, "expire_time": "zz" },
+        "g3",
+        { "key": 4, "data": 4 },
+        { "key": "g5", "data": 5, "if_match": 5 },
+        { "key": "g6", "data": 6 },
+    ] });
+    let put = node.post("/v1/bulk/put", &items.to_string()).json();
+    let bad = |key: Json, n: usize, told: &str| {
+        let text = format!("failed to read request body, number {n}: {told}");
+        json!({ "key": key, "status": 400, "text": text })
+    };
+    let results = &put["results"];
+    assert_eq!(results.as_array().map(Vec::len), Some(6));
+    for (n, key) in [(0, "g1"), (5, "g6")] {
+        let result = &results[n];
+        assert_eq!(
+            (&result["key"], &result["status"]),
+            (&json!(key), &json!(200))
+        );
+        assert_eq!(node.get(&format!("/v1/keys/{key}")).json()["data"], n + 1);
+    }
+    let told = "time: invalid duration \"zz\"";
+    assert_eq!(results[1], bad(json!("g2"), 1, told));
+    assert_eq!(results[2], bad(Json::Null, 2, "it has no key"));
+    assert_eq!(results[3], bad(Json::Null, 3, "key is a string"));
+    assert_eq!(results[4], bad(json!("g5"), 4, "if_match is a string"));
+    for key in ["g2", "g5"] {
+        assert_eq!(node.get(&format!("/v1/keys/{key}")).status, 404, "{key}");
+    }
+}
+
+#[test]
+fn a_body_that_is_packed_is_refused() {
+    let node = Node::start();
+    let put = |coding: &str| {
+        let header = format!("Content-Encoding: {coding}\r\n");
+        let answer = Raw::connect(node.http).ask("PUT", "/v1/keys/k", &header, r#"{"data":1}"#);
+        (answer.0, answer.2)
+    };
+    for coding in ["gzip", "identity, br", "identity\r\nContent-Encoding: zstd"] {
+        let (status, told) = put(coding);
+        assert_eq!(status, 415, "{coding}");
+        assert!(told.contains("{\"text\":\"Content-Encoding"), "{told}");
+        assert_eq!(node.get("/v1/keys/k").status, 404, "{coding}");
+    }
+    assert_eq!(put("Identity").0, 200);
+}
+
+#[test]
 fn a_bulk_request_is_bounded() {
     let node = Node::start();
     // A thousand values that are larger together than what waits for one client.
@@ -789,15 +842,16 @@ fn a_bulk_request_is_bounded() {
         "/v1/bulk/put",
         r#"{"items":[{"key":"z","data":1},{"data":2}]}"#,
     );
+    let results = bad.json();
     assert_eq!(
-        text(&bad),
-        "failed to read request body, number 1: it has no key"
+        results["results"][1],
+        json!({ "key": null, "status": 400, "text":
+            "failed to read request body, number 1: it has no key" })
     );
-    assert_eq!(
-        node.get("/v1/keys/z").status,
-        404,
-        "nothing is stored of a request that is refused"
-    );
+    assert_eq!(node.get("/v1/keys/z").status, 200);
+    for body in ["{", "{}", "[]", r#"{"items":{"key":"a","data":1}}"#] {
+        assert_eq!(node.post("/v1/bulk/put", body).status, 400, "{body}");
+    }
 }
 
 /// The next event: its name, and its data.

@@ -13,6 +13,7 @@
 
 mod families;
 mod metrics;
+mod places;
 mod port;
 mod ring;
 mod slowlog;

@@ -2,17 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
+use super::places::{Guest, Place, Places};
 use super::{Subject, router};
 use crate::config::listening;
 use crate::limits;
@@ -21,7 +23,6 @@ use crate::limits;
 #[derive(Debug)]
 pub struct AdminPort {
     listener: TcpListener,
-    places: Arc<Semaphore>,
 }
 
 impl AdminPort {
@@ -46,10 +47,7 @@ impl AdminPort {
                  password: whoever reaches it reads the names of servers and can ask for a reload"
             );
         }
-        Ok(AdminPort {
-            listener,
-            places: Arc::new(Semaphore::new(limits::ADMIN_CLIENTS)),
-        })
+        Ok(AdminPort { listener })
     }
 
     /// Answers as long as the process lives, on this thread's runtime.
@@ -57,32 +55,11 @@ impl AdminPort {
         if let Ok(address) = self.listener.local_addr() {
             tracing::info!(listen = %address, "the admin port is open");
         }
-        if let Err(error) = axum::serve(self, router(subject)).await {
-            tracing::error!("the admin port has closed: {error}");
-        }
-    }
-}
-
-impl Listener for AdminPort {
-    type Io = Guest;
-    type Addr = SocketAddr;
-
-    /// The next connection, once there is a place for it.
-    async fn accept(&mut self) -> (Guest, SocketAddr) {
+        let router = router(subject);
+        let mut places = Places::default();
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                return std::future::pending().await;
-            };
             match self.listener.accept().await {
-                Ok((stream, from)) => {
-                    return (
-                        Guest {
-                            stream,
-                            _place: place,
-                        },
-                        from,
-                    );
-                }
+                Ok((stream, from)) => seat(stream, from, &router, &mut places),
                 Err(error) => {
                     tracing::warn!("admin port: cannot accept a connection: {error}");
                     tokio::time::sleep(Duration::from_millis(limits::ACCEPT_PAUSE_MS)).await;
@@ -90,42 +67,80 @@ impl Listener for AdminPort {
             }
         }
     }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }
 
-/// A connection, and its place among those that may be open at a time.
-pub struct Guest {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
+/// Gives a connection a place, and serves it there. Nobody waits for one: a probe that is not
+/// answered in time has a process killed that is well.
+fn seat(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: SocketAddr,
+    router: &Router,
+    places: &mut Places,
+) {
+    places.make_room();
+    let place = Arc::new(Place::new(from));
+    let router = router.clone();
+    let patience = Duration::from_millis(limits::ADMIN_HEAD_MS);
+    let served = attend(stream, router, place.clone(), patience);
+    let task = tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::debug!(client = %from, "admin port: connection lost: {error}");
+        }
+    });
+    places.take(place, task.abort_handle());
 }
 
-impl AsyncRead for Guest {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
-    }
+/// Answers one connection, until it ends or lets us wait too long for the head of a request.
+async fn attend(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    place: Arc<Place>,
+    patience: Duration,
+) -> hyper::Result<()> {
+    let stream = TokioIo::new(Guest::new(stream, place.clone()));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let (answer, note) = (router.call(request), place.answering());
+        async move {
+            let answer = answer.await;
+            drop(note);
+            answer
+        }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .serve_connection(stream, service)
+        .await
 }
 
-impl AsyncWrite for Guest {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What a client reads that sends these bytes and then waits.
+    async fn told(sent: &[u8]) -> String {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let router = Router::new().route("/healthz", axum::routing::get(async || "ok\n"));
+        let place = Arc::new(Place::new(([127, 0, 0, 1], 1).into()));
+        let served = attend(server, router, place, Duration::from_millis(20));
+        let read = async {
+            let mut text = String::new();
+            client.write_all(sent).await.unwrap();
+            client.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        tokio::join!(served, read).1
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    #[tokio::test]
+    async fn who_sends_no_whole_head_is_closed() {
+        assert_eq!(told(b"").await, "");
+        assert_eq!(told(b"GET /healthz HTTP/1.1\r\nHost:").await, "");
+        let answer = told(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
     }
 }

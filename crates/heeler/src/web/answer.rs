@@ -125,7 +125,10 @@ impl Guest {
             Err(status) => return Ok(json(status, Vec::new())),
         };
         let body = match takes_body(&resource, &parts.method) {
-            true => self.read(parts, body).await?,
+            true => {
+                is_plain(&parts.headers)?;
+                self.read(parts, body).await?
+            }
             false => Bytes::new(),
         };
         let asking = Asking {
@@ -275,6 +278,23 @@ fn forms(resource: &Resource<'_>, parts: &Parts) -> Result<(Form, Form), StatusC
 fn takes_body(resource: &Resource<'_>, method: &Method) -> bool {
     matches!(*method, Method::PUT | Method::POST)
         || matches!(resource, Resource::Index(_) | Resource::Item(_))
+}
+
+/// Refuses a body that is packed: nothing here unpacks it, and it would be kept as if it were the
+/// value.
+fn is_plain(headers: &HeaderMap) -> Result<(), Refusal> {
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let codings = value.as_bytes().split(|byte| *byte == b',');
+        for coding in codings.map(<[u8]>::trim_ascii) {
+            if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity") {
+                let coding = String::from_utf8_lossy(coding);
+                let text =
+                    format!("Content-Encoding {coding} is not supported: send the body as it is");
+                return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads a body that is not too long.

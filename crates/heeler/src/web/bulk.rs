@@ -23,6 +23,20 @@ struct Put {
     condition: Condition,
 }
 
+/// An item that cannot be stored.
+#[derive(Clone)]
+struct Unfit {
+    /// Its key, if it has one.
+    key: Option<String>,
+    refusal: Refusal,
+}
+
+impl Unfit {
+    fn new(key: Option<String>, refusal: Refusal) -> Unfit {
+        Unfit { key, refusal }
+    }
+}
+
 impl Guest {
     /// Loads keys.
     pub async fn bulk_get(&self, asking: &Asking<'_>, talk: &mut Talk<'_>) -> Outcome {
@@ -59,22 +73,24 @@ impl Guest {
         Ok(json(StatusCode::OK, results.end()))
     }
 
-    /// Stores keys, in the order given.
+    /// Stores keys, in the order given. An item that is wrong is refused alone.
     pub async fn bulk_put(&self, asking: &Asking<'_>, talk: &mut Talk<'_>) -> Outcome {
         let items = read(asking, "items")?;
-        let puts: Result<Vec<Put>, Refusal> = items.into_iter().enumerate().map(put).collect();
-        let puts = puts?;
-        let words: Result<Vec<Storing<'_>>, Refusal> = puts
-            .iter()
-            .map(|put| Storing::new(put.key.as_bytes(), &put.store, &put.data, &put.condition))
-            .collect();
-        let words = words?;
+        let items: Vec<Result<Put, Unfit>> = items.into_iter().enumerate().map(put).collect();
+        let puts: Vec<Result<(&Put, Storing<'_>), Unfit>> = items.iter().map(storing).collect();
         talk.prove().await?;
         let mut results = Results::new();
-        let mut waiting = words.iter();
+        let mut waiting = puts.iter().flatten();
         for put in &puts {
+            let put = match put {
+                Ok((put, _)) => put,
+                Err(unfit) => {
+                    results.refuse(unfit.key.as_deref(), &unfit.refusal);
+                    continue;
+                }
+            };
             while !talk.conversation.is_full()
-                && let Some(words) = waiting.next()
+                && let Some((_, words)) = waiting.next()
             {
                 talk.conversation
                     .say(Id::DocumentStore, &words.refs())
@@ -114,18 +130,21 @@ impl Results {
     }
 
     /// Begins a result.
-    fn begin(&mut self, key: &str, status: StatusCode) {
+    fn begin(&mut self, key: Option<&str>, status: StatusCode) {
         if !self.out.ends_with(b"[") {
             self.out.push(b',');
         }
         self.out.extend_from_slice(b"{\"key\":");
-        text::write_text(key, &mut self.out);
+        match key {
+            Some(key) => text::write_text(key, &mut self.out),
+            None => self.out.extend_from_slice(b"null"),
+        }
         self.out.extend_from_slice(b",\"status\":");
         self.out.extend_from_slice(status.as_str().as_bytes());
         self.out.push(b',');
     }
 
-    fn refuse(&mut self, key: &str, refusal: &Refusal) {
+    fn refuse(&mut self, key: Option<&str>, refusal: &Refusal) {
         self.begin(key, refusal.status);
         self.out.extend_from_slice(b"\"text\":");
         text::write_text(&refusal.text, &mut self.out);
@@ -140,7 +159,7 @@ impl Results {
     fn leave(&mut self, key: &str) {
         let text = "the answer is full: ask for this key in another request";
         let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text);
-        self.refuse(key, &refusal);
+        self.refuse(Some(key), &refusal);
     }
 
     fn tag(&mut self, version: u64) {
@@ -174,13 +193,13 @@ impl Resulting<'_> {
         };
         match Said::read(reply) {
             Said::Document(document) => self.found(guest, &document, results),
-            Said::Error(error) => results.refuse(self.key, &asked.refused(error)),
-            _ => results.refuse(self.key, &asked.missing()),
+            Said::Error(error) => results.refuse(Some(self.key), &asked.refused(error)),
+            _ => results.refuse(Some(self.key), &asked.missing()),
         }
     }
 
     fn found(self, guest: &Guest, document: &Document<'_>, results: &mut Results) {
-        results.begin(self.key, StatusCode::OK);
+        results.begin(Some(self.key), StatusCode::OK);
         results.tag(document.version);
         results.out.push(b',');
         let envelope = Envelope {
@@ -220,25 +239,47 @@ fn key((i, value): (usize, Value)) -> Result<String, Refusal> {
     }
 }
 
-fn put((i, item): (usize, Value)) -> Result<Put, Refusal> {
-    let header = |name| match item.member(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Text(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(bad(i, format!("{name} is a string"))),
+fn put((i, item): (usize, Value)) -> Result<Put, Unfit> {
+    let key = match header(i, &item, "key") {
+        Ok(Some(key)) => key,
+        Ok(None) => return Err(Unfit::new(None, bad(i, "it has no key"))),
+        Err(refusal) => return Err(Unfit::new(None, refusal)),
     };
-    let Some(key) = header("key")? else {
-        return Err(bad(i, "it has no key"));
-    };
-    let (if_match, if_none_match) = (header("if_match")?, header("if_none_match")?);
+    match rest(i, item) {
+        Ok((store, condition)) => Ok(Put {
+            key,
+            data: store.data.to_vec(),
+            store,
+            condition,
+        }),
+        Err(refusal) => Err(Unfit::new(Some(key), refusal)),
+    }
+}
+
+/// All of an item but its key.
+fn rest(i: usize, item: Value) -> Result<(Store, Condition), Refusal> {
+    let if_match = header(i, &item, "if_match")?;
+    let if_none_match = header(i, &item, "if_none_match")?;
     let condition = Condition::read(
         if_match.iter().map(String::as_bytes),
         if_none_match.iter().map(String::as_bytes),
     );
     let store = body::store_of(item).map_err(|told| bad(i, told))?;
-    Ok(Put {
-        key,
-        data: store.data.to_vec(),
-        store,
-        condition,
-    })
+    Ok((store, condition))
+}
+
+fn header(i: usize, item: &Value, name: &str) -> Result<Option<String>, Refusal> {
+    match item.member(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(bad(i, format!("{name} is a string"))),
+    }
+}
+
+/// What is said to store it.
+fn storing(item: &Result<Put, Unfit>) -> Result<(&Put, Storing<'_>), Unfit> {
+    let put = item.as_ref().map_err(Unfit::clone)?;
+    Storing::new(put.key.as_bytes(), &put.store, &put.data, &put.condition)
+        .map(|words| (put, words))
+        .map_err(|refusal| Unfit::new(Some(put.key.clone()), refusal))
 }
