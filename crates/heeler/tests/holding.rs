@@ -9,8 +9,6 @@ mod clients;
 mod cluster;
 #[path = "holding/flushes.rs"]
 mod flushes;
-#[path = "holding/lives.rs"]
-mod lives;
 #[path = "holding/membership.rs"]
 mod membership;
 #[path = "holding/near_caches.rs"]

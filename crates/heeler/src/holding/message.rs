@@ -53,16 +53,6 @@ pub enum Ask {
     },
 }
 
-impl Ask {
-    /// The answer where nothing is done of what is asked.
-    pub fn refusal(&self) -> Answer {
-        match self {
-            Ask::Keep(updates) => Answer::Kept(vec![Keeping::Refused; updates.len()]),
-            _ => Answer::Later,
-        }
-    }
-}
-
 /// What a replica is told of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {

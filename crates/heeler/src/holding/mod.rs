@@ -33,7 +33,7 @@ mod ranges;
 mod turning;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use heeler_ring::Ring;
@@ -262,8 +262,6 @@ pub struct Holding {
 #[derive(Default)]
 struct Peer {
     life: Option<u64>,
-    /// Those before, the latest first.
-    past_lives: VecDeque<u64>,
     clock: Option<Said>,
     /// It has cleared away all keys up to this version.
     cleared: u64,
@@ -366,13 +364,11 @@ impl Holding {
             Input::Doubted => self.doubted(),
             Input::Stranger(node) => self.peer(&node).is_stranger = true,
             Input::Asked { token, from, ask } => {
-                let body = match self.meet(now, &from, &ask) {
-                    true => {
-                        self.peer(&from).is_stranger = false;
-                        self.answer(now, &from, ask)
-                    }
-                    false => ask.body.refusal(),
-                };
+                self.meet(&from, ask.life);
+                self.note_time(now, &from, ask.wall_ms);
+                self.note_clearing(&from, ask.clearing);
+                self.peer(&from).is_stranger = false;
+                let body = self.answer(now, &from, ask);
                 let answer = self.letter(now, body);
                 out.push(Output::Respond { token, answer });
             }
@@ -700,7 +696,11 @@ impl Holding {
         let Some((from, flight)) = self.flights.remove(&id) else {
             return;
         };
-        let answer = answer.filter(|letter| self.meet(now, &from, letter));
+        if let Some(letter) = &answer {
+            self.meet(&from, letter.life);
+            self.note_time(now, &from, letter.wall_ms);
+            self.note_clearing(&from, letter.clearing);
+        }
         let failed = answer.is_none();
         let peer = self.peer(&from);
         peer.failing_since = match (failed, peer.failing_since) {
@@ -723,24 +723,14 @@ impl Holding {
         }
     }
 
-    /// A node has said something: if it lives anew, it has lost what it had. Returns whether the
-    /// letter is of the life that it has now: one that comes late is void. What was told of a write
-    /// then would be kept here alone, for the owner has been told already what is here.
-    fn meet<T>(&mut self, now: Now, node: &Node, letter: &Letter<T>) -> bool {
+    /// A node has said something: if it lives anew, it has lost what it had.
+    fn meet(&mut self, node: &Node, life: u64) {
+        self.silent.remove(node);
         let peer = self.peer(node);
-        if peer.past_lives.contains(&letter.life) {
-            return false;
-        }
-        let before = peer.life.replace(letter.life);
-        if let Some(before) = before.filter(|before| *before != letter.life) {
-            peer.past_lives.truncate(limits::PAST_LIVES - 1);
-            peer.past_lives.push_front(before);
+        let before = peer.life.replace(life);
+        if before.is_some_and(|before| before != life) {
             self.lives_anew(node);
         }
-        self.silent.remove(node);
-        self.note_time(now, node, letter.wall_ms);
-        self.note_clearing(node, letter.clearing);
-        true
     }
 
     /// A node has said what was cleared away.

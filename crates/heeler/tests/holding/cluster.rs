@@ -217,7 +217,7 @@ impl Cluster {
         self.nodes[node].as_ref().expect("a node that runs")
     }
 
-    pub fn machine_mut(&mut self, node: usize) -> &mut Machine {
+    fn machine_mut(&mut self, node: usize) -> &mut Machine {
         self.nodes[node].as_mut().expect("a node that runs")
     }
 
@@ -279,7 +279,7 @@ impl Cluster {
         lost || !self.connected(from, to)
     }
 
-    pub fn clock(&self, node: usize) -> Now {
+    fn clock(&self, node: usize) -> Now {
         let skew = self.machine(node).skew_ms;
         Now {
             ms: self.now,
