@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::entry::{Entry, Object};
+use super::entry::{Entry, New, Object};
 use super::errors::{Error, WRONG_TYPE};
 use super::hashes::Hash;
 use super::numbers;
@@ -109,7 +109,7 @@ impl Slot<'_, '_> {
     /// calls [`changed`](Slot::changed), or else [`collection_changed`](Slot::collection_changed).
     pub(super) fn collection_or_new<C: Collection>(&mut self) -> Result<&mut C, Error> {
         if !self.exists() {
-            self.set_object(C::default().into_object(), None);
+            self.begin(New::Object(C::default().into_object()));
         }
         self.collection()?.ok_or_else(|| WRONG_TYPE.into())
     }

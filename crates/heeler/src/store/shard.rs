@@ -354,6 +354,34 @@ impl Shard {
         hashing: &Hashing,
         hash: u64,
         key: &[u8],
+        header: Header,
+        new: New<'_>,
+    ) -> Place {
+        let place = self.put_in(hashing, hash, key, header, new);
+        self.tell(key, Change::New);
+        place
+    }
+
+    /// The same with a value that is not complete: who keeps copies of values is told once it is,
+    /// by the change that completes it.
+    pub(super) fn begin(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        new: New<'_>,
+    ) -> Place {
+        let header = self.fresh(None, Extras::default());
+        let place = self.put_in(hashing, hash, key, header, new);
+        self.tell_here(key, Change::New);
+        place
+    }
+
+    fn put_in(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
         mut header: Header,
         new: New<'_>,
     ) -> Place {
@@ -367,7 +395,6 @@ impl Shard {
         self.tombstones.lives(key);
         let place = self.entries.insert(hashing, hash, key, header, new);
         self.chooser.came(hash);
-        self.tell(key, Change::New);
         place
     }
 
@@ -553,6 +580,15 @@ impl Shard {
     /// Tells all who want to know of a change.
     #[inline]
     fn tell(&mut self, key: &[u8], change: Change) {
+        self.tell_here(key, change);
+        if !self.tracking.is_empty() {
+            self.tracking.changed(self.database, key);
+        }
+    }
+
+    /// Tells all but those who keep copies.
+    #[inline]
+    fn tell_here(&mut self, key: &[u8], change: Change) {
         if let Some(log) = &mut self.log {
             let told = match change {
                 Change::New if self.is_quiet => Some(Change::Placed),
@@ -560,7 +596,7 @@ impl Shard {
             };
             log.extend(told.map(|told| (self.waits.next_change(), key.into(), told)));
         }
-        if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
+        if self.watches.is_empty() && self.waits.is_empty() {
             return;
         }
         if !self.is_quiet {
@@ -568,9 +604,6 @@ impl Shard {
         }
         if matches!(change, Change::New | Change::Value) {
             self.waits.changed(key);
-        }
-        if !self.tracking.is_empty() {
-            self.tracking.changed(self.database, key);
         }
     }
 
