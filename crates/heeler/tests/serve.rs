@@ -5,6 +5,7 @@ mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
@@ -589,4 +590,34 @@ fn a_level_of_the_log_that_is_none_is_refused_and_an_empty_one_is_info() {
     store.wait_until_serves(port);
     let said = store.stop().stderr;
     assert!(said.contains(" INFO "), "{said}");
+}
+
+#[test]
+fn what_is_no_request_is_logged_with_its_door_and_its_client() {
+    let memcached = free_port();
+    let listen = format!("127.0.0.1:{memcached}");
+    let heeler = Heeler::serve(&["--threads", "1", "--memcached", &listen]);
+    let mut expected = Vec::new();
+    for (door, port, bytes, told) in [
+        (
+            "redis",
+            heeler.port,
+            &b"*1\r\n$x\r\n"[..],
+            "Protocol error: ",
+        ),
+        ("memcached", memcached, &[0x80; 24], "binary protocol"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let client = stream.local_addr().unwrap();
+        stream.write_all(bytes).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+        let names = format!("door=\"{door}\" listen=127.0.0.1:{port} client={client}");
+        expected.push((told, names));
+    }
+    let log = heeler.stop().stderr;
+    for (told, names) in expected {
+        let is_it = |line: &str| line.contains(told) && line.contains(&names);
+        assert!(log.lines().any(is_it), "{names}: {log}");
+    }
 }
