@@ -29,7 +29,7 @@ use crate::pool::Others;
 use crate::route::{Destination, Gather, Part, Route};
 use crate::slowlog::{Origin, Slow, shown};
 use crate::store::Store;
-use crate::wire::resp::{self, Asker, Decoder, Protocol};
+use crate::wire::resp::{self, Asker, Decoder, IN_DOUBT, Protocol};
 
 /// TChannel's service of what the nodes of one program say to each other.
 pub const SERVICE: &str = "heeler";
@@ -259,6 +259,7 @@ impl Keyspace {
         let text = match answer {
             Ok(response) if response.is_ok() => return Ok(response.arg3),
             Ok(response) => String::from_utf8_lossy(&response.arg3).into_owned(),
+            Err(failure) if failure.code == ErrorCode::Timeout => format!("{failure}{IN_DOUBT}"),
             Err(failure) => failure.to_string(),
         };
         Err(unreachable_node(address, &text).into())
