@@ -7,6 +7,7 @@ mod servers;
 use std::collections::BTreeSet;
 
 use curl::{Answer, curl};
+use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use servers::{Heeler, Process, free_port, wait_until};
 
@@ -320,6 +321,52 @@ fn what_is_changed_is_changed_where_the_key_is() {
         nodes.get(1, "/v1/keys/list").json()["data"],
         json!(["x", "x", "x"])
     );
+}
+
+/// What a client does about it differs: ask again, or find out first what has been done.
+#[test]
+fn a_key_whose_owner_is_away_is_answered_503_or_504() {
+    let mut nodes = Nodes::start([0, 1, 2], Join::Others, &["--suspect-period", "60000"]);
+    let owner = |nodes: &Nodes, key: &str| {
+        let stored = nodes.put(0, key, r#"{"data":1}"#).json();
+        stored["node"]["addr"].as_str().unwrap().to_owned()
+    };
+    let address = format!("127.0.0.1:{}", nodes.servers[2]);
+    let mut keys = (0..).map(|n| format!("k{n}"));
+    let key = keys.find(|key| owner(&nodes, key) == address).unwrap();
+    let (path, bulk) = (
+        format!("/v1/keys/{key}"),
+        json!({ "keys": [key] }).to_string(),
+    );
+    nodes.processes[2].signal(Signal::STOP);
+    let doubtful = nodes.put(0, &key, r#"{"data":2}"#);
+    let told = doubtful.json()["text"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (doubtful.status, doubtful.header("retry-after")),
+        (504, None)
+    );
+    assert!(told.starts_with(&format!(
+        "unable to store {key} key, CLUSTERDOWN the node {address}"
+    )));
+    assert!(told.ends_with(", and it may have executed the command"));
+    nodes.processes[2].signal(Signal::KILL);
+    nodes.processes.truncate(2);
+    wait_until("its connections are known to be closed", || {
+        nodes.get(0, &path).status == 503
+    });
+    for refused in [
+        nodes.get(0, &path),
+        nodes.put(1, &key, r#"{"data":3}"#),
+        nodes.curl(0, "/v1/keys?scope=cluster", &[]),
+    ] {
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        let told = refused.json()["text"].as_str().unwrap().to_owned();
+        assert!(told.contains("CLUSTERDOWN the node"), "{told}");
+        assert!(!told.contains("may have"), "{told}");
+    }
+    let got = nodes.curl(0, "/v1/bulk/get", &["-d", &bulk]).json();
+    assert_eq!(got["results"][0]["status"], 503);
 }
 
 /// Nobody has signed the certificate, and it names no host: as the one in memhashd's repository.

@@ -65,10 +65,7 @@ impl Guest {
         else {
             return Ok(empty(StatusCode::NOT_FOUND));
         };
-        if key.len() > limits::HTTP_KEY_BYTES {
-            let text = format!("the key is longer than {} bytes", limits::HTTP_KEY_BYTES);
-            return Err(Refusal::new(StatusCode::URI_TOO_LONG, text));
-        }
+        Refusal::of_key(key)?;
         let method = asking.method.as_str();
         match (asking.resource, method) {
             (Resource::Key(_), "GET" | "HEAD") => self.load(key, asking, talk).await,
