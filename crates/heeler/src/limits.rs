@@ -350,6 +350,10 @@ pub const HTTP_PART_BYTES: u64 = 4 * 1024;
 pub const HTTP_IDLE_MS: u64 = 600_000;
 /// Requests that one connection of HTTP/2 may have under way.
 pub const HTTP_STREAMS: u32 = 128;
+/// A store that may take less than this many bytes is probably not meant so.
+pub const SMALL_STORE_BYTES: u64 = 1_000_000;
+/// Prefixes of keys by which memcached's requests are counted.
+pub const COUNTED_PREFIXES: usize = 10_000;
 /// Versions that a condition may name.
 pub const TAGS: usize = 64;
 /// Keys that one bulk request may name.

@@ -621,3 +621,47 @@ fn what_is_no_request_is_logged_with_its_door_and_its_client() {
         assert!(log.lines().any(is_it), "{names}: {log}");
     }
 }
+
+#[test]
+fn flags_that_are_about_a_ring_need_a_port_for_it() {
+    for flag in [
+        "--identity=me",
+        "--advertise=127.0.0.1:1",
+        "--suspect-period=9",
+        "--faulty-period=9",
+        "--tombstone-period=9",
+        "--hash=fingerprint32",
+        "--stats-file=/tmp/none",
+        "--stats-udp=127.0.0.1:1",
+        "--app=kv",
+        "--replicas=2",
+    ] {
+        let refused = Heeler::spawn(&["serve", flag]).wait();
+        assert_eq!(refused.code, Some(2), "{flag}");
+        let name = flag.split('=').next().unwrap();
+        for named in ["--peer <HOST:PORT>", name] {
+            assert!(refused.stderr.contains(named), "{}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_leaves_no_room_for_keys_is_warned_of() {
+    let start = |most: &str| Heeler::serve(&["--threads", "1", "--maxmemory", most]);
+    let small = start("1kb");
+    let mut client = small.client();
+    assert!(matches!(client.run("SET k v"), Value::Error(e) if e.starts_with("OOM ")));
+    let log = small.stop().stderr;
+    let told = "WARN --maxmemory 1024 is less than a megabyte, of which the empty store takes ";
+    assert!(log.contains(told), "{log}");
+    let large = start("1mb");
+    let mut client = large.client();
+    assert_eq!(client.run("SET k v"), Value::ok());
+    assert_eq!(client.run("CONFIG SET maxmemory 2kb"), Value::ok());
+    let log = large.stop().stderr;
+    assert!(!log.contains("--maxmemory"), "{log}");
+    assert!(
+        log.contains("WARN maxmemory is 2048 bytes from now on, and "),
+        "{log}"
+    );
+}

@@ -323,6 +323,14 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
     if let Some(store) = store {
         let mut limit = store.memory_limit();
         if change_memory(&mut limit, name, value) {
+            let used = store.memory() as u64;
+            if name == "maxmemory" && (1..used).contains(&limit.most) {
+                tracing::warn!(
+                    "maxmemory is {} bytes from now on, and {used} are used: keys go, or writes \
+                     are refused",
+                    limit.most
+                );
+            }
             return store.limit_memory(limit);
         }
     }
