@@ -35,7 +35,7 @@ use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
-use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
+use crate::stats::{CommandStats, Counters, ItemStats, PoolStats, Prefixes};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -94,6 +94,8 @@ pub struct Process {
     pub commands: CommandStats,
     /// What is counted of memcached's requests to its own store.
     pub items: ItemStats,
+    /// The same by the prefixes of their keys, if somebody wants to know.
+    pub prefixes: Prefixes,
     /// The password that its store asks for.
     pub password: Arc<Password>,
     /// The commands that were slow.
@@ -138,6 +140,7 @@ impl Process {
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
             items: ItemStats::default(),
+            prefixes: Prefixes::default(),
             password: Arc::default(),
             slowlog: Arc::default(),
             latency: Latency::default(),
@@ -234,6 +237,7 @@ impl Process {
         }
         self.commands.reset();
         self.items.reset();
+        self.prefixes.reset();
         self.client_memory.reset();
         self.refused.store(0, Relaxed);
         Reply::OK
