@@ -341,7 +341,7 @@ pub const KEYS_VISITED: usize = 100_000;
 pub const HTTP_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Longest head of such a request, in bytes: its first line and its headers.
 pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
-/// Longest key in a path, in bytes.
+/// Longest key that a request over HTTP may name, in its path or in its body, in bytes.
 pub const HTTP_KEY_BYTES: usize = 32 * 1024;
 /// How long a client may take to send the head of a request, in milliseconds; in as much time, part
 /// of a body has to come, and part of an answer has to be taken.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use curl::{Answer, curl};
 use rustix::process::Signal;
 use serde_json::{Value as Json, json};
-use servers::{Heeler, Process, free_port, wait_until};
+use servers::{Client, Heeler, Process, Value, free_port, wait_until};
 
 /// Three nodes, each with a port for clients and one for the others.
 struct Nodes {
@@ -321,6 +321,29 @@ fn what_is_changed_is_changed_where_the_key_is() {
         nodes.get(1, "/v1/keys/list").json()["data"],
         json!(["x", "x", "x"])
     );
+}
+
+/// Nodes tell by the version which state of a key is newer. What is shown of its value stays.
+#[test]
+fn a_new_time_to_live_alone_is_another_version_but_no_change_of_the_value() {
+    let redis = free_port();
+    let at = format!("127.0.0.1:{redis}");
+    let (http, peer) = (free_port(), free_port());
+    let [client, server] = [http, peer].map(|port| format!("127.0.0.1:{port}"));
+    let flags = ["--redis", &at, "--http", &client, "--peer", &server];
+    let mut node = Heeler::spawn(&[&["serve", "--threads", "1"], &flags[..]].concat());
+    node.wait_until_serves(http);
+    let url = format!("http://{client}/v1/keys/k");
+    let stored = curl(&[&url, "-X", "PUT", "-d", r#"{"data":1}"#]);
+    assert_eq!(Client::connect(&at).run("EXPIRE k 1000"), Value::Int(1));
+    let loaded = curl(&[&url]);
+    assert_ne!(loaded.header("etag"), stored.header("etag"));
+    for shown in ["index", "created_at", "updated_at"] {
+        let [before, after] = [&stored, &loaded].map(|it| it.json()["meta"][shown].clone());
+        assert_eq!(after, before, "{shown}");
+    }
+    let life = loaded.json()["meta"]["expire_time"].take();
+    assert!(life.as_str().unwrap().starts_with("16m40"), "{life}");
 }
 
 /// What a client does about it differs: ask again, or find out first what has been done.

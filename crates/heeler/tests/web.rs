@@ -606,8 +606,19 @@ fn compare_and_set() {
     assert_eq!(node.curl("/v1/keys/k/append", &append).status, 412);
     let delete = |header: &str| node.curl(path, &["-X", "DELETE", "-H", header]).status;
     assert_eq!(delete(&old), 412);
+    // A time to live alone is no change of the value, as for memcached's clients.
+    let index = || node.get(path).json()["meta"]["index"].take();
+    let before = index();
+    for command in ["EXPIRE k 1000", "PERSIST k", "PEXPIRE k 100000"] {
+        node.redis().run(command);
+    }
+    assert_eq!(index(), before);
+    assert_eq!(get(&format!("If-None-Match: {third}")).status, 304);
     assert_eq!(delete(&format!("If-Match: {third}")), 200);
     assert_eq!(delete(&format!("If-Match: {third}")), 412);
+    // Where there is no key there is no tag.
+    assert_eq!(node.curl(path, &["-X", "DELETE"]).header("etag"), None);
+    assert_eq!(node.get(path).header("etag"), None);
 }
 
 #[test]

@@ -640,7 +640,8 @@ impl Shard {
         };
         if self.keeps_versions {
             // What memcached's clients call cas stays as it is where nobody else needs it.
-            self.renew(place);
+            let (now, versions) = (self.now, &mut self.versions);
+            packed::renew_version(self.entries.slot_mut(place), || versions.next(now));
         }
         self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
         self.tell(at.key, Change::Deadline(deadline.is_some()));
