@@ -392,6 +392,51 @@ fn a_key_whose_owner_is_away_is_answered_503_or_504() {
     assert_eq!(got["results"][0]["status"], 503);
 }
 
+#[test]
+fn a_write_that_replicas_have_not_confirmed_is_in_doubt_and_one_that_was_refused_is_not() {
+    let flags = ["--replicas", "3", "--write-acks", "all"];
+    let more = [&flags[..], &["--suspect-period", "60000"]].concat();
+    let mut nodes = Nodes::start([0, 1, 2], Join::Others, &more);
+    let owner = |nodes: &Nodes, key: &str| {
+        let mut stored = nodes.put(0, key, r#"{"data":1}"#);
+        wait_until("the nodes have settled", || {
+            stored = nodes.put(0, key, r#"{"data":1}"#);
+            stored.status == 200
+        });
+        stored.json()["node"]["addr"].as_str().unwrap().to_owned()
+    };
+    let address = format!("127.0.0.1:{}", nodes.servers[0]);
+    let mut keys = (0..).map(|n| format!("k{n}"));
+    let key = keys.find(|key| owner(&nodes, key) == address).unwrap();
+    nodes.processes[2].signal(Signal::STOP);
+    for asked in [0, 1] {
+        let data = format!("{{\"data\":\"by {asked}\"}}");
+        let doubtful = nodes.put(asked, &key, &data);
+        let told = doubtful.json()["text"].as_str().unwrap().to_owned();
+        assert_eq!(doubtful.status, 504, "{told}");
+        let begin = format!("unable to store {key} key, NOREPLICAS Not enough good replicas have");
+        assert!(told.starts_with(&begin), "{told}");
+        assert!(
+            told.ends_with(", and it may have executed the command"),
+            "{told}"
+        );
+        wait_until("the owner has it", || {
+            let shown = nodes.get(asked, &format!("/v1/keys/{key}"));
+            shown.status == 200 && shown.json()["data"] == format!("by {asked}")
+        });
+    }
+    // It goes, and its place is not taken.
+    nodes.processes[2].signal(Signal::CONT);
+    assert_eq!(nodes.processes.remove(2).stop().code, Some(0));
+    wait_until("a write is refused", || {
+        let refused = nodes.put(0, &key, r#"{"data":2}"#);
+        refused.status == 503
+            && refused
+                .body
+                .contains("NOREPLICAS Not enough good replicas to")
+    });
+}
+
 /// Nobody has signed the certificate, and it names no host: as the one in memhashd's repository.
 #[test]
 fn with_one_certificate_for_all_everything_is_encrypted() {

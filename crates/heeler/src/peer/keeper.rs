@@ -37,6 +37,12 @@ const ENDPOINT: &str = "hold";
 /// The error where a write cannot be kept by as many nodes as must have it.
 const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
+/// The error where they have not said in time that they have it: it ends as [`IN_DOUBT`] does.
+///
+/// [`IN_DOUBT`]: crate::wire::resp::IN_DOUBT
+const NOT_CONFIRMED: &str = "NOREPLICAS Not enough good replicas have confirmed the write to the \
+    key's owner, and it may have executed the command";
+
 /// The error where those that had the keys do not answer, and are not known to be dead.
 const NOT_GIVEN_UP: &str = "CLUSTERDOWN the nodes that had the key before do not answer; it is \
     served as soon as they do, or are taken for dead";
@@ -264,7 +270,7 @@ impl Keeper {
         Some(Box::pin(async move {
             match receiver.await {
                 Ok(true) => Ok(()),
-                Ok(false) | Err(_) => Err(Reply::error(NO_REPLICAS)),
+                Ok(false) | Err(_) => Err(Reply::error(NOT_CONFIRMED)),
             }
         }))
     }

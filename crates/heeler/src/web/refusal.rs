@@ -143,7 +143,7 @@ impl Asked<'_> {
             },
             "OOM" => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, whole + told),
             "NOAUTH" | "WRONGPASS" => Refusal::new(StatusCode::UNAUTHORIZED, told),
-            "CLUSTERDOWN" if told.ends_with(IN_DOUBT) => {
+            "CLUSTERDOWN" | "NOREPLICAS" if told.ends_with(IN_DOUBT) => {
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, whole + error)
             }
             "CLUSTERDOWN" | "NOREPLICAS" | "TRYAGAIN" | "LOADING" => {
