@@ -31,7 +31,7 @@ pub use persistence::Stopping;
 pub use settings::Settings;
 
 use crate::allocator::Allocator;
-use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
+use crate::command::{Command, Group, Id, Reply, Spec, TABLE, describe};
 use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
@@ -40,6 +40,9 @@ use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
 pub const REDIS_VERSION: &str = "7.0.15";
+
+/// What a Redis says that is no node of a Redis Cluster.
+const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
 
 /// Who may use DEBUG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -214,6 +217,7 @@ impl Process {
             | Id::CommandInfo
             | Id::CommandList
             | Id::CommandHelp => describe(command, serves),
+            _ if command.spec.group == Group::Cluster => Reply::error(NO_CLUSTER),
             _ => command.unknown(|_| false),
         }
     }
