@@ -108,6 +108,11 @@ impl Client {
         self.shown.keeps(input, room_of_input, room_of_output);
     }
 
+    /// A part of a request has come: the places of its arguments have so much room.
+    pub fn keeps_arguments(&self, room: usize) {
+        self.shown.keeps_arguments(room);
+    }
+
     /// It is not closed for being idle: its protocol has other limits.
     pub fn may_idle(&self) {
         self.may_idle.store(true, Relaxed);
