@@ -261,10 +261,18 @@ pub const BACKLOG: u32 = 1024;
 pub const EXPIRE_BUDGET: usize = 1000;
 /// Most keys that are looked at to find one to evict.
 pub const EVICTION_SAMPLES: u32 = 1000;
-/// Keys that one command evicts at most to make room.
+/// Keys that one command evicts at most to make room, unless `maxmemory-eviction-tenacity` says
+/// otherwise.
 pub const EVICTIONS: usize = 64;
-/// Pause of the background when nothing more is due, in milliseconds.
-pub const EXPIRE_PAUSE_MS: u64 = 100;
+/// How long after a look at what is counted the next one comes, for rates, in microseconds (Redis:
+/// the same).
+pub const LOOK_AT_RATES_US: u64 = 100_000;
+/// From so many looks on, the oldest is forgotten (Redis: the same).
+pub const RATES: usize = 16;
+/// How often a second the background looks for what is due, if it is not told (Redis: `hz`) …
+pub const HZ: u64 = 10;
+/// … and at most.
+pub const HZ_MOST: u64 = 500;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
 pub const RANDOM_ELEMENTS: usize = 1024 * 1024;
 /// Connections that ask for nutcracker's statistics at a time.

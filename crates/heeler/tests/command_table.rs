@@ -627,3 +627,37 @@ fn same_error(redis: &mut Redis, words: &[&[u8]]) {
         shown(&words.join(&b' '))
     );
 }
+
+/// The chapter about the Redis door names each command that redis-server has and a store has not.
+#[test]
+fn the_documentation_lists_the_commands_that_are_not_there() {
+    let mut redis = Redis::start(Protocol::Resp3);
+    let Value::Array(theirs) = ask(&mut redis, &[b"COMMAND", b"LIST"]) else {
+        panic!("no list")
+    };
+    let names = theirs.iter().map(|name| match name {
+        Value::Bulk(name) => String::from_utf8_lossy(name).into_owned(),
+        other => panic!("no name: {other:?}"),
+    });
+    let is_absent = |name: &String| {
+        let spec = find(name.as_bytes());
+        !name.contains('|') && spec.is_none_or(|spec| spec.room == Room::Absent)
+    };
+    let absent: BTreeSet<String> = names.filter(is_absent).collect();
+    let path = format!("{}/../../docs/src/redis.md", env!("CARGO_MANIFEST_DIR"));
+    let chapter = std::fs::read_to_string(path).unwrap();
+    let (_, section) = chapter
+        .split_once("\n## Commands that are not there\n")
+        .unwrap();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"));
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    let words = rows.flat_map(|row| row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2));
+    let words = words.filter(|word| {
+        word.chars()
+            .all(|c| c.is_ascii_uppercase() || "_-".contains(c))
+    });
+    let listed: BTreeSet<String> = words.map(str::to_lowercase).collect();
+    assert_eq!(listed, absent);
+}

@@ -167,13 +167,14 @@ impl Client {
         let mut line = String::new();
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={} db={} sub={sub} \
+            "id={} addr={} laddr={} fd={} name={name} age={} idle={} flags={} db={} sub={sub} \
              psub={psub} ssub={ssub} multi={multi} qbuf={input} qbuf-free={spare} argv-mem={words} \
              multi-mem={queued} rbs={output} rbp={} obl={obl} oll={lists} omem={omem} \
              tot-mem={total} events=r cmd={} user=default redir={} resp={}",
             self.id,
             self.origin.address(),
             self.local,
+            self.file,
             seconds(self.since),
             seconds(self.seen.load(Relaxed)),
             self.flags(seen),
