@@ -74,6 +74,8 @@ pub const HEIRS: usize = 32;
 pub const SURVEY_BYTES: usize = 64 * 1024;
 /// Keys that are looked at for one answer to a survey, about.
 pub const SURVEYED: usize = 16 * 1024;
+/// Earlier lives of another node whose letters are known to come late.
+pub const PAST_LIVES: usize = 8;
 /// Keys of a shard that a survey looks at before it lets others have the shard, about.
 pub const SURVEYED_AT_ONCE: usize = 256;
 /// Bytes of copies that are asked for at once, about. One key may have more.

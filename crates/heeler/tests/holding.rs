@@ -9,6 +9,8 @@ mod clients;
 mod cluster;
 #[path = "holding/flushes.rs"]
 mod flushes;
+#[path = "holding/lives.rs"]
+mod lives;
 #[path = "holding/membership.rs"]
 mod membership;
 #[path = "holding/near_caches.rs"]

@@ -33,7 +33,7 @@ mod ranges;
 mod turning;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use heeler_ring::Ring;
@@ -262,6 +262,8 @@ pub struct Holding {
 #[derive(Default)]
 struct Peer {
     life: Option<u64>,
+    /// Those before, the latest first.
+    past_lives: VecDeque<u64>,
     clock: Option<Said>,
     /// It has cleared away all keys up to this version.
     cleared: u64,
@@ -364,11 +366,15 @@ impl Holding {
             Input::Doubted => self.doubted(),
             Input::Stranger(node) => self.peer(&node).is_stranger = true,
             Input::Asked { token, from, ask } => {
-                self.meet(&from, ask.life);
-                self.note_time(now, &from, ask.wall_ms);
-                self.note_clearing(&from, ask.clearing);
+                let is_of_now = self.meet(now, &from, &ask);
                 self.peer(&from).is_stranger = false;
-                let body = self.answer(now, &from, ask);
+                let body = match &ask.body {
+                    // It would be kept here alone: its owner asked for all when it started anew.
+                    Ask::Keep(updates) if !is_of_now => {
+                        Answer::Kept(vec![Keeping::Refused; updates.len()])
+                    }
+                    _ => self.answer(now, &from, ask),
+                };
                 let answer = self.letter(now, body);
                 out.push(Output::Respond { token, answer });
             }
@@ -697,9 +703,7 @@ impl Holding {
             return;
         };
         if let Some(letter) = &answer {
-            self.meet(&from, letter.life);
-            self.note_time(now, &from, letter.wall_ms);
-            self.note_clearing(&from, letter.clearing);
+            self.meet(now, &from, letter);
         }
         let failed = answer.is_none();
         let peer = self.peer(&from);
@@ -723,14 +727,23 @@ impl Holding {
         }
     }
 
-    /// A node has said something: if it lives anew, it has lost what it had.
-    fn meet(&mut self, node: &Node, life: u64) {
+    /// A node has said something: if it lives anew, it has lost what it had. Returns whether the
+    /// letter is of the life that it has now, not a late one of those before.
+    fn meet<T>(&mut self, now: Now, node: &Node, letter: &Letter<T>) -> bool {
         self.silent.remove(node);
         let peer = self.peer(node);
-        let before = peer.life.replace(life);
-        if before.is_some_and(|before| before != life) {
+        if peer.past_lives.contains(&letter.life) {
+            return false;
+        }
+        let before = peer.life.replace(letter.life);
+        if let Some(before) = before.filter(|before| *before != letter.life) {
+            peer.past_lives.truncate(limits::PAST_LIVES - 1);
+            peer.past_lives.push_front(before);
             self.lives_anew(node);
         }
+        self.note_time(now, node, letter.wall_ms);
+        self.note_clearing(node, letter.clearing);
+        true
     }
 
     /// A node has said what was cleared away.

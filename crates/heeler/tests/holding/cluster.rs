@@ -217,7 +217,7 @@ impl Cluster {
         self.nodes[node].as_ref().expect("a node that runs")
     }
 
-    fn machine_mut(&mut self, node: usize) -> &mut Machine {
+    pub fn machine_mut(&mut self, node: usize) -> &mut Machine {
         self.nodes[node].as_mut().expect("a node that runs")
     }
 
@@ -279,7 +279,7 @@ impl Cluster {
         lost || !self.connected(from, to)
     }
 
-    fn clock(&self, node: usize) -> Now {
+    pub fn clock(&self, node: usize) -> Now {
         let skew = self.machine(node).skew_ms;
         Now {
             ms: self.now,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// How long a test waits for anything before it fails: a start, a stop, a reply. Where others are
 /// at work on the machine, a process may have to wait some seconds for a processor.
@@ -173,11 +173,14 @@ impl Process {
         );
     }
 
-    /// Sends a signal.
+    /// Sends a signal. One that stops the process has stopped all its threads when this returns.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal)
-            .unwrap_or_else(|e| panic!("{}: no {signal:?} to {pid:?}: {e}", self.name));
+        let mut sent = kill_process(pid, signal);
+        if signal == Signal::STOP {
+            sent = sent.and_then(|()| waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED).map(drop));
+        }
+        sent.unwrap_or_else(|e| panic!("{}: no {signal:?} to {pid:?}: {e}", self.name));
     }
 
     /// Sends SIGTERM and waits for the end. Panics if the process is still there after
