@@ -202,6 +202,43 @@ fn help_in_words_has_the_facts_of_redis() {
     }
 }
 
+/// What clients show and complete by, and what Redis advises.
+#[test]
+fn help_in_words_has_the_arguments_of_redis() {
+    const FACTS: [&[u8]; 4] = [
+        b"doc_flags",
+        b"deprecated_since",
+        b"replaced_by",
+        b"arguments",
+    ];
+    fn facts(docs: &Value, found: &mut BTreeMap<String, Vec<(Value, Value)>>) {
+        let Value::Map(docs) = docs else {
+            panic!("no map of commands: {docs:?}")
+        };
+        for (name, facts_of) in docs {
+            let Value::Map(all) = facts_of else {
+                panic!("no command: {facts_of:?}")
+            };
+            let is_one =
+                |(name, _): &&(Value, Value)| FACTS.iter().any(|of| *name == Value::bulk(of));
+            found.insert(name.text(), all.iter().filter(is_one).cloned().collect());
+            let parts = all
+                .iter()
+                .find(|(name, _)| *name == Value::bulk("subcommands"));
+            parts.into_iter().for_each(|(_, parts)| facts(parts, found));
+        }
+    }
+    let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());
+    let mut redis = Redis::start(Protocol::Resp3);
+    let request = [&b"COMMAND"[..], b"DOCS"];
+    facts(&described(&request, |_| true), &mut ours);
+    facts(&ask(&mut redis, &request), &mut theirs);
+    assert!(theirs.len() > 350, "{}", theirs.len());
+    for (name, facts) in &theirs {
+        assert_eq!(&ours[name], facts, "{name:?}");
+    }
+}
+
 #[test]
 fn a_door_tells_only_of_what_it_serves() {
     let door = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet | Id::CommandCount);

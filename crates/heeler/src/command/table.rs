@@ -3,7 +3,7 @@
 //! arguments it takes, which of them are keys and what it does with them, which room of a node
 //! answers it, and how a proxy spreads it over its servers.
 //!
-//! Adding a command touches a line here and one in `docs`, one arm in the room that answers it, and
+//! Adding a command touches a line here, one in `docs` and one in `arguments.txt`, one arm in the room that answers it, and
 //! one test row. A container is served where one of its subcommands is. No blocking command goes
 //! through a proxy: it would hold up everyone on the same server connection.
 
