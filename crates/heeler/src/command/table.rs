@@ -1,11 +1,12 @@
 //! One line for every command of Redis 7.0, subcommands included, and for the hidden ones, which
 //! only other doors and other nodes use: what it is called, how many arguments it takes, which of
-//! them are keys and what it does with them, which room of a node answers it, and how a proxy spreads
-//! it over its servers.
+//! them are keys and what it does with them, which room of a node answers it, and how a proxy
+//! spreads it over its servers.
 //!
 //! Adding a command touches a line here, one in `docs` and one in `arguments.txt`, one arm in the
-//! room that answers it, and one test row. A container is served where one of its subcommands is. No
-//! blocking command goes through a proxy: it would hold up everyone on the same server connection.
+//! room that answers it, and one test row. A container is served where one of its subcommands is.
+//! No blocking command goes through a proxy: it would hold up everyone on the same server
+//! connection.
 
 use super::Keys::*;
 use super::{Flags, Group, KeyUse, Room::*, Spec, Split::*};

@@ -110,7 +110,9 @@ impl Store {
         };
         let later = garbage.extract_if(.., |(change, _)| is_later(*change));
         let later: Vec<Object> = later.map(|(_, object)| object).collect();
-        self.freeing.values.lock().extend(later);
+        if !later.is_empty() {
+            self.freeing.values.lock().extend(later);
+        }
     }
 
     /// Frees what a shard had, which is unlocked, or leaves it to the background.
