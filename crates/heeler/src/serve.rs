@@ -20,9 +20,9 @@ use crate::http::{AdminPort, Pools, Subject};
 use crate::net::Server;
 use crate::peer::{self, Port};
 use crate::route::Terms;
-use crate::run;
 use crate::slowlog::{self, SlowLog};
 use crate::store::{MemoryLimit, Numbering, Store};
+use crate::{log, run};
 use tls::Secrets;
 
 /// What `heeler serve` is asked for.
@@ -52,11 +52,11 @@ pub struct Options {
     pub debugging: Debugging,
 }
 
-/// Runs until it is asked to stop.
+/// Runs until it is asked to stop. What the log tells may change meanwhile.
 ///
 /// # Errors
 /// It could not start.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
         let secret = options.password.as_ref().map(PasswordSource::secret);
@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         run::warn_if_few(most);
         let mut process = Process::new("serve", threads, most, run::seed());
         (process.port, process.bind) = doors.first();
-        process.debugging = options.debugging;
+        (process.debugging, process.log) = (options.debugging, Some(log));
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let store = Store::with_databases(run::seed(), options.numbering);
         let (process, store) = (Arc::new(process), Arc::new(store));

@@ -27,7 +27,7 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
-        process.close_over_limits(clock::now(), store.memory_limit().most);
+        process.look_after(&store);
         let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
         process.latency.watch(EVICTION_CYCLE, evict);
         let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
@@ -40,6 +40,6 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
         if mark.has_fallen(store.memory(), store.freed_behind()) {
             process.allocator.ask();
         }
-        tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;
+        tokio::time::sleep(Duration::from_millis(1000 / process.settings.hz())).await;
     }
 }
