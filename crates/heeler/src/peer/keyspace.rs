@@ -26,7 +26,7 @@ use crate::command::number::integer;
 use crate::command::{Arg, Command, Reply};
 use crate::limits;
 use crate::pool::Others;
-use crate::route::{Destination, Gather, Part, Route};
+use crate::route::{Destination, Gather, Nodes, Part, Route};
 use crate::slowlog::{Origin, Slow, shown};
 use crate::store::Store;
 use crate::wire::resp::{self, Asker, Decoder, Protocol};
@@ -188,13 +188,19 @@ impl Keyspace {
                     let told = parts.iter_mut();
                     told.for_each(|part| part.request = asker.before(&part.request));
                 }
-                Some(self.parts(parts, gather).await)
+                Some(self.parts(&nodes, parts, gather).await)
             }
         }
     }
 
-    async fn parts(self: &Arc<Self>, parts: Vec<Part>, mut gather: Gather) -> Vec<u8> {
-        let nodes = self.members.picture();
+    /// Executes the parts of a request that was split by this picture of the ring: a later one may
+    /// number the nodes otherwise.
+    async fn parts(
+        self: &Arc<Self>,
+        nodes: &Nodes,
+        parts: Vec<Part>,
+        mut gather: Gather,
+    ) -> Vec<u8> {
         let start = |part: Part| {
             let (this, request) = (self.clone(), Bytes::from(part.request));
             let address = match part.to {
