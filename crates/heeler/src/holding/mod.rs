@@ -234,7 +234,7 @@ pub struct Holding {
     view: Option<View>,
     parts: RangeMap<Part>,
     peers: BTreeMap<Node, Peer>,
-    /// No members, or such that leave, that have not answered for long.
+    /// Nodes that are no members, or leave, and have not answered for long.
     silent: BTreeSet<Node>,
     /// Questions under way.
     flights: HashMap<u64, (Node, Flight)>,
@@ -582,7 +582,7 @@ impl Holding {
         for write in self.writes.late(now) {
             out.push(Output::Written { write, kept: false });
         }
-        self.give_up_strangers(now);
+        self.give_up_silent(now);
         if self.stale {
             self.plan(now, out);
         }

@@ -115,14 +115,14 @@ impl Holding {
         self.stale = true;
     }
 
-    /// Those who are no members, and do not answer, are not asked any more.
-    pub(super) fn give_up_strangers(&mut self, now: Now) {
+    /// Nodes that are no members, and have not answered for long, are not asked any more.
+    pub(super) fn give_up_silent(&mut self, now: Now) {
         let Some(view) = &self.view else {
             return;
         };
         let silent = self.peers.iter().filter(|(node, peer)| {
             let since = peer.failing_since;
-            since.is_some_and(|since| now.ms >= since + limits::STRANGER_MS)
+            since.is_some_and(|since| now.ms >= since + limits::NODE_SILENT_MS)
                 && !view.ring.contains(node)
         });
         let silent: Vec<Node> = silent.map(|(node, _)| node.clone()).collect();
@@ -150,7 +150,7 @@ impl Holding {
 struct Turn<'a> {
     me: &'a Node,
     view: &'a View,
-    /// Strangers that do not answer.
+    /// Nodes that are no members, and do not answer.
     silent: &'a BTreeSet<Node>,
     since: u64,
 }

@@ -326,7 +326,7 @@ impl Keyspace {
         let is_late = !routed && self.pulse.is_late(clock::ticks());
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
-                self.store.expect(0, decoder.ahead(&requests[at..]));
+                self.store.prefetch(0, decoder.ahead(&requests[at..]));
             }
             let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,

@@ -233,16 +233,16 @@ impl Shard {
         self.entries.iter()
     }
 
-    /// A key with this hash is looked up soon: see [`Entries::expect`].
+    /// See [`Entries::prefetch_index`].
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
-        self.entries.expect(hash);
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.entries.prefetch_index(hash);
     }
 
-    /// See [`Entries::expect_entry`].
+    /// See [`Entries::prefetch_entry`].
     #[inline]
-    pub(super) fn expect_entry(&self, hash: u64) {
-        self.entries.expect_entry(hash);
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        self.entries.prefetch_entry(hash);
     }
 
     /// The place of a key. An expired key is removed, and is absent.
