@@ -42,7 +42,7 @@ use crate::limits;
 use crate::route::Terms;
 use crate::store::{Clearing, Copy, Store};
 use clocks::{Clocks, Said};
-pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
+pub use message::{Ack, Answer, Ask, Grant, Known, Letter, Offered, Update};
 use outbox::{Outbox, Writes};
 pub use part::{Holders, Node};
 use part::{Part, Stage};
@@ -316,9 +316,17 @@ enum Flight {
     Offer,
     Report(Vec<Range>),
     Survey,
-    /// With that up to which keys were cleared away here when it was asked.
-    Take(u64),
-    Fetch(Vec<Box<[u8]>>, u64),
+    /// Copies of what a survey has shown.
+    Take {
+        /// Up to which version keys were cleared away here when they were asked for.
+        cleared: u64,
+    },
+    /// Copies that requests wait for.
+    Fetch {
+        keys: Vec<Box<[u8]>>,
+        /// As in `Take`.
+        cleared: u64,
+    },
     Keep(Vec<outbox::Sent>),
     Overflow,
     Nudge,
@@ -371,7 +379,7 @@ impl Holding {
                 let body = match &ask.body {
                     // It would be kept here alone: its owner asked for all when it started anew.
                     Ask::Keep(updates) if !is_of_now => {
-                        Answer::Kept(vec![Keeping::Refused; updates.len()])
+                        Answer::Kept(vec![Ack::Refused; updates.len()])
                     }
                     _ => self.answer(now, &from, ask),
                 };
@@ -500,10 +508,9 @@ impl Holding {
     pub fn is_settled(&self) -> bool {
         let quiet = |part: &Part| {
             let owns = part.owner() == Some(&self.config.me);
-            let level = |node: &&Node| part.level.contains(node);
             part.is_settled()
                 && part.past.is_none()
-                && (!owns || part.claimed && part.holders.iter().skip(1).all(|n| level(&n)))
+                && (!owns || part.claimed && part.is_level())
                 && (owns || !self.holds(part) || part.reported)
         };
         self.view.is_some() && self.parts.iter().all(|(_, part)| quiet(part))
@@ -717,9 +724,9 @@ impl Holding {
             Flight::Offer => self.offer_answered(now, &from, body),
             Flight::Report(ranges) => self.report_answered(now, &from, ranges, body),
             Flight::Survey => self.survey_answered(now, &from, body),
-            Flight::Take(told) => self.take_answered(now, &from, told, body),
-            Flight::Fetch(keys, told) => {
-                self.fetch_answered(now, &from, (keys, told), body, out);
+            Flight::Take { cleared } => self.take_answered(now, &from, cleared, body),
+            Flight::Fetch { keys, cleared } => {
+                self.fetch_answered(now, &from, (keys, cleared), body, out);
             }
             Flight::Keep(sent) => self.keep_answered(now, &from, sent, body, out),
             Flight::Overflow => self.overflow_answered(now, &from, body),

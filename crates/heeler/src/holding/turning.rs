@@ -105,9 +105,8 @@ impl Holding {
                     part.ask(node, since);
                 }
                 part.advance();
-            } else if part.owner() == Some(node) && part.holders.contains(me) {
-                part.sources = vec![Source::new(node.clone(), Stage::Heard, since)];
-                part.reported = false;
+            } else if part.is_replica(me, node) {
+                part.survey_owner(since);
             }
         });
         let peer = self.peer(node);
@@ -255,10 +254,7 @@ impl Turn<'_> {
         part.claimed = false;
         part.level.clear();
         part.surveyed.clear();
-        part.reported = false;
-        let owner = part.holders.first().cloned();
-        let source = |node| Source::new(node, Stage::Heard, self.since);
-        part.sources = owner.map(source).into_iter().collect();
+        part.survey_owner(self.since);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Letters of a node that has started anew since it wrote them.
 
-use heeler::holding::{Answer, Ask, Input, Keeping, Letter, Output, Update, WriteAcks};
+use heeler::holding::{Ack, Answer, Ask, Input, Letter, Output, Update, WriteAcks};
 use heeler::store::{Clearing, Copy, Store};
 
 use crate::clients::Clients;
@@ -52,8 +52,8 @@ fn what_comes_late_from_before_a_start_is_not_kept() {
             .expect("a copy")
     };
     let lives = [11, 12, 13];
-    let kept = Answer::Kept(vec![Keeping::Kept]);
-    let refused = Answer::Kept(vec![Keeping::Refused]);
+    let kept = Answer::Kept(vec![Ack::Kept]);
+    let refused = Answer::Kept(vec![Ack::Refused]);
     for (i, life) in lives.into_iter().enumerate() {
         let copy_of_now = copy();
         assert_eq!(keep(&mut cluster, 0, life, copy_of_now.clone()), kept);
