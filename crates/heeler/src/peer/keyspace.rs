@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
+use heeler_ringpop::channel::{Call, ErrorCode, Failure};
 use heeler_ringpop::{Response, Ringpop};
 
 use super::clearing::clears;
@@ -446,11 +446,6 @@ fn unreachable_node(address: &str, text: &str) -> Vec<u8> {
     error(&format!(
         "CLUSTERDOWN the node {address}, which owns the key: {text}"
     ))
-}
-
-/// Transport headers of a call between nodes.
-pub(super) fn headers() -> Headers {
-    Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW)
 }
 
 /// A call that cannot be answered.
