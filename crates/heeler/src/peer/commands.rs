@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
+use heeler_ringpop::Response;
 use heeler_ringpop::channel::{Answer, Call, Headers, Request};
-use heeler_ringpop::{Response, Ringpop};
 
 use super::keyspace::{Keyspace, SERVICE, answer, refused};
 use crate::admission;
@@ -42,8 +42,8 @@ pub fn request(terms: Terms, endpoint: &'static str, requests: Bytes) -> Request
 }
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let service = ringpop.channel().service(SERVICE);
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    let service = keyspace.ringpop.channel().service(SERVICE);
     let keyspace = keyspace.clone();
     service.endpoint_in_order(ENDPOINT, move |call| execute_all(keyspace.clone(), call));
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Call, ErrorCode, Failure};
+use heeler_ringpop::channel::{Answer, Call, ErrorCode, Failure};
 use heeler_ringpop::{Response, Ringpop};
 
 use super::clearing::clears;
@@ -68,7 +68,7 @@ pub struct Traffic {
 }
 
 /// Why a command is not executed here.
-pub(super) enum Held {
+pub(super) enum Denied {
     /// Its keys have another owner.
     Moved,
     /// It is answered with this error.
@@ -149,6 +149,18 @@ impl Keyspace {
             receivers += count.await.unwrap_or(0);
         }
         receivers
+    }
+
+    /// Has the calls of an endpoint of the service `heeler` answered with this function.
+    pub(super) fn answer_with<A>(
+        self: &Arc<Self>,
+        endpoint: &'static str,
+        answer: impl Fn(Arc<Keyspace>, Call) -> A + Send + Sync + 'static,
+    ) where
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let (keyspace, service) = (self.clone(), self.ringpop.channel().service(SERVICE));
+        service.endpoint(endpoint, move |call| answer(keyspace.clone(), call));
     }
 
     /// Runs something on the peer port's threads.
@@ -273,8 +285,8 @@ impl Keyspace {
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
         let (reply, pending) = match self.permit(command, clock::now()).await {
-            Err(Held::Moved) => return Reply::error(DISAGREE),
-            Err(Held::Refused(reply)) => return reply,
+            Err(Denied::Moved) => return Reply::error(DISAGREE),
+            Err(Denied::Refused(reply)) => return reply,
             Ok((permit, now)) => self.execute_with(&permit, now, command, None),
         };
         kept(reply, pending).await
@@ -289,12 +301,12 @@ impl Keyspace {
         &self,
         command: &Command<'_>,
         mut now: u64,
-    ) -> Result<(Permit, u64), Held> {
+    ) -> Result<(Permit, u64), Denied> {
         loop {
             match self.keeper.admit(command) {
                 Admission::Execute(permit) => return Ok((permit, now)),
-                Admission::Moved => return Err(Held::Moved),
-                Admission::Wait(pending) => pending.await.map_err(Held::Refused)?,
+                Admission::Moved => return Err(Denied::Moved),
+                Admission::Wait(pending) => pending.await.map_err(Denied::Refused)?,
             }
             now = clock::now();
         }
@@ -357,15 +369,15 @@ impl Keyspace {
             };
             let permitted = match held.take().filter(|permit| permit.covers(&command)) {
                 Some(permit) => Ok((permit, now)),
-                None if is_late => Err(Held::Moved),
+                None if is_late => Err(Denied::Moved),
                 None => self.permit(&command, now).await,
             };
             match permitted {
-                Err(Held::Moved) => {
+                Err(Denied::Moved) => {
                     self.traffic.moved.fetch_add(1, Relaxed);
                     say_moved(&requests[begin..at], out);
                 }
-                Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
+                Err(Denied::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
                 Ok((permit, then)) => {
                     now = then;
                     let start = out.len();
