@@ -458,6 +458,7 @@ impl Shard {
         }
     }
 
+    /// Puts a value in the place of another, and notes that as a change.
     fn replace(
         &mut self,
         at: At<'_>,
@@ -502,6 +503,7 @@ impl Shard {
         at.place
     }
 
+    /// Gives an entry a new version and stamp, as far as it has them.
     fn renew(&mut self, place: Place) {
         let (now, versions) = (self.now, &mut self.versions);
         packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
@@ -619,18 +621,21 @@ impl Shard {
         self.take_out(hashing, hash, place, Change::Removed);
     }
 
-    /// Takes the entry at a place out.
+    /// Removes the entry at a place, and returns it.
     pub(super) fn take(&mut self, at: At<'_>) -> OwnedEntry {
         let slot: smallvec::SmallVec<[u8; 256]> = self.entries.slot(at.place).into();
         let object = self.lift(at.hashing, at.hash, at.place, Change::Removed);
         OwnedEntry::new(&slot, object)
     }
 
+    /// Removes the entry at a place, and frees its value.
     fn take_out(&mut self, hashing: &Hashing, hash: u64, place: Place, change: Change) {
         let object = self.lift(hashing, hash, place, change);
         self.discard(object);
     }
 
+    /// Removes the entry at a place, as far as all but its value goes; returns an object that was
+    /// its value.
     fn lift(
         &mut self,
         hashing: &Hashing,
