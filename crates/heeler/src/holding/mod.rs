@@ -709,16 +709,20 @@ impl Holding {
         let Some((from, flight)) = self.flights.remove(&id) else {
             return;
         };
-        if let Some(letter) = &answer {
-            self.meet(now, &from, letter);
-        }
+        let is_of_now = answer
+            .as_ref()
+            .is_some_and(|letter| self.meet(now, &from, letter));
         let failed = answer.is_none();
         let peer = self.peer(&from);
         peer.failing_since = match (failed, peer.failing_since) {
             (false, _) => None,
             (true, since) => since.or(Some(now.ms)),
         };
-        let body = answer.map(|letter| letter.body);
+        let mut body = answer.map(|letter| letter.body);
+        if let Some(Answer::Granted(grants)) = &mut body {
+            // What it had when it said so is gone: others may have something newer.
+            grants.iter_mut().for_each(|it| it.whole &= is_of_now);
+        }
         match flight {
             Flight::Claim(claim) => self.claim_answered(now, &from, claim, body),
             Flight::Offer => self.offer_answered(now, &from, body),

@@ -1,7 +1,14 @@
 //! Letters of a node that has started anew since it wrote them.
 
-use heeler::holding::{Ack, Answer, Ask, Input, Letter, Output, Update, WriteAcks};
+use std::sync::Arc;
+
+use heeler::holding::{
+    Ack, Answer, Ask, Config, Grant, Holding, Input, Letter, Now, Output, Range, Update, View,
+    WriteAcks,
+};
+use heeler::route::Terms;
 use heeler::store::{Clearing, Copy, Store};
+use heeler_ring::{Member, Ring, RingHash};
 
 use crate::clients::Clients;
 use crate::cluster::{Cluster, WALL_MS, command};
@@ -63,5 +70,77 @@ fn what_comes_late_from_before_a_start_is_not_kept() {
             assert_eq!(keep(&mut cluster, 0, *past, late.clone()), refused);
             assert!(!holds(&cluster, &late), "what life {past} has told");
         }
+    }
+}
+
+/// What it had when it wrote that is gone: others may have more.
+#[test]
+fn a_grant_that_comes_late_from_before_a_start_is_no_word_for_all() {
+    let mut ring = Ring::new(RingHash::Fingerprint32);
+    ring.update([0, 1, 2].map(|node| Member::new(&*address(node))), &[]);
+    let store = Arc::new(Store::new(1));
+    store.keep_versions();
+    let config = Config {
+        me: address(1),
+        terms: Terms::default(),
+        replicas: 3,
+        write_acks: WriteAcks::Quorum,
+        pull_rate: 1 << 20,
+        write_timeout_ms: 1000,
+    };
+    let mut holding = Holding::new(config, store, 1);
+    let now = Now {
+        ms: 1000,
+        wall_ms: WALL_MS,
+    };
+    let mut out = Vec::new();
+    let view = View {
+        ring: Arc::new(ring),
+        leaving: Default::default(),
+        gone: Default::default(),
+    };
+    holding.handle(now, Input::View(view), &mut out);
+    let claim_of = |out: &[Output], node: usize| {
+        out.iter().find_map(|output| match output {
+            Output::Send { id, to, ask } if *to == address(node) => match &ask.body {
+                Ask::Claim { ranges, .. } => Some((*id, ranges.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let granted = |ranges: &[Range]| {
+        let grant = |range: &Range| Grant {
+            range: *range,
+            whole: true,
+            has_keys: true,
+            also: Vec::new(),
+        };
+        Answer::Granted(ranges.iter().map(grant).collect())
+    };
+    let (id, ranges) = claim_of(&out, 0).expect("a claim");
+    let (other, theirs) = claim_of(&out, 2).expect("a claim");
+    let answer = Some(letter(21, granted(&theirs)));
+    holding.handle(now, Input::Answered { id: other, answer }, &mut out);
+    for life in [11, 12] {
+        let ask = letter(life, Ask::Level(Vec::new()));
+        let (token, from) = (life, address(0));
+        holding.handle(now, Input::Asked { token, from, ask }, &mut out);
+    }
+    let answer = Some(letter(11, granted(&ranges)));
+    holding.handle(now, Input::Answered { id, answer }, &mut out);
+    out.clear();
+    let later = Now { ms: 2000, ..now };
+    holding.wake(later, &mut out);
+    let (_, asked) = claim_of(&out, 2).expect("the other node is asked, too");
+    assert_eq!(asked, ranges);
+}
+
+fn letter<T>(life: u64, body: T) -> Letter<T> {
+    Letter {
+        life,
+        wall_ms: WALL_MS,
+        clearing: Clearing::default(),
+        body,
     }
 }
