@@ -389,6 +389,7 @@ impl Memory {
             samples: self.maxmemory_samples,
             lfu_log_factor: self.lfu_log_factor,
             lfu_decay_minutes: self.lfu_decay_time,
+            ..MemoryLimit::default()
         }
     }
 }

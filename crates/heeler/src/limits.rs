@@ -2,8 +2,12 @@
 
 /// Longest bulk string in a request, in bytes (Redis: `proto-max-bulk-len`).
 pub const BULK_BYTES: usize = 512 * 1024 * 1024;
-/// Most arguments in one request (Redis: 1024 * 1024).
-pub const ARGUMENTS: usize = 1024 * 1024;
+/// Most arguments in one request to a store (Redis: the same). What bounds memory is how long a
+/// request may be: of arguments nothing is kept before their bytes have come.
+pub const ARGUMENTS: i64 = i32::MAX as i64;
+/// Most arguments in one request to a proxy: a Redis before 7.0 takes no more (1024 * 1024), and
+/// closes the connection, which has requests of others on it.
+pub const POOL_ARGUMENTS: i64 = 1024 * 1024;
 /// Bytes that clients may take together, however little `maxmemory-clients` says (Redis: the same):
 /// somebody has to be able to change it.
 pub const LEAST_CLIENT_MEMORY: u64 = 128 * 1024;
@@ -187,6 +191,8 @@ pub const PART_BYTES: usize = 16 * 1024;
 pub const RESERVE_BYTES: usize = 1024 * 1024;
 /// Largest buffer that an idle connection keeps, in bytes.
 pub const IDLE_BUFFER_BYTES: usize = 4 * 1024;
+/// Places of arguments for which a connection keeps room after a request that came in parts.
+pub const IDLE_ARGUMENTS: usize = 1024;
 /// Replies of a connection up to which they wait until others have been read, in bytes: what is
 /// longer would have left the processor's cache by then.
 pub const WAITING_REPLY_BYTES: usize = 16 * 1024;
@@ -257,10 +263,18 @@ pub const BACKLOG: u32 = 1024;
 pub const EXPIRE_BUDGET: usize = 1000;
 /// Most keys that are looked at to find one to evict.
 pub const EVICTION_SAMPLES: u32 = 1000;
-/// Keys that one command evicts at most to make room.
+/// Keys that one command evicts at most to make room, unless `maxmemory-eviction-tenacity` says
+/// otherwise.
 pub const EVICTIONS: usize = 64;
-/// Pause of the background when nothing more is due, in milliseconds.
-pub const EXPIRE_PAUSE_MS: u64 = 100;
+/// How long after a look at what is counted the next one comes, for rates, in microseconds (Redis:
+/// the same).
+pub const LOOK_AT_RATES_US: u64 = 100_000;
+/// From so many looks on, the oldest is forgotten (Redis: the same).
+pub const RATES: usize = 16;
+/// How often a second the background looks for what is due, if it is not told (Redis: `hz`) …
+pub const HZ: u64 = 10;
+/// … and at most.
+pub const HZ_MOST: u64 = 500;
 /// Elements that SRANDMEMBER and its kin choose at most if an element may come more than once.
 pub const RANDOM_ELEMENTS: usize = 1024 * 1024;
 /// Connections that ask for nutcracker's statistics at a time.

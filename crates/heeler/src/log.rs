@@ -63,6 +63,14 @@ const DEFAULT: &str = "info";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// Redis's levels, each with that of nutcracker's that says as much.
+pub const REDIS_LEVELS: [(&str, u8); 4] = [
+    ("debug", limits::VERBOSITY),
+    ("verbose", 7),
+    ("notice", 5),
+    ("warning", 4),
+];
+
 /// Signals are told at every level: tools look for them.
 const ALWAYS: &str = "heeler::signals=info";
 
@@ -132,6 +140,22 @@ impl Log {
     pub fn lower(&self) -> Option<u8> {
         let level = self.verbosity.load(Relaxed);
         (level > 0).then(|| self.set(level - 1))
+    }
+
+    /// The level by Redis's name: of those that tell less than all of them, the last.
+    pub fn redis_level(&self) -> &'static str {
+        let level = self.verbosity.load(Relaxed);
+        let tells = |(_, most): &&(&str, u8)| level >= *most;
+        let found = REDIS_LEVELS.iter().find(tells);
+        found.map_or("warning", |(name, _)| name)
+    }
+
+    /// From now on it is at one of [`REDIS_LEVELS`], in whatever letters.
+    pub fn set_redis_level(&self, name: &str) {
+        let mut levels = REDIS_LEVELS.into_iter();
+        if let Some((_, level)) = levels.find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            self.set(level);
+        }
     }
 
     fn set(&self, verbosity: u8) -> u8 {

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             };
             return told("heeler", as_proxy(&options, &explain, log));
         }
-        Command::Serve(it) => Log::start(&log).and_then(|_| serve::run(&it.options())),
+        Command::Serve(it) => Log::start(&log).and_then(|log| serve::run(&it.options(), log)),
         Command::Ringpop(it) => Log::start(&log).and_then(|_| member::run(&it.options())),
         Command::Ring(it) => Log::start(&log).and_then(|_| ring::run(&it.options())),
         Command::Call(flags) => {

@@ -22,7 +22,7 @@ use crate::peer::{self, Port};
 use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::{MemoryLimit, Numbering, Store};
-use crate::{clock, limits, run};
+use crate::{clock, limits, log, run};
 use tls::Secrets;
 
 /// What `heeler serve` is asked for.
@@ -52,11 +52,11 @@ pub struct Options {
     pub debugging: Debugging,
 }
 
-/// Runs until it is asked to stop.
+/// Runs until it is asked to stop. What the log tells may change meanwhile.
 ///
 /// # Errors
 /// It could not start.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
         let secret = options.password.as_ref().map(PasswordSource::secret);
@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         run::warn_if_few(most);
         let mut process = Process::new("serve", threads, most, run::seed());
         (process.port, process.bind) = doors.first();
-        process.debugging = options.debugging;
+        (process.debugging, process.log) = (options.debugging, Some(log));
         process.slowlog = Arc::new(SlowLog::new(options.slowlog));
         let store = Store::with_databases(run::seed(), options.numbering);
         let (process, store) = (Arc::new(process), Arc::new(store));
@@ -131,7 +131,7 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
     let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
     let mut mark = Watermark::default();
     loop {
-        process.close_over_limits(clock::now(), store.memory_limit().most);
+        process.look_after(&store);
         let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
         process.latency.watch(EVICTION_CYCLE, evict);
         let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
@@ -144,6 +144,6 @@ pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
         if mark.has_fallen(store.memory(), store.freed_behind()) {
             process.allocator.ask();
         }
-        tokio::time::sleep(Duration::from_millis(limits::EXPIRE_PAUSE_MS)).await;
+        tokio::time::sleep(Duration::from_millis(1000 / process.settings.hz())).await;
     }
 }

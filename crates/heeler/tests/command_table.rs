@@ -202,6 +202,43 @@ fn help_in_words_has_the_facts_of_redis() {
     }
 }
 
+/// What clients show and complete by, and what Redis advises.
+#[test]
+fn help_in_words_has_the_arguments_of_redis() {
+    const FACTS: [&[u8]; 4] = [
+        b"doc_flags",
+        b"deprecated_since",
+        b"replaced_by",
+        b"arguments",
+    ];
+    fn facts(docs: &Value, found: &mut BTreeMap<String, Vec<(Value, Value)>>) {
+        let Value::Map(docs) = docs else {
+            panic!("no map of commands: {docs:?}")
+        };
+        for (name, facts_of) in docs {
+            let Value::Map(all) = facts_of else {
+                panic!("no command: {facts_of:?}")
+            };
+            let is_one =
+                |(name, _): &&(Value, Value)| FACTS.iter().any(|of| *name == Value::bulk(of));
+            found.insert(name.text(), all.iter().filter(is_one).cloned().collect());
+            let parts = all
+                .iter()
+                .find(|(name, _)| *name == Value::bulk("subcommands"));
+            parts.into_iter().for_each(|(_, parts)| facts(parts, found));
+        }
+    }
+    let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());
+    let mut redis = Redis::start(Protocol::Resp3);
+    let request = [&b"COMMAND"[..], b"DOCS"];
+    facts(&described(&request, |_| true), &mut ours);
+    facts(&ask(&mut redis, &request), &mut theirs);
+    assert!(theirs.len() > 350, "{}", theirs.len());
+    for (name, facts) in &theirs {
+        assert_eq!(&ours[name], facts, "{name:?}");
+    }
+}
+
 #[test]
 fn a_door_tells_only_of_what_it_serves() {
     let door = |spec: &Spec| matches!(spec.id, Id::Get | Id::ConfigGet | Id::CommandCount);
@@ -626,4 +663,38 @@ fn same_error(redis: &mut Redis, words: &[&[u8]]) {
         "{}",
         shown(&words.join(&b' '))
     );
+}
+
+/// The chapter about the Redis door names each command that redis-server has and a store has not.
+#[test]
+fn the_documentation_lists_the_commands_that_are_not_there() {
+    let mut redis = Redis::start(Protocol::Resp3);
+    let Value::Array(theirs) = ask(&mut redis, &[b"COMMAND", b"LIST"]) else {
+        panic!("no list")
+    };
+    let names = theirs.iter().map(|name| match name {
+        Value::Bulk(name) => String::from_utf8_lossy(name).into_owned(),
+        other => panic!("no name: {other:?}"),
+    });
+    let is_absent = |name: &String| {
+        let spec = find(name.as_bytes());
+        !name.contains('|') && spec.is_none_or(|spec| spec.room == Room::Absent)
+    };
+    let absent: BTreeSet<String> = names.filter(is_absent).collect();
+    let path = format!("{}/../../docs/src/redis.md", env!("CARGO_MANIFEST_DIR"));
+    let chapter = std::fs::read_to_string(path).unwrap();
+    let (_, section) = chapter
+        .split_once("\n## Commands that are not there\n")
+        .unwrap();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"));
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    let words = rows.flat_map(|row| row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2));
+    let words = words.filter(|word| {
+        word.chars()
+            .all(|c| c.is_ascii_uppercase() || "_-".contains(c))
+    });
+    let listed: BTreeSet<String> = words.map(str::to_lowercase).collect();
+    assert_eq!(listed, absent);
 }

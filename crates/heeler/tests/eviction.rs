@@ -229,3 +229,31 @@ fn keys_that_are_asked_for_often_are_found_more_often_than_by_chance() {
     let lfu = with_policy(Trace::Zipf, size, Policy::AllkeysLfu).ratio;
     assert!(lfu > random + 0.01, "{lfu} {random}");
 }
+
+/// With `maxmemory-eviction-tenacity` a command makes more room before it leaves the rest to the
+/// background, or less.
+#[test]
+fn a_command_evicts_as_many_as_tenacity_says() {
+    for (tenacity, expected) in [
+        (0, 16..=16),
+        (1, 16..=16),
+        (5, 32..=32),
+        (10, 64..=64),
+        (15, 128..=129),
+        (100, 4_000..=4_999),
+    ] {
+        let store = Store::new(1);
+        for key in 0..5_000 {
+            run(&store, 0, &format!("SET key:{key} {}", "v".repeat(100)));
+        }
+        store.limit_memory(MemoryLimit {
+            most: store.memory_at_start() as u64 + 100_000,
+            policy: Policy::AllkeysLru,
+            tenacity,
+            ..MemoryLimit::default()
+        });
+        assert_eq!(run(&store, 0, "SET k v"), Reply::OK);
+        let evicted = store.stats(0).evicted;
+        assert!(expected.contains(&evicted), "{tenacity}: {evicted}");
+    }
+}

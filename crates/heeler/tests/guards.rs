@@ -374,7 +374,7 @@ fn strangers_announce_little() {
     let words = "$4\r\nPING\r\n".repeat(9);
     for (bytes, goes_on) in [
         ("*11\r\n", None),
-        ("*1048576\r\n", None),
+        ("*2147483647\r\n", None),
         ("*10\r\n$4\r\nPING\r\n", Some(words.clone())),
         ("*1\r\n$16385\r\n", None),
         ("*2\r\n$4\r\nECHO\r\n$100000000\r\n", None),

@@ -3,7 +3,7 @@
 
 mod servers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use servers::{Client, Heeler, RedisServer, Value, request, wait_until};
 
@@ -433,4 +433,191 @@ fn what_is_evicted_for_a_command_is_told_before_its_reply() {
             "{replies:?}"
         );
     }
+}
+
+/// The value of a line of INFO.
+fn value(client: &mut Client, name: &str) -> String {
+    let told = client.run("INFO").text();
+    let value = told.lines().find_map(|line| {
+        let (known, value) = line.split_once(':')?;
+        (known == name).then(|| value.to_owned())
+    });
+    value.unwrap_or_else(|| panic!("no {name} in {told}"))
+}
+
+fn number(client: &mut Client, name: &str) -> f64 {
+    let value = value(client, name);
+    let number = value.trim_end_matches('%').parse();
+    number.unwrap_or_else(|_| panic!("{name}: {value}"))
+}
+
+#[test]
+fn what_depends_on_nothing_is_told_as_redis_tells_it() {
+    let (heeler, redis) = both();
+    let (mut ours, mut theirs) = (heeler.client(), redis.client());
+    for (line, name) in [
+        ("CONFIG SET hz 50", "hz"),
+        ("CONFIG SET hz 1000", "configured_hz"),
+        ("CONFIG SET hz 10", "hz"),
+        ("PING", "config_file"),
+        ("PING", "total_system_memory"),
+        ("PING", "total_system_memory_human"),
+        ("PING", "expired_stale_perc"),
+        ("PING", "instantaneous_ops_per_sec"),
+        ("CLUSTER INFO", "cluster_enabled"),
+        ("PING", "lazyfreed_objects"),
+    ] {
+        assert_eq!(ours.run(line), theirs.run(line), "{line}");
+        let is_rate = name.starts_with("instantaneous");
+        let (ours, theirs) = (value(&mut ours, name), value(&mut theirs, name));
+        assert!(ours == theirs || is_rate, "{name}: {ours}, {theirs}");
+    }
+    let [ours_clock, theirs_clock] =
+        [&mut ours, &mut theirs].map(|client| number(client, "lru_clock"));
+    assert!(
+        (ours_clock - theirs_clock).abs() <= 2.0,
+        "{ours_clock}, {theirs_clock}"
+    );
+    // What is told of both has one order.
+    let names = |client: &mut Client| -> Vec<String> {
+        let told = client.run("INFO everything").text();
+        let names = told
+            .lines()
+            .filter_map(|line| Some(line.split_once(':')?.0.to_owned()));
+        names
+            .filter(|name| !name.starts_with("cmdstat_") && !name.starts_with("latency_"))
+            .collect()
+    };
+    let (ours, theirs) = (names(&mut ours), names(&mut theirs));
+    let common = |of: &[String], other: &[String]| -> Vec<String> {
+        of.iter()
+            .filter(|name| other.contains(name))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(common(&ours, &theirs), common(&theirs, &ours));
+}
+
+#[test]
+fn rates_are_those_of_what_was_done() {
+    let (heeler, redis) = both();
+    for (mut client, mut asks) in [
+        (heeler.client(), heeler.client()),
+        (redis.client(), redis.client()),
+    ] {
+        let many = b"*2\r\n$4\r\nECHO\r\n$100\r\n".to_vec();
+        let one = [many, vec![b'x'; 100], b"\r\n".to_vec()].concat();
+        let one = one.repeat(100);
+        let rates = |asks: &mut Client| {
+            ["ops_per_sec", "input_kbps", "output_kbps"]
+                .map(|name| number(asks, &format!("instantaneous_{name}")))
+        };
+        wait_until("it does much", || {
+            client.send(&one);
+            (0..100).for_each(|_| drop(client.read_raw_reply()));
+            let [commands, input, output] = rates(&mut asks);
+            // A command comes with 128 bytes and goes with 108; INFO is long.
+            commands > 500.0 && input > commands * 0.1 && output > commands * 0.1
+        });
+        wait_until("it does little again", || {
+            let [commands, input, _] = rates(&mut asks);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            commands < 200.0 && input < 20.0
+        });
+        asks.run("CONFIG RESETSTAT");
+    }
+}
+
+#[test]
+fn memory_is_told_in_parts_that_make_the_whole() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let mut client = heeler.client();
+    let empty = number(&mut client, "used_memory");
+    assert_eq!(number(&mut client, "used_memory_startup"), empty);
+    for i in 0..1_000 {
+        client.call(&[b"SET", format!("key:{i}").as_bytes(), &[b'x'; 1_000]]);
+    }
+    client.run("SELECT 3");
+    client.run("SET a b EX 1000");
+    let parts = |client: &mut Client| {
+        [
+            "",
+            "_overhead",
+            "_dataset",
+            "_startup",
+            "_peak",
+            "_peak_perc",
+            "_dataset_perc",
+        ]
+        .map(|name| number(client, &format!("used_memory{name}")))
+    };
+    let [used, overhead, data, startup, peak, percent, of_net] = parts(&mut client);
+    assert_eq!(overhead + data, used);
+    assert!(
+        data > 1_000_000.0 && overhead > startup,
+        "{overhead}, {data}"
+    );
+    assert!(peak >= used && (percent - used * 100.0 / peak).abs() < 0.01);
+    assert!((of_net - data * 100.0 / (used - startup)).abs() < 0.01);
+    let Value::Array(told) = client.run("MEMORY STATS") else {
+        panic!("no list")
+    };
+    let stats: BTreeMap<String, Value> = told
+        .chunks(2)
+        .map(|pair| (pair[0].text(), pair[1].clone()))
+        .collect();
+    let int = |name: &str| match stats.get(name) {
+        Some(Value::Int(value)) => *value as f64,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(int("total.allocated"), used);
+    assert_eq!(int("overhead.total"), overhead);
+    assert_eq!(int("dataset.bytes"), data);
+    assert_eq!(int("startup.allocated"), startup);
+    assert_eq!(int("keys.count"), 1001.0);
+    assert_eq!(
+        int("keys.bytes-per-key"),
+        ((used - startup) / 1001.0).floor()
+    );
+    let Value::Array(third) = &stats["db.3"] else {
+        panic!("{stats:?}")
+    };
+    assert!(matches!(third[1], Value::Int(1..)), "{third:?}");
+    assert!(matches!(third[3], Value::Int(1..)), "{third:?}");
+    assert!(
+        stats.contains_key("db.0") && !stats.contains_key("db.1"),
+        "{stats:?}"
+    );
+    client.run("FLUSHALL");
+    let [used, _, _, _, after, percent, _] = parts(&mut client);
+    assert!(after >= peak && used * 2.0 < peak && percent < 50.0);
+    // What clients take is told apart.
+    let clients = number(&mut client, "mem_clients_normal");
+    let mut other = heeler.client();
+    other.send(&[&b"*2\r\n$3\r\nGET\r\n$3000000\r\n"[..], &[b'x'; 2_000_000]].concat());
+    wait_until("it is counted", || {
+        number(&mut client, "mem_clients_normal") > clients + 2_000_000.0
+    });
+}
+
+#[test]
+fn a_client_has_the_number_of_its_socket() {
+    let (heeler, redis) = both();
+    let differ = |pid: u32, mut clients: [Client; 3]| {
+        let numbers = clients.each_mut().map(|client| {
+            let own = fields(&client.run("CLIENT INFO").text()).1["fd"].clone();
+            let listed = client.run("CLIENT LIST").text();
+            let mut listed = listed.lines().map(|line| fields(line).1["fd"].clone());
+            assert!(listed.any(|listed| listed == own));
+            let file = std::fs::read_link(format!("/proc/{pid}/fd/{own}")).unwrap();
+            assert!(file.to_string_lossy().starts_with("socket:"), "{file:?}");
+            own
+        });
+        let all: BTreeSet<&String> = numbers.iter().collect();
+        assert_eq!(all.len(), numbers.len(), "{numbers:?}");
+    };
+    let clients = [heeler.client(), heeler.client(), heeler.client()];
+    differ(heeler.process.pid(), clients);
+    let clients = [redis.client(), redis.client(), redis.client()];
+    differ(redis.process.pid(), clients);
 }

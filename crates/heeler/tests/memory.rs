@@ -256,7 +256,7 @@ fn what_is_announced_takes_no_memory_before_it_comes() {
     let received = |asks: &mut Client| info(asks, "stats", "total_net_input_bytes");
     let beginnings: [&[u8]; 2] = [
         b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$536870912\r\nxx",
-        b"*1048576\r\n$3\r\nDEL\r\n$1\r\na\r\n",
+        b"*2147483647\r\n$3\r\nDEL\r\n$1\r\na\r\n",
     ];
     for beginning in beginnings {
         let known = received(&mut asks);

@@ -2,6 +2,7 @@
 
 mod servers;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use servers::{Client, Heeler, RedisServer, Value, wait_until};
@@ -372,4 +373,202 @@ fn clients_that_take_too_much_memory_are_closed() {
         stays.send(&[&vec![b'x'; 100_000][..], b"\r\n"].concat());
         assert_eq!(stays.read_reply(), Value::ok());
     }
+}
+
+/// What a Redis's parameters promise of the background holds here whatever they say; others do as
+/// in Redis.
+#[test]
+fn parameters_of_the_background_are_set_and_told_as_redis_does() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let lines = r#"
+        CONFIG GET hz
+        CONFIG SET hz 100
+        CONFIG GET hz
+        CONFIG SET hz 0
+        CONFIG GET hz
+        CONFIG SET hz 1000
+        CONFIG GET *hz
+        CONFIG SET hz -1
+        CONFIG SET hz x
+        CONFIG SET hz 2147483648
+        CONFIG SET hz 10
+        CONFIG SET dynamic-hz no
+        CONFIG GET dynamic-hz
+        CONFIG SET dynamic-hz YES
+        CONFIG GET dynamic-hz
+        CONFIG SET dynamic-hz 1
+        CONFIG GET activedefrag
+        CONFIG SET activedefrag no
+        CONFIG SET activedefrag yes
+        CONFIG SET activedefrag x
+        CONFIG GET activedefrag
+        CONFIG SET protected-mode no
+        CONFIG GET protected-mode
+        CONFIG SET protected-mode x
+        CONFIG GET lazyfree-*
+        CONFIG SET lazyfree-lazy-eviction yes lazyfree-lazy-expire yes
+        CONFIG SET lazyfree-lazy-server-del yes lazyfree-lazy-user-del yes
+        CONFIG SET lazyfree-lazy-user-flush yes
+        CONFIG GET lazyfree-*
+        CONFIG SET lazyfree-lazy-user-flush maybe
+        CONFIG SET lazyfree-lazy-user-flush no lazyfree-lazy-user-del x
+        CONFIG GET lazyfree-*
+    "#;
+    alike(&mut ours, &mut theirs, lines);
+    let told = run(&mut ours, "CONFIG SET protected-mode yes");
+    assert!(told.contains("requirepass, --requirepass-file"), "{told}");
+}
+
+#[test]
+fn parameters_that_promise_little_are_set_and_told_as_redis_does() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let lines = r#"
+        CONFIG GET loglevel
+        CONFIG SET loglevel VERBOSE
+        CONFIG GET loglevel
+        CONFIG SET loglevel debug
+        CONFIG GET loglevel
+        CONFIG SET loglevel warning
+        CONFIG GET loglevel
+        CONFIG SET loglevel nothing
+        CONFIG SET loglevel notice
+        CONFIG GET loglevel
+        CONFIG GET active-expire-effort
+        CONFIG SET active-expire-effort 10
+        CONFIG GET active-expire-effort
+        CONFIG SET active-expire-effort 0
+        CONFIG SET active-expire-effort 11
+        CONFIG SET active-expire-effort x
+        CONFIG GET maxmemory-eviction-tenacity
+        CONFIG SET maxmemory-eviction-tenacity 100
+        CONFIG GET maxmemory-eviction-tenacity
+        CONFIG SET maxmemory-eviction-tenacity 101
+        CONFIG SET maxmemory-eviction-tenacity -1
+        CONFIG SET maxmemory-eviction-tenacity x
+        CONFIG GET activerehashing
+        CONFIG SET activerehashing no
+        CONFIG GET activerehashing
+        CONFIG SET activerehashing x
+        CONFIG GET busy-reply-threshold
+        CONFIG GET lua-time-limit
+        CONFIG SET busy-reply-threshold 9223372036854775807
+        CONFIG GET lua-time-limit
+        CONFIG SET lua-time-limit 0
+        CONFIG GET busy-reply-threshold
+        CONFIG SET lua-time-limit -1
+        CONFIG SET busy-reply-threshold x
+        CONFIG SET lua-time-limit 5 busy-reply-threshold 6
+        CONFIG GET lua-time-limit
+        CONFIG SET lua-time-limit 5 lua-time-limit 6
+        CONFIG SET hash-max-ziplist-entries 5 hash-max-listpack-entries 6
+        CONFIG GET hash-max-*-entries
+    "#;
+    alike(&mut ours, &mut theirs, lines);
+}
+
+/// A number that INFO tells.
+fn number(client: &mut Client, name: &str) -> i64 {
+    let told = client.run("INFO all").text();
+    let value = told.lines().find_map(|line| line.strip_prefix(name));
+    let value = value.unwrap_or_else(|| panic!("no {name} in {told}"));
+    value.strip_prefix(':').unwrap().parse().unwrap()
+}
+
+/// What DEL, SET, FLUSHALL and time remove is freed in the background where that is asked for.
+#[test]
+fn large_values_are_freed_by_whom_lazyfree_says() {
+    let [(mut theirs, _redis), (mut ours, _heeler)] = both();
+    let fill = (0..1_000).fold("SADD set".to_owned(), |line, i| {
+        format!("{line} member:{i}")
+    });
+    for client in [&mut theirs, &mut ours] {
+        let mut freed = 0;
+        for (name, lines) in [
+            ("user-del", &["DEL set"][..]),
+            ("server-del", &["SET set v", "DEL set"]),
+            ("user-flush", &["FLUSHALL"]),
+            ("expire", &["PEXPIRE set 1"]),
+        ] {
+            for is_lazy in [false, true] {
+                let word = if is_lazy { "yes" } else { "no" };
+                let set = format!("CONFIG SET lazyfree-lazy-{name} {word}");
+                assert_eq!(client.run(&set), Value::ok());
+                client.run(&fill);
+                for line in lines {
+                    assert!(!matches!(client.run(line), Value::Error(_)), "{line}");
+                }
+                wait_until("it is gone", || client.run("DBSIZE") == Value::Int(0));
+                freed += i64::from(is_lazy);
+                wait_until(name, || {
+                    number(client, "lazyfree_pending_objects") == 0
+                        && number(client, "lazyfreed_objects") == freed
+                });
+            }
+            client.run(&format!("CONFIG SET lazyfree-lazy-{name} no"));
+        }
+        client.run("CONFIG RESETSTAT");
+        assert_eq!(number(client, "lazyfreed_objects"), 0);
+    }
+}
+
+#[test]
+fn the_log_tells_what_its_level_says() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let mut client = heeler.client();
+    let told = || heeler.process.stderr().matches("multibulk length").count();
+    let errs = || {
+        let mut other = heeler.client();
+        other.send(b"*x\r\n");
+        other.read_to_close();
+    };
+    errs();
+    wait_until("it is told", || told() == 1);
+    assert_eq!(client.run("CONFIG SET loglevel warning"), Value::ok());
+    errs();
+    assert_eq!(client.run("CONFIG SET loglevel verbose"), Value::ok());
+    errs();
+    wait_until("it is told again", || told() > 1);
+    assert_eq!(told(), 2);
+}
+
+/// A chapter of the documentation.
+fn chapter(name: &str) -> String {
+    let path = format!("{}/../../docs/src/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The chapter about this door names each parameter that there is, and no other.
+#[test]
+fn the_documentation_lists_the_parameters() {
+    let heeler = Heeler::serve(&["--threads", "1"]);
+    let Value::Array(told) = heeler.client().run("CONFIG GET *") else {
+        panic!("no list")
+    };
+    let known: BTreeSet<String> = told.iter().step_by(2).map(Value::text).collect();
+    let chapter = chapter("redis.md");
+    let (_, section) = chapter.split_once("\n## Parameters\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut listed = BTreeSet::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let names = row.split('|').nth(1).unwrap();
+        let mut first = String::new();
+        for name in names.split('`').skip(1).step_by(2) {
+            // `-expire` goes on where the name before it began.
+            let name = match name.strip_prefix('-') {
+                Some(end) => first.replace("eviction", end),
+                None => name.to_owned(),
+            };
+            first = if first.is_empty() {
+                name.clone()
+            } else {
+                first
+            };
+            listed.insert(name);
+        }
+        let older = names.contains("(and with `ziplist`)");
+        let olds = listed.iter().filter(|_| older).cloned().collect::<Vec<_>>();
+        listed.extend(olds.iter().map(|name| name.replace("listpack", "ziplist")));
+    }
+    listed.remove("ziplist");
+    assert_eq!(listed, known);
 }

@@ -91,6 +91,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pubsub",
             "waiting",
             "allocator",
+            "log",
             "limits",
         ],
     ),

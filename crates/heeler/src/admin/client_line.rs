@@ -25,6 +25,7 @@ pub(super) struct Shown {
     queued_bytes: AtomicUsize,
     input: AtomicUsize,
     room_of_input: AtomicUsize,
+    room_of_arguments: AtomicUsize,
     room_of_output: AtomicUsize,
     most_room_of_output: AtomicUsize,
 }
@@ -39,6 +40,7 @@ impl Default for Shown {
             queued_bytes: 0.into(),
             input: 0.into(),
             room_of_input: 0.into(),
+            room_of_arguments: 0.into(),
             room_of_output: 0.into(),
             most_room_of_output: 0.into(),
         }
@@ -63,6 +65,11 @@ impl Shown {
         let is_new = session.protocol == Protocol::Resp3;
         self.speaks_resp3.store(is_new, Relaxed);
         self.stays.store(session.stays, Relaxed);
+    }
+
+    /// A request has come in parts.
+    pub(super) fn keeps_arguments(&self, room: usize) {
+        self.room_of_arguments.store(room, Relaxed);
     }
 
     pub(super) fn keeps(&self, input: usize, room_of_input: usize, room_of_output: usize) {
@@ -121,6 +128,7 @@ impl Client {
         let shown = &self.shown;
         let sizes = [
             &shown.room_of_input,
+            &shown.room_of_arguments,
             &shown.room_of_output,
             &shown.queued_bytes,
         ];
@@ -159,13 +167,14 @@ impl Client {
         let mut line = String::new();
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd=0 name={name} age={} idle={} flags={} db={} sub={sub} \
+            "id={} addr={} laddr={} fd={} name={name} age={} idle={} flags={} db={} sub={sub} \
              psub={psub} ssub={ssub} multi={multi} qbuf={input} qbuf-free={spare} argv-mem={words} \
              multi-mem={queued} rbs={output} rbp={} obl={obl} oll={lists} omem={omem} \
              tot-mem={total} events=r cmd={} user=default redir={} resp={}",
             self.id,
             self.origin.address(),
             self.local,
+            self.file,
             seconds(self.since),
             seconds(self.seen.load(Relaxed)),
             self.flags(seen),

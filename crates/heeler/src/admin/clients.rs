@@ -43,6 +43,8 @@ pub struct Client {
     /// Where it comes from, and its name.
     pub origin: Arc<Origin>,
     pub(super) local: String,
+    /// The number of its socket among the process's files.
+    pub(super) file: i32,
     service: u64,
     pub(super) since: u64,
     pub(super) seen: AtomicU64,
@@ -106,6 +108,11 @@ impl Client {
     /// Its buffers have so much room, and of what it sends so many bytes are no whole request yet.
     pub fn keeps(&self, input: usize, room_of_input: usize, room_of_output: usize) {
         self.shown.keeps(input, room_of_input, room_of_output);
+    }
+
+    /// A part of a request has come: the places of its arguments have so much room.
+    pub fn keeps_arguments(&self, room: usize) {
+        self.shown.keeps_arguments(room);
     }
 
     /// It is not closed for being idle: its protocol has other limits.
@@ -231,12 +238,13 @@ impl Clients {
         Reply::Int(i64::from(ended))
     }
 
-    /// A connection to a service, given by its number, was accepted.
+    /// A connection to a service, given by its number, was accepted; `file` is its socket's number.
     pub fn join(
         &self,
         service: u64,
         address: String,
         local: String,
+        file: i32,
         counters: Arc<Counters>,
     ) -> Arc<Client> {
         Counters::add(&counters.connections, 1);
@@ -246,6 +254,7 @@ impl Clients {
             id: self.next.fetch_add(1, Relaxed),
             origin: Arc::new(Origin::new(address)),
             local,
+            file,
             service,
             since: now,
             seen: AtomicU64::new(now),
@@ -391,6 +400,16 @@ impl Clients {
                 client.close("too much is left unread for too long");
             }
         }
+    }
+
+    /// Bytes that all of them take; `untaken` tells how many bytes of messages a connection has not
+    /// taken.
+    pub(super) fn memory(&self, untaken: impl Fn(u64) -> usize) -> u64 {
+        let all: Vec<Arc<Client>> = self.all.lock().values().cloned().collect();
+        let sizes = all
+            .iter()
+            .map(|client| client.takes(untaken(client.id)) as u64);
+        sizes.sum()
     }
 
     /// Closes those that take most, until the others take so many bytes together, each once it is

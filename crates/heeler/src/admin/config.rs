@@ -1,12 +1,13 @@
 //! CONFIG GET and SET.
 
-use super::{Process, client_memory, encodings, settings};
+use super::{Process, client_memory, encodings, settings, upheld};
 use crate::command::number::integer;
 use crate::command::pattern::matches;
 use crate::command::{Command, Reply};
 use crate::config::Secret;
 use crate::limits;
-use crate::store::{Limit, MemoryLimit, Policy, Store, memory_bytes};
+use crate::log::REDIS_LEVELS;
+use crate::store::{Lazy, Limit, MemoryLimit, Policy, Store, memory_bytes};
 
 /// CONFIG GET pattern …: the parameters by Redis's names, so that tools find what they look for.
 pub(super) fn get(process: &Process, store: Option<&Store>, command: &Command<'_>) -> Reply {
@@ -43,6 +44,7 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ("list-compress-depth", text("0")),
         ("maxclients", process.clients.most().to_string()),
         ("maxmemory", memory.most.to_string()),
+        ("maxmemory-eviction-tenacity", memory.tenacity.to_string()),
         ("maxmemory-policy", text(memory.policy.name())),
         ("maxmemory-samples", memory.samples.to_string()),
         (
@@ -69,36 +71,58 @@ fn parameters(process: &Process, store: Option<&Store>) -> Vec<(&'static str, St
         ),
         ("slowlog-max-len", process.slowlog.length().to_string()),
     ];
-    if store.is_some() {
-        let settings = &process.settings;
-        found.extend([
-            ("client-output-buffer-limit", settings.outputs()),
-            ("client-query-buffer-limit", settings.query().to_string()),
-            ("tcp-keepalive", settings.keepalive().to_string()),
-        ]);
-    }
-    if let Some(store) = store {
-        let most = store.most_tracked().to_string();
-        found.push(("tracking-table-max-keys", most));
-        found.push(("maxmemory-clients", process.client_memory.told()));
-    }
     found.push(("timeout", process.settings.timeout().to_string()));
     found.extend(encodings::parameters(store));
+    found.extend(store.into_iter().flat_map(|store| of_store(process, store)));
     found.sort_unstable();
     found
 }
 
-fn yes_no(is_so: bool) -> String {
+/// Those that a store alone has.
+fn of_store(process: &Process, store: &Store) -> Vec<(&'static str, String)> {
+    let (text, settings) = (String::from, &process.settings);
+    let mut found = vec![
+        ("activedefrag", text("no")),
+        ("client-output-buffer-limit", settings.outputs()),
+        ("client-query-buffer-limit", settings.query().to_string()),
+        ("hz", settings.hz().to_string()),
+        ("maxmemory-clients", process.client_memory.told()),
+        ("protected-mode", text("no")),
+        ("tcp-keepalive", settings.keepalive().to_string()),
+        ("tracking-table-max-keys", store.most_tracked().to_string()),
+    ];
+    let log = process.log.iter();
+    found.extend(log.map(|log| ("loglevel", text(log.redis_level()))));
+    found.extend(process.upheld.parameters());
+    let lazy = |lazy: Lazy| (lazy.name(), yes_no(store.is_lazy(lazy)));
+    found.extend(Lazy::ALL.map(lazy));
+    found
+}
+
+pub(super) fn yes_no(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.into()
 }
 
 /// Whether a value says yes or no, in whatever letters.
-fn said(value: &[u8]) -> Option<bool> {
+pub(super) fn said(value: &[u8]) -> Option<bool> {
     match value {
         v if v.eq_ignore_ascii_case(b"yes") => Some(true),
         v if v.eq_ignore_ascii_case(b"no") => Some(false),
         _ => None,
     }
+}
+
+/// What is wrong with what says neither yes nor no.
+pub(super) fn no_answer(value: &[u8]) -> Option<String> {
+    match said(value) {
+        Some(_) => None,
+        None => Some("argument must be 'yes' or 'no'".into()),
+    }
+}
+
+/// The lazyfree parameter with a name.
+fn lazy(name: &str) -> Option<Lazy> {
+    Lazy::ALL.into_iter().find(|lazy| lazy.name() == name)
 }
 
 /// Parameters that Redis cannot change while it runs either.
@@ -121,7 +145,7 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
         };
         let fault = match () {
             () if IMMUTABLE.contains(name) => Some("can't set immutable config".to_owned()),
-            () if changes.iter().any(|(other, _)| is_same(other, name)) => {
+            () if changes.iter().any(|(other, _)| other == name) => {
                 Some("duplicate parameter".into())
             }
             () if store.is_none() => is_always(old, value),
@@ -140,12 +164,6 @@ pub(super) fn set(process: &Process, store: Option<&Store>, command: &Command<'_
     Reply::OK
 }
 
-/// Whether these are two names of one parameter.
-fn is_same(name: &str, other: &str) -> bool {
-    let limit = encodings::named(name);
-    name == other || limit.is_some() && limit == encodings::named(other)
-}
-
 /// What is wrong with a value for a parameter, if something is.
 fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<String> {
     if let Some(limit) = encodings::named(name) {
@@ -155,12 +173,22 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             false => encodings::value(limit, value).err(),
         };
     }
+    if let Some(fault) = upheld::refuses(name, value) {
+        return fault;
+    }
     match name {
         "latency-monitor-threshold" => out_of_range(value, 0, i64::MAX),
-        "rdbcompression" | "latency-tracking" => match said(value) {
-            Some(_) => None,
-            None => Some("argument must be 'yes' or 'no'".into()),
-        },
+        "rdbcompression" | "latency-tracking" => no_answer(value),
+        _ if lazy(name).is_some() => no_answer(value),
+        "activedefrag" => never(value, NO_DEFRAG),
+        "protected-mode" => never(value, NO_PROTECTED_MODE),
+        "loglevel" => {
+            let levels = REDIS_LEVELS.map(|(level, _)| level);
+            let is_known = |level: &&str| value.eq_ignore_ascii_case(level.as_bytes());
+            none_of(levels.iter().any(is_known), &levels)
+        }
+        "hz" => out_of_range(value, 0, i64::from(i32::MAX)),
+        "maxmemory-eviction-tenacity" => out_of_range(value, 0, 100),
         "latency-tracking-info-percentiles" => percentiles(value).err().map(str::to_owned),
         "slowlog-log-slower-than" => out_of_range(value, -1, i64::MAX),
         "slowlog-max-len" => out_of_range(value, 0, i64::MAX)
@@ -179,13 +207,7 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             Some(_) => None,
             None => Some("argument must be a memory value".into()),
         },
-        "maxmemory-policy" => match policy_of(value) {
-            Some(_) => None,
-            None => Some(format!(
-                "argument(s) must be one of the following: {}",
-                POLICIES.map(Policy::name).join(", ")
-            )),
-        },
+        "maxmemory-policy" => none_of(policy_of(value).is_some(), &POLICIES.map(Policy::name)),
         "notify-keyspace-events" => {
             let is_known = |letter: &u8| b"Ag$lshzxeKEtmdn".contains(letter);
             let text = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
@@ -197,6 +219,33 @@ fn refuses(process: &Process, name: &str, old: &str, value: &[u8]) -> Option<Str
             Err(_) => Some("argument must be UTF-8".into()),
         },
         _ => is_always(old, value),
+    }
+}
+
+/// What is wrong with what is not known among some words.
+fn none_of(is_known: bool, words: &[&str]) -> Option<String> {
+    let told = || {
+        format!(
+            "argument(s) must be one of the following: {}",
+            words.join(", ")
+        )
+    };
+    (!is_known).then(told)
+}
+
+/// In Redis's words: our allocator is not that one.
+const NO_DEFRAG: &str = "Active defragmentation cannot be enabled: it requires a Redis server \
+                         compiled with a modified Jemalloc like the one shipped by default with \
+                         the Redis source distribution";
+const NO_PROTECTED_MODE: &str = "there is no protected mode here: set a password (requirepass, \
+                                 --requirepass-file), or listen where only friends come in";
+
+/// What is wrong with a yes where there is only no.
+fn never(value: &[u8], why: &str) -> Option<String> {
+    match said(value) {
+        Some(false) => None,
+        Some(true) => Some(why.into()),
+        None => no_answer(value),
     }
 }
 
@@ -262,7 +311,7 @@ fn memory_of(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok().and_then(memory_bytes)
 }
 
-fn out_of_range(value: &[u8], least: i64, most: i64) -> Option<String> {
+pub(super) fn out_of_range(value: &[u8], least: i64, most: i64) -> Option<String> {
     match integer(value) {
         Some(number) if (least..=most).contains(&number) => None,
         Some(_) => Some(format!(
@@ -279,6 +328,7 @@ fn change_memory(limit: &mut MemoryLimit, name: &str, value: &[u8]) -> bool {
         "maxmemory" => limit.most = memory_of(value).unwrap_or(limit.most),
         "maxmemory-policy" => limit.policy = policy_of(value).unwrap_or(limit.policy),
         "maxmemory-samples" => limit.samples = number().unwrap_or(limit.samples),
+        "maxmemory-eviction-tenacity" => limit.tenacity = number().unwrap_or(limit.tenacity),
         "lfu-log-factor" => limit.lfu_log_factor = number().unwrap_or(limit.lfu_log_factor),
         "lfu-decay-time" => limit.lfu_decay_minutes = number().unwrap_or(limit.lfu_decay_minutes),
         _ => return false,
@@ -298,6 +348,7 @@ fn change_connections(process: &Process, store: Option<&Store>, name: &str, valu
     match name {
         "maxclients" => process.clients.set_most(number() as usize),
         "timeout" => settings.set_timeout(number()),
+        "hz" => settings.set_hz(number()),
         "tcp-keepalive" => settings.set_keepalive(number()),
         "proto-max-bulk-len" => {
             settings.set_bulk(bytes());
@@ -332,7 +383,10 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         }
         return;
     }
-    if change_connections(process, store, name, value) {
+    if let (Some(store), Some(lazy)) = (store, lazy(name)) {
+        return store.set_lazy(lazy, said(value).unwrap_or(false));
+    }
+    if process.upheld.set(name, value) || change_connections(process, store, name, value) {
         return;
     }
     match (name, store) {
@@ -350,6 +404,11 @@ fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
         ("latency-monitor-threshold", _) => {
             let millis = integer(value).and_then(|millis| u64::try_from(millis).ok());
             process.latency.set_threshold(millis.unwrap_or(0));
+        }
+        ("loglevel", _) => {
+            let level = String::from_utf8_lossy(value);
+            let log = process.log.iter();
+            log.for_each(|log| log.set_redis_level(&level));
         }
         ("latency-tracking", _) => process.latency.track(said(value).unwrap_or(true)),
         ("latency-tracking-info-percentiles", _) => {

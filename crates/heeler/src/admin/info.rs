@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::memory::{Memory, share};
 use super::{Process, REDIS_VERSION, persistence, usage};
 use crate::command::{Command, Flags, Reply, TABLE};
 use crate::pubsub::Topic;
@@ -10,7 +11,7 @@ use crate::stats::most_micros;
 use crate::store::Store;
 
 /// In Redis's order, and whether each is shown if none is asked for.
-const SECTIONS: [(&str, bool); 12] = [
+const SECTIONS: [(&str, bool); 13] = [
     ("server", true),
     ("clients", true),
     ("memory", true),
@@ -21,6 +22,7 @@ const SECTIONS: [(&str, bool); 12] = [
     ("commandstats", false),
     ("errorstats", true),
     ("latencystats", false),
+    ("cluster", true),
     ("keyspace", true),
     ("ring", true),
 ];
@@ -90,13 +92,15 @@ fn lines(
     store: Option<&Store>,
 ) -> Vec<(&'static str, String)> {
     match section {
-        "server" => server(process, now),
+        "server" => server(process, now, store.is_some()),
         "clients" => clients(process, store),
-        "memory" => memory(process, store),
+        "memory" => memory(process, now, store),
         "persistence" => persistence::lines(process),
         "stats" => stats(process, now, store),
         "replication" => replication(process),
         "cpu" => cpu(),
+        // Nodes of a ring are none of a Redis Cluster.
+        "cluster" => vec![("cluster_enabled", "0".into())],
         _ => process.ring.get().map_or_else(Vec::new, |ring| (ring.0)()),
     }
 }
@@ -113,9 +117,10 @@ fn replication(process: &Process) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
+fn server(process: &Process, now: u64, is_store: bool) -> Vec<(&'static str, String)> {
     let up = now.saturating_sub(process.started) / 1000;
-    vec![
+    let executable = std::env::current_exe().unwrap_or_default();
+    let mut found = vec![
         ("redis_version", REDIS_VERSION.into()),
         ("heeler_version", env!("CARGO_PKG_VERSION").into()),
         ("heeler_role", process.role.into()),
@@ -130,7 +135,20 @@ fn server(process: &Process, now: u64) -> Vec<(&'static str, String)> {
         ("uptime_in_seconds", up.to_string()),
         ("uptime_in_days", (up / 86_400).to_string()),
         ("threads", process.counters.len().to_string()),
-    ]
+    ];
+    if is_store {
+        let hz = process.settings.hz().to_string();
+        found.extend([
+            ("hz", hz.clone()),
+            ("configured_hz", hz),
+            ("lru_clock", ((now / 1000) & 0xff_ffff).to_string()),
+        ]);
+    }
+    found.push(("executable", executable.display().to_string()));
+    if is_store {
+        found.push(("config_file", String::new()));
+    }
+    found
 }
 
 fn clients(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
@@ -145,24 +163,28 @@ fn clients(process: &Process, store: Option<&Store>) -> Vec<(&'static str, Strin
 
 /// What is used is what keys and values take, which is what `maxmemory` limits; the rest of what is
 /// resident is the program, its connections, and what the allocator keeps.
-fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String)> {
-    let (resident, peak) = (usage::resident_bytes(), usage::peak_bytes());
-    let used = store.map_or(resident, |store| store.memory() as u64);
+fn memory(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static str, String)> {
+    let memory = Memory::of(process, now, store);
+    let (used, resident) = (memory.used, memory.resident);
     let limit = store.map(Store::memory_limit).unwrap_or_default();
-    let data = store.map_or(0, |store| {
-        used.saturating_sub(store.memory_at_start() as u64)
-    });
     let ratio = resident as f64 / used.max(1) as f64;
+    let machine = usage::machine_bytes();
     let sized = |name, bytes: u64| (name, bytes.to_string());
+    let percent = |name, percent: f64| (name, format!("{percent:.2}%"));
     vec![
         sized("used_memory", used),
         ("used_memory_human", human(used)),
         sized("used_memory_rss", resident),
         ("used_memory_rss_human", human(resident)),
-        sized("used_memory_peak", peak),
-        ("used_memory_peak_human", human(peak)),
-        sized("used_memory_startup", process.resident_at_start),
-        sized("used_memory_dataset", data),
+        sized("used_memory_peak", memory.peak),
+        ("used_memory_peak_human", human(memory.peak)),
+        percent("used_memory_peak_perc", share(used, memory.peak)),
+        sized("used_memory_overhead", used.saturating_sub(memory.data)),
+        sized("used_memory_startup", memory.startup),
+        sized("used_memory_dataset", memory.data),
+        percent("used_memory_dataset_perc", share(memory.data, memory.net())),
+        sized("total_system_memory", machine),
+        ("total_system_memory_human", human(machine)),
         ("maxmemory", limit.most.to_string()),
         ("maxmemory_human", human(limit.most)),
         ("maxmemory_policy", limit.policy.name().into()),
@@ -172,11 +194,16 @@ fn memory(process: &Process, store: Option<&Store>) -> Vec<(&'static str, String
             (resident as i64 - used as i64).to_string(),
         ),
         ("mem_not_counted_for_evict", "0".into()),
+        sized("mem_clients_normal", process.memory_of_clients()),
+        ("mem_allocator", "mimalloc".into()),
         (
             "lazyfree_pending_objects",
             store.map_or(0, Store::discarded).to_string(),
         ),
-        ("mem_allocator", "mimalloc".into()),
+        (
+            "lazyfreed_objects",
+            store.map_or(0, Store::freed_later).to_string(),
+        ),
     ]
 }
 
@@ -184,6 +211,9 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
     let stats = store.map(|s| s.stats(now)).unwrap_or_default();
     let tracked = store.map(Store::tracked).unwrap_or_default();
     let told: u64 = process.commands.error_codes().values().sum();
+    let rates = process.rates.told();
+    let kilobytes = |bytes: f64| format!("{:.2}", bytes / 1024.0);
+    let stale = share(stats.overdue as u64, stats.expiring_keys as u64).min(100.0);
     vec![
         (
             "total_connections_received",
@@ -193,6 +223,7 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "total_commands_processed",
             process.sum(|c| &c.requests).to_string(),
         ),
+        ("instantaneous_ops_per_sec", format!("{:.0}", rates[0])),
         (
             "total_net_input_bytes",
             process.sum(|c| &c.input).to_string(),
@@ -201,12 +232,14 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
             "total_net_output_bytes",
             process.sum(|c| &c.output).to_string(),
         ),
+        ("instantaneous_input_kbps", kilobytes(rates[1])),
+        ("instantaneous_output_kbps", kilobytes(rates[2])),
         (
             "rejected_connections",
             process.refused.load(Relaxed).to_string(),
         ),
-        ("total_error_replies", told.to_string()),
         ("expired_keys", stats.expired.to_string()),
+        ("expired_stale_perc", format!("{stale:.2}")),
         ("evicted_keys", stats.evicted.to_string()),
         (
             "evicted_clients",
@@ -229,6 +262,7 @@ fn stats(process: &Process, now: u64, store: Option<&Store>) -> Vec<(&'static st
         ("tracking_total_keys", tracked.keys.to_string()),
         ("tracking_total_items", tracked.items.to_string()),
         ("tracking_total_prefixes", tracked.prefixes.to_string()),
+        ("total_error_replies", told.to_string()),
     ]
 }
 

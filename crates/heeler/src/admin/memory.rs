@@ -5,34 +5,108 @@ use crate::allocator::Allocator;
 use crate::command::Reply;
 use crate::store::{Policy, Store};
 
-/// MEMORY STATS: by Redis's names, what is known here.
-pub(super) fn stats(process: &Process, now: u64, store: Option<&Store>) -> Reply {
-    let (resident, peak) = (usage::resident_bytes(), usage::peak_bytes());
-    let keys = store.map_or(0, |store| store.stats(now).keys) as u64;
-    let used = store.map_or(0, Store::memory) as u64;
-    let data = store.map_or(0, |store| {
-        used.saturating_sub(store.memory_at_start() as u64)
-    });
-    let share = |part: u64, whole: u64| match whole {
+/// How much memory is used for what. Where there is no store, all that is resident is used.
+pub(super) struct Memory {
+    /// Bytes for keys and values, and what finds them.
+    pub used: u64,
+    /// The most that they were.
+    pub peak: u64,
+    /// Bytes that are used where there are no keys.
+    pub startup: u64,
+    /// Bytes of keys and values alone.
+    pub data: u64,
+    /// Bytes of the whole process.
+    pub resident: u64,
+}
+
+impl Memory {
+    pub fn of(process: &Process, now: u64, store: Option<&Store>) -> Memory {
+        let resident = usage::resident_bytes();
+        match store {
+            Some(store) => Memory {
+                used: store.memory() as u64,
+                peak: store.note_peak() as u64,
+                startup: store.memory_at_start() as u64,
+                data: store.stats(now).data_bytes as u64,
+                resident,
+            },
+            None => Memory {
+                used: resident,
+                peak: usage::peak_bytes(),
+                startup: process.resident_at_start,
+                data: 0,
+                resident,
+            },
+        }
+    }
+
+    /// What is used for keys, one way or another.
+    pub fn net(&self) -> u64 {
+        self.used.saturating_sub(self.startup).max(1)
+    }
+}
+
+impl Process {
+    /// Bytes that its connections take.
+    pub(super) fn memory_of_clients(&self) -> u64 {
+        self.clients.memory(|id| self.exchange.state_of(id).1)
+    }
+}
+
+/// So many of a hundred are a part of the whole.
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    match whole {
         0 => 0.0,
         whole => part as f64 * 100.0 / whole as f64,
-    };
+    }
+}
+
+/// MEMORY STATS: by Redis's names, what is known here. What connections take is no part of the
+/// total, nor of what is more than data.
+pub(super) fn stats(process: &Process, now: u64, store: Option<&Store>) -> Reply {
+    let memory = Memory::of(process, now, store);
+    let (used, resident) = (memory.used, memory.resident);
+    let keys = store.map_or(0, |store| store.stats(now).keys) as u64;
     let ratio = resident as f64 / used.max(1) as f64;
     let int = |name: &str, value: u64| (Reply::bulk(name), Reply::Int(value as i64));
     let double = |name: &str, value: f64| (Reply::bulk(name), Reply::Double(value));
-    Reply::Map(vec![
-        int("peak.allocated", peak),
+    let mut found = vec![
+        int("peak.allocated", memory.peak),
         int("total.allocated", used),
-        int("startup.allocated", process.resident_at_start),
+        int("startup.allocated", memory.startup),
+        int("clients.normal", process.memory_of_clients()),
+    ];
+    found.extend(store.into_iter().flat_map(|store| databases(now, store)));
+    found.extend([
+        int("overhead.total", used.saturating_sub(memory.data)),
         int("keys.count", keys),
-        int("keys.bytes-per-key", data.checked_div(keys).unwrap_or(0)),
-        int("dataset.bytes", data),
-        double("dataset.percentage", share(data, resident)),
-        double("peak.percentage", share(resident, peak)),
+        int(
+            "keys.bytes-per-key",
+            memory.net().checked_div(keys).unwrap_or(0),
+        ),
+        int("dataset.bytes", memory.data),
+        double("dataset.percentage", share(memory.data, memory.net())),
+        double("peak.percentage", share(used, memory.peak)),
         int("allocator.resident", resident),
         double("fragmentation", ratio),
         int("fragmentation.bytes", resident.saturating_sub(used)),
-    ])
+    ]);
+    Reply::Map(found)
+}
+
+/// What each database that has keys takes beside them.
+fn databases(now: u64, store: &Store) -> impl Iterator<Item = (Reply, Reply)> {
+    let numbers = 0..store.databases();
+    numbers.filter_map(move |number| {
+        let stats = store.stats_of(number, now);
+        let int = |name: &str, value: usize| (Reply::bulk(name), Reply::Int(value as i64));
+        let told = Reply::Map(vec![
+            int("overhead.hashtable.main", stats.index_bytes),
+            int("overhead.hashtable.expires", stats.deadline_bytes),
+            int("overhead.hashtable.slot-to-keys", 0),
+        ]);
+        (stats.keys > 0).then(|| (Reply::bulk(format!("db.{number}")), told))
+    })
 }
 
 /// MEMORY DOCTOR.

@@ -13,8 +13,10 @@ mod latency;
 mod memory;
 mod pause;
 mod persistence;
+mod rates;
 mod settings;
 mod slowlog;
+mod upheld;
 pub mod usage;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,7 +33,9 @@ pub use persistence::Stopping;
 pub use settings::Settings;
 
 use crate::allocator::Allocator;
-use crate::command::{Command, Id, Reply, Spec, TABLE, describe};
+use crate::clock;
+use crate::command::{Command, Group, Id, Reply, Spec, TABLE, describe};
+use crate::log::Log;
 use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
@@ -40,6 +44,9 @@ use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
 pub const REDIS_VERSION: &str = "7.0.15";
+
+/// What a Redis says that is no node of a Redis Cluster.
+const NO_CLUSTER: &str = "ERR This instance has cluster support disabled";
 
 /// Who may use DEBUG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -78,6 +85,10 @@ pub struct Process {
     pub debugging: Debugging,
     /// How its connections are kept, where it is a store.
     pub settings: Settings,
+    /// Parameters that change nothing here.
+    upheld: upheld::Upheld,
+    /// Its log, where it can be told from outside how much is in it.
+    pub log: Option<Log>,
     /// How much memory its connections may take, where it is a store.
     pub client_memory: ClientMemory,
     /// Whether a client has asked it to stop.
@@ -100,6 +111,8 @@ pub struct Process {
     pub slowlog: Arc<SlowLog>,
     /// What took long.
     pub latency: Latency,
+    /// How much it does a second.
+    rates: rates::Rates,
     /// What is asked to give memory back.
     pub allocator: Allocator,
     /// What INFO tells of the ring that it is in.
@@ -130,6 +143,8 @@ impl Process {
             monitors: Monitors::default(),
             debugging: Debugging::No,
             settings: Settings::default(),
+            upheld: upheld::Upheld::default(),
+            log: None,
             client_memory: ClientMemory::default(),
             stopping: Stopping::default(),
             pause: Pause::default(),
@@ -141,6 +156,7 @@ impl Process {
             password: Arc::default(),
             slowlog: Arc::default(),
             latency: Latency::default(),
+            rates: rates::Rates::default(),
             allocator: Allocator::default(),
             ring: OnceLock::new(),
         }
@@ -162,7 +178,7 @@ impl Process {
             Id::Info => info::info(self, now, command, store),
             Id::Time => time(),
             Id::ConfigGet => config::get(self, store, command),
-            Id::ConfigResetstat => self.reset_counters(),
+            Id::ConfigResetstat => self.reset_counters(store),
             Id::ConfigSet => config::set(self, store, command),
             Id::ConfigRewrite => Reply::error("ERR The server is running without a config file"),
             Id::ConfigHelp => config::help(),
@@ -214,6 +230,7 @@ impl Process {
             | Id::CommandInfo
             | Id::CommandList
             | Id::CommandHelp => describe(command, serves),
+            _ if command.spec.group == Group::Cluster => Reply::error(NO_CLUSTER),
             _ => command.unknown(|_| false),
         }
     }
@@ -228,7 +245,23 @@ impl Process {
         self.counters.iter().map(|c| counter(c).load(Relaxed)).sum()
     }
 
-    fn reset_counters(&self) -> Reply {
+    /// Notes how much its workers do and how much a store's keys take, and closes connections that
+    /// are over their limits. To be called often.
+    pub fn look_after(&self, store: &Store) {
+        store.note_peak();
+        self.rates.look(clock::ticks(), || {
+            [
+                self.sum(|c| &c.requests),
+                self.sum(|c| &c.input),
+                self.sum(|c| &c.output),
+            ]
+        });
+        self.close_over_limits(clock::now(), store.memory_limit().most);
+    }
+
+    fn reset_counters(&self, store: Option<&Store>) -> Reply {
+        store.into_iter().for_each(Store::reset_freed_later);
+        self.rates.reset();
         for counters in &self.counters {
             counters.reset();
         }

@@ -14,6 +14,8 @@ pub struct Settings {
     timeout: AtomicU64,
     /// Seconds after which a silent client is probed; 0: never.
     keepalive: AtomicU64,
+    /// How often a second the background does its work.
+    hz: AtomicU64,
     /// Longest bulk string in bytes.
     bulk: AtomicUsize,
     /// Most bytes of a request that is not whole.
@@ -76,6 +78,7 @@ impl Default for Settings {
         Settings {
             timeout: AtomicU64::new(0),
             keepalive: AtomicU64::new(limits::KEEPALIVE_S),
+            hz: limits::HZ.into(),
             bulk: limits::BULK_BYTES.into(),
             query: limits::REQUEST_BYTES.into(),
             output: [
@@ -104,6 +107,16 @@ impl Settings {
 
     pub(super) fn set_keepalive(&self, seconds: u64) {
         self.keepalive.store(seconds, Relaxed);
+    }
+
+    /// How often a second the background removes what has expired and what is too much.
+    pub fn hz(&self) -> u64 {
+        self.hz.load(Relaxed)
+    }
+
+    /// What is out of its bounds is taken for the nearest, as in Redis.
+    pub(super) fn set_hz(&self, hz: u64) {
+        self.hz.store(hz.clamp(1, limits::HZ_MOST), Relaxed);
     }
 
     /// Longest bulk string in a request, in bytes.
@@ -198,7 +211,7 @@ impl Process {
     /// Closes connections that are idle, leave too much unread for too long, or take too much
     /// memory; `keys` is what keys may take, or 0. To be called often; it looks at most of this
     /// once a second, and only where there is such a limit.
-    pub fn close_over_limits(&self, now: u64, keys: u64) {
+    pub(super) fn close_over_limits(&self, now: u64, keys: u64) {
         self.evict_clients(keys);
         let settings = &self.settings;
         let looked = settings.looked.load(Relaxed);

@@ -10,6 +10,11 @@ pub fn peak_bytes() -> u64 {
     status_kib("VmHWM") * 1024
 }
 
+/// Memory that the machine has; 0 where the kernel does not tell.
+pub fn machine_bytes() -> u64 {
+    kib("/proc/meminfo", "MemTotal") * 1024
+}
+
 /// Processor time, of the program and of the kernel for it.
 pub fn cpu_seconds() -> (f64, f64) {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -29,10 +34,14 @@ pub fn cpu_seconds() -> (f64, f64) {
     (seconds(), seconds())
 }
 
-/// A line of `/proc/self/status` that counts in KiB; 0 where there is none.
 fn status_kib(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
+    kib("/proc/self/status", name)
+}
+
+/// A line of a file that counts in KiB; 0 where there is none.
+fn kib(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok())

@@ -1,5 +1,7 @@
 //! `COMMAND` and its subcommands: what the table says, as a reply.
 
+use super::arguments::arguments;
+use super::deprecated::{deprecated, is_of_system};
 use super::key_spec::{Begin, Find, KeySpec, KeyUse};
 use super::pattern::matches;
 use super::{Command, Flags, Id, Keys, Reply, Spec, TABLE, find_subcommand, resolve, subcommands};
@@ -176,6 +178,11 @@ fn doc(spec: &Spec, door: &Door<'_>) -> Reply {
         .into_iter()
         .chain(complexity)
         .map(|(name, text)| (name, Reply::bulk(text)));
+    let lines = lines.chain(advice(spec.id)).chain(
+        arguments(spec.name)
+            .into_iter()
+            .map(|them| ("arguments", them)),
+    );
     let mut parts = door
         .subcommands(spec)
         .map(|s| (s.name, self::doc(s, door)))
@@ -184,6 +191,21 @@ fn doc(spec: &Spec, door: &Door<'_>) -> Reply {
         return map(lines);
     }
     map(lines.chain([("subcommands", map(parts))]))
+}
+
+/// What a command's flags in its documentation say.
+fn advice(id: Id) -> impl Iterator<Item = (&'static str, Reply)> {
+    let flags = |flag| ("doc_flags", statuses([flag].into_iter()));
+    match deprecated(id) {
+        Some((since, better)) => vec![
+            flags("deprecated"),
+            ("deprecated_since", Reply::bulk(since)),
+            ("replaced_by", Reply::bulk(better)),
+        ],
+        None if is_of_system(id) => vec![flags("syscmd")],
+        None => Vec::new(),
+    }
+    .into_iter()
 }
 
 /// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`. No command comes from

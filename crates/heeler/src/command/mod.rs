@@ -4,8 +4,10 @@
 //! A command is borrowed: it points into the bytes that its wire read, so a proxy forwards them
 //! untouched and a store reads its arguments as slices of them. Nothing is allocated for it.
 
+mod arguments;
 mod bits;
 mod categories;
+mod deprecated;
 mod describe;
 mod docs;
 mod family;

@@ -1,11 +1,12 @@
-//! One line for every command of Redis 7.0, subcommands included, and for the hidden ones, which only
-//! other doors and other nodes use: what it is called, how many
-//! arguments it takes, which of them are keys and what it does with them, which room of a node
-//! answers it, and how a proxy spreads it over its servers.
+//! One line for every command of Redis 7.0, subcommands included, and for the hidden ones, which
+//! only other doors and other nodes use: what it is called, how many arguments it takes, which of
+//! them are keys and what it does with them, which room of a node answers it, and how a proxy
+//! spreads it over its servers.
 //!
-//! Adding a command touches a line here and one in `docs`, one arm in the room that answers it, and
-//! one test row. A container is served where one of its subcommands is. No blocking command goes
-//! through a proxy: it would hold up everyone on the same server connection.
+//! Adding a command touches a line here, one in `docs` and one in `arguments.txt`, one arm in the
+//! room that answers it, and one test row. A container is served where one of its subcommands is.
+//! No blocking command goes through a proxy: it would hold up everyone on the same server
+//! connection.
 
 use super::Keys::*;
 use super::{Flags, Group, KeyUse, Room::*, Spec, Split::*};
@@ -402,37 +403,37 @@ table! {
     Time,                      "time",                        1,   Keyless,        [],                          Process, Here,        Server,       FAST | LOADING | STALE;
 
     // cluster
-    Asking,                    "asking",                      1,   Keyless,        [],                          Absent,  Never,       Cluster,      FAST;
-    Cluster,                   "cluster",                     -2,  Keyless,        [],                          Absent,  Never,       Cluster,      NONE;
-    ClusterAddslots,           "cluster|addslots",            -3,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterAddslotsrange,      "cluster|addslotsrange",       -4,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterBumpepoch,          "cluster|bumpepoch",           2,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterCountFailureReports, "cluster|count-failure-reports", 3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | STALE;
-    ClusterCountkeysinslot,    "cluster|countkeysinslot",     3,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterDelslots,           "cluster|delslots",            -3,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterDelslotsrange,      "cluster|delslotsrange",       -4,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterFailover,           "cluster|failover",            -2,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterFlushslots,         "cluster|flushslots",          2,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterForget,             "cluster|forget",              3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterGetkeysinslot,      "cluster|getkeysinslot",       4,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterHelp,               "cluster|help",                2,   Keyless,        [],                          Absent,  Never,       Cluster,      LOADING | STALE;
-    ClusterInfo,               "cluster|info",                2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterKeyslot,            "cluster|keyslot",             3,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterLinks,              "cluster|links",               2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterMeet,               "cluster|meet",                -4,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterMyid,               "cluster|myid",                2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterNodes,              "cluster|nodes",               2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterReplicas,           "cluster|replicas",            3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | STALE;
-    ClusterReplicate,          "cluster|replicate",           3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterReset,              "cluster|reset",               -2,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NOSCRIPT | STALE;
-    ClusterSaveconfig,         "cluster|saveconfig",          2,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterSetConfigEpoch,     "cluster|set-config-epoch",    3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterSetslot,            "cluster|setslot",             -4,  Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
-    ClusterShards,             "cluster|shards",              2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    ClusterSlaves,             "cluster|slaves",              3,   Keyless,        [],                          Absent,  Never,       Cluster,      ADMIN | STALE;
-    ClusterSlots,              "cluster|slots",               2,   Keyless,        [],                          Absent,  Never,       Cluster,      STALE;
-    Readonly,                  "readonly",                    1,   Keyless,        [],                          Absent,  Never,       Cluster,      FAST | LOADING | STALE;
-    Readwrite,                 "readwrite",                   1,   Keyless,        [],                          Absent,  Never,       Cluster,      FAST | LOADING | STALE;
+    Asking,                    "asking",                      1,   Keyless,        [],                          Process, Never,       Cluster,      FAST;
+    Cluster,                   "cluster",                     -2,  Keyless,        [],                          Process, Never,       Cluster,      NONE;
+    ClusterAddslots,           "cluster|addslots",            -3,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterAddslotsrange,      "cluster|addslotsrange",       -4,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterBumpepoch,          "cluster|bumpepoch",           2,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterCountFailureReports, "cluster|count-failure-reports", 3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | STALE;
+    ClusterCountkeysinslot,    "cluster|countkeysinslot",     3,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterDelslots,           "cluster|delslots",            -3,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterDelslotsrange,      "cluster|delslotsrange",       -4,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterFailover,           "cluster|failover",            -2,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterFlushslots,         "cluster|flushslots",          2,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterForget,             "cluster|forget",              3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterGetkeysinslot,      "cluster|getkeysinslot",       4,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterHelp,               "cluster|help",                2,   Keyless,        [],                          Process, Never,       Cluster,      LOADING | STALE;
+    ClusterInfo,               "cluster|info",                2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterKeyslot,            "cluster|keyslot",             3,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterLinks,              "cluster|links",               2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterMeet,               "cluster|meet",                -4,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterMyid,               "cluster|myid",                2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterNodes,              "cluster|nodes",               2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterReplicas,           "cluster|replicas",            3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | STALE;
+    ClusterReplicate,          "cluster|replicate",           3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterReset,              "cluster|reset",               -2,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NOSCRIPT | STALE;
+    ClusterSaveconfig,         "cluster|saveconfig",          2,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterSetConfigEpoch,     "cluster|set-config-epoch",    3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterSetslot,            "cluster|setslot",             -4,  Keyless,        [],                          Process, Never,       Cluster,      ADMIN | NO_ASYNC_LOADING | STALE;
+    ClusterShards,             "cluster|shards",              2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    ClusterSlaves,             "cluster|slaves",              3,   Keyless,        [],                          Process, Never,       Cluster,      ADMIN | STALE;
+    ClusterSlots,              "cluster|slots",               2,   Keyless,        [],                          Process, Never,       Cluster,      STALE;
+    Readonly,                  "readonly",                    1,   Keyless,        [],                          Process, Never,       Cluster,      FAST | LOADING | STALE;
+    Readwrite,                 "readwrite",                   1,   Keyless,        [],                          Process, Never,       Cluster,      FAST | LOADING | STALE;
 
     // memcached: what that door's requests become
     ItemGet,                   "memcached.get",               2,   Range(1,1,1),   [RO_ACCESS],                 Store,   Whole,       String,       FAST | HIDDEN | READONLY;

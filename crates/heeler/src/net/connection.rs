@@ -24,7 +24,8 @@ enum Decoder {
 impl Decoder {
     fn new(wire: Wire, is_node: bool) -> Decoder {
         match wire {
-            Wire::Resp => Decoder::Resp(resp::Decoder::default()),
+            Wire::Resp if is_node => Decoder::Resp(resp::Decoder::default()),
+            Wire::Resp => Decoder::Resp(resp::Decoder::of_pool()),
             Wire::Memcache if is_node => Decoder::Memcache(memcache::Decoder::of_node()),
             Wire::Memcache => Decoder::Memcache(memcache::Decoder::default()),
         }
@@ -34,6 +35,21 @@ impl Decoder {
         match self {
             Decoder::Resp(decoder) => decoder.expects(),
             Decoder::Memcache(decoder) => decoder.expects(),
+        }
+    }
+
+    /// Bytes of memory that it keeps beside the request's own.
+    fn room(&self) -> usize {
+        match self {
+            Decoder::Resp(decoder) => decoder.room(),
+            Decoder::Memcache(_) => 0,
+        }
+    }
+
+    /// A request that came in parts is done with.
+    fn rest(&mut self) {
+        if let Decoder::Resp(decoder) = self {
+            decoder.rest();
         }
     }
 }
@@ -224,6 +240,7 @@ impl Connection {
             return Poll::Ready(Err(io::Error::other(text)));
         }
         self.hand_in_input();
+        self.client.keeps_arguments(self.decoder.room());
         Poll::Ready(Ok(count))
     }
 
@@ -237,6 +254,7 @@ impl Connection {
             input.drain(..read);
             self.input = input;
         }
+        self.decoder.rest();
     }
 
     /// Hands in the whole requests in the bytes; returns how many bytes they were.

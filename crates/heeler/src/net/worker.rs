@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -146,6 +147,10 @@ impl Worker {
         scratch: &Scratch,
         place: Place,
     ) -> io::Result<()> {
+        let file = match &accepted {
+            Accepted::Tcp(stream, ..) => stream.as_raw_fd(),
+            Accepted::Unix(stream, _) => stream.as_raw_fd(),
+        };
         let (stream, address, local) = match accepted {
             Accepted::Tcp(stream, from, to) => (
                 Stream::Tcp(TcpStream::from_std(stream)?),
@@ -158,10 +163,10 @@ impl Worker {
                 path,
             ),
         };
-        let client = self
-            .process
-            .clients
-            .join(number.0, address, local, self.counters.clone());
+        let client =
+            self.process
+                .clients
+                .join(number.0, address, local, file, self.counters.clone());
         let (entrance, scratch) = (offer.entrance.clone(), scratch.clone());
         let handshake = offer.tls.clone();
         let wire = match &offer.speaks {

@@ -174,7 +174,7 @@ impl Keyspace {
         let wipe = {
             let (mut decoder, (_, asked)) = (Decoder::default(), Asker::split(&request));
             let command = command(&mut decoder, asked);
-            command.map(|command: Command<'_>| Wipe::of(&command, now))
+            command.map(|command: Command<'_>| Wipe::of(&self.store, &command, now))
         };
         let wipe = match wipe {
             Ok(Some(Ok(wipe))) => wipe,

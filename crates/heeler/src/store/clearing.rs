@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use super::extras::{self, VersionClock};
+use super::freeing::{Lazy, Removing};
 use super::view::View;
 use super::{Store, items, keyspace};
 use crate::command::{Command, Id, Reply};
@@ -53,10 +54,10 @@ impl Wipe {
     ///
     /// # Errors
     /// Its arguments are wrong: the reply.
-    pub fn of(command: &Command<'_>, now: u64) -> Option<Result<Wipe, Reply>> {
+    pub fn of(store: &Store, command: &Command<'_>, now: u64) -> Option<Result<Wipe, Reply>> {
         let wipe = match command.spec.id {
             Id::Flushall | Id::Flushdb => {
-                keyspace::is_async(command).map(|in_background| Wipe::Now {
+                keyspace::is_async(store, command).map(|in_background| Wipe::Now {
                     in_background,
                     cancels: false,
                 })
@@ -64,7 +65,7 @@ impl Wipe {
             Id::ItemFlush => items::flush_time(command, now).map(|at| match at {
                 Some(at) => Wipe::At(at),
                 None => Wipe::Now {
-                    in_background: false,
+                    in_background: store.is_lazy(Lazy::UserFlush),
                     cancels: true,
                 },
             }),
@@ -159,9 +160,13 @@ impl Store {
             let cleared = shard.clear_up_to(&self.hashing, version);
             let garbage = self.settle(&mut shard);
             drop(shard);
-            drop(garbage);
+            let removing = match in_background {
+                true => Removing::Unlinks,
+                false => Removing::Deletes,
+            };
+            self.free(garbage, removing);
             match cleared.filter(|entries| entries.len() > 0) {
-                Some(entries) if in_background => self.discarded.lock().push(entries),
+                Some(entries) if in_background => self.free_tables_later([entries]),
                 cleared => drop(cleared),
             }
         }

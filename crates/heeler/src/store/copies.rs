@@ -11,6 +11,7 @@ use super::dump::{self, Value};
 use super::encodings::Limits;
 use super::entry::Text;
 use super::extras::{self, Extras, Recache, Stamp};
+use super::freeing::Removing;
 use super::index::{HOMES, Home};
 use super::shard::{Hashing, Shard};
 use super::view::View;
@@ -272,7 +273,7 @@ impl Store {
         dead.iter().for_each(|key| locked.tombstones.lives(key));
         let garbage = self.settle(&mut locked);
         drop(locked);
-        drop(garbage);
+        self.free(garbage, Removing::default());
         let next = (index + 1 < limits::SHARDS).then_some(shard + 1);
         (keys.len(), next)
     }

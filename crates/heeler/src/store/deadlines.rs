@@ -54,6 +54,22 @@ impl Deadlines {
         self.heap.len()
     }
 
+    /// How many deadlines have passed, those included that are not true any more.
+    pub(super) fn overdue(&self, now: u64) -> usize {
+        // What comes below a place of a heap is no sooner.
+        let (heap, mut found, mut places) = (self.heap.as_slice(), 0, vec![0]);
+        while let Some(place) = places.pop() {
+            if heap
+                .get(place)
+                .is_some_and(|Reverse((time, _))| *time < now)
+            {
+                found += 1;
+                places.extend([2 * place + 1, 2 * place + 2]);
+            }
+        }
+        found
+    }
+
     /// The hash of a key whose deadline was noted; which, by a number below
     /// [`noted`](Deadlines::noted).
     pub(super) fn hash_at(&self, index: usize) -> Option<u64> {

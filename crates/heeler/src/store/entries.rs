@@ -27,7 +27,12 @@ impl Entries {
 
     /// Bytes that are allocated for them.
     pub(super) fn bytes(&self) -> usize {
-        self.index.bytes() + self.slabs.bytes() + self.objects.bytes()
+        self.index.bytes() + self.data_bytes()
+    }
+
+    /// Bytes that are allocated for keys and values.
+    pub(super) fn data_bytes(&self) -> usize {
+        self.slabs.bytes() + self.objects.bytes()
     }
 
     /// Number of buckets; each holds one entry or none.

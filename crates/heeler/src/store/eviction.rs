@@ -12,6 +12,7 @@ use super::aging;
 use super::allocation;
 use super::deadlines::Deadlines;
 use super::entries::Entries;
+use super::freeing::Removing;
 use super::index::Token;
 use super::packed;
 use super::policy::{Policy, Settings};
@@ -20,7 +21,6 @@ use super::s3fifo::{Keys, Queues};
 use super::shard::Hashing;
 use super::slabs::Place;
 use crate::command::{Command, Flags, Reply};
-use crate::limits;
 
 /// Candidates that a shard remembers from one eviction to the next (Redis: `EVPOOL_SIZE`).
 const POOL: usize = 16;
@@ -37,6 +37,7 @@ impl Store {
         *self.settings.lock() = settings;
         self.set_all(|_, shard| shard.set_policy(&self.hashing, &settings));
         self.most.store(settings.most, Relaxed);
+        self.evictions.store(settings.evictions(), Relaxed);
     }
 
     /// How much memory keys may take, and what happens then.
@@ -72,7 +73,7 @@ impl Store {
 
     #[cold]
     fn make_room(&self, now: u64) -> Option<Reply> {
-        for _ in 0..limits::EVICTIONS {
+        for _ in 0..self.evictions.load(Relaxed) {
             if !self.evict(now) {
                 return Some(Reply::error(OOM));
             }
@@ -112,7 +113,7 @@ impl Store {
             let garbage = self.settle(&mut shard);
             self.tell(log, None);
             drop(shard);
-            drop(garbage);
+            self.free(garbage, Removing::default());
             return true;
         }
         false

@@ -8,6 +8,7 @@ use super::aging::Use;
 use super::entry::Text;
 use super::errors::{Error, Outcome};
 use super::extras::Recache;
+use super::freeing::{Lazy, Removing};
 use super::slot::Slot;
 use super::{View, aging};
 use crate::command::item::{self, Facts, Life, brief, not_a_string, unsigned, with_cas};
@@ -217,6 +218,7 @@ fn delete(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     if command.len() > 2 && (command.len() > 3 || command.arg(2) != b"0") {
         return Err(BAD_DELETE.into());
     }
+    view.removes(Removing::Deletes);
     match view.slot(command.arg(1)).remove() {
         true => Ok(Reply::Status("DELETED")),
         false => Ok(NOT_FOUND),
@@ -284,7 +286,8 @@ fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
         Some(at) => view.store().clear_at(Some((at, None))),
         None => {
             view.store().clear_at(None);
-            view.clear(Some(view.database()), false);
+            let later = view.store().is_lazy(Lazy::UserFlush);
+            view.clear(Some(view.database()), later);
         }
     }
     Ok(Reply::OK)

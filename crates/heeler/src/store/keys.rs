@@ -4,15 +4,17 @@ use super::Store;
 use super::aging::Aging;
 use super::entry::{Entry, Text};
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SAME_OBJECT, SYNTAX};
+use super::freeing::Removing;
 use super::keyspace;
 use super::view::View;
 use super::wanted::Wanted;
 use crate::command::{Command, Id, Reply, unknown_subcommand};
 
 pub(super) fn del(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    if command.spec.id == Id::Unlink {
-        view.free_later();
-    }
+    view.removes(match command.spec.id {
+        Id::Unlink => Removing::Unlinks,
+        _ => Removing::Deletes,
+    });
     let keys = command.args(1);
     let removed = keys.filter(|key| view.slot(key).remove());
     Ok(Reply::Int(removed.count() as i64))

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::errors::{DB_INDEX, Error, NOT_AN_INT, Outcome, SYNTAX};
+use super::freeing::Lazy;
 use super::numbers;
 use super::view::View;
 use crate::command::{Command, Id, Reply};
@@ -36,7 +37,7 @@ impl Store {
 
 /// FLUSHALL and FLUSHDB: with ASYNC the memory is freed in the background.
 pub(super) fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let in_background = is_async(command)?;
+    let in_background = is_async(view.store(), command)?;
     let only = (command.spec.id == Id::Flushdb).then(|| view.database());
     view.clear(only, in_background);
     Ok(Reply::OK)
@@ -46,9 +47,9 @@ pub(super) fn flush(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 ///
 /// # Errors
 /// Its arguments say neither.
-pub(super) fn is_async(command: &Command<'_>) -> Result<bool, Error> {
+pub(super) fn is_async(store: &Store, command: &Command<'_>) -> Result<bool, Error> {
     match command.args(1).collect::<Vec<_>>()[..] {
-        [] => Ok(false),
+        [] => Ok(store.is_lazy(Lazy::UserFlush)),
         [word] if word.eq_ignore_ascii_case(b"sync") => Ok(false),
         [word] if word.eq_ignore_ascii_case(b"async") => Ok(true),
         _ => Err(SYNTAX.into()),

@@ -1,6 +1,6 @@
 //! Commands about lists.
 
-use super::collection::{NOT_POSITIVE, index_range, positive, symmetric};
+use super::collection::{NOT_POSITIVE, index_range, positive};
 use super::compact::element::Piece;
 use super::encodings::Limits;
 use super::errors::{Error, NO_SUCH_KEY, Outcome, SYNTAX, wrong_arguments};
@@ -261,9 +261,14 @@ impl Search {
         while let Some(word) = words.next() {
             let argument = words.next().ok_or(SYNTAX)?;
             if word.eq_ignore_ascii_case(b"rank") {
-                let rank = symmetric(argument)?;
+                let rank = numbers::integer_argument(argument)?;
                 found.from = if rank < 0 { End::Right } else { End::Left };
-                let skipped = rank.unsigned_abs().checked_sub(1).ok_or(RANK)?;
+                // Redis 7.0 negates the lowest number, which stays what it is: each match is late
+                // enough for it.
+                let skipped = match rank {
+                    i64::MIN => 0,
+                    rank => rank.unsigned_abs().checked_sub(1).ok_or(RANK)?,
+                };
                 found.skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
             } else if word.eq_ignore_ascii_case(b"count") {
                 found.count = Some(unlimited(argument, "ERR COUNT can't be negative")?);

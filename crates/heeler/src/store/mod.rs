@@ -45,6 +45,7 @@ mod errors;
 mod eviction;
 mod expiry;
 mod extras;
+mod freeing;
 mod hashes;
 mod hyperloglog;
 mod index;
@@ -105,9 +106,9 @@ use databases::Databases;
 pub use databases::Numbering;
 pub use encodings::Limit;
 use encodings::{Encodings, Limits};
-use entries::Entries;
-use entry::Object;
 pub use extras::Stamp;
+pub use freeing::Lazy;
+use freeing::{Garbage, Removing};
 pub use hyperloglog::self_test as test_sketches;
 pub use journal::{Applied, Step, Written};
 pub use policy::{Policy, Settings as MemoryLimit, bytes as memory_bytes};
@@ -145,16 +146,18 @@ pub struct Store {
     expiring: AtomicUsize,
     /// What of database 0 was or is to be cleared away.
     clearings: clearing::Clearings,
-    /// What FLUSHALL ASYNC left to be freed.
-    discarded: Mutex<Vec<Entries>>,
-    /// What UNLINK left to be freed.
-    unlinked: Mutex<Vec<Object>>,
+    /// What is left to be freed.
+    freeing: freeing::Freeing,
     /// Bytes that are allocated for the keys of all shards.
     memory: AtomicIsize,
     /// Bytes that [`expire_due`](Store::expire_due) has freed since that was last asked.
     freed_behind: AtomicUsize,
+    /// The most that they ever were, as far as [`note_peak`](Store::note_peak) has seen.
+    peak: AtomicUsize,
     /// How many they may be; 0 for any number. It is that of the settings.
     most: AtomicU64,
+    /// Keys that a command evicts at most. It follows from the settings.
+    evictions: AtomicUsize,
     settings: Mutex<MemoryLimit>,
     /// Where [`evict`](Store::evict) goes on.
     evicting: AtomicUsize,
@@ -180,6 +183,14 @@ pub struct Stats {
     pub hits: u64,
     /// Reads that did not.
     pub misses: u64,
+    /// Deadlines that have passed unnoticed.
+    pub overdue: usize,
+    /// Bytes of keys and values, those included that are kept free for others.
+    pub data_bytes: usize,
+    /// Bytes by which keys are found, and the next to be evicted.
+    pub index_bytes: usize,
+    /// Bytes by which keys are found whose time is up.
+    pub deadline_bytes: usize,
 }
 
 impl Store {
@@ -210,10 +221,11 @@ impl Store {
             arrivals: AtomicU64::new(0),
             expiring: AtomicUsize::new(0),
             clearings: clearing::Clearings::default(),
-            discarded: Mutex::default(),
-            unlinked: Mutex::default(),
+            freeing: freeing::Freeing::default(),
             freed_behind: AtomicUsize::new(0),
+            peak: AtomicUsize::new(databases.bytes_at_start()),
             most: AtomicU64::new(0),
+            evictions: limits::EVICTIONS.into(),
             settings: Mutex::default(),
             evicting: AtomicUsize::new(0),
             mean_keys: AtomicU64::new(0),
@@ -434,7 +446,7 @@ impl Store {
         }
         let garbage = self.settle(&mut shard);
         drop(shard);
-        drop(garbage);
+        self.free(garbage, Removing::default());
         done
     }
 
@@ -467,27 +479,8 @@ impl Store {
         ))
     }
 
-    /// Frees tables that were cleared, until about that many keys are freed.
-    fn free_discarded(&self, budget: usize) -> usize {
-        let mut freed = 0;
-        while freed < budget {
-            let Some(table) = self.discarded.lock().pop() else {
-                break;
-            };
-            freed += table.len();
-        }
-        while freed < budget {
-            let Some(object) = self.unlinked.lock().pop() else {
-                break;
-            };
-            freed += 1;
-            drop(object);
-        }
-        freed
-    }
-
     /// Tells of a shard's memory; returns what is to be dropped once it is unlocked.
-    fn settle(&self, shard: &mut Shard) -> Vec<Object> {
+    fn settle(&self, shard: &mut Shard) -> Garbage {
         if !shard.is_unsettled() {
             return Vec::new();
         }
@@ -503,14 +496,16 @@ impl Store {
         usize::try_from(self.memory.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
+    /// Bytes that were ever allocated for keys and their values at most, as far as this was called
+    /// then.
+    pub fn note_peak(&self) -> usize {
+        let memory = self.memory();
+        self.peak.fetch_max(memory, Ordering::Relaxed).max(memory)
+    }
+
     /// Bytes that are allocated where there are no keys.
     pub fn memory_at_start(&self) -> usize {
         self.databases.bytes_at_start()
-    }
-
-    /// Objects and tables that wait to be freed.
-    pub fn discarded(&self) -> usize {
-        self.discarded.lock().len() + self.unlinked.lock().len()
     }
 
     /// Counts, for INFO and the metrics.
@@ -535,6 +530,11 @@ impl Store {
             stats.evicted += shard.counters.evicted;
             stats.hits += shard.counters.hits;
             stats.misses += shard.counters.misses;
+            stats.overdue += shard.deadlines.overdue(now);
+            stats.deadline_bytes += shard.deadlines.bytes();
+            let data = shard.data_bytes();
+            stats.data_bytes += data;
+            stats.index_bytes += shard.bytes() - shard.deadlines.bytes() - data;
         }
         if let Some(mean) = deadlines.checked_div(stats.expiring_keys as u128) {
             stats.average_ttl = (mean as u64).saturating_sub(now);

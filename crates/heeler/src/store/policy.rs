@@ -2,6 +2,7 @@
 //! Redis's names.
 
 use super::aging::{Aging, Counting};
+use crate::limits;
 
 /// Which keys go when memory is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +87,9 @@ pub struct Settings {
     pub lfu_log_factor: u32,
     /// Minutes after which they lose one (Redis: `lfu-decay-time`); 0 for never.
     pub lfu_decay_minutes: u32,
+    /// How much a command does to make room before it leaves the rest to the background, from 0 to
+    /// 100, which leaves none (Redis: `maxmemory-eviction-tenacity`).
+    pub tenacity: u32,
 }
 
 impl Default for Settings {
@@ -96,11 +100,23 @@ impl Default for Settings {
             samples: 5,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
+            tenacity: 10,
         }
     }
 }
 
 impl Settings {
+    /// Keys that a command evicts at most: in the steps in which Redis lengthens its time for that
+    /// (`evictionTimeLimitUs`), of which it takes notice once in 16 keys.
+    pub(super) fn evictions(&self) -> usize {
+        const LEAST: usize = 16;
+        match self.tenacity {
+            few @ 0..=10 => (limits::EVICTIONS * few as usize / 10).max(LEAST),
+            more @ 11..100 => (limits::EVICTIONS as f64 * 1.15f64.powi(more as i32 - 10)) as usize,
+            _ => usize::MAX,
+        }
+    }
+
     /// How the use of keys is noted for the policy.
     pub(super) fn aging(&self) -> Aging {
         match self.policy {

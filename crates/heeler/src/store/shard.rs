@@ -15,6 +15,7 @@ use super::entries::Entries;
 use super::entry::{Entry, New, Object, OwnedEntry, Text};
 use super::eviction::{Choice, Chooser};
 use super::extras::{Extras, VersionClock};
+use super::freeing::Garbage;
 use super::index::Home;
 use super::notices::{Change, Happened, Logged};
 use super::packed::{self, Header};
@@ -122,7 +123,7 @@ pub(super) struct Shard {
     /// Keys that are gone.
     pub(super) tombstones: Tombstones,
     /// Values that take long to free: to be taken out, and dropped once the shard is unlocked.
-    garbage: Vec<Object>,
+    garbage: Garbage,
     /// Where it tells of what it has to do.
     notice: Notice,
     /// Who goes when memory is full.
@@ -476,7 +477,7 @@ impl Shard {
         let (place, object) = self
             .entries
             .replace(at.hashing, at.hash, at.place, at.key, header, new);
-        self.discard(object);
+        self.discard(object, Change::Value);
         self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
         self.changed(At { place, ..at })
     }
@@ -631,7 +632,7 @@ impl Shard {
     /// Removes the entry at a place, and frees its value.
     fn take_out(&mut self, hashing: &Hashing, hash: u64, place: Place, change: Change) {
         let object = self.lift(hashing, hash, place, change);
-        self.discard(object);
+        self.discard(object, change);
     }
 
     /// Removes the entry at a place, as far as all but its value goes; returns an object that was
@@ -660,9 +661,9 @@ impl Shard {
     }
 
     /// Frees a value, or leaves that for later if it takes long.
-    fn discard(&mut self, object: Option<Object>) {
+    fn discard(&mut self, object: Option<Object>, change: Change) {
         if let Some(object) = object.filter(Object::is_heavy) {
-            self.garbage.push(object);
+            self.garbage.push((change, object));
         }
     }
 
@@ -789,6 +790,11 @@ impl Shard {
         self.entries.bytes() + self.deadlines.bytes() + self.chooser.bytes()
     }
 
+    /// Those of keys and values alone.
+    pub(super) fn data_bytes(&self) -> usize {
+        self.entries.data_bytes()
+    }
+
     /// Whether [`settle`](Shard::settle) has something to do.
     #[inline]
     pub(super) fn is_unsettled(&self) -> bool {
@@ -806,7 +812,7 @@ impl Shard {
 
     /// By how many bytes it has grown since this was last asked, and what is to be dropped once it
     /// is unlocked. Tells of what it has to do.
-    pub(super) fn settle(&mut self) -> (isize, Vec<Object>) {
+    pub(super) fn settle(&mut self) -> (isize, Garbage) {
         self.unsettled = false;
         let due = self.next_due();
         self.notice.tell(due);

@@ -7,7 +7,8 @@ use super::Store;
 use super::ahead::prefetch_keys;
 use super::databases::{Spot, spot};
 use super::entries::Entries;
-use super::entry::{Entry, Object};
+use super::entry::Entry;
+use super::freeing::{Garbage, Removing};
 use super::prefetch::prefetch_to_write;
 use super::shard::{Hashing, Shard};
 use super::shard_set::ShardSet;
@@ -27,9 +28,9 @@ pub(super) struct View<'s> {
     held: Held<'s>,
     /// What is to be freed after the locks: fields are dropped in this order.
     cleared: Vec<Entries>,
-    garbage: Vec<Object>,
-    /// Whether that is left to the background.
-    frees_later: bool,
+    garbage: Garbage,
+    /// What the command says of that.
+    removing: Removing,
 }
 
 /// Which shards are locked.
@@ -128,7 +129,7 @@ impl<'s> View<'s> {
             held,
             cleared: Vec::new(),
             garbage: Vec::new(),
-            frees_later: false,
+            removing: Removing::default(),
         }
     }
 
@@ -197,9 +198,9 @@ impl<'s> View<'s> {
         self.database
     }
 
-    /// What takes long to free is left to [`Store::expire_due`].
-    pub(super) fn free_later(&mut self) {
-        self.frees_later = true;
+    /// What the command says of the values that it removes.
+    pub(super) fn removes(&mut self, removing: Removing) {
+        self.removing = self.removing.max(removing);
     }
 
     /// The time of the command, in milliseconds since 1970.
@@ -456,7 +457,7 @@ impl<'s> View<'s> {
         self.store.note_cleared(version);
         self.store.tell_of_clearing(database);
         if in_background {
-            self.store.discarded.lock().append(&mut cleared);
+            self.store.free_tables_later(cleared);
         } else {
             self.cleared.append(&mut cleared);
         }
@@ -509,8 +510,8 @@ impl Drop for View<'_> {
             self.each_held(|shard| garbage.append(&mut store.settle(shard)));
             self.garbage = garbage;
         }
-        if self.frees_later {
-            self.store.unlinked.lock().append(&mut self.garbage);
+        if !self.garbage.is_empty() {
+            self.store.free_later(&mut self.garbage, self.removing);
         }
     }
 }

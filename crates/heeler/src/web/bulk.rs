@@ -279,7 +279,6 @@ fn header(i: usize, item: &Value, name: &str) -> Result<Option<String>, Refusal>
 /// What is said to store it.
 fn storing(item: &Result<Put, Unfit>) -> Result<(&Put, Storing<'_>), Unfit> {
     let put = item.as_ref().map_err(Unfit::clone)?;
-    Storing::new(put.key.as_bytes(), &put.store, &put.data, &put.condition)
-        .map(|words| (put, words))
-        .map_err(|refusal| Unfit::new(Some(put.key.clone()), refusal))
+    let words = Storing::new(put.key.as_bytes(), &put.store, &put.data, &put.condition);
+    Ok((put, words))
 }

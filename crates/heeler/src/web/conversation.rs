@@ -195,7 +195,7 @@ mod tests {
         let address = || "127.0.0.1:1".to_owned();
         let client = process
             .clients
-            .join(0, address(), address(), Arc::default());
+            .join(0, address(), address(), -1, Arc::default());
         let door = door.clone();
         Conversation::new(Rc::new(move || door.clone()), client)
     }

@@ -165,7 +165,7 @@ impl Guest {
         let store = body::store(&asking.body).map_err(|bad| Refusal::of_body(&bad))?;
         deed.life = store.life;
         let text = store.data.to_vec();
-        let words = Storing::new(key, &store, &text, &condition)?;
+        let words = Storing::new(key, &store, &text, &condition);
         let reply = talk.ask(Id::DocumentStore, &words.refs()).await;
         self.show(reply, &deed, asking, Some(&text))
     }
@@ -333,15 +333,12 @@ pub struct Storing<'a> {
 
 impl<'a> Storing<'a> {
     /// A JSON value, and its text.
-    ///
-    /// # Errors
-    /// It has too many elements.
     pub fn new(
         key: &'a [u8],
         store: &'a body::Store,
         text: &'a [u8],
         condition: &Condition,
-    ) -> Result<Storing<'a>, Refusal> {
+    ) -> Storing<'a> {
         let (kind, data): (&'static [u8], Vec<&[u8]>) = if let Value::Text(text) = &store.data {
             (b"text", vec![text.as_bytes()])
         } else if let Some(texts) = store.data.as_texts() {
@@ -352,15 +349,11 @@ impl<'a> Storing<'a> {
         } else {
             (b"json", vec![text])
         };
-        if data.len() + 6 > limits::ARGUMENTS {
-            let text = format!("the value has more than {} elements", limits::ARGUMENTS - 6);
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
-        }
-        Ok(Storing {
+        Storing {
             kind,
             data,
             ..Storing::of_text(key, b"", store.life, condition)
-        })
+        }
     }
 
     /// Bytes as they are.

@@ -29,6 +29,8 @@ pub struct Decoder {
     rewritten: Vec<u8>,
     /// Longest bulk string.
     most: usize,
+    /// Most arguments.
+    most_arguments: i64,
     /// Whoever sends the bytes has still to say a password.
     wary: bool,
 }
@@ -44,6 +46,7 @@ impl Default for Decoder {
             state: State::Start,
             rewritten: Vec::new(),
             most: limits::BULK_BYTES,
+            most_arguments: limits::ARGUMENTS,
             wary: false,
         }
     }
@@ -77,6 +80,14 @@ enum State {
 }
 
 impl Decoder {
+    /// One for requests that are passed on to servers.
+    pub fn of_pool() -> Decoder {
+        Decoder {
+            most_arguments: limits::POOL_ARGUMENTS,
+            ..Decoder::default()
+        }
+    }
+
     /// Bulk strings may have so many bytes from now on: at least [`limits::LEAST_LIMIT`], which no
     /// request is read past at once.
     pub fn set_most(&mut self, bytes: usize) {
@@ -186,6 +197,19 @@ impl Decoder {
         }
     }
 
+    /// Bytes of memory that the places of arguments take.
+    pub fn room(&self) -> usize {
+        self.args.capacity() * size_of::<Arg>()
+    }
+
+    /// What was read is done with: keeps little room for the places of further arguments.
+    pub fn rest(&mut self) {
+        let is_between = self.state == State::Start && self.ahead.is_empty();
+        if is_between && self.args.capacity() > limits::IDLE_ARGUMENTS {
+            (self.args, self.own) = (Vec::new(), 0..0);
+        }
+    }
+
     fn begin(&mut self, state: State, at: usize) {
         self.args.clear();
         self.rewritten.clear();
@@ -199,7 +223,7 @@ impl Decoder {
             return Ok(false);
         };
         let count = number::integer(line)
-            .filter(|&n| n <= limits::ARGUMENTS as i64)
+            .filter(|&n| n <= self.most_arguments)
             .ok_or_else(|| Fault::new("invalid multibulk length"))?;
         if self.wary && count > limits::STRANGERS_ARGUMENTS {
             return Err(Fault::new("unauthenticated multibulk length"));
@@ -320,7 +344,7 @@ fn whole(bytes: &[u8], args: &mut Vec<Arg>) -> Option<Found> {
 #[inline]
 fn whole_length(bytes: &[u8], args: &mut Vec<Arg>) -> Option<usize> {
     let (count, mut at) = short_number(bytes, b'*', 0)?;
-    if count == 0 || count > limits::ARGUMENTS {
+    if count == 0 {
         return None;
     }
     for _ in 0..count {
@@ -460,7 +484,7 @@ mod tests {
         for (bytes, fault) in [
             ("*x\r\n", "invalid multibulk length"),
             ("*01\r\n", "invalid multibulk length"),
-            ("*1048577\r\n", "invalid multibulk length"),
+            ("*2147483648\r\n", "invalid multibulk length"),
             ("*1\r\nPING\r\n", "expected '$', got 'P'"),
             ("*1\r\n$-1\r\n", "invalid bulk length"),
             ("*1\r\n$536870913\r\n", "invalid bulk length"),
@@ -486,6 +510,32 @@ mod tests {
             read(&long, &[1000]),
             Err(Fault::new("too big inline request"))
         );
+    }
+
+    #[test]
+    fn a_pool_takes_as_many_arguments_as_any_redis() {
+        let mut decoder = Decoder::of_pool();
+        assert_eq!(decoder.decode(b"*1048576\r\n"), Ok(None));
+        let told = Decoder::of_pool().decode(b"*1048577\r\n");
+        assert_eq!(told, Err(Fault::new("invalid multibulk length")));
+    }
+
+    #[test]
+    fn memory_grows_with_what_comes_and_is_given_back() {
+        let mut decoder = Decoder::default();
+        let mut bytes = b"*2000000\r\n".to_vec();
+        assert_eq!(decoder.decode(&bytes), Ok(None));
+        assert!(decoder.room() < 1024, "{}", decoder.room());
+        bytes.extend(b"$0\r\n\r\n".repeat(1_000_000));
+        assert_eq!(decoder.decode(&bytes), Ok(None));
+        decoder.rest();
+        let room = decoder.room();
+        assert!((8_000_000..=16_777_216).contains(&room), "{room}");
+        bytes.extend(b"$0\r\n\r\n".repeat(1_000_000));
+        assert_eq!(decoder.decode(&bytes), Ok(Some(bytes.len())));
+        assert_eq!(decoder.request(&bytes).1.len(), 2_000_000);
+        decoder.rest();
+        assert_eq!(decoder.room(), 0);
     }
 
     fn request() -> impl Strategy<Value = Vec<u8>> {
