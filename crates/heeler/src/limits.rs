@@ -65,6 +65,8 @@ pub const ASK_AGAIN_MS: u64 = 50;
 pub const NUDGE_MS: u64 = 500;
 /// A node that is no member, and has not answered for so many milliseconds, is not asked any more.
 pub const NODE_SILENT_MS: u64 = 5_000;
+/// Nodes that are no members of the ring, and of which a node remembers what they said.
+pub const OUTSIDERS: usize = 1024;
 /// How long a node that leaves waits for one that joins, if all others leave, too, in
 /// milliseconds.
 pub const LAST_MS: u64 = 1_000;

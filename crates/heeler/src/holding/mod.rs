@@ -283,8 +283,18 @@ struct Peer {
     nudge: Line,
 }
 
+impl Peer {
+    /// Whether there is nothing to do with it.
+    fn is_idle(&self) -> bool {
+        self.needs == Needs::default()
+            && self.pulling.is_none()
+            && self.wanted.is_empty()
+            && self.outbox.is_empty()
+    }
+}
+
 /// What is needed of another node, by the parts.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Needs {
     claim: Vec<Range>,
     pull: Vec<Range>,
@@ -385,6 +395,7 @@ impl Holding {
                 };
                 let answer = self.letter(now, body);
                 out.push(Output::Respond { token, answer });
+                self.forget_outsiders();
             }
             Input::Answered { id, answer } => self.answered(now, id, answer, out),
         }
@@ -459,6 +470,11 @@ impl Holding {
             }
         }
         admission
+    }
+
+    /// Of how many other nodes anything is known, members or not.
+    pub fn known_nodes(&self) -> usize {
+        self.peers.len()
     }
 
     /// The ring as this node knows it.
@@ -581,6 +597,26 @@ impl Holding {
 
     fn peer(&mut self, node: &Node) -> &mut Peer {
         self.peers.entry(node.clone()).or_default()
+    }
+
+    /// A sender may call itself what it likes: so only a bounded number is known of nodes that are
+    /// no members, and with which there is nothing to do.
+    fn forget_outsiders(&mut self) {
+        let members = self
+            .view
+            .as_ref()
+            .map_or(0, |view| view.ring.members().len());
+        if self.peers.len() <= members + limits::OUTSIDERS {
+            return;
+        }
+        let asked: BTreeSet<&Node> = self.flights.values().map(|(node, _)| node).collect();
+        let view = self.view.as_ref();
+        self.peers.retain(|node, peer| {
+            let is_inside = view.is_some_and(|view| {
+                view.ring.contains(node) || view.leaving.contains(node) || view.gone.contains(node)
+            });
+            is_inside || asked.contains(node) || !peer.is_idle()
+        });
     }
 
     /// Does all that there is to do now.

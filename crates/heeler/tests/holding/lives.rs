@@ -6,6 +6,7 @@ use heeler::holding::{
     Ack, Answer, Ask, Config, Grant, Holding, Input, Letter, Now, Output, Range, Update, View,
     WriteAcks,
 };
+use heeler::limits;
 use heeler::route::Terms;
 use heeler::store::{Clearing, Copy, Store};
 use heeler_ring::{Member, Ring, RingHash};
@@ -134,6 +135,23 @@ fn a_grant_that_comes_late_from_before_a_start_is_no_word_for_all() {
     holding.wake(later, &mut out);
     let (_, asked) = claim_of(&out, 2).expect("the other node is asked, too");
     assert_eq!(asked, ranges);
+}
+
+/// Senders name themselves: what is kept of them has to have a bound.
+#[test]
+fn of_nodes_that_are_no_members_few_are_remembered() {
+    let (mut cluster, _) = begin_with(1, 2, (2, WriteAcks::One), Clients::new(1, 60));
+    let now = cluster.clock(1);
+    let mut out = Vec::new();
+    for i in 0..2_000u64 {
+        let ask = letter(7, Ask::Level(Vec::new()));
+        let (token, from) = (i, format!("192.0.2.1:{i}").into());
+        let holding = &mut cluster.machine_mut(1).holding;
+        holding.handle(now, Input::Asked { token, from, ask }, &mut out);
+        assert!(holding.known_nodes() <= limits::OUTSIDERS + 10);
+    }
+    let is_answer = |output: &&Output| matches!(output, Output::Respond { .. });
+    assert_eq!(out.iter().filter(is_answer).count(), 2_000);
 }
 
 fn letter<T>(life: u64, body: T) -> Letter<T> {
