@@ -317,7 +317,7 @@ impl Connection {
                     decoder.set_wary(door.is_stranger(&self.caller));
                 }
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(&self.caller, decoder.ahead(bytes));
+                    door.prefetch(&self.caller, decoder.ahead(bytes));
                 }
                 let told = |fault: resp::Fault| {
                     let text = fault.to_string();

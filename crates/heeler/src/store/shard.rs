@@ -234,16 +234,16 @@ impl Shard {
         self.entries.iter()
     }
 
-    /// A key with this hash is looked up soon: see [`Entries::expect`].
+    /// See [`Entries::prefetch_index`].
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
-        self.entries.expect(hash);
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.entries.prefetch_index(hash);
     }
 
-    /// See [`Entries::expect_entry`].
+    /// See [`Entries::prefetch_entry`].
     #[inline]
-    pub(super) fn expect_entry(&self, hash: u64) {
-        self.entries.expect_entry(hash);
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        self.entries.prefetch_entry(hash);
     }
 
     /// The place of a key. An expired key is removed, and is absent.
@@ -486,6 +486,7 @@ impl Shard {
         }
     }
 
+    /// Puts a value in the place of another, and notes that as a change.
     fn replace(
         &mut self,
         at: At<'_>,
@@ -530,6 +531,7 @@ impl Shard {
         at.place
     }
 
+    /// Gives an entry a new version and stamp, as far as it has them.
     fn renew(&mut self, place: Place) {
         let (now, versions) = (self.now, &mut self.versions);
         packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
@@ -654,18 +656,21 @@ impl Shard {
         self.take_out(hashing, hash, place, Change::Removed);
     }
 
-    /// Takes the entry at a place out.
+    /// Removes the entry at a place, and returns it.
     pub(super) fn take(&mut self, at: At<'_>) -> OwnedEntry {
         let slot: smallvec::SmallVec<[u8; 256]> = self.entries.slot(at.place).into();
         let object = self.lift(at.hashing, at.hash, at.place, Change::Removed);
         OwnedEntry::new(&slot, object)
     }
 
+    /// Removes the entry at a place, and frees its value.
     fn take_out(&mut self, hashing: &Hashing, hash: u64, place: Place, change: Change) {
         let object = self.lift(hashing, hash, place, change);
         self.discard(object, change);
     }
 
+    /// Removes the entry at a place, as far as all but its value goes; returns an object that was
+    /// its value.
     fn lift(
         &mut self,
         hashing: &Hashing,
