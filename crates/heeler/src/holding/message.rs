@@ -78,6 +78,14 @@ impl Update {
         }
     }
 
+    /// The version that the key has with it.
+    pub fn version(&self) -> u64 {
+        match self {
+            Update::Copy(copy) => copy.version,
+            Update::Steps { base, steps, .. } => steps.last().map_or(*base, |step| step.version),
+        }
+    }
+
     /// About how many bytes it has.
     pub fn bytes(&self) -> usize {
         match self {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::change::Change;
 use super::message::{Ack, Answer, Ask, Update};
-use super::part::Node;
+use super::part::{Node, Part};
 use super::ranges::{Range, Ranges};
 use super::{Flight, Holding, Now, Output};
 use crate::limits;
@@ -136,8 +136,10 @@ pub(super) struct Writes(BTreeMap<u64, Pending>);
 
 struct Pending {
     deadline: u64,
-    /// How many replicas have yet to keep each key.
-    missing: SmallVec<[usize; 2]>,
+    /// How many replicas must keep each key.
+    needed: usize,
+    /// Those that do, for each key.
+    kept: SmallVec<[SmallVec<[Node; 2]>; 1]>,
 }
 
 impl Writes {
@@ -161,19 +163,25 @@ impl Writes {
         late
     }
 
-    /// One more replica has a key. Returns whether it was the last that was missing.
-    fn kept(&mut self, (write, key): Waiter) -> bool {
+    /// A replica has a key. Returns whether it was the last that was missing.
+    fn kept(&mut self, (write, key): Waiter, node: &Node) -> bool {
         let Some(pending) = self.0.get_mut(&write) else {
             return false;
         };
-        if let Some(missing) = pending.missing.get_mut(key) {
-            *missing = missing.saturating_sub(1);
+        let kept = pending.kept.get_mut(key);
+        if let Some(kept) = kept.filter(|kept| !kept.contains(node)) {
+            kept.push(node.clone());
         }
-        let done = pending.missing.iter().all(|missing| *missing == 0);
+        let done = pending.kept.iter().all(|kept| kept.len() >= pending.needed);
         if done {
             self.0.remove(&write);
         }
         done
+    }
+
+    /// Whether it still waits.
+    fn has(&self, (write, _): &Waiter) -> bool {
+        self.0.contains_key(write)
     }
 }
 
@@ -188,20 +196,24 @@ impl Holding {
             return None;
         }
         let write = self.next();
-        let mut missing = SmallVec::new();
+        let mut kept = SmallVec::new();
         for key in keys {
             let Some(position) = self.position(key) else {
                 continue;
             };
             for node in self.replicas_at(position) {
-                self.post(&node, key, Change::Check, Some((write, missing.len())));
+                self.post(&node, key, Change::Check, [(write, kept.len())]);
             }
-            missing.push(needed);
+            kept.push(SmallVec::new());
         }
-        let waits = !missing.is_empty();
+        let waits = !kept.is_empty();
         if waits {
-            let deadline = now.ms + self.config.write_timeout_ms;
-            self.writes.0.insert(write, Pending { deadline, missing });
+            let pending = Pending {
+                deadline: now.ms + self.config.write_timeout_ms,
+                needed,
+                kept,
+            };
+            self.writes.0.insert(write, pending);
         }
         waits.then_some(write)
     }
@@ -218,7 +230,7 @@ impl Holding {
             let key = written.key.clone();
             let change = Change::of(written);
             for node in self.replicas_at(position) {
-                self.post(&node, &key, change.clone(), None);
+                self.post(&node, &key, change.clone(), []);
             }
         }
     }
@@ -226,7 +238,7 @@ impl Holding {
     /// Sends a key to all replicas of its position.
     pub(super) fn send_to_replicas(&mut self, key: &[u8], position: u32) {
         for node in self.replicas_at(position) {
-            self.post(&node, key, Change::Whole, None);
+            self.post(&node, key, Change::Whole, []);
         }
     }
 
@@ -239,10 +251,16 @@ impl Holding {
             .collect()
     }
 
-    fn post(&mut self, node: &Node, key: &[u8], change: Change, waiter: Option<Waiter>) {
+    fn post(
+        &mut self,
+        node: &Node,
+        key: &[u8],
+        change: Change,
+        waiters: impl IntoIterator<Item = Waiter>,
+    ) {
         let outbox = &mut self.peer(node).outbox;
         let before = outbox.overflowed;
-        outbox.push(key, change, waiter);
+        outbox.push(key, change, waiters);
         if outbox.overflowed && !before {
             self.parts
                 .update_all(|_, part| part.level.retain(|level| level != node));
@@ -283,7 +301,7 @@ impl Holding {
                     updates.push(update);
                     sent.push(next);
                 }
-                Tell::Nothing => self.settle(&next, out),
+                Tell::Nothing => self.settle(node, &next, out),
                 Tell::Later => self.peer(node).outbox.put_back(next),
             }
         }
@@ -328,9 +346,9 @@ impl Holding {
         }
     }
 
-    fn settle(&mut self, sent: &Sent, out: &mut Vec<Output>) {
+    fn settle(&mut self, node: &Node, sent: &Sent, out: &mut Vec<Output>) {
         for waiter in &sent.waiters {
-            if self.writes.kept(*waiter) {
+            if self.writes.kept(*waiter, node) {
                 let write = waiter.0;
                 out.push(Output::Written { write, kept: true });
             }
@@ -354,7 +372,7 @@ impl Holding {
         };
         for (i, sent) in sent.into_iter().enumerate() {
             match kept.get(i) {
-                Some(Ack::Kept) => self.settle(&sent, out),
+                Some(Ack::Kept) => self.settle(from, &sent, out),
                 Some(Ack::Broken) if sent.change == Change::Whole => {
                     tracing::warn!(
                         replica = %from,
@@ -362,8 +380,10 @@ impl Holding {
                          the same version of Heeler?"
                     );
                 }
-                Some(Ack::Behind | Ack::Broken | Ack::Cleared) => {
-                    if self.sends_again(from, &sent.key, false) {
+                Some(ack @ (Ack::Behind | Ack::Broken | Ack::Cleared)) => {
+                    // It keeps what clients wait for also if it has nothing to keep any more.
+                    let is_awaited = *ack != Ack::Cleared && !sent.waiters.is_empty();
+                    if is_awaited || self.sends_again(from, &sent.key, false) {
                         let outbox = &mut self.peer(from).outbox;
                         outbox.push(&sent.key, Change::Whole, sent.waiters);
                     }
@@ -372,6 +392,8 @@ impl Holding {
                     self.peer(from).keep.at = now.ms + limits::ASK_AGAIN_MS;
                     if self.sends_again(from, &sent.key, kept.is_empty()) {
                         self.peer(from).outbox.put_back(sent);
+                    } else {
+                        self.ask_others(sent);
                     }
                 }
             }
@@ -388,25 +410,55 @@ impl Holding {
         })
     }
 
+    /// A node is no replica any more, and has not kept what clients wait for: asks those that are
+    /// replicas now, and the owner if this node is not.
+    fn ask_others(&mut self, mut sent: Sent) {
+        sent.waiters.retain(|waiter| self.writes.has(waiter));
+        let position = self.position(&sent.key);
+        if let Some(position) = position.filter(|_| !sent.waiters.is_empty()) {
+            for node in self.replicas_at(position) {
+                self.post(&node, &sent.key, Change::Check, sent.waiters.clone());
+            }
+        }
+    }
+
     /// Keeps as a replica what it is told.
     pub(super) fn keep(&mut self, now: Now, from: &Node, updates: &[Update]) -> Answer {
         let mut kept = Vec::with_capacity(updates.len());
         for update in updates {
             let position = self.position(update.key());
             let part = position.map(|position| self.parts.at(position));
-            let Some(part) = part.filter(|part| self.holds(part)) else {
+            // What it has held it keeps for the owner until that has it.
+            let has_place = |part: &&Part| self.holds(part) || part.past.is_some();
+            let Some(part) = part.filter(has_place) else {
                 kept.push(Ack::Refused);
                 continue;
             };
-            let is_owner = part.owner() == Some(from);
-            let granted = part.granted.as_ref().map(|granted| &granted.to);
-            let is_past = self.owns(part) || granted.is_some() && granted == part.owner();
-            kept.push(match self.take_update(now, update) {
-                Ack::Kept | Ack::Cleared if is_past && !is_owner => Ack::Refused,
-                ack => ack,
+            let ack = self.take_update(now, update);
+            kept.push(match ack {
+                Ack::Kept if self.counts_for(now, part, from, update) => ack,
+                Ack::Cleared if !self.is_past(part, from) => ack,
+                Ack::Kept | Ack::Cleared => Ack::Refused,
+                Ack::Refused | Ack::Behind | Ack::Broken => ack,
             });
         }
         Answer::Kept(kept)
+    }
+
+    /// Whether what a node has told of a key, and what is kept now, is safe here. One that is not
+    /// the owner any more tells of a write from before it gave the range up: the owner has that if
+    /// it has just this version. A newer one may come from a write that does not know of it.
+    fn counts_for(&self, now: Now, part: &Part, from: &Node, update: &Update) -> bool {
+        let is_here = || self.store.version(now.wall_ms, update.key()) == Some(update.version());
+        !self.is_past(part, from) || self.owns(part) && is_here()
+    }
+
+    /// Whether this node, or one that it has given the range up to, may have executed commands
+    /// since the one that writes was the owner.
+    fn is_past(&self, part: &Part, from: &Node) -> bool {
+        let granted = part.granted.as_ref().map(|granted| &granted.to);
+        let is_given_up = granted.is_some() && granted == part.owner();
+        (self.owns(part) || is_given_up) && part.owner() != Some(from)
     }
 
     fn take_update(&self, now: Now, update: &Update) -> Ack {

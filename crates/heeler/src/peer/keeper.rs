@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use heeler_ring::Ring;
-use heeler_ringpop::channel::{self, Call, ErrorCode};
+use heeler_ringpop::channel::{self, Call, ErrorCode, Failure};
 use heeler_ringpop::{Response, RingHash, Ringpop, Status};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
@@ -96,6 +96,7 @@ pub struct Keeper {
     ringpop: Ringpop,
     /// The ring has too few members for `--write-acks`, and the log says so.
     told_refusals: AtomicBool,
+    told_unreadable: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -141,6 +142,7 @@ impl Keeper {
             owes: AtomicBool::new(false),
             ringpop: ringpop.clone(),
             told_refusals: AtomicBool::new(false),
+            told_unreadable: AtomicBool::new(false),
             runtime: runtime.clone(),
         })
     }
@@ -507,7 +509,7 @@ impl Keeper {
     async fn answer(self: &Arc<Keeper>, call: Call) -> channel::Answer {
         agreed(self.terms, &call)?;
         let asked = holding::decode_ask(&call.request.arg3);
-        let (from, ask) = asked.ok_or_else(|| refused("the question cannot be read".into()))?;
+        let (from, ask) = asked.ok_or_else(|| self.unreadable(&call))?;
         let token = self.tokens.fetch_add(1, Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.asked.lock().insert(token, sender);
@@ -515,6 +517,19 @@ impl Keeper {
         let answer = receiver.await;
         let answer = answer.map_err(|_| refused("there is no answer".into()))?;
         Ok(Response::raw(holding::encode_answer(&answer)))
+    }
+
+    /// Another node says something about keys that this one does not understand. It must not take
+    /// that for the answer of a node without keys.
+    fn unreadable(&self, call: &Call) -> Failure {
+        if !self.told_unreadable.swap(true, Relaxed) {
+            tracing::warn!(
+                node = %call.from.host_port,
+                "what another node asks about keys cannot be read, and they are not handed over: \
+                 are all nodes of the same version of Heeler?"
+            );
+        }
+        Failure::here(ErrorCode::Declined, "the question cannot be read")
     }
 }
 

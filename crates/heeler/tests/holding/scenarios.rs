@@ -8,7 +8,7 @@ use heeler::holding::WriteAcks;
 use heeler::store::{Copy, Store};
 
 use crate::clients::{Clients, Ending, Op};
-use crate::cluster::{Cluster, WALL_MS, command};
+use crate::cluster::{Cluster, Machine, WALL_MS, command};
 use crate::membership::number;
 
 /// Runs a scenario with many seeds. One that fails says how to run it again.
@@ -182,14 +182,28 @@ fn gentle(seed: u64, replicas: usize, write_acks: WriteAcks, loss: f64) {
         }
         let pause = [0, 50, 300, 2000][cluster.below(4) as usize];
         clients.run(&mut cluster, pause);
+        // In a ring that is too small, to its owner, a write cannot be confirmed.
+        while write_acks == WriteAcks::All && !all_are_members(&cluster) {
+            clients.run(&mut cluster, 10);
+        }
     }
     clients.run(&mut cluster, 1000);
     cluster.loss = 0.0;
     end(&mut cluster, &mut clients);
     assert!(clients.done > 200, "{} commands", clients.done);
-    if loss == 0.0 && replicas == 1 {
+    if loss == 0.0 {
         assert_eq!(clients.doubtful, 0, "nothing is in doubt");
     }
+}
+
+/// Whether each node that is to stay has all of them in its ring, and no others.
+fn all_are_members(cluster: &Cluster) -> bool {
+    let staying = cluster.running().map(|node| cluster.machine(node));
+    let staying: Vec<_> = staying.filter(|machine| !machine.leaving).collect();
+    let members = |machine: &Machine| machine.members.view().ring.members().len();
+    staying
+        .iter()
+        .all(|machine| members(machine) == staying.len())
 }
 
 #[test]
@@ -214,6 +228,14 @@ fn gentle_changes_lose_nothing_over_a_bad_network() {
 fn gentle_changes_with_replicas_lose_nothing() {
     with_seeds("gentle_changes_with_replicas_lose_nothing", 20, |seed| {
         gentle(seed, 3, WriteAcks::Quorum, 0.0);
+    });
+}
+
+#[test]
+fn gentle_changes_with_all_replicas_lose_nothing() {
+    let name = "gentle_changes_with_all_replicas_lose_nothing";
+    with_seeds(name, 20, |seed| {
+        gentle(seed, 2 + seed as usize % 2, WriteAcks::All, 0.0);
     });
 }
 
