@@ -23,6 +23,7 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     run::control(async {
         let mut stop = pin!(run::asked_to_stop()?);
+        run::outlive_hangup()?;
         let admin = options.admin.as_deref().map(AdminPort::bind).transpose()?;
         let ringpop = peer::member(&options.member)?.start().await?;
         tracing::info!(

@@ -64,6 +64,24 @@ pub fn warn_if_few(most_clients: usize) {
     }
 }
 
+/// Lets the process live on when its terminal is closed, or when it is told to read its settings
+/// again (SIGHUP), as redis-server and memcached do: it has nothing to read again.
+///
+/// # Errors
+/// The signal cannot be caught.
+pub fn outlive_hangup() -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!(
+                "SIGHUP received: nothing to do, for certificates and the password's file are read \
+                 again when they change; SIGTERM stops the process"
+            );
+        }
+    });
+    Ok(())
+}
+
 /// Ready once the process is asked to stop (SIGTERM, SIGINT). Asked again, it exits at once.
 ///
 /// # Errors

@@ -59,6 +59,7 @@ pub struct Options {
 pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
     run::control(async {
         let stop = run::asked_to_stop()?;
+        run::outlive_hangup()?;
         let secret = options.password.as_ref().map(PasswordSource::secret);
         let secret = secret.transpose().map_err(anyhow::Error::msg)?;
         let doors = options.doors.bind()?;

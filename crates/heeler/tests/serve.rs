@@ -356,6 +356,23 @@ fn too_many_clients_are_told() {
     assert_eq!(connect().run("PING"), pong());
 }
 
+/// As of redis-server and memcached: a terminal that is closed takes nobody's keys along.
+#[test]
+fn a_hangup_ends_nothing() {
+    let node = Heeler::serve(&[]);
+    let mut client = node.client();
+    assert_eq!(client.run("SET key value"), Value::ok());
+    for times in 1..=2 {
+        node.process.signal(Signal::HUP);
+        wait_until("it has said that it goes on", || {
+            let log = node.process.stderr();
+            log.matches("SIGHUP received: nothing to do").count() == times
+        });
+    }
+    assert_eq!(client.run("GET key"), Value::bulk("value"));
+    assert_eq!(node.process.stop().code, Some(0));
+}
+
 #[test]
 fn a_stop_ends_with_whole_replies() {
     let node = Heeler::serve(&["--threads", "2"]);
