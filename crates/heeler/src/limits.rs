@@ -232,6 +232,9 @@ pub const ADMIN_CLIENTS: usize = 64;
 /// How long such a connection may take for the head of its first request, or of the next, in
 /// milliseconds: no usual interval of a scraper, which would meet the connection as it closes.
 pub const ADMIN_HEAD_MS: u64 = 7_000;
+/// That a client was turned away, for there are too many, is told once in so many milliseconds,
+/// with how often it happened.
+pub const FULL_COMPLAINT_MS: u64 = 1_000;
 /// That its places have run out is told once in so many milliseconds, with how often it happened.
 pub const ADMIN_COMPLAINT_MS: u64 = 10_000;
 /// Reloads that may be asked for while one is under way; who asks for more waits.

@@ -1,5 +1,7 @@
 //! The log: where it goes and how much is in it, both of which may change while the process runs.
 
+mod complaint;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +15,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+pub use complaint::Complaint;
 
 use crate::limits;
 

@@ -218,6 +218,11 @@ async fn large_bodies_are_forwarded_and_bad_ones_refused() {
         "undefined"
     );
     assert_eq!(ring.ask(two, "kv", "health", Value::Null).await, "OK");
+    let mut call = Command::new(env!("CARGO_BIN_EXE_heeler"));
+    let health = call.args(["call", "-p", two, "kv", "--health"]).output();
+    let health = health.expect("the program runs");
+    assert_eq!(String::from_utf8_lossy(&health.stdout), "OK\n");
+    assert!(health.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

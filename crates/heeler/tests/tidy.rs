@@ -49,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "net",
         &[
             "wire", "command", "deliver", "admin", "config", "socket", "tls", "clock", "stats",
-            "web", "limits",
+            "log", "web", "limits",
         ],
     ),
     (
@@ -100,7 +100,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "http",
         &[
             "admin", "cluster", "config", "command", "store", "peer", "tls", "stats", "slowlog",
-            "clock", "limits",
+            "log", "clock", "limits",
         ],
     ),
     ("holding", &["route", "store", "limits"]),

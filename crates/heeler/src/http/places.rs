@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 
+use crate::log::Complaint;
 use crate::{clock, limits};
 
 /// How a connection gets on.
@@ -57,9 +58,8 @@ impl Drop for Answering {
 #[derive(Debug, Default)]
 pub struct Places {
     taken: Vec<(Arc<Place>, AbortHandle)>,
-    /// When it was told last that places have run out, in [`clock::ticks`].
-    told: Option<u64>,
-    untold: u64,
+    /// That places have run out, in [`clock::ticks`].
+    told: Complaint,
 }
 
 impl Places {
@@ -83,18 +83,8 @@ impl Places {
     }
 
     fn complain(&mut self, from: SocketAddr, now: u64) {
-        let pause = limits::ADMIN_COMPLAINT_MS * 1000;
-        if self
-            .told
-            .is_some_and(|told| now < told.saturating_add(pause))
-        {
-            self.untold += 1;
+        let Some(more) = self.told.tell(now, limits::ADMIN_COMPLAINT_MS * 1000) else {
             return;
-        }
-        self.told = Some(now);
-        let more = match std::mem::take(&mut self.untold) {
-            0 => String::new(),
-            untold => format!(" (and {untold} more since it was told last)"),
         };
         let most = limits::ADMIN_CLIENTS;
         tracing::warn!(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::worker::Entrance;
 use crate::admin::Client;
+use crate::log::Complaint;
 use crate::socket::Stream;
 use crate::tls::{self, Acceptor};
 use crate::{clock, limits};
@@ -25,8 +26,7 @@ impl Handshake {
     pub fn new(acceptor: Acceptor, service: String) -> Handshake {
         let complaints = Rc::new(Complaints {
             service,
-            told: Cell::new(0),
-            untold: Cell::new(0),
+            told: Cell::default(),
         });
         Handshake {
             acceptor,
@@ -76,29 +76,23 @@ impl Handshake {
 /// Tells of handshakes that fail, but not of every one of them.
 struct Complaints {
     service: String,
-    /// When it was told last.
-    told: Cell<u64>,
-    untold: Cell<u64>,
+    told: Cell<Complaint>,
 }
 
 impl Complaints {
     fn tell(&self, client: &Client, error: &io::Error) {
-        let now = clock::now();
-        if now < self.told.get().saturating_add(limits::TLS_COMPLAINT_MS) {
-            self.untold.set(self.untold.get() + 1);
+        let mut told = self.told.get();
+        let more = told.tell(clock::now(), limits::TLS_COMPLAINT_MS);
+        self.told.set(told);
+        let Some(more) = more else {
             return;
-        }
-        self.told.set(now);
+        };
         let reason = match tls::reason(error) {
             Some(reason) => reason,
             None if error.kind() == io::ErrorKind::TimedOut => {
                 format!("not done within {} ms", limits::TLS_HANDSHAKE_MS)
             }
             None => error.to_string(),
-        };
-        let more = match self.untold.take() {
-            0 => String::new(),
-            untold => format!(" (and {untold} more since it was told last)"),
         };
         let (service, client) = (&self.service, client.origin.address());
         tracing::warn!(%service, %client, "TLS handshake failed: {reason}{more}");

@@ -13,12 +13,13 @@ use super::Listener;
 use super::worker::{Message, Worker};
 use crate::admin::Process;
 use crate::deliver::Door;
-use crate::limits;
+use crate::log::Complaint;
 use crate::socket::Scratch;
 use crate::stats::Counters;
 use crate::tls::Acceptor;
 use crate::web::{self, Site};
 use crate::wire::Wire;
+use crate::{clock, limits};
 
 /// What is offered on a listener.
 pub struct Service {
@@ -246,6 +247,7 @@ impl Accepting {
     /// May be dropped wherever it waits: no connection is lost by that.
     async fn run(self) {
         let Service { listener, name, .. } = &self.service;
+        let mut complaint = Complaint::default();
         loop {
             match listener.accept().await {
                 Ok(accepted) if self.is_full() => {
@@ -255,7 +257,10 @@ impl Accepting {
                         let text = self.service.speaks.error("max number of clients reached");
                         accepted.refuse(&text);
                     }
-                    tracing::warn!(service = %name, "too many connections: one was closed");
+                    if let Some(more) = complaint.tell(clock::now(), limits::FULL_COMPLAINT_MS) {
+                        let service = name;
+                        tracing::warn!(%service, "too many connections: one was closed{more}");
+                    }
                 }
                 Ok(accepted) => {
                     // Of a pool the file says it.

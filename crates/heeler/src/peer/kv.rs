@@ -5,6 +5,7 @@
 //! | `put` | `{"key":K,"value":V}` | `"OK"` |
 //! | `get` | `{"key":K}` | the value as a JSON string, `"undefined"` if there is none |
 //! | `health` | anything | `"OK"` |
+//! | `Meta::health` | anything, in Thrift | whether the node takes part in a ring, as tchannel-go |
 //!
 //! A key or value that is no JSON string stands for its JSON text, as in JavaScript. A request for
 //! a key of another node is forwarded to it, once.
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use heeler_ringpop::channel::{Answer, Call, ErrorCode};
 use heeler_ringpop::{Failure, Forwarding, Handled, Response, Ringpop};
+use heeler_tchannel::scheme::thrift::Struct;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -34,6 +36,16 @@ pub(super) fn serve(keyspace: &Arc<Keyspace>) {
     };
     let service = ringpop.channel().service(SERVICE);
     service.endpoint("health", async |_: Call| Ok(Response::raw("\"OK\"")));
+    let member = ringpop.clone();
+    service.endpoint("Meta::health", move |_: Call| {
+        let why = if member.is_ready() {
+            ""
+        } else {
+            "the node looks for its ring"
+        };
+        let health = Struct::health(why.is_empty(), why);
+        async move { Ok(Response::thrift(&health)) }
+    });
     let put = keys.clone();
     service.endpoint("put", move |call| put.clone().handle(call, Endpoint::Put));
     service.endpoint("get", move |call| keys.clone().handle(call, Endpoint::Get));
