@@ -13,12 +13,11 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
 use super::keyspace::{
-    DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond, unreachable_node,
+    DISAGREE, Denied, Keyspace, command, encoded, error, moved, respond, unreachable_node,
 };
 use super::pulse::in_time;
 use super::tracking::reader;
@@ -34,10 +33,8 @@ use crate::wire::resp::{Asker, Decoder, encode_command};
 const ENDPOINT: &str = "wait";
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let keyspace = keyspace.clone();
-    let service = ringpop.channel().service(SERVICE);
-    service.endpoint(ENDPOINT, move |call| answer(keyspace.clone(), call));
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(ENDPOINT, answer);
 }
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
@@ -162,9 +159,9 @@ impl Keyspace {
             Duration::from_millis(until.saturating_sub(begun))
         });
         let permitted = tokio::time::timeout(life, self.permit(command, begun)).await;
-        let (permit, now) = match permitted.unwrap_or(Err(Held::Refused(Reply::NullArray))) {
-            Err(Held::Moved) => return None,
-            Err(Held::Refused(reply)) => return Some(reply),
+        let (permit, now) = match permitted.unwrap_or(Err(Denied::Refused(Reply::NullArray))) {
+            Err(Denied::Moved) => return None,
+            Err(Denied::Refused(reply)) => return Some(reply),
             Ok(permitted) => permitted,
         };
         let tracker = asker.and_then(|asker| Some((asker, self.tracking.tracker(asker)?)));
