@@ -223,7 +223,9 @@ impl Nodes {
             Room::Store if self.is_alone() => Route::To(Destination::Store),
             Room::Store => self.shared(command, random),
             // The store of a lone member knows nobody who listens.
-            Room::Process if publishes(command) => self.shares().part_for_each(command, Merge::Sum),
+            Room::Process if publishes(command) => {
+                self.shares().part_for_each(command, Merge::Reached)
+            }
             Room::Session | Room::Process => Route::Here,
             Room::Absent => Route::Refused(command.unknown(super::served_by_node)),
         }
