@@ -134,6 +134,32 @@ impl Tenure {
         matches!(self.standing.at(position), Standing::Moved(_))
     }
 
+    /// Whether there may be [such keys](Tenure::has_lost).
+    pub fn has_lost_any(&self, before: &Tenure) -> bool {
+        self.standing.iter().any(|(range, now)| {
+            let mut then = before.standing.inside(range);
+            match now {
+                Standing::Serve => false,
+                Standing::Ask => then.any(|(_, then)| *then == Standing::Serve),
+                Standing::Moved(_) => then.any(|(_, then)| !matches!(then, Standing::Moved(_))),
+            }
+        })
+    }
+
+    /// Whether a key that this node may have served by the picture `before` has to be asked for
+    /// now, or is another node's.
+    pub fn has_lost(&self, before: &Tenure, key: &[u8]) -> bool {
+        let at = |tenure: &Tenure| {
+            let position = tenure.terms.position(tenure.ring.hash(), key);
+            tenure.standing.at(position).clone()
+        };
+        match at(self) {
+            Standing::Serve => false,
+            Standing::Ask => at(before) == Standing::Serve,
+            Standing::Moved(_) => true,
+        }
+    }
+
     /// What may be done with a command: of its keys, the one decides that allows least.
     pub fn of(&self, command: &Command<'_>) -> &Standing {
         if self.is_whole || command.spec.room != Room::Store {
@@ -187,47 +213,59 @@ mod tests {
     fn what_was_lost_and_got_is_known_from_two_pictures() {
         let ring = Arc::new(Ring::new(RingHash::Fingerprint32));
         let moved = || Standing::Moved("127.0.0.1:2".into());
-        let tenure = |first: Standing, second: Standing| {
+        let tenure_of = |first: Standing, second: Standing| {
             let standing = RangeMap::from_ends(vec![(1 << 30, first), (2 << 30, second)]);
             Tenure::new(standing.expect("ranges"), ring.clone(), Terms::default())
         };
         let (serve, ask) = (|| Standing::Serve, || Standing::Ask);
         for (before, after, expected) in [
             (
-                tenure(serve(), ask()),
-                tenure(serve(), ask()),
+                tenure_of(serve(), ask()),
+                tenure_of(serve(), ask()),
                 (false, false),
             ),
             (
-                tenure(serve(), ask()),
-                tenure(serve(), serve()),
+                tenure_of(serve(), ask()),
+                tenure_of(serve(), serve()),
                 (false, true),
             ),
             (
-                tenure(serve(), ask()),
-                tenure(serve(), moved()),
+                tenure_of(serve(), ask()),
+                tenure_of(serve(), moved()),
                 (true, false),
             ),
             (
-                tenure(serve(), moved()),
-                tenure(moved(), serve()),
+                tenure_of(serve(), moved()),
+                tenure_of(moved(), serve()),
                 (true, true),
             ),
             (
-                tenure(serve(), moved()),
-                tenure(ask(), moved()),
+                tenure_of(serve(), moved()),
+                tenure_of(ask(), moved()),
                 (false, false),
             ),
         ] {
             assert_eq!(before.turned(&after), expected, "{before:?} {after:?}");
+            assert!(after.has_lost_any(&before) || !expected.0);
         }
         let key = (0..).map(|n| format!("key{n}"));
-        let tenure = tenure(serve(), moved());
+        let tenure = tenure_of(serve(), moved());
         let (own, gone): (Vec<String>, Vec<String>) = key
             .take(40)
             .partition(|key| ring.hash().hash(key.as_bytes()) <= 1 << 30);
         assert!(own.iter().all(|key| !tenure.has_moved(key.as_bytes())));
         assert!(gone.iter().all(|key| tenure.has_moved(key.as_bytes())));
+        let asks = tenure_of(ask(), moved());
+        assert!(asks.has_lost_any(&tenure) && !tenure.has_lost_any(&asks));
+        assert!(own.iter().all(|key| asks.has_lost(&tenure, key.as_bytes())));
+        assert!(
+            own.iter()
+                .all(|key| !tenure.has_lost(&asks, key.as_bytes()))
+        );
+        assert!(
+            gone.iter()
+                .all(|key| tenure.has_lost(&asks, key.as_bytes()))
+        );
     }
 
     #[test]

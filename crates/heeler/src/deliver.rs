@@ -163,9 +163,9 @@ impl Caller {
         let gathered = &mut self.gathers[i];
         gathered.failed = gathered.failed.or(letter.failed);
         let merged = gathered.gather.put(letter.part as usize, reply)?;
-        let failed = self.gathers.remove(i).failed;
+        let Gathered { gather, failed, .. } = self.gathers.remove(i);
         self.session.pipeline.complete(ticket, &merged);
-        failed
+        failed.filter(|_| !gather.forgives() || merged.first() == Some(&b'-'))
     }
 }
 

@@ -414,6 +414,9 @@ pub const LATE_US: u64 = 500_000;
 pub const LEAVE_MS: u64 = 300;
 /// How long clients that connect wait for the node to find its ring, in milliseconds.
 pub const JOIN_MS: u64 = 10_000;
+/// How long a command that waits for an element goes on asking who owns its keys, while those who
+/// do cannot be reached or do not agree. Long enough to find that a node is dead.
+pub const WAIT_ANEW: std::time::Duration = std::time::Duration::from_secs(30);
 /// How long a forwarded command may wait for an element that waits for ever: the connection between
 /// the nodes ends sooner, if it is broken.
 pub const WAITING_CALL: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);

@@ -30,6 +30,8 @@ pub struct Waiter {
 #[derive(Debug)]
 enum State {
     Waiting,
+    /// Another node has what it waits for.
+    SentAway,
     Answered(Reply),
     /// The reply was taken, or nobody waits for one any more.
     Gone,
@@ -108,19 +110,47 @@ impl Waiter {
 
     /// Ends the waiting as if its time were over, or with this error.
     pub fn unblock(&self, error: Option<Reply>) -> Attempt {
-        self.serve(|| Some(error.unwrap_or_else(|| self.nothing.clone())))
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Waiting | State::SentAway) {
+            return Attempt::Gone;
+        }
+        *state = State::Answered(error.unwrap_or_else(|| self.nothing.clone()));
+        drop(state);
+        self.task.wake_by_ref();
+        Attempt::Served
+    }
+
+    /// There will be nothing for it here: it is to wait where its keys are now. One that has its
+    /// reply keeps it.
+    pub fn send_away(&self) {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Waiting) {
+            *state = State::SentAway;
+            drop(state);
+            self.task.wake_by_ref();
+        }
+    }
+
+    /// Whether it has been sent away. If so nobody waits here any more.
+    pub fn goes_elsewhere(&self) -> bool {
+        let mut state = self.state.lock();
+        let goes = matches!(*state, State::SentAway);
+        if goes {
+            *state = State::Gone;
+        }
+        goes
     }
 
     /// The reply, once there is one. At its time that is the one for nothing.
     pub fn take(&self, now: u64) -> Option<Reply> {
         let is_over = self.until.is_some_and(|until| until <= now);
         let mut state = self.state.lock();
-        if matches!(*state, State::Waiting) && !is_over {
+        if matches!(*state, State::Waiting | State::SentAway) && !is_over {
             return None;
         }
         match std::mem::replace(&mut *state, State::Gone) {
             State::Answered(reply) => Some(reply),
-            State::Waiting | State::Gone => Some(self.nothing.clone()),
+            State::Waiting | State::SentAway | State::Gone => Some(self.nothing.clone()),
         }
     }
 
@@ -159,5 +189,32 @@ mod tests {
         let left = waiter(None);
         left.leave();
         assert_eq!(left.serve(|| Some(Reply::OK)), Attempt::Gone);
+    }
+
+    #[test]
+    fn one_that_is_sent_away_is_served_nothing_here() {
+        let never = || -> Option<Reply> { unreachable!("it is not here any more") };
+        let sent = waiter(None);
+        sent.send_away();
+        assert_eq!(sent.serve(never), Attempt::Gone);
+        assert_eq!(sent.take(0), None);
+        assert!(sent.goes_elsewhere() && !sent.goes_elsewhere());
+        assert_eq!(sent.unblock(None), Attempt::Gone);
+
+        let unblocked = waiter(None);
+        unblocked.send_away();
+        assert_eq!(unblocked.unblock(Some(Reply::OK)), Attempt::Served);
+        assert!(!unblocked.goes_elsewhere());
+        assert_eq!(unblocked.take(0), Some(Reply::OK));
+
+        let served = waiter(None);
+        served.serve(|| Some(Reply::Int(1)));
+        served.send_away();
+        assert!(!served.goes_elsewhere());
+        assert_eq!(served.take(0), Some(Reply::Int(1)));
+
+        let over = waiter(Some(10));
+        over.send_away();
+        assert_eq!(over.take(10), Some(Reply::Null));
     }
 }

@@ -175,6 +175,34 @@ fn nodes_that_join_and_stop_lose_nothing() {
 }
 
 #[test]
+fn keys_that_have_moved_are_counted_once() {
+    const KEYS: usize = 30_000;
+    let mut cluster = Cluster::planned(3, &[]);
+    (0..2).for_each(|node| cluster.up(node));
+    cluster.agrees(2);
+    let mut client = cluster.client(0);
+    for from in (0..KEYS).step_by(1000) {
+        let keys: Vec<String> = (from..from + 1000).map(|n| format!("k{n}")).collect();
+        let pairs = keys.iter().flat_map(|key| [key.as_bytes(), b"v"]);
+        let words: Vec<&[u8]> = [&b"MSET"[..]].into_iter().chain(pairs).collect();
+        assert_eq!(client.call(&words), Value::ok());
+    }
+    let all = Value::Int(KEYS as i64);
+    assert_eq!(client.run("DBSIZE"), all);
+    cluster.up(2);
+    cluster.agrees(3);
+    cluster.settles();
+    // Those that had the keys before forget them little by little from now on.
+    for node in (0..3).cycle().take(60) {
+        assert_eq!(cluster.client(node).run("DBSIZE"), all);
+    }
+    cluster.nodes[2].take().expect("it is up").stop();
+    cluster.agrees(2);
+    cluster.settles();
+    assert_eq!(client.run("DBSIZE"), all);
+}
+
+#[test]
 fn what_a_quorum_has_outlives_each_node() {
     let args = ["--replicas", "3", "--write-acks", "quorum"];
     let mut cluster = Cluster::start(3, &args);

@@ -136,3 +136,94 @@ fn random_commands_get_the_replies_of_redis_in_the_newer_protocol() {
         same(seed, "HELLO 3", 3000);
     }
 }
+
+/// Commands that concern all nodes, or have keys of several, or none: who sends them (`a` and `b`
+/// are clients, of different nodes if there are several) and what.
+const FOR_ALL_NODES: &str = "
+a FLUSHALL|b DBSIZE|a RANDOMKEY|b KEYS *|a SCAN 0|b PUBLISH news nobody|a SPUBLISH shard nobody
+a MSET k1 1 k2 2 k3 3 k4 4|b DBSIZE|a KEYS k*|b EXISTS k1 k2 k3 k4 k5|a TOUCH k1 k5|b MGET k1 k4 k9
+a SCAN 0 COUNT 1000 MATCH nothing*|b DEL k1 k2|a UNLINK k3 k9|b RANDOMKEY|a DBSIZE|b KEYS *
+a PUBSUB CHANNELS|a PUBSUB NUMSUB news|a PUBSUB NUMPAT|a PUBSUB SHARDCHANNELS
+a PUBSUB SHARDNUMSUB shard|listen|a PUBLISH news one|b PUBLISH news two|a SPUBLISH shard three
+b SPUBLISH shard four|a PUBLISH other five|hear|a PUBSUB CHANNELS|a PUBSUB NUMSUB news other
+a PUBSUB NUMPAT|a PUBSUB SHARDCHANNELS|a PUBSUB SHARDNUMSUB shard|a PUBLISH|b SPUBLISH x
+a MULTI|a PUBLISH news six|a SPUBLISH shard seven|a EXEC|hear
+b FLUSHDB|a DBSIZE|a SET k 1|b FLUSHALL ASYNC|b FLUSHALL SYNC|a FLUSHDB NONSENSE|b DBSIZE NONSENSE
+a WAIT 0 1|b CLIENT GETNAME|a CLIENT KILL ID 999999|b SELECT 0|a OBJECT HELP|b SCAN x|a ECHO e
+a PUBSUB NONSENSE|b PUBSUB HELP|a CLIENT NO-EVICT off|b CONFIG RESETSTAT|a LATENCY RESET
+";
+
+/// All that a SCAN finds until its cursor is 0 again, or the error.
+fn scan(client: &mut Client, words: &[&[u8]]) -> Value {
+    let (mut found, mut cursor) = (Vec::new(), words[1].to_vec());
+    loop {
+        let call = [&[words[0], &cursor], &words[2..]].concat();
+        let reply = client.call(&call);
+        let Value::Array(pair) = reply else {
+            return reply;
+        };
+        cursor = pair[0].text().into_bytes();
+        if let Value::Array(keys) = &pair[1] {
+            found.extend(keys.iter().map(Value::text));
+        }
+        if cursor == b"0" {
+            found.sort();
+            return Value::Array(found.iter().map(Value::bulk).collect());
+        }
+    }
+}
+
+/// Plays these at two doors, which may be one.
+fn for_all_nodes(mut a: Client, mut b: Client, mut listener: Client) -> Vec<(String, Value)> {
+    let mut heard = Vec::new();
+    for line in FOR_ALL_NODES.split(['\n', '|']).filter(|l| !l.is_empty()) {
+        match line.split_once(' ') {
+            Some((who, command)) => {
+                let client = if who == "a" { &mut a } else { &mut b };
+                let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+                let reply = match words[0] {
+                    b"SCAN" => scan(client, &words),
+                    _ => client.call(&words),
+                };
+                let name = command.split(' ').next().unwrap_or_default();
+                heard.push((line.to_owned(), without_order(name, reply)));
+            }
+            None if line == "listen" => {
+                for command in ["SUBSCRIBE news", "PSUBSCRIBE n*", "SSUBSCRIBE shard"] {
+                    heard.push((command.to_owned(), listener.run(command)));
+                }
+            }
+            None => {
+                a.run("PUBLISH news end");
+                loop {
+                    let message = listener.read_reply();
+                    let is_last = match &message {
+                        // As the pattern is told of it, too.
+                        Value::Array(all) => all.len() == 4 && all[3] == Value::bulk("end"),
+                        _ => false,
+                    };
+                    heard.push((line.to_owned(), message));
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    heard
+}
+
+#[test]
+fn what_concerns_all_nodes_is_answered_by_one_and_by_two_as_by_redis() {
+    let redis = RedisServer::start();
+    let expected = for_all_nodes(redis.client(), redis.client(), redis.client());
+    for nodes in [1, 2] {
+        let cluster = Cluster::start(nodes, &[]);
+        let [a, b] = [0, nodes - 1].map(|node| cluster.client(node));
+        let found = for_all_nodes(a, b, cluster.client(0));
+        for (expected, found) in expected.iter().zip(&found) {
+            assert_eq!(found, expected, "{nodes} nodes");
+        }
+        assert_eq!(found.len(), expected.len());
+    }
+}

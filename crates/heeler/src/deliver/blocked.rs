@@ -58,6 +58,7 @@ impl Door {
                 false => caller.blocked = Some(Blocked::Held(command, done)),
             },
             Some(Blocked::Waiting(waiter)) => match waiter.take(now) {
+                None if waiter.goes_elsewhere() => self.wait_elsewhere(caller, &waiter),
                 None => caller.blocked = Some(Blocked::Waiting(waiter)),
                 Some(reply) => {
                     // What was done elsewhere has been told there.

@@ -16,8 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::blocked::Blocked;
 use super::tracking::asked_by;
-use super::{Caller, Door};
+use super::{Behind, Caller, Door};
 use crate::admission::{Admission, Pending, Permit};
+use crate::clock;
 use crate::cluster::Look;
 use crate::command::{Command, Flags, Id, Reply, Shape};
 use crate::peer::{self, Keyspace, encoded};
@@ -25,6 +26,7 @@ use crate::pool::{Letter, Mailbox, Peers, ReplyTo};
 use crate::route::Route;
 use crate::session::Ticket;
 use crate::stats::ErrorKind;
+use crate::store::gives_up_at;
 use crate::waiting::Waiter;
 use crate::wire::resp::{self, Asker, Decoder, Protocol, upgrade};
 
@@ -224,6 +226,9 @@ impl Door {
 
     #[cold]
     fn hold(&self, caller: &mut Caller, ring: &Ring, command: &Command<'_>, held: Admission) {
+        if command.spec.flags.has(Flags::BLOCKING) {
+            return self.wait_there(caller, command);
+        }
         let asker = self.asker(caller, command);
         let request = Bytes::copy_from_slice(&asked_by(asker, resp::request_of(command)));
         let keyspace = ring.keyspace.clone();
@@ -364,9 +369,34 @@ impl Door {
         if self.waits_its_turn(caller, command) {
             return;
         }
+        let until = gives_up_at(command, clock::now());
+        self.wait_in_ring(caller, ring, command, until);
+    }
+
+    /// The same for one whose keys have been this node's until now. It gives up when it would have
+    /// given up here.
+    #[cold]
+    pub(super) fn wait_elsewhere(&self, caller: &mut Caller, waiter: &Waiter) {
+        let (Some(ring), Some(command)) = (&self.ring, waiter.command()) else {
+            return;
+        };
+        if let Behind::Node(store) = &self.behind {
+            store.stop_waiting(waiter);
+        }
+        self.wait_in_ring(caller, ring, &command.as_command(), waiter.until);
+    }
+
+    fn wait_in_ring(
+        &self,
+        caller: &mut Caller,
+        ring: &Ring,
+        command: &Command<'_>,
+        until: Option<u64>,
+    ) {
         let asker = self.asker(caller, command);
         let request = Bytes::copy_from_slice(&asked_by(asker, Cow::Borrowed(command.raw())));
-        self.run_errand(caller, ring, command, ring.keyspace.clone().wait(request));
+        let waits = ring.keyspace.clone().wait(request, until);
+        self.run_errand(caller, ring, command, waits);
     }
 
     /// Whether a reply has to wait until copies of what was written are elsewhere.

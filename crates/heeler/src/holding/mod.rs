@@ -224,6 +224,8 @@ pub struct Progress {
     pub bytes_replicated: u64,
     /// Whether all is as the ring wants it: see [`Holding::is_settled`].
     pub settled: bool,
+    /// Whether keys that others hold now are still here, to be forgotten little by little.
+    pub forgets: bool,
 }
 
 /// What this node holds.
@@ -515,6 +517,7 @@ impl Holding {
             progress.owed += usize::from(part.past.is_some());
         }
         progress.settled = self.is_settled();
+        progress.forgets = self.forgetting.is_some();
         progress.unsent = self.peers.values().map(|peer| peer.outbox.len()).sum();
         progress
     }

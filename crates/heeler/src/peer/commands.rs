@@ -130,12 +130,17 @@ fn shown(shows: impl Fn(&[u8]) -> bool, mut reply: Reply) -> Reply {
     reply
 }
 
-/// How many keys this node has that it shows: not the copies that it keeps for others. Where it may
-/// have some, all keys are looked at.
+/// How many keys this node has that it shows: neither the copies that it keeps for others, nor what
+/// others have taken over and it has not forgotten yet. Where it may have some, all keys are looked
+/// at.
 fn own_keys(keyspace: &Keyspace, nodes: &Nodes) -> usize {
     let keeper = &keyspace.keeper;
-    let has_copies = keeper.keeping().replicas > 1 || !keeper.progress().settled;
-    match has_copies && !nodes.is_alone() {
+    let has_foreign = || {
+        let progress = keeper.progress();
+        !progress.settled || progress.forgets
+    };
+    let may_have_others = keeper.keeping().replicas > 1 || has_foreign();
+    match may_have_others && !nodes.is_alone() {
         true => keyspace.store.count(|key| admission::shows(nodes, key)),
         false => keyspace.store.count_all(),
     }

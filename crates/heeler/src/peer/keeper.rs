@@ -462,6 +462,11 @@ impl Keeper {
         if lost {
             self.store.have_moved(|key| tenure.has_moved(key));
         }
+        // Nobody begins to wait by the picture before any more.
+        if tenure.has_lost_any(&before) {
+            let leaves = |key: &[u8]| tenure.has_lost(&before, key);
+            self.store.send_waiters_away(leaves);
+        }
         if got {
             self.store.have_come();
         }

@@ -454,7 +454,7 @@ pub(super) fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
 }
 
-fn unreachable_node(address: &str, text: &str) -> Vec<u8> {
+pub(super) fn unreachable_node(address: &str, text: &str) -> Vec<u8> {
     let text = text.replace(['\r', '\n'], " ");
     error(&format!(
         "CLUSTERDOWN the node {address}, which owns the key: {text}"

@@ -18,6 +18,9 @@ pub struct Gather {
 pub enum Merge {
     /// Integers are added.
     Sum,
+    /// Integers are added of those who answer: whoever gives an error counts for nothing, unless
+    /// all do.
+    Reached,
     /// All say `+OK`.
     Ok,
     /// Arrays follow one another.
@@ -53,14 +56,25 @@ impl Gather {
         (replies.len() == self.parts.len()).then(|| self.merge(&replies))
     }
 
+    /// Whether the command has succeeded if some of its parts have not.
+    pub fn forgives(&self) -> bool {
+        matches!(self.merge, Merge::Reached)
+    }
+
     /// One reply of all: the first error where there is one.
     fn merge(&self, replies: &[&[u8]]) -> Vec<u8> {
         // A reply in memcached's protocol never starts so.
-        if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
+        let is_error = |reply: &&&[u8]| reply.first() == Some(&b'-');
+        let forgives = self.forgives() && !replies.iter().all(|reply| is_error(&reply));
+        if let Some(error) = replies.iter().find(is_error).filter(|_| !forgives) {
             return error.to_vec();
         }
         let merged = match &self.merge {
             Merge::Sum => sum(replies),
+            Merge::Reached => {
+                let answers = replies.iter().filter(|reply| !is_error(reply));
+                sum(&answers.copied().collect::<Vec<_>>())
+            }
             Merge::Ok => replies
                 .iter()
                 .all(|&r| r == b"+OK\r\n")
@@ -156,6 +170,10 @@ mod tests {
             (Merge::Sum, [":2\r\n", ":3\r\n"], ":5\r\n"),
             (Merge::Sum, [":2\r\n", "+OK\r\n"], NOT),
             (Merge::Sum, [":2\r\n", "-ERR x\r\n"], "-ERR x\r\n"),
+            (Merge::Reached, [":2\r\n", ":3\r\n"], ":5\r\n"),
+            (Merge::Reached, [":2\r\n", "-ERR x\r\n"], ":2\r\n"),
+            (Merge::Reached, ["-ERR x\r\n", "-ERR x\r\n"], "-ERR x\r\n"),
+            (Merge::Reached, [":2\r\n", "+OK\r\n"], NOT),
             (Merge::Ok, ["+OK\r\n", "+OK\r\n"], "+OK\r\n"),
             (Merge::Ok, ["+OK\r\n", "-OOM x\r\n"], "-OOM x\r\n"),
             (Merge::Ok, ["+OK\r\n", ":1\r\n"], NOT),

@@ -246,13 +246,20 @@ impl Shares<'_> {
 
     /// To every live server, as it is.
     fn every(&self, command: &Command<'_>, merge: Merge) -> Route {
+        match self.live {
+            [only] => Route::To(self.owners.to(*only)),
+            _ => self.part_for_each(command, merge),
+        }
+    }
+
+    /// The same in parts, also if there is one.
+    fn part_for_each(&self, command: &Command<'_>, merge: Merge) -> Route {
         let part = |&server: &usize| Part {
             to: self.owners.to(server),
             request: resp::request_of(command).into_owned(),
         };
         match self.live {
             [] => self.owners.nobody(),
-            [only] => Route::To(self.owners.to(*only)),
             live => Route::Parts(
                 live.iter().map(part).collect(),
                 Gather::new(merge, live.len()),

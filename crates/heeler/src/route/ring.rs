@@ -222,7 +222,10 @@ impl Nodes {
         match command.spec.room {
             Room::Store if self.is_alone() => Route::To(Destination::Store),
             Room::Store => self.shared(command, random),
-            Room::Process if publishes(command) => self.shares().every(command, Merge::Sum),
+            // The store of a lone member knows nobody who listens.
+            Room::Process if publishes(command) => {
+                self.shares().part_for_each(command, Merge::Reached)
+            }
             Room::Session | Room::Process => Route::Here,
             Room::Absent => Route::Refused(command.unknown(super::served_by_node)),
         }
@@ -413,6 +416,23 @@ mod tests {
             ),
         ] {
             assert_eq!(way(&nodes, &line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_lone_member_executes_all_itself() {
+        let mut ring = Ring::new(RingHash::Fingerprint32);
+        ring.update([Member::new(NODES[0])], &[]);
+        let nodes = Nodes::new(Arc::new(ring), Terms::default(), NODES[0], 1);
+        for (line, expected) in [
+            ("dbsize", "Store"),
+            ("mget a b", "Store"),
+            ("rename a b", "Store"),
+            ("publish c m", "Store: *3 $7 publish $1 c $1 m"),
+            ("spublish c m", "Store: *3 $8 spublish $1 c $1 m"),
+            ("pubsub channels", "here"),
+        ] {
+            assert_eq!(way(&nodes, line), expected, "{line}");
         }
     }
 

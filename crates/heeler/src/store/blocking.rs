@@ -21,7 +21,7 @@ use super::sorted_set::SortedSet;
 use super::view::View;
 use super::zsets::{self, Extreme};
 use super::{Reader, Store};
-use crate::command::{Command, Id, Reply};
+use crate::command::{Command, Id, OwnedCommand, Reply};
 use crate::waiting::{Attempt, Waiter};
 
 /// What a blocking command does when it may not wait.
@@ -97,12 +97,23 @@ fn pop_one(slot: &mut Slot<'_, '_>, id: Id, key: &[u8]) -> Result<Option<Reply>,
     Ok(Some(Reply::Array(reply)))
 }
 
+/// Which argument of a blocking command says how long it waits, in seconds.
+pub fn timeout_at(command: &Command<'_>) -> usize {
+    match command.spec.id {
+        Id::Blmpop | Id::Bzmpop => 1,
+        _ => command.len() - 1,
+    }
+}
+
+/// When a blocking command gives up, in milliseconds since 1970. `None`: never, or its timeout is
+/// none.
+pub fn gives_up_at(command: &Command<'_>, now: u64) -> Option<u64> {
+    deadline(command, now).unwrap_or_default()
+}
+
 /// When a blocking command gives up: `None` is never.
 fn deadline(command: &Command<'_>, now: u64) -> Result<Option<u64>, Error> {
-    let argument = match command.spec.id {
-        Id::Blmpop | Id::Bzmpop => command.arg(1),
-        _ => command.arg(command.len() - 1),
-    };
+    let argument = command.arg(timeout_at(command));
     const NOT_A_TIMEOUT: &str = "ERR timeout is not a float or out of range";
     let millis = LongDouble::parse(argument).ok_or(NOT_A_TIMEOUT)?.to_f64() * 1000.0;
     match millis.ceil() {
@@ -154,7 +165,7 @@ impl Store {
             return Ok(reply);
         }
         // The arguments have been read once without an error.
-        let until = deadline(command, now).unwrap_or_default();
+        let until = gives_up_at(command, now);
         let (arrival, own) = (self.next_arrival(), command.to_owned());
         // Who gives up gets the same null, whatever the command is.
         let nothing = Reply::NullArray;
@@ -165,6 +176,23 @@ impl Store {
             view.waits(key, |waits| waits.add(key, &waiter, destination));
         }
         Err(waiter)
+    }
+
+    /// Sends those away who wait for a key of database 0 that leaves. Nobody may begin to wait for
+    /// one meanwhile.
+    pub fn send_waiters_away(&self, mut leaves: impl FnMut(&[u8]) -> bool) {
+        for shard in self.databases.first() {
+            for waiter in shard.lock().waits.all() {
+                let Some(command) = waiter.command().map(OwnedCommand::as_command) else {
+                    continue;
+                };
+                // Also that to which an element is to be moved.
+                let keys = command.keys();
+                if keys.is_ok_and(|keys| keys.iter().any(|key| leaves(command.arg(key)))) {
+                    waiter.send_away();
+                }
+            }
+        }
     }
 
     /// Takes a waiter out of the queues of its keys.

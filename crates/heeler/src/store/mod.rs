@@ -99,7 +99,7 @@ use parking_lot::Mutex;
 
 use crate::command::{Command, Keys, OwnedCommand, Reply};
 use crate::limits;
-pub use blocking::wait_deadline;
+pub use blocking::{gives_up_at, timeout_at, wait_deadline};
 pub use clearing::{Clearing, Wipe};
 pub use copies::{Copy, CopyValue, Imported, Surveyed};
 use databases::Databases;

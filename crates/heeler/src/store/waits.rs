@@ -74,6 +74,11 @@ impl Waits {
         }
     }
 
+    /// Those who wait: one who waits for several comes several times.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Waiter>> {
+        self.keys.values().flat_map(BTreeMap::values)
+    }
+
     /// The keys that are waited for.
     pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.keys.keys().map(|key| &**key)
