@@ -4,6 +4,7 @@
 mod clearing;
 mod commands;
 mod hearing;
+mod joining;
 mod keeper;
 mod keyspace;
 mod kv;
@@ -195,16 +196,18 @@ impl Tls {
     }
 }
 
-/// Starts a member on a runtime once `check` says that it may, and shuts that down where it fails.
+/// Starts a member on a runtime once it is known that it may join, and shuts that down where it
+/// fails.
 fn start(
     runtime: Runtime,
-    member: Builder,
-    check: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    mut member: Builder,
+    (seeds, settings): (Option<Discovery>, Settings),
 ) -> anyhow::Result<(Runtime, Ringpop)> {
     // On a thread of its own, for the caller's may be one of another runtime.
     let handle = runtime.handle().clone();
     let begin = async move {
-        check.await?;
+        let channel = member.open().await.map_err(cannot_begin)?;
+        joining::check(&channel, seeds, &settings).await?;
         let begun = member.start().await;
         begun.map_err(cannot_begin)
     };
@@ -258,7 +261,7 @@ impl Port {
     ) -> anyhow::Result<Port> {
         let shown = options.tls.as_ref().map(Shown::new);
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
-        let settings = Settings::new(terms, &keeping);
+        let settings = Settings::new(terms, &keeping, options.identity.as_deref());
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -277,9 +280,8 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let (seeds, files) = (options.seeds.clone(), options.tls.clone());
-        let check = settings::check(seeds, settings.clone(), files);
-        let (runtime, ringpop) = start(runtime, member, check)?;
+        let joining = (options.seeds.clone(), settings.clone());
+        let (runtime, ringpop) = start(runtime, member, joining)?;
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
