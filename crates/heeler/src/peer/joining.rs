@@ -1,36 +1,132 @@
 //! What a node finds out before it joins a ring: whether it may.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use heeler_ringpop::Discovery;
 use heeler_ringpop::channel::Channel;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use super::Options;
+use super::calling_back::{Callable, Found};
 use super::settings::{Asked, Settings, Told, ask};
+use crate::limits;
 
-/// Looks whether the ring that this node will find names the same owners.
-///
-/// # Errors
-/// It does not, or another node there has this one's name.
-pub(super) async fn check(
-    channel: &Channel,
+/// A node that is to join.
+pub(super) struct Joining {
+    /// Where the first members are found.
     seeds: Option<Discovery>,
-    mine: &Settings,
-) -> anyhow::Result<()> {
-    let Some(seeds) = seeds else {
-        return Ok(());
-    };
-    // Joining says what is wrong with them.
-    let Ok(mut addresses) = seeds.seeds().await else {
-        return Ok(());
-    };
-    addresses.retain(|address| address != channel.host_port());
-    let told = ask_all(channel, addresses).await;
-    for (address, told) in &told {
-        may_join(mine, address, told)?;
+    /// What it was started with.
+    settings: Settings,
+    /// As whom others find it.
+    pub(super) callable: Arc<Callable>,
+    /// Whether the address that it tells is another than the one to listen on.
+    advertises: bool,
+}
+
+impl Joining {
+    pub(super) fn new(options: &Options, settings: &Settings, callable: &Arc<Callable>) -> Joining {
+        Joining {
+            seeds: options.seeds.clone(),
+            settings: settings.clone(),
+            callable: callable.clone(),
+            advertises: options.advertise.is_some(),
+        }
     }
-    has_its_name_alone(channel, mine, &told).await
+
+    /// Looks whether the ring that this node will find names the same owners, and whether the
+    /// others can call it.
+    ///
+    /// # Errors
+    /// They do not or cannot, or another node there has this one's name.
+    pub(super) async fn check(&self, channel: &Channel) -> anyhow::Result<()> {
+        let (mine, own) = (&self.settings, channel.host_port());
+        // Joining says what is wrong with them.
+        let mut addresses = match &self.seeds {
+            Some(seeds) => seeds.seeds().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        addresses.retain(|address| address != own);
+        let told = ask_all(channel, addresses).await;
+        for (address, told) in &told {
+            may_join(mine, address, told)?;
+        }
+        has_its_name_alone(channel, mine, &told).await?;
+        let asked: Vec<&str> = told.keys().map(String::as_str).collect();
+        match can_be_called(&self.callable, channel, &asked).await {
+            Called::Once => Ok(()),
+            Called::Never(why) => bail!(why),
+            Called::Unknown if self.advertises => {
+                match self.callable.look_at_itself(channel).await {
+                    Found::Another => bail!(cannot_be_called(own, &[(own, Found::Another)])),
+                    // From within it may look different than from outside.
+                    _ => Ok(()),
+                }
+            }
+            Called::Unknown => Ok(()),
+        }
+    }
+}
+
+/// Whether others can call this node.
+#[derive(Debug, PartialEq)]
+pub(super) enum Called {
+    /// One of them has.
+    Once,
+    /// None of them can: who, and what to do.
+    Never(String),
+    /// There is none that says so.
+    Unknown,
+}
+
+/// Asks some nodes to call this one, and again while none of them can.
+pub(super) async fn can_be_called(
+    callable: &Arc<Callable>,
+    channel: &Channel,
+    nodes: &[&str],
+) -> Called {
+    let until = Instant::now() + Duration::from_millis(limits::CALLABLE_MS);
+    loop {
+        let mut asked = JoinSet::new();
+        for &node in nodes.iter().take(limits::ASKED_TO_CALL_BACK) {
+            let (callable, channel) = (callable.clone(), channel.clone());
+            let node = node.to_owned();
+            asked.spawn(async move { (callable.ask(&channel, &node).await, node) });
+        }
+        let answers = asked.join_all().await;
+        let found = answers.iter();
+        let mut found: Vec<(&str, Found)> = found
+            .filter_map(|(found, node)| Some((node.as_str(), (*found)?)))
+            .collect();
+        found.sort_by_key(|(node, _)| *node);
+        match found.as_slice() {
+            [] => return Called::Unknown,
+            found if found.iter().any(|(_, found)| *found == Found::Itself) => {
+                return Called::Once;
+            }
+            found if Instant::now() >= until => {
+                return Called::Never(cannot_be_called(channel.host_port(), found));
+            }
+            _ => tokio::time::sleep(Duration::from_millis(limits::CALLABLE_PAUSE_MS)).await,
+        }
+    }
+}
+
+/// What is to be told of a node that these cannot call at its address.
+fn cannot_be_called(address: &str, found: &[(&str, Found)]) -> String {
+    let each = found
+        .iter()
+        .map(|(node, found)| format!("{node}: {}", found.words()));
+    let each: Vec<String> = each.collect();
+    let remedy = found.first().map_or("", |(_, found)| found.remedy());
+    format!(
+        "this node cannot be called at {address}, the address that it tells the others ({}): \
+         nobody would reach the keys that it owned. It {remedy}",
+        each.join("; ")
+    )
 }
 
 /// Those that answer.
@@ -102,6 +198,20 @@ mod tests {
     use super::*;
     use crate::peer::Keeping;
     use crate::route::Terms;
+
+    #[test]
+    fn who_could_not_call_is_told_and_what_to_do() {
+        let found = [("a:1", Found::Refused), ("b:1", Found::Late)];
+        assert_eq!(
+            cannot_be_called("c:1", &found),
+            "this node cannot be called at c:1, the address that it tells the others (a:1: the \
+             connection is refused; b:1: nothing comes back in time): nobody would reach the keys \
+             that it owned. It has to --advertise HOST:PORT with an address at which they reach \
+             it, and firewalls have to let them"
+        );
+        let told = cannot_be_called("c:1", &[("a:1", Found::Certificate)]);
+        assert!(told.contains("--tls-cert"), "{told}");
+    }
 
     #[test]
     fn a_ring_places_keys_by_one_hash_function_wherever_it_has_it_from() {

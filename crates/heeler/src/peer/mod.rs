@@ -1,6 +1,7 @@
 //! The port on which nodes talk to each other: TChannel, with Ringpop's membership and the services
 //! of this node.
 
+mod calling_back;
 mod clearing;
 mod commands;
 mod hearing;
@@ -9,6 +10,7 @@ mod keeper;
 mod keyspace;
 mod kv;
 mod pulse;
+mod reachable;
 mod renewal;
 mod report;
 mod settings;
@@ -29,9 +31,12 @@ use heeler_ringpop::{
     Sink,
 };
 
+use calling_back::Callable;
+use joining::Joining;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
 use pulse::Pulse;
+use reachable::Reachable;
 use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 use settings::Alike;
@@ -201,13 +206,14 @@ impl Tls {
 fn start(
     runtime: Runtime,
     mut member: Builder,
-    (seeds, settings): (Option<Discovery>, Settings),
+    joining: Joining,
 ) -> anyhow::Result<(Runtime, Ringpop)> {
     // On a thread of its own, for the caller's may be one of another runtime.
     let handle = runtime.handle().clone();
     let begin = async move {
         let channel = member.open().await.map_err(cannot_begin)?;
-        joining::check(&channel, seeds, &settings).await?;
+        joining.callable.serve(&channel);
+        joining.check(&channel).await?;
         let begun = member.start().await;
         begun.map_err(cannot_begin)
     };
@@ -280,7 +286,8 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let joining = (options.seeds.clone(), settings.clone());
+        let callable = Callable::new(options.tls.clone());
+        let joining = Joining::new(options, &settings, &callable);
         let (runtime, ringpop) = start(runtime, member, joining)?;
         let opening = Opening {
             process: options.app.clone(),
@@ -299,12 +306,14 @@ impl Port {
             traffic: Traffic::default(),
             alike: Arc::new(Alike::new(settings)),
             pulse: Pulse::new(clock::ticks()),
+            reachable: Reachable::new(callable),
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
         runtime.spawn(hearing::follow(keyspace.clone()));
         runtime.spawn(pulse::follow(keyspace.clone()));
+        runtime.spawn(reachable::follow(keyspace.clone()));
         if let Some(shown) = shown {
             runtime.spawn(shown.follow(keyspace.clone()));
         }
@@ -351,7 +360,11 @@ impl Port {
     }
 
     /// Tells the others, hands over what it holds, answers what is in flight, and ends.
-    pub async fn close(self) {
+    ///
+    /// # Errors
+    /// It has left the ring of its own accord: why.
+    pub async fn close(self) -> anyhow::Result<()> {
+        let left = self.keyspace.reachable.leaves();
         let (ringpop, keeper) = (self.ringpop().clone(), self.keyspace.keeper.clone());
         let closing = self.runtime.spawn(async move {
             match ringpop.leave().await {
@@ -375,6 +388,18 @@ impl Port {
             tracing::warn!("the ring could not be left in good order");
         }
         self.runtime.shutdown_background();
+        left.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
+    }
+}
+
+/// Ready once this node is asked to stop, or has to leave its ring.
+pub async fn is_to_stop(keyspace: Option<Arc<Keyspace>>, asked: impl Future<Output = ()>) {
+    let Some(keyspace) = keyspace else {
+        return asked.await;
+    };
+    tokio::select! {
+        () = asked => {}
+        () = keyspace.reachable.is_to_leave() => {}
     }
 }
 
