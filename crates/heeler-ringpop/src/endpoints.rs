@@ -187,8 +187,11 @@ impl Ringpop {
             return Err(bad_request(&message));
         }
         if let Some(level) = wanted.get("gossipLogLevel") {
-            let level = level.as_str().unwrap_or_default();
-            self.show_gossip(matches!(level, "info" | "debug" | "trace"));
+            let is_shown = level.as_str().and_then(shows_gossip).ok_or_else(|| {
+                let levels = LEVELS.map(|(level, _)| level).join(", ");
+                bad_request(&format!("gossipLogLevel {level} is none of {levels}"))
+            })?;
+            self.show_gossip(is_shown);
         }
         Ok(Vec::new())
     }
@@ -208,6 +211,21 @@ impl Ringpop {
         self.inner.gossip.take_seeds(seeds);
         Ok(Vec::from("ok"))
     }
+}
+
+/// ringpop-node's levels (`lib/logging/levels.js`), and whether each ping is in the log with them.
+const LEVELS: [(&str, bool); 6] = [
+    ("trace", true),
+    ("debug", true),
+    ("info", true),
+    ("warn", false),
+    ("error", false),
+    ("off", false),
+];
+
+fn shows_gossip(level: &str) -> Option<bool> {
+    let found = LEVELS.iter().find(|(name, _)| *name == level);
+    found.map(|(_, is_shown)| *is_shown)
 }
 
 fn bad_request(reason: &str) -> Fault {

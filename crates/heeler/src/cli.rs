@@ -153,6 +153,7 @@ impl Arguments {
 }
 
 #[derive(Args, Debug)]
+#[command(mut_args(of_ring))]
 pub struct Serve {
     /// Where to speak the Redis protocol: HOST:PORT, or the path of a Unix socket. Where no door
     /// is named it is 127.0.0.1:6380.
@@ -221,6 +222,16 @@ pub struct Serve {
     /// Who may use the command DEBUG.
     #[arg(long, value_name = "WHO", default_value = "no")]
     enable_debug_command: Debugging,
+}
+
+/// What says how a node takes part in a ring means nothing of one that is in none: `heeler ringpop`
+/// always is, and has these flags, too.
+fn of_ring(arg: clap::Arg) -> clap::Arg {
+    match arg.get_id().as_str() {
+        "advertise" | "suspect_period" | "faulty_period" | "tombstone_period" | "identity"
+        | "hash" | "stats_file" | "stats_udp" => arg.requires("peer"),
+        _ => arg,
+    }
 }
 
 /// How keys are kept in a ring.

@@ -251,15 +251,16 @@ impl Door {
         self.counters.requested(family);
     }
 
-    /// These requests of a client follow: their raw bytes, and the places of their arguments.
-    pub fn expect<'r>(
+    /// Prefetches what these requests of a client look up: their raw bytes, and the places of their
+    /// arguments.
+    pub fn prefetch<'r>(
         &self,
         caller: &Caller,
         requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>,
     ) {
         // In a ring most keys may be those of others.
         if let (Behind::Node(store), None) = (&self.behind, &self.ring) {
-            store.expect(caller.session.database, requests);
+            store.prefetch(caller.session.database, requests);
         }
     }
 

@@ -3,11 +3,15 @@
 //!
 //! ```text
 //!  bytes ─► wire ─► session ─► command ─► route ─► deliver ─┬─► store    this node's memory
-//!                                                          └─► pool     Redis, memcached servers
+//!                                                          ├─► peer     what waits at another node
+//!                                                          └─► pool     a server, or another node
 //!  bytes ◄─ wire ◄─ session ◄──────────── gather ◄───────── reply (a return value)
 //!
-//!  control, off the path:  config file │ health of servers ─► cluster ─► Arc<Placement> ─► route
+//!  control, off the path:  config file │ health of servers │ ring ─► cluster ─► Arc<Placement>
 //! ```
+//!
+//! First come the modules of that walk in its order, then those beside it, then the commands of the
+//! program. ARCHITECTURE.md has a line for each.
 
 pub mod wire;
 

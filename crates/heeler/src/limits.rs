@@ -49,22 +49,24 @@ pub const DATABASES: u32 = 16;
 pub const DATABASES_MOST: u32 = 16_384;
 /// Requests that a connection finds in what it has read before it executes the first of them.
 pub const REQUESTS_AHEAD: usize = 16;
-/// Most keys of one command whose entries are brought near before it begins.
-pub const EXPECTED_KEYS: usize = 64;
-/// A store that takes fewer bytes is near anyway.
-pub const NEAR_BYTES: usize = 1024 * 1024;
+/// Most keys of one command that are prefetched before it begins.
+pub const PREFETCHED_KEYS: usize = 64;
+/// A store that takes fewer bytes fits into the processor's caches: nothing is prefetched.
+pub const PREFETCH_FROM_BYTES: usize = 1024 * 1024;
 /// Keys that are gone and that a node of a ring remembers, so that older copies do not bring them
 /// back.
 pub const TOMBSTONES: usize = 1024 * 1024;
-/// How long such a key is remembered after the ring has changed, in milliseconds; where there are
-/// replicas, always.
+/// How long such a key is remembered, in milliseconds. Without replicas keys are remembered only
+/// for so long after the ring has changed.
 pub const TOMBSTONE_MS: u64 = 10 * 60 * 1000;
-/// Pause before a node asks another one again, in milliseconds: at first, and at most.
+/// Pause before a node asks another one again, in milliseconds.
 pub const ASK_AGAIN_MS: u64 = 50;
 /// How long an owner waits before it tells a replica that it is not level, in milliseconds.
 pub const NUDGE_MS: u64 = 500;
-/// A node that is no member, and does not answer for so many milliseconds, is not asked any more.
-pub const STRANGER_MS: u64 = 5_000;
+/// A node that is no member, and has not answered for so many milliseconds, is not asked any more.
+pub const NODE_SILENT_MS: u64 = 5_000;
+/// Nodes that are no members of the ring, and of which a node remembers what they said.
+pub const OUTSIDERS: usize = 1024;
 /// How long a node that leaves waits for one that joins, if all others leave, too, in
 /// milliseconds.
 pub const LAST_MS: u64 = 1_000;
@@ -373,7 +375,7 @@ pub const KEYS_VISITED: usize = 100_000;
 pub const HTTP_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Longest head of such a request, in bytes: its first line and its headers.
 pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
-/// Longest key in a path, in bytes.
+/// Longest key that a request over HTTP may name, in its path or in its body, in bytes.
 pub const HTTP_KEY_BYTES: usize = 32 * 1024;
 /// How long a client may take to send the head of a request, in milliseconds; in as much time, part
 /// of a body has to come, and part of an answer has to be taken.
@@ -384,6 +386,10 @@ pub const HTTP_PART_BYTES: u64 = 4 * 1024;
 pub const HTTP_IDLE_MS: u64 = 600_000;
 /// Requests that one connection of HTTP/2 may have under way.
 pub const HTTP_STREAMS: u32 = 128;
+/// A store that may take less than this many bytes is probably not meant so.
+pub const SMALL_STORE_BYTES: u64 = 1_000_000;
+/// Prefixes of keys by which memcached's requests are counted.
+pub const COUNTED_PREFIXES: usize = 10_000;
 /// Versions that a condition may name.
 pub const TAGS: usize = 64;
 /// Keys that one bulk request may name.

@@ -2,19 +2,19 @@
 
 mod doors;
 mod flags;
+mod memory;
 mod redis;
 mod tls;
 
 pub use doors::Doors;
 pub use flags::fold;
+pub use memory::expire;
 pub use redis::{service, tuning};
 pub use tls::{AuthClients, DoorTls, TlsDoor};
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::admin::{Debugging, EVICTION_CYCLE, EXPIRE_CYCLE, Process};
-use crate::allocator::Watermark;
+use crate::admin::{Debugging, Process};
 use crate::config::pools::Source as PasswordSource;
 use crate::http::{AdminPort, Pools, Subject};
 use crate::net::Server;
@@ -22,7 +22,7 @@ use crate::peer::{self, Port};
 use crate::route::Terms;
 use crate::slowlog::{self, SlowLog};
 use crate::store::{MemoryLimit, Numbering, Store};
-use crate::{clock, limits, log, run};
+use crate::{log, run};
 use tls::Secrets;
 
 /// What `heeler serve` is asked for.
@@ -77,7 +77,7 @@ pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
         let store = Store::with_databases(run::seed(), options.numbering);
         let (process, store) = (Arc::new(process), Arc::new(store));
         let stopping = process.clone();
-        store.limit_memory(options.memory);
+        memory::limit(&store, options.memory);
         let how = (options.terms, options.keeping);
         let open = |peer| Port::open(peer, how, store.clone(), process.clone(), threads);
         let port = options.peer.as_ref().map(open).transpose()?;
@@ -122,28 +122,4 @@ pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
-}
-
-/// Removes keys whose time is up and which nobody asks for, and gives memory back, as long as the
-/// process lives.
-pub async fn expire(store: Arc<Store>, process: Arc<Process>) {
-    let giving = process.clone();
-    let _giving = tokio::spawn(async move { giving.allocator.give_back().await });
-    let mut mark = Watermark::default();
-    loop {
-        process.look_after(&store);
-        let evict = || store.evict_some(clock::now(), limits::EXPIRE_BUDGET);
-        process.latency.watch(EVICTION_CYCLE, evict);
-        let round = || store.expire_due(clock::now(), limits::EXPIRE_BUDGET);
-        let removed = process.latency.watch(EXPIRE_CYCLE, round);
-        if removed >= limits::EXPIRE_BUDGET {
-            // More may be due: others get their turn in between, then it goes on.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            continue;
-        }
-        if mark.has_fallen(store.memory(), store.freed_behind()) {
-            process.allocator.ask();
-        }
-        tokio::time::sleep(Duration::from_millis(1000 / process.settings.hz())).await;
-    }
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod items;
 mod pools;
+mod prefixes;
 mod times;
 
 pub use commands::{Call, CommandCounters, CommandStats, CommandTotals, ErrorKind};
@@ -11,6 +12,7 @@ pub use pools::{
     Field, ONE_LESS, POOL_FIELDS, PoolCounters, PoolStat, PoolStats, PoolTotals, SERVER_FIELDS,
     ServerStat, Traffic, WAITS_US,
 };
+pub use prefixes::Prefixes;
 pub use times::most_micros;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -7,8 +7,9 @@ mod servers;
 use std::collections::BTreeSet;
 
 use curl::{Answer, curl};
+use rustix::process::Signal;
 use serde_json::{Value as Json, json};
-use servers::{Heeler, Process, free_port, wait_until};
+use servers::{Client, Heeler, Process, Value, free_port, wait_until};
 
 /// Three nodes, each with a port for clients and one for the others.
 struct Nodes {
@@ -320,6 +321,120 @@ fn what_is_changed_is_changed_where_the_key_is() {
         nodes.get(1, "/v1/keys/list").json()["data"],
         json!(["x", "x", "x"])
     );
+}
+
+/// Nodes tell by the version which state of a key is newer. What is shown of its value stays.
+#[test]
+fn a_new_time_to_live_alone_is_another_version_but_no_change_of_the_value() {
+    let redis = free_port();
+    let at = format!("127.0.0.1:{redis}");
+    let (http, peer) = (free_port(), free_port());
+    let [client, server] = [http, peer].map(|port| format!("127.0.0.1:{port}"));
+    let flags = ["--redis", &at, "--http", &client, "--peer", &server];
+    let mut node = Heeler::spawn(&[&["serve", "--threads", "1"], &flags[..]].concat());
+    node.wait_until_serves(http);
+    let url = format!("http://{client}/v1/keys/k");
+    let stored = curl(&[&url, "-X", "PUT", "-d", r#"{"data":1}"#]);
+    assert_eq!(Client::connect(&at).run("EXPIRE k 1000"), Value::Int(1));
+    let loaded = curl(&[&url]);
+    assert_ne!(loaded.header("etag"), stored.header("etag"));
+    for shown in ["index", "created_at", "updated_at"] {
+        let [before, after] = [&stored, &loaded].map(|it| it.json()["meta"][shown].clone());
+        assert_eq!(after, before, "{shown}");
+    }
+    let life = loaded.json()["meta"]["expire_time"].take();
+    assert!(life.as_str().unwrap().starts_with("16m40"), "{life}");
+}
+
+/// What a client does about it differs: ask again, or find out first what has been done.
+#[test]
+fn a_key_whose_owner_is_away_is_answered_503_or_504() {
+    let mut nodes = Nodes::start([0, 1, 2], Join::Others, &["--suspect-period", "60000"]);
+    let owner = |nodes: &Nodes, key: &str| {
+        let stored = nodes.put(0, key, r#"{"data":1}"#).json();
+        stored["node"]["addr"].as_str().unwrap().to_owned()
+    };
+    let address = format!("127.0.0.1:{}", nodes.servers[2]);
+    let mut keys = (0..).map(|n| format!("k{n}"));
+    let key = keys.find(|key| owner(&nodes, key) == address).unwrap();
+    let (path, bulk) = (
+        format!("/v1/keys/{key}"),
+        json!({ "keys": [key] }).to_string(),
+    );
+    nodes.processes[2].signal(Signal::STOP);
+    let doubtful = nodes.put(0, &key, r#"{"data":2}"#);
+    let told = doubtful.json()["text"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (doubtful.status, doubtful.header("retry-after")),
+        (504, None)
+    );
+    assert!(told.starts_with(&format!(
+        "unable to store {key} key, CLUSTERDOWN the node {address}"
+    )));
+    assert!(told.ends_with(", and it may have executed the command"));
+    nodes.processes[2].signal(Signal::KILL);
+    nodes.processes.truncate(2);
+    wait_until("its connections are known to be closed", || {
+        nodes.get(0, &path).status == 503
+    });
+    for refused in [
+        nodes.get(0, &path),
+        nodes.put(1, &key, r#"{"data":3}"#),
+        nodes.curl(0, "/v1/keys?scope=cluster", &[]),
+    ] {
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        let told = refused.json()["text"].as_str().unwrap().to_owned();
+        assert!(told.contains("CLUSTERDOWN the node"), "{told}");
+        assert!(!told.contains("may have"), "{told}");
+    }
+    let got = nodes.curl(0, "/v1/bulk/get", &["-d", &bulk]).json();
+    assert_eq!(got["results"][0]["status"], 503);
+}
+
+#[test]
+fn a_write_that_replicas_have_not_confirmed_is_in_doubt_and_one_that_was_refused_is_not() {
+    let flags = ["--replicas", "3", "--write-acks", "all"];
+    let more = [&flags[..], &["--suspect-period", "60000"]].concat();
+    let mut nodes = Nodes::start([0, 1, 2], Join::Others, &more);
+    let owner = |nodes: &Nodes, key: &str| {
+        let mut stored = nodes.put(0, key, r#"{"data":1}"#);
+        wait_until("the nodes have settled", || {
+            stored = nodes.put(0, key, r#"{"data":1}"#);
+            stored.status == 200
+        });
+        stored.json()["node"]["addr"].as_str().unwrap().to_owned()
+    };
+    let address = format!("127.0.0.1:{}", nodes.servers[0]);
+    let mut keys = (0..).map(|n| format!("k{n}"));
+    let key = keys.find(|key| owner(&nodes, key) == address).unwrap();
+    nodes.processes[2].signal(Signal::STOP);
+    for asked in [0, 1] {
+        let data = format!("{{\"data\":\"by {asked}\"}}");
+        let doubtful = nodes.put(asked, &key, &data);
+        let told = doubtful.json()["text"].as_str().unwrap().to_owned();
+        assert_eq!(doubtful.status, 504, "{told}");
+        let begin = format!("unable to store {key} key, NOREPLICAS Not enough good replicas have");
+        assert!(told.starts_with(&begin), "{told}");
+        assert!(
+            told.ends_with(", and it may have executed the command"),
+            "{told}"
+        );
+        wait_until("the owner has it", || {
+            let shown = nodes.get(asked, &format!("/v1/keys/{key}"));
+            shown.status == 200 && shown.json()["data"] == format!("by {asked}")
+        });
+    }
+    // It goes, and its place is not taken.
+    nodes.processes[2].signal(Signal::CONT);
+    assert_eq!(nodes.processes.remove(2).stop().code, Some(0));
+    wait_until("a write is refused", || {
+        let refused = nodes.put(0, &key, r#"{"data":2}"#);
+        refused.status == 503
+            && refused
+                .body
+                .contains("NOREPLICAS Not enough good replicas to")
+    });
 }
 
 /// Nobody has signed the certificate, and it names no host: as the one in memhashd's repository.

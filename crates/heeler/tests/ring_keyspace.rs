@@ -208,6 +208,17 @@ fn a_node_that_dies_is_told_of_and_used_again_when_it_is_back() {
         assert_eq!(client.call(&[b"SET", there.as_bytes(), b"w"]), Value::ok());
         assert_eq!(client.call(&[b"GET", there.as_bytes()]), Value::bulk("w"));
     }
+    let address = cluster.peer(1);
+    let log = cluster.nodes[0].take().unwrap().stop().stderr;
+    let is_lost = |line: &str| {
+        let names = format!("node=\"{address}\" failed=2");
+        line.contains("lost a connection to a node: ") && line.ends_with(&names)
+    };
+    assert!(log.lines().any(is_lost), "{log}");
+    assert!(
+        !log.contains("server=") && !log.contains("failed=0"),
+        "{log}"
+    );
 }
 
 #[test]

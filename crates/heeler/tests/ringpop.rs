@@ -259,6 +259,21 @@ async fn admin_answers_have_ringpop_nodes_fields() {
         let ours = ring.ask(heeler, "ringpop", endpoint, body).await;
         assert_eq!(ours, theirs, "{endpoint}");
     }
+    let set = |level: Value| json!({ "gossipLogLevel": level });
+    for level in ["debug", "warn", "off", "info", "error", "trace"] {
+        let endpoint = "/admin/config/set";
+        let body = set(level.into());
+        let theirs = ring.ask(node, "ringpop", endpoint, body.clone()).await;
+        let ours = ring.ask(heeler, "ringpop", endpoint, body).await;
+        assert_eq!(ours, theirs, "{level}");
+    }
+    for level in [json!("warning"), json!("INFO"), json!(3), Value::Null] {
+        let endpoint = "/admin/config/set";
+        let refused = ring.try_ask(heeler, "ringpop", endpoint, set(level.clone()));
+        let told = refused.await.unwrap_err();
+        let text = "is none of trace, debug, info, warn, error, off";
+        assert!(told.contains(text), "{level}: {told}");
+    }
     for (endpoint, body) in [("/admin/lookup", json!({})), ("/nope", Value::Null)] {
         let theirs = ring
             .try_ask(node, "ringpop", endpoint, body.clone())

@@ -5,6 +5,7 @@ mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
@@ -591,4 +592,78 @@ fn a_level_of_the_log_that_is_none_is_refused_and_an_empty_one_is_info() {
     store.wait_until_serves(port);
     let said = store.stop().stderr;
     assert!(said.contains(" INFO "), "{said}");
+}
+
+#[test]
+fn what_is_no_request_is_logged_with_its_door_and_its_client() {
+    let memcached = free_port();
+    let listen = format!("127.0.0.1:{memcached}");
+    let heeler = Heeler::serve(&["--threads", "1", "--memcached", &listen]);
+    let mut expected = Vec::new();
+    for (door, port, bytes, told) in [
+        (
+            "redis",
+            heeler.port,
+            &b"*1\r\n$x\r\n"[..],
+            "Protocol error: ",
+        ),
+        ("memcached", memcached, &[0x80; 24], "binary protocol"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let client = stream.local_addr().unwrap();
+        stream.write_all(bytes).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+        let names = format!("door=\"{door}\" listen=127.0.0.1:{port} client={client}");
+        expected.push((told, names));
+    }
+    let log = heeler.stop().stderr;
+    for (told, names) in expected {
+        let is_it = |line: &str| line.contains(told) && line.contains(&names);
+        assert!(log.lines().any(is_it), "{names}: {log}");
+    }
+}
+
+#[test]
+fn flags_that_are_about_a_ring_need_a_port_for_it() {
+    for flag in [
+        "--identity=me",
+        "--advertise=127.0.0.1:1",
+        "--suspect-period=9",
+        "--faulty-period=9",
+        "--tombstone-period=9",
+        "--hash=fingerprint32",
+        "--stats-file=/tmp/none",
+        "--stats-udp=127.0.0.1:1",
+        "--app=kv",
+        "--replicas=2",
+    ] {
+        let refused = Heeler::spawn(&["serve", flag]).wait();
+        assert_eq!(refused.code, Some(2), "{flag}");
+        let name = flag.split('=').next().unwrap();
+        for named in ["--peer <HOST:PORT>", name] {
+            assert!(refused.stderr.contains(named), "{}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_leaves_no_room_for_keys_is_warned_of() {
+    let start = |most: &str| Heeler::serve(&["--threads", "1", "--maxmemory", most]);
+    let small = start("1kb");
+    let mut client = small.client();
+    assert!(matches!(client.run("SET k v"), Value::Error(e) if e.starts_with("OOM ")));
+    let log = small.stop().stderr;
+    let told = "WARN --maxmemory 1024 is less than a megabyte, of which the empty store takes ";
+    assert!(log.contains(told), "{log}");
+    let large = start("1mb");
+    let mut client = large.client();
+    assert_eq!(client.run("SET k v"), Value::ok());
+    assert_eq!(client.run("CONFIG SET maxmemory 2kb"), Value::ok());
+    let log = large.stop().stderr;
+    assert!(!log.contains("--maxmemory"), "{log}");
+    assert!(
+        log.contains("WARN maxmemory is 2048 bytes from now on, and "),
+        "{log}"
+    );
 }

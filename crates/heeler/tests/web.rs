@@ -128,6 +128,12 @@ fn methods_and_paths() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
     assert_eq!(node.get("/v1/keys/%zz").status, 400);
+    for place in ["-1", "x", "18446744073709551616"] {
+        let answer = node.get(&format!("/v1/keys/k/index/{place}"));
+        assert_eq!(answer.status, 400, "{place}");
+        let told = "the place of an element is a number from 0 to 18446744073709551615";
+        assert_eq!(text(&answer), told);
+    }
     assert_eq!(
         node.get(&format!("/v1/keys/{}", "k".repeat(40_000))).status,
         414
@@ -140,6 +146,62 @@ fn methods_and_paths() {
         "{}",
         metrics.body
     );
+}
+
+/// RFC 9112, section 3.2.
+#[test]
+fn a_request_names_one_host() {
+    let admin = free_port();
+    let node = Node::start_with(&["--admin", &format!("127.0.0.1:{admin}")]);
+    for port in [node.http, admin] {
+        for (version, hosts, status) in [
+            ("1.1", "Host: a\r\n", 200),
+            ("1.1", "Host: a:80\r\n", 200),
+            ("1.1", "Host: \r\n", 200),
+            ("1.0", "Host: a\r\n", 200),
+            ("1.0", "", 200),
+            ("1.1", "", 400),
+            ("1.1", "Host: a\r\nHost: a\r\n", 400),
+            ("1.1", "Host: a\r\nhOST: b\r\n", 400),
+            ("1.0", "Host: a\r\nHost: b\r\n", 400),
+            ("1.1", "Host: a/b\r\n", 400),
+            ("1.1", "Host: a b\r\n", 400),
+        ] {
+            let mut client = Raw::connect(port);
+            client.send(&format!("GET /healthz HTTP/{version}\r\n{hosts}\r\n"));
+            let (got, _, body) = client.answer();
+            assert_eq!(got, status, "{version} {hosts:?}");
+            let told: String = match status {
+                200 => "ok\n".into(),
+                _ => serde_json::from_str::<Json>(&body).unwrap()
+                    [if port == admin { "error" } else { "text" }]
+                .to_string(),
+            };
+            assert!(status == 200 || told.contains("Host"), "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_the_value_of_a_body_is_refused() {
+    let node = Node::start();
+    for (path, body, rest) in [
+        ("/v1/keys/k", r#"{"data":1}"#, "x"),
+        ("/v1/keys/k/append", r#"{"data":1}"#, r#"{"data":2}"#),
+        ("/v1/keys/k/index", r#"{"index":0}"#, "}"),
+        ("/v1/keys/k/item", r#"{"item":"x"}"#, ","),
+        ("/v1/bulk/get", r#"{"keys":["k"]}"#, "[]"),
+        ("/v1/bulk/put", r#"{"items":[{"key":"k","data":1}]}"#, "\0"),
+    ] {
+        let refused = Raw::connect(node.http).ask("POST", path, "", &format!("{body} {rest}"));
+        assert_eq!(refused.0, 400, "{path}");
+        let at = format!("after top-level value, at byte {}", body.len() + 1);
+        assert!(refused.2.contains(&at), "{}", refused.2);
+        assert_eq!(node.get("/v1/keys/k").status, 404, "{path}");
+        let blank = Raw::connect(node.http).ask("POST", path, "", &format!("{body}\r\n \t"));
+        assert_ne!(blank.0, 400, "{path}: {}", blank.2);
+        node.curl("/v1/keys/k", &["-X", "DELETE"]);
+    }
 }
 
 #[test]
@@ -158,7 +220,13 @@ fn forms_of_bodies() {
         let answer = node.curl("/v1/keys/k", &["-X", "PUT", "-H", &header, "-d", stored]);
         assert_eq!(answer.status, status, "{kind}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.body.is_empty(), status == 415);
+        if status == 415 {
+            let told = format!(
+                "Content-Type {kind} is not supported here: send application/json, \
+                 application/octet-stream or text/plain"
+            );
+            assert_eq!(text(&answer), told);
+        }
     }
     for (accept, status) in [
         ("application/json", 200),
@@ -170,7 +238,18 @@ fn forms_of_bodies() {
         let header = format!("Accept: {accept}");
         let answer = node.curl("/v1/keys/k", &["-H", &header]);
         assert_eq!(answer.status, status, "{accept}");
+        if status == 406 {
+            let told = "Accept leaves out what there is: application/json, \
+                        application/octet-stream, text/plain; charset=utf-8";
+            assert_eq!(text(&answer), told);
+        }
     }
+    // Only a value can be sent as it is.
+    let append = ["-H", "Content-Type: text/plain", "-d", "x"];
+    let refused = node.curl("/v1/keys/k/append", &append);
+    assert_eq!(refused.status, 415);
+    let told = "Content-Type text/plain is not supported here: send application/json";
+    assert_eq!(text(&refused), told);
     // The form of the body is looked at first, whatever the method.
     let both = ["-H", "Content-Type: text/html", "-H", "Accept: text/html"];
     assert_eq!(node.curl("/v1/keys/k", &both).status, 415);
@@ -527,8 +606,19 @@ fn compare_and_set() {
     assert_eq!(node.curl("/v1/keys/k/append", &append).status, 412);
     let delete = |header: &str| node.curl(path, &["-X", "DELETE", "-H", header]).status;
     assert_eq!(delete(&old), 412);
+    // A time to live alone is no change of the value, as for memcached's clients.
+    let index = || node.get(path).json()["meta"]["index"].take();
+    let before = index();
+    for command in ["EXPIRE k 1000", "PERSIST k", "PEXPIRE k 100000"] {
+        node.redis().run(command);
+    }
+    assert_eq!(index(), before);
+    assert_eq!(get(&format!("If-None-Match: {third}")).status, 304);
     assert_eq!(delete(&format!("If-Match: {third}")), 200);
     assert_eq!(delete(&format!("If-Match: {third}")), 412);
+    // Where there is no key there is no tag.
+    assert_eq!(node.curl(path, &["-X", "DELETE"]).header("etag"), None);
+    assert_eq!(node.get(path).header("etag"), None);
 }
 
 #[test]
@@ -595,9 +685,10 @@ impl Raw {
                 "closed after {head}"
             );
         }
-        let length = head
-            .lines()
-            .find_map(|l| l.strip_prefix("Content-Length: "));
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-length").then_some(value)
+        });
         let length: usize = length.map_or(0, |n| n.parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
@@ -786,6 +877,60 @@ fn an_item_that_is_wrong_is_refused_alone() {
 }
 
 #[test]
+fn keys_of_bulk_requests_are_as_those_of_paths() {
+    let node = Node::start();
+    let (longest, longer) = ("k".repeat(32 * 1024), "k".repeat(32 * 1024 + 1));
+    let items = json!({ "items": [
+        { "key": longest, "data": 1 }, { "key": longer, "data": 2 }, { "key": "é", "data": 3 },
+    ] });
+    let ask = |path: &str, body: &Json| {
+        let answer = Raw::connect(node.http).ask("POST", path, "", &body.to_string());
+        assert_eq!(answer.0, 200, "{}", answer.2);
+        serde_json::from_str::<Json>(&answer.2).unwrap()["results"].take()
+    };
+    let put = ask("/v1/bulk/put", &items);
+    let statuses = |results: &Json| {
+        let all = results.as_array().unwrap().iter();
+        all.map(|it| it["status"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&put), [200, 414, 200]);
+    assert_eq!(put[1]["text"], "the key is longer than 32768 bytes");
+    assert_eq!(node.get(&format!("/v1/keys/{longest}")).status, 200);
+    assert_eq!(node.get(&format!("/v1/keys/{longer}")).status, 414);
+    let got = ask(
+        "/v1/bulk/get",
+        &json!({ "keys": [longest, longer, "none", 4, null, "é"] }),
+    );
+    assert_eq!(statuses(&got), [200, 414, 404, 400, 400, 200]);
+    assert_eq!((&got[0]["data"], &got[5]["data"]), (&json!(1), &json!(3)));
+    let bad = |n: usize| {
+        let text = format!("failed to read request body, number {n}: a key is a string");
+        json!({ "key": null, "status": 400, "text": text })
+    };
+    assert_eq!((&got[3], &got[4]), (&bad(3), &bad(4)));
+}
+
+/// As the schemas have it.
+#[test]
+fn what_is_optional_may_be_null() {
+    let node = Node::start();
+    let items = json!({ "items": [
+        { "key": "a", "data": null, "if_match": null, "if_none_match": null },
+        { "key": "b", "data": 1, "expire_time": null },
+    ] });
+    let put = node.post("/v1/bulk/put", &items.to_string()).json();
+    assert_eq!(put["results"][0]["status"], 200);
+    // As memhashd has it.
+    assert_eq!(put["results"][1]["status"], 400);
+    assert_eq!(
+        put["results"][1]["text"],
+        "failed to read request body, number 1: time: invalid duration \"null\""
+    );
+    assert_eq!(node.put("/v1/keys/b", "null").status, 200);
+}
+
+#[test]
 fn a_body_that_is_packed_is_refused() {
     let node = Node::start();
     let put = |coding: &str| {
@@ -835,7 +980,7 @@ fn a_bulk_request_is_bounded() {
             .status,
         413
     );
-    for body in ["{}", r#"{"keys":[1]}"#, r#"{"keys":1}"#, ""] {
+    for body in ["{}", r#"{"keys":null}"#, r#"{"keys":1}"#, ""] {
         assert_eq!(node.post("/v1/bulk/get", body).status, 400, "{body}");
     }
     let bad = node.post(
@@ -1066,6 +1211,10 @@ fn what_is_served_is_described() {
             let answer = node.curl(&real, &["-X", &method.to_uppercase()]);
             let status = answer.status.to_string();
             let known = operation["responses"].as_object().unwrap();
+            // What any request may be answered with.
+            for status in ["400", "431", "503"] {
+                assert!(known.contains_key(status), "{method} {path}: {status}");
+            }
             assert!(known.contains_key(&status), "{method} {path}: {status}");
         }
     }

@@ -75,6 +75,11 @@ impl Client {
         *self.task.lock() = Some(waker.clone());
     }
 
+    /// Where it has connected to.
+    pub fn listen(&self) -> &str {
+        &self.local
+    }
+
     /// Whether CLIENT KILL has named it.
     pub fn is_killed(&self) -> bool {
         self.killed.load(Relaxed)

@@ -370,10 +370,24 @@ fn change_connections(process: &Process, store: Option<&Store>, name: &str, valu
     true
 }
 
+/// As Redis does.
+fn warn_if_used(store: &Store, most: u64) {
+    let used = store.memory() as u64;
+    if (1..used).contains(&most) {
+        tracing::warn!(
+            "maxmemory is {most} bytes from now on, and {used} are used: keys go, or writes are \
+             refused"
+        );
+    }
+}
+
 fn change(process: &Process, store: Option<&Store>, name: &str, value: &[u8]) {
     if let Some(store) = store {
         let mut limit = store.memory_limit();
         if change_memory(&mut limit, name, value) {
+            if name == "maxmemory" {
+                warn_if_used(store, limit.most);
+            }
             return store.limit_memory(limit);
         }
     }

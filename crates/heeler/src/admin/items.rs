@@ -11,7 +11,6 @@ use crate::store::{Policy, Store};
 pub const MEMCACHED_VERSION: &str = "1.6.18";
 
 const USAGE: &str = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
-const NO_DETAIL: &str = "CLIENT_ERROR detailed statistics are not kept\r\n";
 const NO_DUMP: &str = "CLIENT_ERROR stats cachedump not allowed\r\n";
 const NO_SIZES: &str = "CLIENT_ERROR sizes of items are not counted\r\n";
 
@@ -26,10 +25,15 @@ pub(super) fn stats(process: &Process, now: u64, store: &Store, words: &[&[u8]])
         [b"sizes", ..] => vec![("sizes_status".into(), "disabled".into())],
         [b"reset", ..] => {
             process.items.reset();
+            process.prefixes.reset();
             return "RESET\r\n".into();
         }
-        [b"detail"] => return USAGE.into(),
-        [b"detail", ..] => return NO_DETAIL.into(),
+        [b"detail", b"dump", ..] => return process.prefixes.lines(),
+        [b"detail", word @ (b"on" | b"off"), ..] => {
+            process.prefixes.set(*word == b"on");
+            return "OK\r\n".into();
+        }
+        [b"detail", ..] => return USAGE.into(),
         [b"cachedump", ..] => return NO_DUMP.into(),
         [b"sizes_enable" | b"sizes_disable", ..] => return NO_SIZES.into(),
         _ => return "ERROR\r\n".into(),
@@ -128,6 +132,11 @@ fn settings(process: &Process, store: &Store) -> Lines {
     let threads = process.counters.len().to_string();
     let item_size = limits::VALUE_BYTES.to_string();
     let backlog = limits::BACKLOG.to_string();
+    let detail = if process.prefixes.is_on() {
+        "yes"
+    } else {
+        "no"
+    };
     [
         ("maxbytes", most_bytes.as_str()),
         ("maxconns", &most),
@@ -136,7 +145,7 @@ fn settings(process: &Process, store: &Store) -> Lines {
         ("evictions", if evicts { "on" } else { "off" }),
         ("shutdown_command", "no"),
         ("num_threads", &threads),
-        ("detail_enabled", "no"),
+        ("detail_enabled", detail),
         ("cas_enabled", "yes"),
         ("tcp_backlog", &backlog),
         ("binding_protocol", "ascii"),

@@ -39,7 +39,7 @@ use crate::log::Log;
 use crate::pubsub::{Exchange, Monitors};
 use crate::session::{Password, Session};
 use crate::slowlog::SlowLog;
-use crate::stats::{CommandStats, Counters, ItemStats, PoolStats};
+use crate::stats::{CommandStats, Counters, ItemStats, PoolStats, Prefixes};
 use crate::store::Store;
 
 /// The version of Redis whose behaviour is kept.
@@ -105,6 +105,8 @@ pub struct Process {
     pub commands: CommandStats,
     /// What is counted of memcached's requests to its own store.
     pub items: ItemStats,
+    /// The same by the prefixes of their keys, if somebody wants to know.
+    pub prefixes: Prefixes,
     /// The password that its store asks for.
     pub password: Arc<Password>,
     /// The commands that were slow.
@@ -153,6 +155,7 @@ impl Process {
             pools: Mutex::default(),
             commands: CommandStats::new(TABLE.len()),
             items: ItemStats::default(),
+            prefixes: Prefixes::default(),
             password: Arc::default(),
             slowlog: Arc::default(),
             latency: Latency::default(),
@@ -267,6 +270,7 @@ impl Process {
         }
         self.commands.reset();
         self.items.reset();
+        self.prefixes.reset();
         self.client_memory.reset();
         self.refused.store(0, Relaxed);
         Reply::OK

@@ -39,6 +39,13 @@ impl Door {
                     self.say(caller, &self.process.memcached_stats(now, store, &words));
                 }
             }
+            AtNode::Slabs => {
+                let words: Vec<&[u8]> = request.words(1).collect();
+                if let [b"automove", .., b"noreply"] = words[..] {
+                    caller.session.quiet = Quiet::All;
+                }
+                self.say(caller, slabs(&words));
+            }
             AtNode::MemoryLimit => {
                 let mebibytes = request.words(1).next().and_then(unsigned);
                 if let Behind::Node(store) = &self.behind {
@@ -108,6 +115,9 @@ impl Door {
     #[inline]
     pub(super) fn answer_item(&self, caller: &mut Caller, command: &Command<'_>, reply: &Reply) {
         self.count_item(command, reply);
+        if self.process.prefixes.is_on() {
+            self.count_prefixes(command, reply);
+        }
         let quiet = caller.session.quiet;
         caller
             .session
@@ -208,6 +218,33 @@ impl Door {
         }
     }
 
+    /// Of the same commands as memcached: of none of the meta commands.
+    #[cold]
+    fn count_prefixes(&self, command: &Command<'_>, reply: &Reply) {
+        let prefixes = &self.process.prefixes;
+        let got = |keys: usize| {
+            let Reply::Array(all) = reply else {
+                return;
+            };
+            for (key, reply) in command.args(keys).zip(all) {
+                prefixes.got(key, is_hit(reply));
+            }
+        };
+        match command.spec.id {
+            Id::ItemGet => prefixes.got(command.arg(1), is_hit(reply)),
+            Id::ItemGetMany | Id::ItemGets => got(1),
+            Id::ItemGat | Id::ItemGats => got(2),
+            Id::ItemSet
+            | Id::ItemAdd
+            | Id::ItemReplace
+            | Id::ItemAppend
+            | Id::ItemPrepend
+            | Id::ItemCas => prefixes.stored(command.arg(1)),
+            Id::ItemDelete => prefixes.deleted(command.arg(1)),
+            _ => {}
+        }
+    }
+
     fn count_stored(&self, reply: &Reply) {
         match reply {
             Reply::Status("STORED" | "HD") | Reply::Int(_) => {
@@ -221,6 +258,24 @@ impl Door {
             }
             _ => {}
         }
+    }
+}
+
+/// `slabs`, of a memcached that was started with `no_slab_reassign`: how slabs would move by
+/// themselves can be set there, too, and is for nothing.
+fn slabs(words: &[&[u8]]) -> &'static str {
+    let is_ratio =
+        |text: &[u8]| std::str::from_utf8(text).is_ok_and(|it| it.parse::<f64>().is_ok());
+    match words {
+        [b"reassign", _, _] => "CLIENT_ERROR slab reassignment disabled\r\n",
+        [b"automove", b"ratio", ratio, ..] if is_ratio(ratio) => "OK\r\n",
+        [b"automove", b"ratio", ..] => "ERROR\r\n",
+        [b"automove", level, ..] => match unsigned(level).map(|level| level as u32) {
+            Some(0..=2) => "OK\r\n",
+            Some(_) => "ERROR\r\n",
+            None => NO_LEVEL,
+        },
+        _ => "ERROR\r\n",
     }
 }
 

@@ -64,37 +64,17 @@ impl Holding {
             return;
         };
         self.counter += 1;
-        let (since, me) = (self.counter, self.config.me.clone());
+        let (since, me) = (self.counter, &self.config.me);
         let gone = self.view.as_ref().map(|view| &view.gone);
         let silent = &self.silent;
         let is_gone =
             |node: &Node| silent.contains(node) || gone.is_some_and(|gone| gone.contains(node));
         for grant in grants {
             let ranges = Ranges::new(vec![grant.range]);
+            let also = grant.also.iter().map(|node| Node::from(&**node));
+            let also: Vec<Node> = also.filter(|node| node != me && !is_gone(node)).collect();
             self.parts.update(&ranges, |_, part| {
-                let asked = |it: &&mut Source| {
-                    it.node == *from && it.claim == claim && it.stage == Stage::Asked
-                };
-                let Some(source) = part.sources.iter_mut().find(asked) else {
-                    return;
-                };
-                source.whole = grant.whole;
-                source.since = since;
-                source.stage = if grant.has_keys {
-                    Stage::Heard
-                } else {
-                    Stage::Drained
-                };
-                for node in &grant.also {
-                    let node = Node::from(&**node);
-                    let told = part.sources.iter().find(|it| it.node == node);
-                    let unasked =
-                        told.is_none_or(|it| matches!(it.stage, Stage::Reserve | Stage::Spare));
-                    if unasked && node != me && !is_gone(&node) {
-                        part.ask(&node, since);
-                    }
-                }
-                part.advance();
+                part.granted_by(from, claim, (&grant, &also), since);
             });
         }
         self.fetched.clear();
@@ -174,8 +154,7 @@ impl Holding {
         let me = self.config.me.clone();
         let mut level = Vec::new();
         self.parts.update(&Ranges::new(ranges), |range, part| {
-            let is_replica = part.owner() == Some(&me) && part.holders.contains(from);
-            if !is_replica || !part.opened || !part.surveyed.contains(from) {
+            if !part.is_replica(from, &me) || !part.opened || !part.surveyed.contains(from) {
                 return;
             }
             level.push(range);
@@ -209,10 +188,9 @@ impl Holding {
             }
         });
         self.parts.update(&said, |_, part| {
-            let is_replica = part.owner() == Some(from) && part.holders.contains(&me);
-            if is_replica && part.is_settled() && !part.reported {
+            if part.is_replica(&me, from) && part.is_settled() && !part.reported {
                 // It was no replica to the owner for a while, and was not told of all writes.
-                part.sources = vec![Source::new(from.clone(), Stage::Heard, since)];
+                part.survey_owner(since);
             }
         });
         self.stale = true;
@@ -228,12 +206,33 @@ impl Holding {
 }
 
 impl Part {
-    /// Whether all replicas have what the owner has.
-    pub(super) fn is_level(&self) -> bool {
-        self.holders
-            .iter()
-            .skip(1)
-            .all(|node| self.level.contains(node))
+    /// As owner: a source has given it up in answer to a claim. `also`: the living nodes that may
+    /// have something newer, to its knowledge.
+    fn granted_by(
+        &mut self,
+        from: &Node,
+        claim: u64,
+        (grant, also): (&Grant, &[Node]),
+        since: u64,
+    ) {
+        let asked =
+            |it: &&mut Source| it.node == *from && it.claim == claim && it.stage == Stage::Asked;
+        let Some(source) = self.sources.iter_mut().find(asked) else {
+            return;
+        };
+        source.whole = grant.whole;
+        source.since = since;
+        source.stage = match grant.has_keys {
+            true => Stage::Heard,
+            false => Stage::Drained,
+        };
+        for node in also {
+            let known = self.sources.iter().find(|it| it.node == *node);
+            if known.is_none_or(|it| matches!(it.stage, Stage::Reserve | Stage::Spare)) {
+                self.ask(node, since);
+            }
+        }
+        self.advance();
     }
 }
 

@@ -123,7 +123,7 @@ pub enum Answer {
     /// that it is level: where it is.
     Released(Vec<Range>),
     /// To what a replica is told: what came of each.
-    Kept(Vec<Keeping>),
+    Kept(Vec<Ack>),
     /// It is done.
     Done,
     /// Not now: ask again.
@@ -156,7 +156,7 @@ pub struct Known {
 
 /// What came of an update for a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub enum Ack {
     /// It is kept, or something newer is.
     Kept,
     /// The sender is not who owns it, or this node is not who holds it.

@@ -42,7 +42,7 @@ use crate::limits;
 use crate::route::Terms;
 use crate::store::{Clearing, Copy, Store};
 use clocks::{Clocks, Said};
-pub use message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
+pub use message::{Ack, Answer, Ask, Grant, Known, Letter, Offered, Update};
 use outbox::{Outbox, Writes};
 pub use part::{Holders, Node};
 use part::{Part, Stage};
@@ -234,7 +234,7 @@ pub struct Holding {
     view: Option<View>,
     parts: RangeMap<Part>,
     peers: BTreeMap<Node, Peer>,
-    /// No members, or such that leave, that have not answered for long.
+    /// Nodes that are no members, or leave, and have not answered for long.
     silent: BTreeSet<Node>,
     /// Questions under way.
     flights: HashMap<u64, (Node, Flight)>,
@@ -283,8 +283,18 @@ struct Peer {
     nudge: Line,
 }
 
+impl Peer {
+    /// Whether there is nothing to do with it.
+    fn is_idle(&self) -> bool {
+        self.needs == Needs::default()
+            && self.pulling.is_none()
+            && self.wanted.is_empty()
+            && self.outbox.is_empty()
+    }
+}
+
 /// What is needed of another node, by the parts.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Needs {
     claim: Vec<Range>,
     pull: Vec<Range>,
@@ -316,9 +326,17 @@ enum Flight {
     Offer,
     Report(Vec<Range>),
     Survey,
-    /// With that up to which keys were cleared away here when it was asked.
-    Take(u64),
-    Fetch(Vec<Box<[u8]>>, u64),
+    /// Copies of what a survey has shown.
+    Take {
+        /// Up to which version keys were cleared away here when they were asked for.
+        cleared: u64,
+    },
+    /// Copies that requests wait for.
+    Fetch {
+        keys: Vec<Box<[u8]>>,
+        /// As in `Take`.
+        cleared: u64,
+    },
     Keep(Vec<outbox::Sent>),
     Overflow,
     Nudge,
@@ -371,12 +389,13 @@ impl Holding {
                 let body = match &ask.body {
                     // It would be kept here alone: its owner asked for all when it started anew.
                     Ask::Keep(updates) if !is_of_now => {
-                        Answer::Kept(vec![Keeping::Refused; updates.len()])
+                        Answer::Kept(vec![Ack::Refused; updates.len()])
                     }
                     _ => self.answer(now, &from, ask),
                 };
                 let answer = self.letter(now, body);
                 out.push(Output::Respond { token, answer });
+                self.forget_outsiders();
             }
             Input::Answered { id, answer } => self.answered(now, id, answer, out),
         }
@@ -453,6 +472,11 @@ impl Holding {
         admission
     }
 
+    /// Of how many other nodes anything is known, members or not.
+    pub fn known_nodes(&self) -> usize {
+        self.peers.len()
+    }
+
     /// The ring as this node knows it.
     pub fn ring(&self) -> Option<&Arc<Ring>> {
         self.view.as_ref().map(|view| &view.ring)
@@ -500,10 +524,9 @@ impl Holding {
     pub fn is_settled(&self) -> bool {
         let quiet = |part: &Part| {
             let owns = part.owner() == Some(&self.config.me);
-            let level = |node: &&Node| part.level.contains(node);
             part.is_settled()
                 && part.past.is_none()
-                && (!owns || part.claimed && part.holders.iter().skip(1).all(|n| level(&n)))
+                && (!owns || part.claimed && part.is_level())
                 && (owns || !self.holds(part) || part.reported)
         };
         self.view.is_some() && self.parts.iter().all(|(_, part)| quiet(part))
@@ -576,13 +599,33 @@ impl Holding {
         self.peers.entry(node.clone()).or_default()
     }
 
+    /// A sender may call itself what it likes: so only a bounded number is known of nodes that are
+    /// no members, and with which there is nothing to do.
+    fn forget_outsiders(&mut self) {
+        let members = self
+            .view
+            .as_ref()
+            .map_or(0, |view| view.ring.members().len());
+        if self.peers.len() <= members + limits::OUTSIDERS {
+            return;
+        }
+        let asked: BTreeSet<&Node> = self.flights.values().map(|(node, _)| node).collect();
+        let view = self.view.as_ref();
+        self.peers.retain(|node, peer| {
+            let is_inside = view.is_some_and(|view| {
+                view.ring.contains(node) || view.leaving.contains(node) || view.gone.contains(node)
+            });
+            is_inside || asked.contains(node) || !peer.is_idle()
+        });
+    }
+
     /// Does all that there is to do now.
     fn work(&mut self, now: Now, out: &mut Vec<Output>) {
         self.post_written();
         for write in self.writes.late(now) {
             out.push(Output::Written { write, kept: false });
         }
-        self.give_up_strangers(now);
+        self.give_up_silent(now);
         if self.stale {
             self.plan(now, out);
         }
@@ -702,24 +745,28 @@ impl Holding {
         let Some((from, flight)) = self.flights.remove(&id) else {
             return;
         };
-        if let Some(letter) = &answer {
-            self.meet(now, &from, letter);
-        }
+        let is_of_now = answer
+            .as_ref()
+            .is_some_and(|letter| self.meet(now, &from, letter));
         let failed = answer.is_none();
         let peer = self.peer(&from);
         peer.failing_since = match (failed, peer.failing_since) {
             (false, _) => None,
             (true, since) => since.or(Some(now.ms)),
         };
-        let body = answer.map(|letter| letter.body);
+        let mut body = answer.map(|letter| letter.body);
+        if let Some(Answer::Granted(grants)) = &mut body {
+            // What it had when it said so is gone: others may have something newer.
+            grants.iter_mut().for_each(|it| it.whole &= is_of_now);
+        }
         match flight {
             Flight::Claim(claim) => self.claim_answered(now, &from, claim, body),
             Flight::Offer => self.offer_answered(now, &from, body),
             Flight::Report(ranges) => self.report_answered(now, &from, ranges, body),
             Flight::Survey => self.survey_answered(now, &from, body),
-            Flight::Take(told) => self.take_answered(now, &from, told, body),
-            Flight::Fetch(keys, told) => {
-                self.fetch_answered(now, &from, (keys, told), body, out);
+            Flight::Take { cleared } => self.take_answered(now, &from, cleared, body),
+            Flight::Fetch { keys, cleared } => {
+                self.fetch_answered(now, &from, (keys, cleared), body, out);
             }
             Flight::Keep(sent) => self.keep_answered(now, &from, sent, body, out),
             Flight::Overflow => self.overflow_answered(now, &from, body),

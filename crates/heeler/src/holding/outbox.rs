@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use smallvec::SmallVec;
 
 use super::change::Change;
-use super::message::{Answer, Ask, Keeping, Update};
-use super::part::{Node, Source, Stage};
+use super::message::{Ack, Answer, Ask, Update};
+use super::part::Node;
 use super::ranges::{Range, Ranges};
 use super::{Flight, Holding, Now, Output};
 use crate::limits;
@@ -354,23 +354,23 @@ impl Holding {
         };
         for (i, sent) in sent.into_iter().enumerate() {
             match kept.get(i) {
-                Some(Keeping::Kept) => self.settle(&sent, out),
-                Some(Keeping::Broken) if sent.change == Change::Whole => {
+                Some(Ack::Kept) => self.settle(&sent, out),
+                Some(Ack::Broken) if sent.change == Change::Whole => {
                     tracing::warn!(
                         replica = %from,
                         "the replica has refused a copy, for it cannot read it: are both nodes of \
                          the same version of Heeler?"
                     );
                 }
-                Some(Keeping::Behind | Keeping::Broken | Keeping::Cleared) => {
-                    if self.is_replica(from, &sent.key, false) {
+                Some(Ack::Behind | Ack::Broken | Ack::Cleared) => {
+                    if self.sends_again(from, &sent.key, false) {
                         let outbox = &mut self.peer(from).outbox;
                         outbox.push(&sent.key, Change::Whole, sent.waiters);
                     }
                 }
-                Some(Keeping::Refused) | None => {
+                Some(Ack::Refused) | None => {
                     self.peer(from).keep.at = now.ms + limits::ASK_AGAIN_MS;
-                    if self.is_replica(from, &sent.key, kept.is_empty()) {
+                    if self.sends_again(from, &sent.key, kept.is_empty()) {
                         self.peer(from).outbox.put_back(sent);
                     }
                 }
@@ -378,9 +378,9 @@ impl Holding {
         }
     }
 
-    /// Whether a key is to be sent again to a node that did not keep it. Who does not own it any
-    /// more takes no for an answer.
-    fn is_replica(&self, node: &Node, key: &[u8], unheard: bool) -> bool {
+    /// Whether a key is sent again to a node that did not keep it, or did not answer (`unheard`).
+    /// A node that does not own the key any more takes no for an answer.
+    fn sends_again(&self, node: &Node, key: &[u8], unheard: bool) -> bool {
         self.position(key).is_some_and(|position| {
             let part = self.parts.at(position);
             let concerns = self.owns(part) || unheard && part.past.is_some();
@@ -395,34 +395,34 @@ impl Holding {
             let position = self.position(update.key());
             let part = position.map(|position| self.parts.at(position));
             let Some(part) = part.filter(|part| self.holds(part)) else {
-                kept.push(Keeping::Refused);
+                kept.push(Ack::Refused);
                 continue;
             };
             let is_owner = part.owner() == Some(from);
             let granted = part.granted.as_ref().map(|granted| &granted.to);
             let is_past = self.owns(part) || granted.is_some() && granted == part.owner();
             kept.push(match self.take_update(now, update) {
-                Keeping::Kept | Keeping::Cleared if is_past && !is_owner => Keeping::Refused,
-                keeping => keeping,
+                Ack::Kept | Ack::Cleared if is_past && !is_owner => Ack::Refused,
+                ack => ack,
             });
         }
         Answer::Kept(kept)
     }
 
-    fn take_update(&self, now: Now, update: &Update) -> Keeping {
+    fn take_update(&self, now: Now, update: &Update) -> Ack {
         match update {
             Update::Copy(copy) => match self.store.import(now.wall_ms, copy) {
-                Imported::Taken | Imported::Known => Keeping::Kept,
-                Imported::Broken => Keeping::Broken,
+                Imported::Taken | Imported::Known => Ack::Kept,
+                Imported::Broken => Ack::Broken,
                 // Both say that it is gone.
-                Imported::Cleared if copy.value.is_none() => Keeping::Kept,
-                Imported::Cleared => Keeping::Cleared,
+                Imported::Cleared if copy.value.is_none() => Ack::Kept,
+                Imported::Cleared => Ack::Cleared,
             },
             Update::Steps { key, base, steps } => {
                 match self.store.apply(now.wall_ms, key, *base, steps) {
-                    Applied::Kept => Keeping::Kept,
-                    Applied::Behind => Keeping::Behind,
-                    Applied::Broken => Keeping::Broken,
+                    Applied::Kept => Ack::Kept,
+                    Applied::Behind => Ack::Behind,
+                    Applied::Broken => Ack::Broken,
                 }
             }
         }
@@ -455,10 +455,8 @@ impl Holding {
         self.counter += 1;
         let (since, me) = (self.counter, self.config.me.clone());
         self.parts.update(&Ranges::new(ranges), |_, part| {
-            let is_replica = part.owner() == Some(from) && part.holders.contains(&me);
-            if is_replica && (anew || part.is_settled()) {
-                part.sources = vec![Source::new(from.clone(), Stage::Heard, since)];
-                part.reported = false;
+            if part.is_replica(&me, from) && (anew || part.is_settled()) {
+                part.survey_owner(since);
             }
         });
         self.stale = true;

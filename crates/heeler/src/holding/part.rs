@@ -109,6 +109,25 @@ impl Part {
         self.holders.first()
     }
 
+    /// Whether `node` keeps copies of what `owner` owns.
+    pub fn is_replica(&self, node: &Node, owner: &Node) -> bool {
+        self.owner() == Some(owner) && node != owner && self.holders.contains(node)
+    }
+
+    /// Whether all replicas have what the owner has.
+    pub fn is_level(&self) -> bool {
+        let mut replicas = self.holders.iter().skip(1);
+        replicas.all(|node| self.level.contains(node))
+    }
+
+    /// As replica: everything that the owner has is to be compared, from now on.
+    pub fn survey_owner(&mut self, since: u64) {
+        let owner = self.owner().cloned().into_iter();
+        let sources = owner.map(|owner| Source::new(owner, Stage::Heard, since));
+        self.sources = sources.collect();
+        self.reported = false;
+    }
+
     /// Whether this node has all that it must have.
     pub fn is_settled(&self) -> bool {
         !self.sources.iter().any(Source::is_open)

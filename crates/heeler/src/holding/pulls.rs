@@ -32,7 +32,7 @@ impl Holding {
     /// Goes on to take what a node has.
     pub(super) fn pull_of(&mut self, now: Now, node: &Node, out: &mut Vec<Output>) {
         let (since, allowed) = (self.counter, self.allowance.0 > 0);
-        let told = self.store.clearing().done;
+        let cleared = self.store.clearing().done;
         let peer = self.peer(node);
         if !peer.pull.is_free(now) || !allowed {
             return;
@@ -59,7 +59,7 @@ impl Holding {
             return;
         };
         let (ask, flight) = match pull.cursor {
-            _ if !pull.keys.is_empty() => (Ask::Fetch(pull.next_keys()), Flight::Take(told)),
+            _ if !pull.keys.is_empty() => (Ask::Fetch(pull.next_keys()), Flight::Take { cleared }),
             Some(cursor) => {
                 let (ranges, level) = (pull.ranges.as_slice().to_vec(), pull.level);
                 let survey = Ask::Survey {
@@ -189,12 +189,12 @@ impl Holding {
         Answer::Fetched { copies, covered }
     }
 
-    /// `told`: up to where keys were cleared away here when they were asked for.
+    /// `cleared`: up to which version keys were cleared away here when they were asked for.
     pub(super) fn take_answered(
         &mut self,
         now: Now,
         from: &Node,
-        told: u64,
+        cleared: u64,
         answer: Option<Answer>,
     ) {
         let peer = self.peer(from);
@@ -210,7 +210,7 @@ impl Holding {
         let mut is_cleared = false;
         for copy in &copies {
             self.allowance.0 -= copy.bytes() as i64;
-            is_cleared |= self.import(now, copy, told) == Some(Imported::Cleared);
+            is_cleared |= self.import(now, copy, cleared) == Some(Imported::Cleared);
         }
         if is_cleared {
             // It learns of that with the next question: what is still there then has to be here.
@@ -270,7 +270,10 @@ impl Holding {
         peer.fetch.busy = true;
         let count = peer.wanted.len().min(limits::COPIES);
         let keys: Vec<Box<[u8]>> = peer.wanted.drain(..count).collect();
-        let flight = Flight::Fetch(keys.clone(), self.store.clearing().done);
+        let flight = Flight::Fetch {
+            keys: keys.clone(),
+            cleared: self.store.clearing().done,
+        };
         self.send(now, node, (Ask::Fetch(keys), flight), out);
     }
 
@@ -278,7 +281,7 @@ impl Holding {
         &mut self,
         now: Now,
         from: &Node,
-        (mut keys, told): (Vec<Box<[u8]>>, u64),
+        (mut keys, cleared): (Vec<Box<[u8]>>, u64),
         answer: Option<Answer>,
         out: &mut Vec<Output>,
     ) {
@@ -294,7 +297,7 @@ impl Holding {
         let mut missing = keys.split_off(covered);
         if let Some(Answer::Fetched { copies, .. }) = answer {
             for copy in &copies {
-                if self.import(now, copy, told) == Some(Imported::Cleared) {
+                if self.import(now, copy, cleared) == Some(Imported::Cleared) {
                     keys.retain(|key| *key != copy.key);
                     missing.push(copy.key.clone());
                 }
@@ -330,16 +333,18 @@ impl Holding {
     }
 
     /// Takes a copy in that another holder had, and passes it on to replicas that would miss it.
-    fn import(&mut self, now: Now, copy: &Copy, told: u64) -> Option<Imported> {
+    fn import(&mut self, now: Now, copy: &Copy, cleared: u64) -> Option<Imported> {
         let position = self.position(&copy.key)?;
         let part = self.parts.at(position);
         if !self.holds(part) {
             return None;
         }
-        // What comes before it serves the keys is told in one, once it does.
+        // Clients are told of all that came before it serves the keys at once, when it does.
         let serves = part.claimed && part.is_settled();
         let imported = match self.owns(part) {
-            true => self.store.import_as_owner(now.wall_ms, copy, told, serves),
+            true => self
+                .store
+                .import_as_owner(now.wall_ms, copy, cleared, serves),
             false => self.store.import(now.wall_ms, copy),
         };
         match imported {
@@ -383,14 +388,13 @@ impl Holding {
 impl Pull {
     fn next_keys(&self) -> Vec<Box<[u8]>> {
         let mut bytes = 0;
-        let enough = |size: &u32| {
+        let mut fits = |size: u32| {
             let fits = bytes < limits::COPIES_BYTES;
-            bytes += *size as usize;
+            bytes += size as usize;
             fits
         };
-        let mut enough = enough;
         let keys = self.keys.iter().take(limits::COPIES);
-        let keys = keys.take_while(|(_, size)| enough(size));
+        let keys = keys.take_while(|(_, size)| fits(*size));
         keys.map(|(key, _)| key.clone()).collect()
     }
 }

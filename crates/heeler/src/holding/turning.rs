@@ -105,9 +105,8 @@ impl Holding {
                     part.ask(node, since);
                 }
                 part.advance();
-            } else if part.owner() == Some(node) && part.holders.contains(me) {
-                part.sources = vec![Source::new(node.clone(), Stage::Heard, since)];
-                part.reported = false;
+            } else if part.is_replica(me, node) {
+                part.survey_owner(since);
             }
         });
         let peer = self.peer(node);
@@ -115,14 +114,14 @@ impl Holding {
         self.stale = true;
     }
 
-    /// Those who are no members, and do not answer, are not asked any more.
-    pub(super) fn give_up_strangers(&mut self, now: Now) {
+    /// Nodes that are no members, and have not answered for long, are not asked any more.
+    pub(super) fn give_up_silent(&mut self, now: Now) {
         let Some(view) = &self.view else {
             return;
         };
         let silent = self.peers.iter().filter(|(node, peer)| {
             let since = peer.failing_since;
-            since.is_some_and(|since| now.ms >= since + limits::STRANGER_MS)
+            since.is_some_and(|since| now.ms >= since + limits::NODE_SILENT_MS)
                 && !view.ring.contains(node)
         });
         let silent: Vec<Node> = silent.map(|(node, _)| node.clone()).collect();
@@ -150,7 +149,7 @@ impl Holding {
 struct Turn<'a> {
     me: &'a Node,
     view: &'a View,
-    /// Strangers that do not answer.
+    /// Nodes that are no members, and do not answer.
     silent: &'a BTreeSet<Node>,
     since: u64,
 }
@@ -255,10 +254,7 @@ impl Turn<'_> {
         part.claimed = false;
         part.level.clear();
         part.surveyed.clear();
-        part.reported = false;
-        let owner = part.holders.first().cloned();
-        let source = |node| Source::new(node, Stage::Heard, self.since);
-        part.sources = owner.map(source).into_iter().collect();
+        part.survey_owner(self.since);
     }
 }
 

@@ -7,7 +7,7 @@
 //! An answer has no sender. Lists are a count of 4 bytes and their elements; keys and values a
 //! length of 4 bytes and their bytes, addresses one of 2.
 
-use super::message::{Answer, Ask, Grant, Keeping, Known, Letter, Offered, Update};
+use super::message::{Ack, Answer, Ask, Grant, Known, Letter, Offered, Update};
 use super::part::Node;
 use super::ranges::Range;
 use crate::store::{Clearing, Copy, CopyValue, Stamp, Step};
@@ -187,11 +187,11 @@ pub fn decode_answer(bytes: &[u8]) -> Option<Letter<Answer>> {
         RELEASED => Answer::Released(read.list(8, Reader::range)?),
         KEPT => Answer::Kept(read.list(1, |read| {
             let all = [
-                Keeping::Kept,
-                Keeping::Refused,
-                Keeping::Broken,
-                Keeping::Behind,
-                Keeping::Cleared,
+                Ack::Kept,
+                Ack::Refused,
+                Ack::Broken,
+                Ack::Behind,
+                Ack::Cleared,
             ];
             let kept = read.byte()?;
             all.into_iter().find(|it| *it as u8 == kept)
@@ -545,11 +545,11 @@ mod tests {
             },
             Answer::Released(vec![range(7, 8)]),
             Answer::Kept(vec![
-                Keeping::Kept,
-                Keeping::Refused,
-                Keeping::Broken,
-                Keeping::Behind,
-                Keeping::Cleared,
+                Ack::Kept,
+                Ack::Refused,
+                Ack::Broken,
+                Ack::Behind,
+                Ack::Cleared,
             ]),
             Answer::Done,
             Answer::Later,

@@ -12,6 +12,7 @@
 //! | `DELETE /v1/slowlog` | forgets them, as `SLOWLOG RESET` does |
 
 mod families;
+pub mod host;
 mod metrics;
 mod places;
 mod port;
@@ -22,8 +23,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use heeler_ringpop::Ringpop;
@@ -91,7 +93,15 @@ fn router(subject: Subject) -> Router {
         there = "GET /healthz, /readyz, /metrics, /v1/slowlog, /v1/pools or POST /v1/reload";
     }
     let unknown = async move || unknown(there);
-    router.fallback(unknown).with_state(subject)
+    let router = router.fallback(unknown).with_state(subject);
+    router.layer(from_fn(for_one_host))
+}
+
+async fn for_one_host(request: Request, next: Next) -> Response {
+    match host::fault(request.version(), request.headers()) {
+        Some(told) => (StatusCode::BAD_REQUEST, Json(json!({ "error": told }))).into_response(),
+        None => next.run(request).await,
+    }
 }
 
 fn unknown(there: &str) -> Response {

@@ -1,7 +1,7 @@
 //! JSON as Go's `encoding/json` reads and writes it (<https://pkg.go.dev/encoding/json>), but for
 //! numbers: these keep all their digits.
 //!
-//! - Read is the first value; what follows it is left alone. Errors have Go's texts.
+//! - Read is one value; where something follows it, that is an error. Errors have Go's texts.
 //! - What is no UTF-8, and half of a surrogate pair, becomes U+FFFD.
 //! - Members of an object are sorted by name; of two with one name the last stays.
 //! - Written is compact, and `<`, `>`, `&`, U+2028 and U+2029 are escaped.

@@ -15,15 +15,18 @@ pub enum Fault {
     /// A byte that cannot stand there: Go's name for the byte, and what was looked for.
     #[error("invalid character {0} {1}")]
     Character(String, &'static str),
+    /// Something follows the value: a byte as Go names it, and its place, counted from 0.
+    #[error("invalid character {0} after top-level value, at byte {1}")]
+    Rest(String, usize),
     /// Values are nested too deep.
     #[error("exceeded max depth")]
     Depth,
 }
 
-/// Reads the first value of the bytes.
+/// Reads bytes that are one value. Blanks may stand around it.
 ///
 /// # Errors
-/// The bytes begin with no value.
+/// They are none, or something follows it.
 pub fn read(bytes: &[u8]) -> Result<Value, Fault> {
     let mut reader = Reader {
         bytes,
@@ -33,7 +36,11 @@ pub fn read(bytes: &[u8]) -> Result<Value, Fault> {
     if reader.next_word().is_none() {
         return Err(Fault::Nothing);
     }
-    reader.value()
+    let value = reader.value()?;
+    match reader.next_word() {
+        None => Ok(value),
+        Some(byte) => Err(Fault::Rest(quoted(byte), reader.at)),
+    }
 }
 
 struct Reader<'a> {
@@ -368,8 +375,7 @@ mod tests {
             (r#"{"b":1,"a":2,"a":3}"#, r#"{"a":3,"b":1}"#),
             (r#"{"a":1,"a":2,"a":3}"#, r#"{"a":3}"#),
             (r#"{"é":1,"z":2,"":3}"#, r#"{"":3,"z":2,"é":1}"#),
-            ("1 trailing", "1"),
-            ("01", "0"),
+            ("1 \r\n\t", "1"),
         ] {
             assert_eq!(again(text), written, "{text}");
         }
@@ -381,6 +387,22 @@ mod tests {
     const FAULTS: &[(&str, &str)] = &[
         ("", "EOF"),
         ("  ", "EOF"),
+        (
+            "1 trailing",
+            "invalid character 't' after top-level value, at byte 2",
+        ),
+        (
+            "01",
+            "invalid character '1' after top-level value, at byte 1",
+        ),
+        (
+            "{}}",
+            "invalid character '}' after top-level value, at byte 2",
+        ),
+        (
+            "null\0",
+            "invalid character '\\x00' after top-level value, at byte 4",
+        ),
         ("{", "unexpected EOF"),
         ("nul", "unexpected EOF"),
         (r#"{"data": 1"#, "unexpected EOF"),

@@ -275,7 +275,7 @@ impl Connection {
                     read += length;
                 }
                 Err((fault, reply)) => {
-                    tracing::info!(client = %self.client.origin.address(), "{fault}");
+                    self.log(&fault);
                     door.faulty(&mut self.caller, reply.as_bytes());
                     self.faulty = true;
                 }
@@ -288,6 +288,16 @@ impl Connection {
             self.client.has_changed(&self.caller.session);
         }
         read
+    }
+
+    /// Logs what a client has sent that is no request.
+    fn log(&self, fault: &str) {
+        let door = match self.decoder {
+            Decoder::Resp(_) => "redis",
+            Decoder::Memcache(_) => "memcached",
+        };
+        let (listen, client) = (self.client.listen(), self.client.origin.address());
+        tracing::info!(door, %listen, %client, "{fault}");
     }
 
     /// Hands in the request at the start of the bytes, if it is whole: how many bytes have been
@@ -307,7 +317,7 @@ impl Connection {
                     decoder.set_wary(door.is_stranger(&self.caller));
                 }
                 if decoder.look_ahead(bytes) > 1 {
-                    door.expect(&self.caller, decoder.ahead(bytes));
+                    door.prefetch(&self.caller, decoder.ahead(bytes));
                 }
                 let told = |fault: resp::Fault| {
                     let text = fault.to_string();

@@ -21,10 +21,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop, Status};
+use heeler_ringpop::{Response, Status};
 
 use super::commands::{agreed, request};
-use super::keyspace::{Keyspace, SERVICE, command, refused};
+use super::keyspace::{Keyspace, command, refused};
 use super::pulse::in_time;
 use crate::clock;
 use crate::command::{Command, Id, Reply};
@@ -152,10 +152,8 @@ pub(super) fn clears(request: &[u8]) -> bool {
 }
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let keyspace = keyspace.clone();
-    let service = ringpop.channel().service(SERVICE);
-    service.endpoint(ENDPOINT, move |call| answer(keyspace.clone(), call));
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(ENDPOINT, answer);
 }
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {

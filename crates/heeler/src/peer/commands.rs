@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Answer, Call, Request};
-use heeler_ringpop::{Response, Ringpop};
+use heeler_ringpop::Response;
+use heeler_ringpop::channel::{Answer, Call, Headers, Request};
 
-use super::keyspace::{Keyspace, SERVICE, answer, headers, refused};
+use super::keyspace::{Keyspace, SERVICE, answer, refused};
 use crate::admission;
 use crate::command::{Command, Id, Reply, Room};
 use crate::limits;
@@ -33,7 +33,7 @@ pub const ENDPOINT: &str = "commands";
 pub fn request(terms: Terms, endpoint: &'static str, requests: Bytes) -> Request {
     Request {
         service: Bytes::from_static(SERVICE.as_bytes()),
-        headers: headers(),
+        headers: Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW),
         arg1: Bytes::from_static(endpoint.as_bytes()),
         arg2: Bytes::from(terms.told()),
         arg3: requests,
@@ -42,8 +42,8 @@ pub fn request(terms: Terms, endpoint: &'static str, requests: Bytes) -> Request
 }
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let service = ringpop.channel().service(SERVICE);
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    let service = keyspace.ringpop.channel().service(SERVICE);
     let keyspace = keyspace.clone();
     service.endpoint_in_order(ENDPOINT, move |call| execute_all(keyspace.clone(), call));
 }

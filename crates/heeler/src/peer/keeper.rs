@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
-use bytes::Bytes;
 use heeler_ring::Ring;
-use heeler_ringpop::channel::{self, Call, ErrorCode, Request};
+use heeler_ringpop::channel::{self, Call, ErrorCode};
 use heeler_ringpop::{Response, RingHash, Ringpop, Status};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::keyspace::{SERVICE, headers, refused};
+use super::commands::{agreed, request};
+use super::keyspace::{SERVICE, refused};
 use crate::admission::{Admission, Pending, Permit, Tenure};
 use crate::clock;
 use crate::command::{Command, Id, Reply, Room};
@@ -36,6 +36,12 @@ const ENDPOINT: &str = "hold";
 
 /// The error where a write cannot be kept by as many nodes as must have it.
 const NO_REPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+/// The error where they have not said in time that they have it: it ends as [`IN_DOUBT`] does.
+///
+/// [`IN_DOUBT`]: crate::wire::resp::IN_DOUBT
+const NOT_CONFIRMED: &str = "NOREPLICAS Not enough good replicas have confirmed the write to the \
+    key's owner, and it may have executed the command";
 
 /// The error where those that had the keys do not answer, and are not known to be dead.
 const NOT_GIVEN_UP: &str = "CLUSTERDOWN the nodes that had the key before do not answer; it is \
@@ -264,7 +270,7 @@ impl Keeper {
         Some(Box::pin(async move {
             match receiver.await {
                 Ok(true) => Ok(()),
-                Ok(false) | Err(_) => Err(Reply::error(NO_REPLICAS)),
+                Ok(false) | Err(_) => Err(Reply::error(NOT_CONFIRMED)),
             }
         }))
     }
@@ -291,7 +297,7 @@ impl Keeper {
             leaving,
             gone,
         };
-        self.step(|core, now, out| core.handle(now, Input::View(view), out));
+        self.give(Input::View(view));
     }
 
     /// Why every write is refused, if it is: the ring is too small for `--write-acks`.
@@ -329,7 +335,7 @@ impl Keeper {
 
     /// Others have taken this node for dead.
     pub(super) fn doubted(self: &Arc<Keeper>) {
-        self.step(|core, now, out| core.handle(now, Input::Doubted, out));
+        self.give(Input::Doubted);
     }
 
     /// Whether a key of another's is here still, because that may not have it yet.
@@ -403,7 +409,7 @@ impl Keeper {
                 let _ = tokio::time::timeout(wait, self.due.notified()).await;
             }
             // It is asked next when it is due: nobody need be woken for that.
-            self.take_step(Holding::wake);
+            self.step(Holding::wake);
             tokio::task::yield_now().await;
         }
     }
@@ -415,13 +421,14 @@ impl Keeper {
         }
     }
 
-    /// Gives something to the machine, does what follows, and has it asked anew when it is due.
-    fn step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
-        self.take_step(act);
+    /// Gives an input to the machine, does what follows, and has it asked anew when it is due.
+    fn give(self: &Arc<Keeper>, input: Input) {
+        self.step(|core, now, out| core.handle(now, input, out));
         self.due.notify_one();
     }
 
-    fn take_step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
+    /// Lets the machine act, and does what follows.
+    fn step(self: &Arc<Keeper>, act: impl FnOnce(&mut Holding, Now, &mut Vec<Output>)) {
         let _turn = self.turn.lock();
         let mut out = Vec::new();
         let standing = {
@@ -464,9 +471,7 @@ impl Keeper {
                 let keeper = self.clone();
                 self.runtime.spawn(async move {
                     let answer = keeper.call(&to, &ask).await;
-                    keeper.step(|core, now, out| {
-                        core.handle(now, Input::Answered { id, answer }, out);
-                    });
+                    keeper.give(Input::Answered { id, answer });
                 });
             }
             Output::Respond { token, answer } => {
@@ -485,21 +490,14 @@ impl Keeper {
     }
 
     async fn call(self: &Arc<Keeper>, to: &str, ask: &Letter<Ask>) -> Option<Letter<Answer>> {
-        let request = Request {
-            service: Bytes::from_static(SERVICE.as_bytes()),
-            headers: headers(),
-            arg1: Bytes::from_static(ENDPOINT.as_bytes()),
-            arg2: Bytes::from(self.terms.told()),
-            arg3: holding::encode_ask(self.ringpop.whoami(), ask).into(),
-            ..Request::default()
-        };
+        let body = holding::encode_ask(self.ringpop.whoami(), ask);
+        let request = request(self.terms, ENDPOINT, body.into());
         let timeout = Duration::from_millis(limits::HOLD_MS);
         match self.ringpop.channel().call(to, request, timeout).await {
             Ok(response) if response.is_ok() => holding::decode_answer(&response.arg3),
             // It was started with other settings, or is no store: it has nothing for this node.
             Err(failure) if failure.code == ErrorCode::BadRequest => {
-                let stranger = Input::Stranger(to.into());
-                self.step(|core, now, out| core.handle(now, stranger, out));
+                self.give(Input::Stranger(to.into()));
                 nothing(ask)
             }
             _ => None,
@@ -507,16 +505,13 @@ impl Keeper {
     }
 
     async fn answer(self: &Arc<Keeper>, call: Call) -> channel::Answer {
-        super::commands::agreed(self.terms, &call)?;
+        agreed(self.terms, &call)?;
         let asked = holding::decode_ask(&call.request.arg3);
         let (from, ask) = asked.ok_or_else(|| refused("the question cannot be read".into()))?;
         let token = self.tokens.fetch_add(1, Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.asked.lock().insert(token, sender);
-        self.step(|core, now, out| {
-            let input = Input::Asked { token, from, ask };
-            core.handle(now, input, out);
-        });
+        self.give(Input::Asked { token, from, ask });
         let answer = receiver.await;
         let answer = answer.map_err(|_| refused("there is no answer".into()))?;
         Ok(Response::raw(holding::encode_answer(&answer)))

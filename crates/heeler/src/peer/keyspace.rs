@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::channel::{Call, ErrorCode, Failure, Headers};
+use heeler_ringpop::channel::{Answer, Call, ErrorCode, Failure};
 use heeler_ringpop::{Response, Ringpop};
 
 use super::clearing::clears;
@@ -27,10 +27,10 @@ use crate::command::number::integer;
 use crate::command::{Arg, Command, Reply};
 use crate::limits;
 use crate::pool::Others;
-use crate::route::{Destination, Gather, Part, Route};
+use crate::route::{Destination, Gather, Nodes, Part, Route};
 use crate::slowlog::{Origin, Slow, shown};
 use crate::store::Store;
-use crate::wire::resp::{self, Asker, Decoder, Protocol};
+use crate::wire::resp::{self, Asker, Decoder, IN_DOUBT, Protocol};
 
 /// TChannel's service of what the nodes of one program say to each other.
 pub const SERVICE: &str = "heeler";
@@ -70,7 +70,7 @@ pub struct Traffic {
 }
 
 /// Why a command is not executed here.
-pub(super) enum Held {
+pub(super) enum Denied {
     /// Its keys have another owner.
     Moved,
     /// It is answered with this error.
@@ -153,6 +153,18 @@ impl Keyspace {
         receivers
     }
 
+    /// Has the calls of an endpoint of the service `heeler` answered with this function.
+    pub(super) fn answer_with<A>(
+        self: &Arc<Self>,
+        endpoint: &'static str,
+        answer: impl Fn(Arc<Keyspace>, Call) -> A + Send + Sync + 'static,
+    ) where
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let (keyspace, service) = (self.clone(), self.ringpop.channel().service(SERVICE));
+        service.endpoint(endpoint, move |call| answer(keyspace.clone(), call));
+    }
+
     /// Runs something on the peer port's threads.
     pub fn spawn<T: Send + 'static>(
         &self,
@@ -190,13 +202,19 @@ impl Keyspace {
                     let told = parts.iter_mut();
                     told.for_each(|part| part.request = asker.before(&part.request));
                 }
-                Some(self.parts(parts, gather).await)
+                Some(self.parts(&nodes, parts, gather).await)
             }
         }
     }
 
-    async fn parts(self: &Arc<Self>, parts: Vec<Part>, mut gather: Gather) -> Vec<u8> {
-        let nodes = self.members.picture();
+    /// Executes the parts of a request that was split by this picture of the ring: a later one may
+    /// number the nodes otherwise.
+    async fn parts(
+        self: &Arc<Self>,
+        nodes: &Nodes,
+        parts: Vec<Part>,
+        mut gather: Gather,
+    ) -> Vec<u8> {
         let start = |part: Part| {
             let (this, request) = (self.clone(), Bytes::from(part.request));
             let address = match part.to {
@@ -261,6 +279,7 @@ impl Keyspace {
         let text = match answer {
             Ok(response) if response.is_ok() => return Ok(response.arg3),
             Ok(response) => String::from_utf8_lossy(&response.arg3).into_owned(),
+            Err(failure) if failure.code == ErrorCode::Timeout => format!("{failure}{IN_DOUBT}"),
             Err(failure) => failure.to_string(),
         };
         Err(unreachable_node(address, &text).into())
@@ -269,8 +288,8 @@ impl Keyspace {
     /// Executes a command on this node's own share, for a door that knows that it is its owner.
     pub async fn execute_own(&self, command: &Command<'_>) -> Reply {
         let (reply, pending) = match self.permit(command, clock::now()).await {
-            Err(Held::Moved) => return Reply::error(DISAGREE),
-            Err(Held::Refused(reply)) => return reply,
+            Err(Denied::Moved) => return Reply::error(DISAGREE),
+            Err(Denied::Refused(reply)) => return reply,
             Ok((permit, now)) => self.execute_with(&permit, now, command, None),
         };
         kept(reply, pending).await
@@ -285,12 +304,12 @@ impl Keyspace {
         &self,
         command: &Command<'_>,
         mut now: u64,
-    ) -> Result<(Permit, u64), Held> {
+    ) -> Result<(Permit, u64), Denied> {
         loop {
             match self.keeper.admit(command) {
                 Admission::Execute(permit) => return Ok((permit, now)),
-                Admission::Moved => return Err(Held::Moved),
-                Admission::Wait(pending) => pending.await.map_err(Held::Refused)?,
+                Admission::Moved => return Err(Denied::Moved),
+                Admission::Wait(pending) => pending.await.map_err(Denied::Refused)?,
             }
             now = clock::now();
         }
@@ -322,7 +341,7 @@ impl Keyspace {
         let is_late = !routed && self.pulse.is_late(clock::ticks());
         while at < requests.len() {
             if decoder.look_ahead(&requests[at..]) > 1 {
-                self.store.expect(0, decoder.ahead(&requests[at..]));
+                self.store.prefetch(0, decoder.ahead(&requests[at..]));
             }
             let length = match decoder.decode(&requests[at..]) {
                 Ok(Some(length)) => length,
@@ -353,15 +372,15 @@ impl Keyspace {
             };
             let permitted = match held.take().filter(|permit| permit.covers(&command)) {
                 Some(permit) => Ok((permit, now)),
-                None if is_late => Err(Held::Moved),
+                None if is_late => Err(Denied::Moved),
                 None => self.permit(&command, now).await,
             };
             match permitted {
-                Err(Held::Moved) => {
+                Err(Denied::Moved) => {
                     self.traffic.moved.fetch_add(1, Relaxed);
                     say_moved(&requests[begin..at], out);
                 }
-                Err(Held::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
+                Err(Denied::Refused(reply)) => resp::encode(&reply, Protocol::Resp2, out),
                 Ok((permit, then)) => {
                     now = then;
                     let start = out.len();
@@ -442,11 +461,6 @@ fn unreachable_node(address: &str, text: &str) -> Vec<u8> {
     error(&format!(
         "CLUSTERDOWN the node {address}, which owns the key: {text}"
     ))
-}
-
-/// Transport headers of a call between nodes.
-pub(super) fn headers() -> Headers {
-    Headers::new([("as", "raw"), ("cn", SERVICE)]).unwrap_or(Headers::RAW)
 }
 
 /// A call that cannot be answered.

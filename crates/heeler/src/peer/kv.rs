@@ -25,7 +25,8 @@ use crate::command::{self, OwnedCommand, Reply};
 const SERVICE: &str = "kv";
 
 /// Serves the keys of a store.
-pub fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    let ringpop = &keyspace.ringpop;
     let keys = Keys {
         ringpop: ringpop.clone(),
         keyspace: keyspace.clone(),

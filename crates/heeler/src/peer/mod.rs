@@ -9,6 +9,7 @@ mod joining;
 mod keeper;
 mod keyspace;
 mod kv;
+mod options;
 mod pulse;
 mod reachable;
 mod renewal;
@@ -20,21 +21,18 @@ mod transactions;
 mod waiting;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
-use heeler_ringpop::{
-    BootstrapError, Builder, Discovery, Event, Events, MembershipEvent, RingHash, Ringpop, Seeking,
-    Sink,
-};
+use heeler_ringpop::{BootstrapError, Builder, Event, Events, MembershipEvent, Ringpop, Seeking};
+use tokio::runtime::Runtime;
 
 use calling_back::Callable;
 use joining::Joining;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
+pub use options::{Options, Statistics, Tls, member};
 use pulse::Pulse;
 use reachable::Reachable;
 use renewal::Shown;
@@ -46,204 +44,12 @@ pub use tracking::Tracking;
 use crate::admin::{Process, RingLines};
 use crate::clock;
 use crate::cluster::Members;
-use tokio::runtime::Runtime;
-
 use crate::config::listening;
-use crate::config::tls::{Accept, ClientAuth, Connect, Identity, Version};
 use crate::limits;
 use crate::pool::Others;
 use crate::route::Terms;
 use crate::socket::calls::{self, Opening};
 use crate::store::Store;
-use crate::tls::{Acceptor, Connector, Problem};
-
-/// How this node takes part in a ring.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where to listen: `host:port`.
-    pub listen: String,
-    /// The address that the others are told, if it is another.
-    pub advertise: Option<String>,
-    /// The name of the application: rings of different applications keep apart.
-    pub app: String,
-    /// Where the first members are found; alone, if nowhere.
-    pub seeds: Option<Discovery>,
-    /// How long they are tried before this node begins a ring of its own.
-    pub patience: Option<Duration>,
-    /// A name for the ring in the place of the address.
-    pub identity: Option<String>,
-    /// The hash function; that of the others, if it is not said.
-    pub hash: Option<RingHash>,
-    /// How long a suspect stays one, a faulty member, a tombstone.
-    pub periods: [Duration; 3],
-    /// Where statistics go.
-    pub statistics: Option<Statistics>,
-    /// TLS in both directions.
-    pub tls: Option<Tls>,
-}
-
-/// Where statistics go.
-#[derive(Clone, Debug)]
-pub enum Statistics {
-    /// To a statsd: `host:port`.
-    Udp(String),
-    /// Into a file.
-    File(PathBuf),
-}
-
-/// Mutual TLS: whoever shows no certificate of the authority is turned away.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The file of this node's certificate.
-    pub certificate: PathBuf,
-    /// The file of its key.
-    pub key: PathBuf,
-    /// The file of the authority that signs the nodes' certificates. Without it nodes are not
-    /// asked for one, and theirs are checked against the system's authorities.
-    pub ca: Option<PathBuf>,
-}
-
-/// A member to be.
-///
-/// # Errors
-/// A file or an address cannot be used.
-pub fn member(options: &Options) -> anyhow::Result<Builder> {
-    let [suspect, faulty, tombstone] = options.periods;
-    let mut builder = Ringpop::builder(&options.app)
-        .listen(&options.listen)
-        .periods(suspect, faulty, tombstone);
-    if let Some(advertise) = &options.advertise {
-        builder = builder.advertise(advertise);
-    }
-    if let Some(seeds) = &options.seeds {
-        builder = builder.seeds(seeds.clone());
-    }
-    if let Some(identity) = &options.identity {
-        builder = builder.identity(identity);
-    }
-    if let Some(hash) = options.hash {
-        builder = builder.hash(hash);
-    }
-    if let Some(statistics) = &options.statistics {
-        builder = builder.statistics_to(sink(statistics)?);
-    }
-    if let Some(tls) = &options.tls {
-        builder = builder.tls(tls.server()?, tls.client()?);
-    }
-    Ok(builder)
-}
-
-fn sink(to: &Statistics) -> anyhow::Result<Sink> {
-    match to {
-        Statistics::File(path) => {
-            Sink::file(path).with_context(|| format!("cannot write to {}", path.display()))
-        }
-        Statistics::Udp(address) => {
-            let failed = || format!("cannot send statistics to {address}");
-            let found = std::net::ToSocketAddrs::to_socket_addrs(address);
-            let found = found.with_context(failed)?.next();
-            let found = found.context("it has no address").with_context(failed)?;
-            Sink::statsd(found).with_context(failed)
-        }
-    }
-}
-
-impl Tls {
-    /// What this node shows.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            certificate: self.certificate.clone(),
-            key: Some(self.key.clone()),
-        }
-    }
-
-    /// For connections that others open.
-    ///
-    /// # Errors
-    /// A file is wrong.
-    pub fn server(&self) -> Result<Arc<rustls::ServerConfig>, Problem> {
-        Ok(self.acceptor()?.config())
-    }
-
-    fn acceptor(&self) -> Result<Acceptor, Problem> {
-        let accept = Accept {
-            identities: vec![self.identity()],
-            client_auth: match self.ca {
-                Some(_) => ClientAuth::Require,
-                None => ClientAuth::Off,
-            },
-            ca: self.ca.clone(),
-            min_version: Version::default(),
-        };
-        Acceptor::load(&accept, None)
-    }
-
-    /// For connections that this node opens.
-    ///
-    /// # Errors
-    /// A file is wrong.
-    pub fn client(&self) -> Result<Arc<rustls::ClientConfig>, Problem> {
-        Ok(self.connector()?.parts().0)
-    }
-
-    /// The same, as pools take it.
-    ///
-    /// # Errors
-    /// A file is wrong.
-    pub fn connector(&self) -> Result<Connector, Problem> {
-        let connect = Connect {
-            ca: self.ca.clone(),
-            name: None,
-            identity: Some(self.identity()),
-            min_version: Version::default(),
-        };
-        Connector::load(&connect, None)
-    }
-}
-
-/// Starts a member on a runtime once it is known that it may join, and shuts that down where it
-/// fails.
-fn start(
-    runtime: Runtime,
-    mut member: Builder,
-    joining: Joining,
-) -> anyhow::Result<(Runtime, Ringpop)> {
-    // On a thread of its own, for the caller's may be one of another runtime.
-    let handle = runtime.handle().clone();
-    let begin = async move {
-        let channel = member.open().await.map_err(cannot_begin)?;
-        joining.callable.serve(&channel);
-        joining.check(&channel).await?;
-        let begun = member.start().await;
-        begun.map_err(cannot_begin)
-    };
-    let error = match std::thread::spawn(move || handle.block_on(begin)).join() {
-        Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
-        Ok(Err(error)) => error,
-        Err(_) => anyhow::anyhow!("the peer port's thread panicked"),
-    };
-    // The caller's thread must not wait for others.
-    runtime.shutdown_background();
-    Err(error)
-}
-
-/// Why a member cannot begin, and what to do.
-fn cannot_begin(error: BootstrapError) -> anyhow::Error {
-    let BootstrapError::Listen(error) = error else {
-        return error.into();
-    };
-    let remedy = match error.kind() {
-        io::ErrorKind::InvalidInput => Some(
-            "the others have to be told where to call this node: add --advertise HOST:PORT with \
-             an address at which they reach it",
-        ),
-        kind => listening::remedy(kind, false),
-    };
-    match remedy {
-        Some(remedy) => anyhow::anyhow!("the port between nodes: {error}; {remedy}"),
-        None => anyhow::anyhow!("the port between nodes: {error}"),
-    }
-}
 
 /// The peer port of a store, at work on threads of its own: what nodes say to each other shall
 /// not wait for clients.
@@ -403,6 +209,50 @@ pub async fn is_to_stop(keyspace: Option<Arc<Keyspace>>, asked: impl Future<Outp
     }
 }
 
+/// Starts a member on a runtime once it is known that it may join, and shuts that down where it
+/// fails.
+fn start(
+    runtime: Runtime,
+    mut member: Builder,
+    joining: Joining,
+) -> anyhow::Result<(Runtime, Ringpop)> {
+    // On a thread of its own, for the caller's may be one of another runtime.
+    let handle = runtime.handle().clone();
+    let begin = async move {
+        let channel = member.open().await.map_err(cannot_begin)?;
+        joining.callable.serve(&channel);
+        joining.check(&channel).await?;
+        let begun = member.start().await;
+        begun.map_err(cannot_begin)
+    };
+    let error = match std::thread::spawn(move || handle.block_on(begin)).join() {
+        Ok(Ok(ringpop)) => return Ok((runtime, ringpop)),
+        Ok(Err(error)) => error,
+        Err(_) => anyhow::anyhow!("the peer port's thread panicked"),
+    };
+    // The caller's thread must not wait for others.
+    runtime.shutdown_background();
+    Err(error)
+}
+
+/// Why a member cannot begin, and what to do.
+fn cannot_begin(error: BootstrapError) -> anyhow::Error {
+    let BootstrapError::Listen(error) = error else {
+        return error.into();
+    };
+    let remedy = match error.kind() {
+        io::ErrorKind::InvalidInput => Some(
+            "the others have to be told where to call this node: add --advertise HOST:PORT with \
+             an address at which they reach it",
+        ),
+        kind => listening::remedy(kind, false),
+    };
+    match remedy {
+        Some(remedy) => anyhow::anyhow!("the port between nodes: {error}; {remedy}"),
+        None => anyhow::anyhow!("the port between nodes: {error}"),
+    }
+}
+
 /// Answers other nodes, and INFO.
 fn serve(keyspace: &Arc<Keyspace>) {
     let told = Arc::downgrade(keyspace);
@@ -412,16 +262,15 @@ fn serve(keyspace: &Arc<Keyspace>) {
     };
     // It is set once, for a process opens one such port.
     let _ = keyspace.process.ring.set(RingLines(Box::new(ring)));
-    let ringpop = &keyspace.ringpop;
     keyspace.keeper.serve();
-    commands::serve(ringpop, keyspace);
-    clearing::serve(ringpop, keyspace);
-    waiting::serve(ringpop, keyspace);
-    transactions::serve(ringpop, keyspace);
-    report::serve(ringpop, keyspace);
-    tracking::serve(ringpop, keyspace);
-    keyspace.alike.serve(ringpop);
-    kv::serve(ringpop, keyspace);
+    commands::serve(keyspace);
+    clearing::serve(keyspace);
+    waiting::serve(keyspace);
+    transactions::serve(keyspace);
+    report::serve(keyspace);
+    tracking::serve(keyspace);
+    keyspace.alike.serve(&keyspace.ringpop);
+    kv::serve(keyspace);
 }
 
 /// Publishes who owns what, as long as the member lives.

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use heeler_ringpop::Response;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
 use serde::{Deserialize, Serialize};
 
 use super::Keyspace;
-use super::keyspace::{SERVICE, refused};
+use super::keyspace::refused;
 use super::settings::Settings;
 use crate::stats::ServerStat;
 
@@ -92,10 +92,8 @@ pub struct Place {
 }
 
 /// Answers whoever asks.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let keyspace = keyspace.clone();
-    let service = ringpop.channel().service(SERVICE);
-    service.endpoint(ENDPOINT, move |call| answer(keyspace.clone(), call));
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(ENDPOINT, answer);
 }
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {

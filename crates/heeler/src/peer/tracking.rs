@@ -25,13 +25,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use heeler_ringpop::Response;
 use heeler_ringpop::channel::{Answer, Call};
-use heeler_ringpop::{Response, Ringpop};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::commands::agreed;
-use super::keyspace::{Keyspace, SERVICE, refused};
+use super::keyspace::{Keyspace, refused};
 use super::told::{body, told_as, words};
 use crate::command::number::natural;
 use crate::command::{Command, Flags, Reply};
@@ -422,12 +422,9 @@ pub(super) fn reader(asker: Asker, tracker: &Arc<Tracker>) -> Reader<'_> {
 }
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let service = ringpop.channel().service(SERVICE);
-    let of = keyspace.clone();
-    service.endpoint(PREFIXES, move |call| answer_prefixes(of.clone(), call));
-    let of = keyspace.clone();
-    service.endpoint(HEAR, move |call| answer_hear(of.clone(), call));
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(PREFIXES, answer_prefixes);
+    keyspace.answer_with(HEAR, answer_hear);
     let tracking = Arc::downgrade(&keyspace.tracking);
     keyspace.spawn(async move {
         let mut pauses = tokio::time::interval(Duration::from_millis(limits::UNHEARD_MS / 3));

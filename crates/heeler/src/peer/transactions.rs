@@ -16,11 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Keyspace, SERVICE, encoded, error, moved, refused, respond};
+use super::keyspace::{DISAGREE, Keyspace, encoded, error, moved, refused, respond};
 use super::pulse::in_time;
 use super::tracking::reader;
 use crate::admission::{Admission, Permit, all_of, kept};
@@ -38,14 +37,9 @@ const WATCH: &[u8] = b"WATCH";
 const NOTHING: &[u8] = b"-";
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let service = ringpop.channel().service(SERVICE);
-    let of = keyspace.clone();
-    service.endpoint(VERSIONS, move |call| answer_versions(of.clone(), call));
-    let of = keyspace.clone();
-    service.endpoint(TRANSACTION, move |call| {
-        answer_transaction(of.clone(), call)
-    });
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(VERSIONS, answer_versions);
+    keyspace.answer_with(TRANSACTION, answer_transaction);
 }
 
 async fn answer_versions(keyspace: Arc<Keyspace>, call: Call) -> Answer {

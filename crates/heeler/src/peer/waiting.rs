@@ -9,11 +9,10 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Answer, Call};
 
 use super::commands::{agreed, count};
-use super::keyspace::{DISAGREE, Held, Keyspace, SERVICE, command, encoded, error, moved, respond};
+use super::keyspace::{DISAGREE, Denied, Keyspace, command, encoded, error, moved, respond};
 use super::pulse::in_time;
 use super::tracking::reader;
 use crate::admission::kept;
@@ -28,10 +27,8 @@ use crate::wire::resp::{Asker, Decoder};
 const ENDPOINT: &str = "wait";
 
 /// Answers the other nodes.
-pub(super) fn serve(ringpop: &Ringpop, keyspace: &Arc<Keyspace>) {
-    let keyspace = keyspace.clone();
-    let service = ringpop.channel().service(SERVICE);
-    service.endpoint(ENDPOINT, move |call| answer(keyspace.clone(), call));
+pub(super) fn serve(keyspace: &Arc<Keyspace>) {
+    keyspace.answer_with(ENDPOINT, answer);
 }
 
 async fn answer(keyspace: Arc<Keyspace>, call: Call) -> Answer {
@@ -90,8 +87,8 @@ impl Keyspace {
     async fn wait_here(&self, command: &Command<'_>, asker: Option<Asker>) -> Option<Reply> {
         let mut changes = self.members.changes();
         let (permit, now) = match self.permit(command, clock::now()).await {
-            Err(Held::Moved) => return None,
-            Err(Held::Refused(reply)) => return Some(reply),
+            Err(Denied::Moved) => return None,
+            Err(Denied::Refused(reply)) => return Some(reply),
             Ok(permitted) => permitted,
         };
         let tracker = asker.and_then(|asker| Some((asker, self.tracking.tracker(asker)?)));

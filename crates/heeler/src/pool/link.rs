@@ -23,6 +23,7 @@ use super::sent::{Sent, within};
 use crate::limits;
 use crate::slowlog::{Pick, Slow};
 use crate::stats::{ErrorKind, Traffic};
+use crate::wire::resp::IN_DOUBT;
 use crate::wire::{Scanner, Wire, is_error};
 
 /// One connection to a server, whether it is open or not yet.
@@ -175,6 +176,15 @@ impl Link {
         match &self.node {
             None => self.wire.error(text),
             Some(node) => format!("-CLUSTERDOWN the node {node}, which owns the key: {text}\r\n"),
+        }
+    }
+
+    /// The same about a command that may have been executed. What a server's clients are told are
+    /// the words of nutcracker.
+    fn error_in_doubt(&self, text: &str) -> String {
+        match self.node {
+            None => self.error(text),
+            Some(_) => self.error(&format!("{text}{IN_DOUBT}")),
         }
     }
 
@@ -614,11 +624,8 @@ impl Link {
                 break;
             }
             if let Some(reply_to) = self.awaited[i].reply_to.take() {
-                let text = match self.node {
-                    None => "Connection timed out",
-                    Some(_) => "Connection timed out, and it may have executed the command",
-                };
-                let reply = reply.get_or_insert_with(|| self.error(text));
+                let reply =
+                    reply.get_or_insert_with(|| self.error_in_doubt("Connection timed out"));
                 reply_to.send(reply.as_bytes(), Some(ErrorKind::Timeout));
                 count += 1;
             }
@@ -628,7 +635,8 @@ impl Link {
 
     /// The connection is gone: everybody who waits gets an error. Returns how many they were.
     pub fn fail(&mut self, why: ErrorKind, text: &str) -> usize {
-        let reply = self.error(text);
+        let (unsent, reply) = (self.error(text), self.error_in_doubt(text));
+        let written = self.awaited.len() - self.unwritten;
         let node = self.node.take();
         let awaited = std::mem::take(&mut self.awaited);
         let (passed, errors) = (self.passed, self.errors);
@@ -646,9 +654,12 @@ impl Link {
             ..passed
         };
         let mut count = 0;
-        for reply_to in awaited.into_iter().filter_map(|a| a.reply_to) {
-            reply_to.send(reply.as_bytes(), Some(why));
-            count += 1;
+        for (i, awaited) in awaited.into_iter().enumerate() {
+            let reply = if i < written { &reply } else { &unsent };
+            if let Some(reply_to) = awaited.reply_to {
+                reply_to.send(reply.as_bytes(), Some(why));
+                count += 1;
+            }
         }
         count
     }
@@ -823,6 +834,31 @@ mod tests {
         assert!(!link.is_shut());
         link.shut("Connection timed out");
         assert_eq!(link.turned_away(), 0);
+    }
+
+    /// Of a node that is gone: what it may have executed, and what it has never got.
+    #[test]
+    fn a_request_that_a_node_may_have_executed_is_in_doubt() {
+        let (mut link, mailbox) = link(Some(10));
+        link.name_node("n:1");
+        for ticket in 1..=3 {
+            send(&mut link, &mailbox, 0, ticket);
+        }
+        link.written(2);
+        let of_node = |ticket: u64, text: &str| {
+            format!("{ticket} -CLUSTERDOWN the node n:1, which owns the key: {text}")
+        };
+        assert_eq!(link.fail(ErrorKind::Lost, "gone"), 3);
+        let expected = [
+            of_node(1, "gone, and it may have executed the command"),
+            of_node(2, "gone"),
+            of_node(3, "gone"),
+        ];
+        assert_eq!(letters(&mailbox), expected);
+        send(&mut link, &mailbox, 0, 4);
+        link.wake(10);
+        let late = "Connection timed out, and it may have executed the command";
+        assert_eq!(letters(&mailbox), [of_node(4, late)]);
     }
 
     #[test]

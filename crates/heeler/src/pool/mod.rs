@@ -9,6 +9,7 @@ mod peers;
 mod probe;
 mod sent;
 mod stopwatch;
+mod told;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -33,6 +34,7 @@ pub use mailbox::{Letter, Mailbox, ReplyTo};
 pub use peers::{Others, Peers};
 pub use probe::{Question, ask, is_ready};
 pub use stopwatch::Stopwatch;
+use told::Event;
 
 use crate::clock::Moment;
 use crate::cluster::Cluster;
@@ -675,8 +677,7 @@ impl Connection {
             self.life.changed.notify_one();
         }
         if !self.answered.replace(true) && self.backoff.borrow_mut().succeeded() {
-            let (pool, server) = seat.names();
-            tracing::info!(pool, server, "connected to the server again");
+            seat.log(Event::Back);
         }
     }
 
@@ -703,28 +704,20 @@ impl Connection {
         let is_idle = link.waiting() == 0 && error.kind() == io::ErrorKind::UnexpectedEof;
         let is_silent = error.kind() == io::ErrorKind::TimedOut;
         let worked = link.has_worked();
+        let turned_away = if on_trial { link.turned_away() } else { 0 };
         let failed = link.fail(why, &text);
         drop(link);
         if !on_trial {
             // What a trial would count has been counted with the requests that asked for it.
             self.count_loss(error, why, failed);
         }
-        let seat = self.seat();
-        let (pool, server) = seat.names();
-        if is_idle {
-            tracing::info!(pool, server, "the server closed an idle connection");
-        } else if self.backoff.borrow().failures() < 2 {
-            tracing::warn!(
-                pool,
-                server,
-                failed,
-                "lost a connection to a server: {}",
-                in_words(error)
-            );
-        } else {
-            let reason = in_words(error);
-            tracing::debug!(pool, server, "the server is still away: {reason}");
-        }
+        let (seat, reason) = (self.seat(), &in_words(error));
+        let failed = failed + turned_away;
+        seat.log(match self.backoff.borrow().failures() {
+            _ if is_idle => Event::Closed,
+            0 | 1 => Event::Lost { failed, reason },
+            _ => Event::StillAway(reason),
+        });
         self.failed();
         if self.life.retired.get() {
             self.life.changed.notify_one();
@@ -859,13 +852,7 @@ impl Connection {
                 self.add(ServerStat::Timedout, expired as u64);
                 self.add(ServerStat::LateRequests, expired as u64);
                 seat.counters.add(PoolStat::ForwardError, expired as u64);
-                let (pool, server) = seat.names();
-                tracing::warn!(
-                    pool,
-                    server,
-                    expired,
-                    "requests timed out after {timeout} ms"
-                );
+                seat.log(Event::TimedOut(expired, timeout));
                 self.failed();
                 continue;
             }

@@ -1,5 +1,5 @@
-//! What several commands look up is brought near before the first of them is executed: else each
-//! waits for memory as often as its key is searched, one after the other.
+//! Prefetching: the processor is asked for what several commands look up before the first of them
+//! is executed. Otherwise each of them waits for memory several times, one after the other.
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
@@ -18,10 +18,14 @@ use crate::limits;
 const FEW_WORDS: usize = 4;
 
 impl Store {
-    /// Commands for a database follow that are these requests: their raw bytes, and the places of
+    /// Prefetches what these requests for a database look up: their raw bytes, and the places of
     /// their arguments. A hint, which changes nothing.
-    pub fn expect<'r>(&self, database: u32, requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>) {
-        if self.memory.load(Ordering::Relaxed) < limits::NEAR_BYTES as isize {
+    pub fn prefetch<'r>(
+        &self,
+        database: u32,
+        requests: impl Iterator<Item = (&'r [u8], &'r [Arg])>,
+    ) {
+        if self.memory.load(Ordering::Relaxed) < limits::PREFETCH_FROM_BYTES as isize {
             return;
         }
         let hashes = self.hashes_of(requests);
@@ -33,7 +37,7 @@ impl Store {
             .iter()
             .filter_map(|hash| made(*hash))
             .for_each(prefetch_to_write);
-        bring_near(&hashes, |hash| made(hash)?.try_lock());
+        prefetch_keys(&hashes, |hash| made(hash)?.try_lock());
     }
 
     /// The hashes of the keys of these requests, without those that are equal to the one before.
@@ -49,7 +53,7 @@ impl Store {
             }
         };
         for (raw, args) in requests {
-            // One of many keys brings them near itself.
+            // A command of many keys prefetches them itself.
             if let [_, key, ..] = args
                 && args.len() <= FEW_WORDS
             {
@@ -60,17 +64,17 @@ impl Store {
     }
 }
 
-/// Brings near what keys with these hashes are looked up by, of all of them at the same time: their
+/// Prefetches what keys with these hashes are looked up by, for all of them at the same time: their
 /// parts of the index, then their entries.
 #[inline]
-pub(super) fn bring_near<S: Deref<Target = Shard>>(
+pub(super) fn prefetch_keys<S: Deref<Target = Shard>>(
     hashes: &[u64],
     shard: impl Fn(u64) -> Option<S>,
 ) {
-    let expected = || {
+    let keys = || {
         let of_hash = |hash: &u64| Some((shard(*hash)?, *hash));
         hashes.iter().filter_map(of_hash)
     };
-    expected().for_each(|(shard, hash)| shard.expect(hash));
-    expected().for_each(|(shard, hash)| shard.expect_entry(hash));
+    keys().for_each(|(shard, hash)| shard.prefetch_index(hash));
+    keys().for_each(|(shard, hash)| shard.prefetch_entry(hash));
 }

@@ -234,7 +234,7 @@ pub(super) fn change_bits(
 ) -> Result<bool, Error> {
     let old = slot.text()?.map(|text| text.len());
     if old.is_none() {
-        slot.set_text(Text::Raw(b""), None);
+        slot.begin(Text::Raw(b"").to_store());
     }
     if let Some(bytes) = slot.grow(len) {
         change(bytes);

@@ -128,7 +128,8 @@ impl Store {
     }
 
     /// Gives only versions above this one from now on. Returns the highest that was given or seen
-    /// before: if that is above it, this one cannot be used.
+    /// before: if that is above this one, another has to be announced. Returns 0, and does nothing,
+    /// if versions above it would leave no room.
     pub fn announce_clearing(&self, version: u64) -> u64 {
         let mut highest = 0;
         if is_possible(version) {
@@ -243,17 +244,9 @@ fn is_possible(version: u64) -> bool {
 mod tests {
     use super::*;
     use crate::store::Imported;
-    use crate::store::tests::run;
+    use crate::store::tests::{of_node as store, run};
 
     const MS: u64 = 1 << 20;
-
-    fn store(salt: u16) -> Store {
-        let store = Store::new(7);
-        store.keep_versions();
-        store.salt_versions(salt);
-        store.keep_tombstones(true);
-        store
-    }
 
     /// As a ring is cleared whose nodes' clocks say this.
     fn clear(nodes: &[(&Store, u64)]) -> u64 {

@@ -5,14 +5,16 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::entry::{Entry, Object};
-use super::errors::{Error, WRONG_TYPE};
+use super::entry::{Entry, New, Object};
+use super::errors::{Error, Outcome, WRONG_TYPE};
 use super::hashes::Hash;
 use super::numbers;
 use super::quicklist::List;
 use super::sets::Set;
 use super::slot::Slot;
 use super::sorted_set::SortedSet;
+use super::view::View;
+use crate::command::{Command, Reply};
 
 /// An element that is read out of a collection, or that a ranking has: a short one needs no
 /// allocation.
@@ -109,7 +111,7 @@ impl Slot<'_, '_> {
     /// calls [`changed`](Slot::changed), or else [`collection_changed`](Slot::collection_changed).
     pub(super) fn collection_or_new<C: Collection>(&mut self) -> Result<&mut C, Error> {
         if !self.exists() {
-            self.set_object(C::default().into_object(), None);
+            self.begin(New::Object(C::default().into_object()));
         }
         self.collection()?.ok_or_else(|| WRONG_TYPE.into())
     }
@@ -133,6 +135,30 @@ impl Slot<'_, '_> {
             self.set_object(collection.into_object(), None);
         }
     }
+}
+
+/// SREM, ZREM and HDEL: removes the elements that the command names, and replies how many of them
+/// were there.
+///
+/// # Errors
+/// `WRONGTYPE` if another type of value is there.
+pub(super) fn remove_each<C: Collection>(
+    view: &mut View<'_>,
+    command: &Command<'_>,
+    remove: impl Fn(&mut C, &[u8]) -> bool,
+) -> Outcome {
+    let mut slot = view.slot(command.arg(1));
+    let Some(collection) = slot.collection::<C>()? else {
+        return Ok(Reply::Int(0));
+    };
+    let elements = command.args(2);
+    let removed = elements
+        .filter(|element| remove(collection, element))
+        .count();
+    if removed > 0 {
+        slot.collection_changed();
+    }
+    Ok(Reply::Int(removed as i64))
 }
 
 /// The part of `len` elements from `first` to `last`, which is included: negative numbers count

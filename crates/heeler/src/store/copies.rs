@@ -168,17 +168,17 @@ impl Store {
         self.import_as(now, copy, (true, 0))
     }
 
-    /// The same as the owner of the key, from one who had it and knows that keys up to the version
-    /// `told` were cleared away here: it has not to go with those, then. `served`: clients may have
-    /// read what was here.
-    pub fn import_as_owner(&self, now: u64, copy: &Copy, told: u64, served: bool) -> Imported {
-        self.import_as(now, copy, (!served, told))
+    /// The same as the owner of the key, from a node that had it, and that knew, when it was asked,
+    /// that keys up to the version `known` were cleared away here: what it has all the same was not
+    /// to go with those. `served`: clients may have read what was here, and are told.
+    pub fn import_as_owner(&self, now: u64, copy: &Copy, known: u64, served: bool) -> Imported {
+        self.import_as(now, copy, (!served, known))
     }
 
-    fn import_as(&self, now: u64, copy: &Copy, (is_copy, told): (bool, u64)) -> Imported {
+    fn import_as(&self, now: u64, copy: &Copy, (is_copy, known): (bool, u64)) -> Imported {
         let mut view = View::of_key(self, 0, now, &copy.key).with_destinations(None);
         view.set_copies(is_copy);
-        let imported = take_in(&mut view, now, copy, told);
+        let imported = take_in(&mut view, now, copy, known);
         view.set_copies(false);
         if imported == Imported::Taken {
             blocking::serve(&mut view);
@@ -279,7 +279,8 @@ impl Store {
     }
 }
 
-fn take_in(view: &mut View<'_>, now: u64, copy: &Copy, told: u64) -> Imported {
+/// Takes a copy in; see [`Store::import_as_owner`] for `known_cleared`.
+fn take_in(view: &mut View<'_>, now: u64, copy: &Copy, known_cleared: u64) -> Imported {
     let key = &*copy.key;
     if extras::time_of(copy.version) > limits::LATEST_MS {
         return Imported::Broken;
@@ -300,7 +301,7 @@ fn take_in(view: &mut View<'_>, now: u64, copy: &Copy, told: u64) -> Imported {
         }
         return Imported::Known;
     }
-    if cleared >= copy.version && cleared > told {
+    if cleared >= copy.version && cleared > known_cleared {
         return Imported::Cleared;
     }
     let living = copy.value.as_ref();
@@ -351,15 +352,7 @@ fn survey_homes(
 mod tests {
     use super::*;
     use crate::command::Reply;
-    use crate::store::tests::run;
-
-    fn store(salt: u16) -> Store {
-        let store = Store::new(7);
-        store.keep_versions();
-        store.salt_versions(salt);
-        store.keep_tombstones(true);
-        store
-    }
+    use crate::store::tests::{of_node as store, run};
 
     #[test]
     fn every_type_survives_the_way_with_all_that_belongs_to_it() {

@@ -78,17 +78,17 @@ impl Entries {
         Some((Place(place), found))
     }
 
-    /// A key with this hash is looked up soon: brings its part of the index near.
+    /// Prefetches the part of the index that a key with this hash is looked up by.
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
-        self.index.expect(hash);
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.index.prefetch(hash);
     }
 
-    /// Brings its entry near, once its part of the index is.
+    /// Prefetches the entry of a key with this hash, once its part of the index is there.
     #[inline]
-    pub(super) fn expect_entry(&self, hash: u64) {
+    pub(super) fn prefetch_entry(&self, hash: u64) {
         if let Some(place) = self.index.first(hash) {
-            self.slabs.expect(Place(place));
+            self.slabs.prefetch(Place(place));
         }
     }
 

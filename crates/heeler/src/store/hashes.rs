@@ -1,5 +1,6 @@
 //! Commands about hashes.
 
+use super::collection::remove_each;
 use super::collection_scan::{Scan, no_elements};
 use super::compact::element::{self, Code, Piece};
 use super::compact::pages::Pages;
@@ -254,15 +255,7 @@ pub(super) fn hvals(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn hdel(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let mut slot = view.slot(command.arg(1));
-    let Some(hash) = slot.collection::<Hash>()? else {
-        return Ok(Reply::Int(0));
-    };
-    let removed = command.args(2).filter(|field| hash.remove(field)).count();
-    if removed > 0 {
-        slot.collection_changed();
-    }
-    Ok(Reply::Int(removed as i64))
+    remove_each(view, command, Hash::remove)
 }
 
 pub(super) fn hlen(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

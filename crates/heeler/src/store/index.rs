@@ -296,9 +296,9 @@ impl Index {
         Some(place_of(&self.old.0[group], lane))
     }
 
-    /// A place with this hash is looked for soon: brings the group near where it begins to look.
+    /// Prefetches the group in which a search for this hash begins.
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
+    pub(super) fn prefetch(&self, hash: u64) {
         if let Some(group) = self.table.0.get(self.table.home(hash)) {
             prefetch(group);
         }

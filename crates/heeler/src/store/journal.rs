@@ -419,13 +419,10 @@ fn unpacked<'a>(key: &'a [u8], mut packed: &'a [u8]) -> Option<Vec<&'a [u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::run;
+    use crate::store::tests::{of_node, run};
 
     fn store(salt: u16) -> Store {
-        let store = Store::new(u64::from(salt));
-        store.keep_versions();
-        store.salt_versions(salt);
-        store.keep_tombstones(true);
+        let store = of_node(salt);
         store.keep_journal();
         store
     }

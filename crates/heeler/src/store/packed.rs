@@ -377,12 +377,17 @@ pub(super) fn renew(slot: &mut [u8], now: u64, version: impl FnOnce() -> u64) {
     }
 }
 
-#[cold]
-fn renew_extras(slot: &mut [u8], now: u64, version: impl FnOnce() -> u64) {
+/// Notes a change of its deadline alone: a version is raised to what `version` gives.
+pub(super) fn renew_version(slot: &mut [u8], version: impl FnOnce() -> u64) {
     if slot[0] & VERSIONED != 0 {
         let at = extras_place(slot);
         slot[at..at + 8].copy_from_slice(&version().to_le_bytes());
     }
+}
+
+#[cold]
+fn renew_extras(slot: &mut [u8], now: u64, version: impl FnOnce() -> u64) {
+    renew_version(slot, version);
     if let Some(at) = stamp_place(slot) {
         let mut stamp = Stamp::read(&slot[at..]);
         stamp.raise(now);

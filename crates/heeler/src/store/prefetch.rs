@@ -1,10 +1,11 @@
-//! Asks the processor for memory that is looked at soon, so that several waits become one.
+//! Prefetching: asks the processor for memory that is looked at soon, so that several waits become
+//! one.
 
-/// Bytes that processors bring near at a time: two cache lines.
+/// Bytes that processors fetch at a time: two cache lines.
 const LINES: usize = 128;
 
-/// Begins to bring the cache line of `place` near. It is a hint, which changes nothing; where the
-/// processor has no such instruction it is nothing.
+/// Begins to fetch the cache line of `place`. A hint, which changes nothing; where the processor
+/// has no such instruction this does nothing.
 #[inline]
 #[allow(unsafe_code)]
 pub(super) fn prefetch<T>(place: &T) {

@@ -15,6 +15,10 @@ use crate::limits;
 
 /// Keys that SCAN visits if it is not told how many.
 const SCAN_COUNT: i64 = 10;
+/// Shards that RANDOMKEY looks at to learn how many keys one may have.
+const LOOKED_AT: usize = 16;
+/// How often RANDOMKEY draws before it counts all keys.
+const DRAWS: usize = 128;
 
 pub(super) fn keys(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     let wanted = command.arg(1);
@@ -44,11 +48,6 @@ pub(super) fn scan(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     Ok(Reply::Array(vec![next, Reply::Array(walk.found)]))
 }
 
-/// Shards that RANDOMKEY looks at to learn how many keys one may have.
-const LOOKED_AT: usize = 16;
-/// How often it draws before it counts all keys.
-const DRAWS: usize = 128;
-
 /// A random key: each is as likely as any other.
 pub(super) fn randomkey(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
     match draw_key(view) {
@@ -57,8 +56,9 @@ pub(super) fn randomkey(view: &mut View<'_>, _: &Command<'_>) -> Outcome {
     }
 }
 
-/// Draws a shard and a place in it, until there is a key. A shard has more places than keys, and
-/// all have as many, so that it does not matter in which a key is. `None` where keys are too few.
+/// Draws a shard and a place in it until there is a key at the place. All shards are taken to have
+/// the same number of places, more than any has keys: so each key is as likely as any other,
+/// whichever shard it is in. `None` where keys are too few.
 fn draw_key(view: &mut View<'_>) -> Option<Reply> {
     let (now, hashing) = (view.now(), view.hashing());
     let look = |view: &mut View<'_>| {

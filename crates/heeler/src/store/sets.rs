@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use indexmap::IndexSet;
 
-use super::collection::{Hashing, NOT_POSITIVE, of_entry, positive, symmetric};
+use super::collection::{Hashing, NOT_POSITIVE, of_entry, positive, remove_each, symmetric};
 use super::collection_scan::{Scan, no_elements};
 use super::compact::element::{Code, Piece};
 use super::compact::ints::Ints;
@@ -220,16 +220,9 @@ pub(super) fn sadd(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
 }
 
 pub(super) fn srem(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let mut slot = view.slot(command.arg(1));
-    let Some(set) = slot.collection::<Set>()? else {
-        return Ok(Reply::Int(0));
-    };
-    let members = command.args(2).map(Piece::of);
-    let removed = members.filter(|member| set.remove(*member)).count();
-    if removed > 0 {
-        slot.collection_changed();
-    }
-    Ok(Reply::Int(removed as i64))
+    remove_each(view, command, |set: &mut Set, member| {
+        set.remove(Piece::of(member))
+    })
 }
 
 pub(super) fn scard(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

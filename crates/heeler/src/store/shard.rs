@@ -234,16 +234,16 @@ impl Shard {
         self.entries.iter()
     }
 
-    /// A key with this hash is looked up soon: see [`Entries::expect`].
+    /// See [`Entries::prefetch_index`].
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
-        self.entries.expect(hash);
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.entries.prefetch_index(hash);
     }
 
-    /// See [`Entries::expect_entry`].
+    /// See [`Entries::prefetch_entry`].
     #[inline]
-    pub(super) fn expect_entry(&self, hash: u64) {
-        self.entries.expect_entry(hash);
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        self.entries.prefetch_entry(hash);
     }
 
     /// The place of a key. An expired key is removed, and is absent.
@@ -355,6 +355,34 @@ impl Shard {
         hashing: &Hashing,
         hash: u64,
         key: &[u8],
+        header: Header,
+        new: New<'_>,
+    ) -> Place {
+        let place = self.put_in(hashing, hash, key, header, new);
+        self.tell(key, Change::New);
+        place
+    }
+
+    /// The same with a value that is not complete: who keeps copies of values is told once it is,
+    /// by the change that completes it.
+    pub(super) fn begin(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
+        new: New<'_>,
+    ) -> Place {
+        let header = self.fresh(None, Extras::default());
+        let place = self.put_in(hashing, hash, key, header, new);
+        self.tell_here(key, Change::New);
+        place
+    }
+
+    fn put_in(
+        &mut self,
+        hashing: &Hashing,
+        hash: u64,
+        key: &[u8],
         mut header: Header,
         new: New<'_>,
     ) -> Place {
@@ -368,7 +396,6 @@ impl Shard {
         self.tombstones.lives(key);
         let place = self.entries.insert(hashing, hash, key, header, new);
         self.chooser.came(hash);
-        self.tell(key, Change::New);
         place
     }
 
@@ -459,6 +486,7 @@ impl Shard {
         }
     }
 
+    /// Puts a value in the place of another, and notes that as a change.
     fn replace(
         &mut self,
         at: At<'_>,
@@ -503,6 +531,7 @@ impl Shard {
         at.place
     }
 
+    /// Gives an entry a new version and stamp, as far as it has them.
     fn renew(&mut self, place: Place) {
         let (now, versions) = (self.now, &mut self.versions);
         packed::renew(self.entries.slot_mut(place), now, || versions.next(now));
@@ -554,6 +583,15 @@ impl Shard {
     /// Tells all who want to know of a change.
     #[inline]
     fn tell(&mut self, key: &[u8], change: Change) {
+        self.tell_here(key, change);
+        if !self.tracking.is_empty() {
+            self.tracking.changed(self.database, key);
+        }
+    }
+
+    /// Tells all but those who keep copies.
+    #[inline]
+    fn tell_here(&mut self, key: &[u8], change: Change) {
         if let Some(log) = &mut self.log {
             let told = match change {
                 Change::New if self.is_quiet => Some(Change::Placed),
@@ -561,7 +599,7 @@ impl Shard {
             };
             log.extend(told.map(|told| (self.waits.next_change(), key.into(), told)));
         }
-        if self.watches.is_empty() && self.waits.is_empty() && self.tracking.is_empty() {
+        if self.watches.is_empty() && self.waits.is_empty() {
             return;
         }
         if !self.is_quiet {
@@ -569,9 +607,6 @@ impl Shard {
         }
         if matches!(change, Change::New | Change::Value) {
             self.waits.changed(key);
-        }
-        if !self.tracking.is_empty() {
-            self.tracking.changed(self.database, key);
         }
     }
 
@@ -608,7 +643,8 @@ impl Shard {
         };
         if self.keeps_versions {
             // What memcached's clients call cas stays as it is where nobody else needs it.
-            self.renew(place);
+            let (now, versions) = (self.now, &mut self.versions);
+            packed::renew_version(self.entries.slot_mut(place), || versions.next(now));
         }
         self.deadline_changed(at.hashing, at.hash, old.deadline, deadline);
         self.tell(at.key, Change::Deadline(deadline.is_some()));
@@ -620,18 +656,21 @@ impl Shard {
         self.take_out(hashing, hash, place, Change::Removed);
     }
 
-    /// Takes the entry at a place out.
+    /// Removes the entry at a place, and returns it.
     pub(super) fn take(&mut self, at: At<'_>) -> OwnedEntry {
         let slot: smallvec::SmallVec<[u8; 256]> = self.entries.slot(at.place).into();
         let object = self.lift(at.hashing, at.hash, at.place, Change::Removed);
         OwnedEntry::new(&slot, object)
     }
 
+    /// Removes the entry at a place, and frees its value.
     fn take_out(&mut self, hashing: &Hashing, hash: u64, place: Place, change: Change) {
         let object = self.lift(hashing, hash, place, change);
         self.discard(object, change);
     }
 
+    /// Removes the entry at a place, as far as all but its value goes; returns an object that was
+    /// its value.
     fn lift(
         &mut self,
         hashing: &Hashing,

@@ -189,9 +189,9 @@ impl Slabs {
         &page.bytes[page.slot(place.slot())]
     }
 
-    /// Brings the first and the last line of a slot near.
+    /// Prefetches the first and the last line of a slot.
     #[inline]
-    pub(super) fn expect(&self, place: Place) {
+    pub(super) fn prefetch(&self, place: Place) {
         if let [first, .., last] = self.get(place) {
             prefetch(first);
             prefetch(last);

@@ -193,6 +193,13 @@ impl<'s, 'k> Slot<'s, 'k> {
         });
     }
 
+    /// Puts a value there, under a key that is absent, which is to be completed: then call
+    /// [`changed`](Slot::changed) or [`remove`](Slot::remove).
+    pub(super) fn begin(&mut self, new: New<'_>) {
+        let place = self.shard.begin(self.hashing, self.hash, self.key, new);
+        self.place = Some(place);
+    }
+
     #[inline]
     fn insert(&mut self, deadline: Option<u64>, extras: Extras, new: New<'_>) -> Place {
         let header = self.shard.fresh(deadline, extras);

@@ -250,7 +250,7 @@ pub(super) fn setrange(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
     }
     let len = bounded_len(limits, offset, bytes.len())?.max(old);
     if !slot.exists() {
-        slot.set_text(Text::Raw(b""), None);
+        slot.begin(Text::Raw(b"").to_store());
     }
     write_at(&mut slot, offset, bytes);
     Ok(Reply::Int(len as i64))

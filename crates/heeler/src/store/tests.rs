@@ -14,6 +14,15 @@ pub(super) fn command(words: &[&[u8]]) -> OwnedCommand {
     OwnedCommand::resolve(words).unwrap()
 }
 
+/// The store of a node of a ring, whose versions have this salt.
+pub(super) fn of_node(salt: u16) -> Store {
+    let store = Store::new(u64::from(salt));
+    store.keep_versions();
+    store.salt_versions(salt);
+    store.keep_tombstones(true);
+    store
+}
+
 fn line(line: &str) -> OwnedCommand {
     let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
     command(&words)

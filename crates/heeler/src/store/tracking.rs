@@ -372,6 +372,41 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_told_once() {
+        for (commands, key) in [
+            (&["ZADD z 1 a"][..], "z"),
+            (&["SADD s a b"], "s"),
+            (&["HSET h f v g w"], "h"),
+            (&["HSETNX h f v"], "h"),
+            (&["HINCRBY h f 1"], "h"),
+            (&["HINCRBYFLOAT h f 1.5"], "h"),
+            (&["RPUSH l a b"], "l"),
+            (&["SET k v EX 9"], "k"),
+            (&["SETBIT k 9 1"], "k"),
+            (&["PFADD p a"], "p"),
+            (&["ZADD z 1 a", "ZREM z a"], "z"),
+            (&["SADD s a", "SADD s b"], "s"),
+        ] {
+            let (store, inbox) = (Store::new(7), Subscriber::asleep(1));
+            let tracker = Arc::new(Tracker::watcher(inbox.clone()));
+            store.track(&tracker, &[Box::default()]);
+            for command in commands {
+                run(&store, 1000, command);
+                assert_eq!(told(&inbox), [key], "{command}");
+            }
+        }
+        let (store, inbox) = (Store::new(7), Subscriber::asleep(1));
+        let tracker = Arc::new(Tracker::watcher(inbox.clone()));
+        store.track(&tracker, &[Box::default()]);
+        run(&store, 1000, "RPUSH a x");
+        assert_eq!(told(&inbox), ["a"]);
+        run(&store, 1000, "RPOPLPUSH a b");
+        assert_eq!(told(&inbox), ["a", "b"]);
+        run(&store, 1000, "ZADD none XX 1 a");
+        assert_eq!(told(&inbox), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_node_is_told_which_read_is_the_latest_and_who_made_the_change() {
         let (store, node) = (
             Store::new(7),

@@ -4,7 +4,7 @@ use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Store;
-use super::ahead::bring_near;
+use super::ahead::prefetch_keys;
 use super::databases::{Spot, spot};
 use super::entries::Entries;
 use super::entry::Entry;
@@ -113,9 +113,9 @@ impl<'s> Several<'s> {
         self.shards.iter().map(|index| spot(self.database, index))
     }
 
-    /// Keys with these hashes are looked up soon.
-    fn expect(&self, hashes: &[u64]) {
-        bring_near(hashes, |hash| self.get(spot(self.database, shard_of(hash))));
+    /// Prefetches what keys with these hashes are looked up by.
+    fn prefetch(&self, hashes: &[u64]) {
+        prefetch_keys(hashes, |hash| self.get(spot(self.database, shard_of(hash))));
     }
 }
 
@@ -160,16 +160,16 @@ impl<'s> View<'s> {
         hashes: impl Iterator<Item = u64>,
     ) -> View<'s> {
         let mut shards = ShardSet::default();
-        let expected = hashes.inspect(|hash| {
+        let hashes = hashes.inspect(|hash| {
             let index = shard_of(*hash);
             if let Some(shard) = store.databases.made(spot(database, index)) {
                 prefetch_to_write(shard);
             }
             shards.insert(index);
         });
-        let expected: SmallVec<[u64; 16]> = expected.collect();
+        let hashes: SmallVec<[u64; 16]> = hashes.collect();
         let several = Several::lock(store, database, shards);
-        several.expect(&expected[..expected.len().min(limits::EXPECTED_KEYS)]);
+        several.prefetch(&hashes[..hashes.len().min(limits::PREFETCHED_KEYS)]);
         View::new(store, database, now, Held::Some(several))
     }
 

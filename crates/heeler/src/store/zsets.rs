@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::collection::{NOT_POSITIVE, index_range, positive};
+use super::collection::{NOT_POSITIVE, index_range, positive, remove_each};
 use super::collection_scan::{Scan, no_elements};
 use super::compact::element::{Piece, read_score};
 use super::encodings::Limits;
@@ -139,16 +139,9 @@ fn add(view: &mut View<'_>, command: &Command<'_>, options: AddOptions) -> Outco
 }
 
 pub(super) fn zrem(view: &mut View<'_>, command: &Command<'_>) -> Outcome {
-    let mut slot = view.slot(command.arg(1));
-    let Some(set) = slot.collection::<SortedSet>()? else {
-        return Ok(Reply::Int(0));
-    };
-    let members = command.args(2).map(Piece::of);
-    let removed = members.filter(|member| set.remove(*member)).count();
-    if removed > 0 {
-        slot.collection_changed();
-    }
-    Ok(Reply::Int(removed as i64))
+    remove_each(view, command, |set: &mut SortedSet, member| {
+        set.remove(Piece::of(member))
+    })
 }
 
 pub(super) fn zcard(view: &mut View<'_>, command: &Command<'_>) -> Outcome {

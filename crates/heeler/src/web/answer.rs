@@ -20,7 +20,7 @@ use super::negotiation::{Form, sent, wanted};
 use super::path::{NoResource, Resource};
 use super::refusal::{Asked, Refusal};
 use crate::command::Id;
-use crate::http::METRICS_TYPE;
+use crate::http::{METRICS_TYPE, host};
 use crate::limits;
 
 /// The body of an answer.
@@ -94,6 +94,9 @@ impl Guest {
     /// Answers a request.
     pub async fn answer(self: &Rc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
+        if let Some(told) = host::fault(parts.version, &parts.headers) {
+            return refuse(&Refusal::new(StatusCode::BAD_REQUEST, told));
+        }
         match self.found(&parts, body).await {
             Ok(answer) => answer,
             Err(refusal) => refuse(&refusal),
@@ -106,7 +109,7 @@ impl Guest {
             Err(NoResource::Unknown) => {
                 return Ok(plain(StatusCode::NOT_FOUND, "page not found\n"));
             }
-            Err(bad @ NoResource::BadEscape) => return Err(bad.into()),
+            Err(bad) => return Err(bad.into()),
         };
         if !resource.has(parts.method.as_str()) {
             let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
@@ -120,10 +123,7 @@ impl Guest {
             answer.headers_mut().insert(header::ALLOW, methods);
             return Ok(answer);
         }
-        let (sent, wanted) = match forms(&resource, parts) {
-            Ok(forms) => forms,
-            Err(status) => return Ok(json(status, Vec::new())),
-        };
+        let (sent, wanted) = forms(&resource, parts)?;
         let body = match takes_body(&resource, &parts.method) {
             true => {
                 is_plain(&parts.headers)?;
@@ -240,6 +240,9 @@ impl Talk<'_> {
     }
 }
 
+/// When to ask again, in seconds, where a node is away: others take note of that in about as much.
+pub const RETRY_AFTER: &str = "1";
+
 /// What errors speak of where no key is asked for.
 const NOBODY: Asked<'static> = Asked {
     verb: "load",
@@ -248,14 +251,24 @@ const NOBODY: Asked<'static> = Asked {
 };
 
 impl From<NoResource> for Refusal {
-    fn from(_: NoResource) -> Refusal {
-        let text = "a % in the address is not followed by two hexadecimal digits";
-        Refusal::new(StatusCode::BAD_REQUEST, text)
+    fn from(why: NoResource) -> Refusal {
+        let (status, text) = match why {
+            NoResource::Unknown => (StatusCode::NOT_FOUND, "page not found".into()),
+            NoResource::BadEscape => (
+                StatusCode::BAD_REQUEST,
+                "a % in the address is not followed by two hexadecimal digits".into(),
+            ),
+            NoResource::BadPlace => (
+                StatusCode::BAD_REQUEST,
+                format!("the place of an element is a number from 0 to {}", u64::MAX),
+            ),
+        };
+        Refusal::new(status, text)
     }
 }
 
 /// The forms of the body and of the answer.
-fn forms(resource: &Resource<'_>, parts: &Parts) -> Result<(Form, Form), StatusCode> {
+fn forms(resource: &Resource<'_>, parts: &Parts) -> Result<(Form, Form), Refusal> {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let offers: &[Form] = match resource {
         Resource::Healthz | Resource::Readyz | Resource::Metrics => {
@@ -268,10 +281,12 @@ fn forms(resource: &Resource<'_>, parts: &Parts) -> Result<(Form, Form), StatusC
     let header = |name: HeaderName| parts.headers.get(name).map(HeaderValue::as_bytes);
     let stores =
         matches!(resource, Resource::Key(_)) && matches!(parts.method, Method::PUT | Method::POST);
-    let sent = sent(header(header::CONTENT_TYPE))
+    let kind = header(header::CONTENT_TYPE);
+    let sent = sent(kind)
         .filter(|form| *form == Form::Json || stores)
-        .ok_or(StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
-    let wanted = wanted(header(header::ACCEPT), offers).ok_or(StatusCode::NOT_ACCEPTABLE)?;
+        .ok_or_else(|| Refusal::of_content_type(kind.unwrap_or_default(), stores))?;
+    let wanted = wanted(header(header::ACCEPT), offers);
+    let wanted = wanted.ok_or_else(|| Refusal::of_accept(offers))?;
     Ok((sent, wanted))
 }
 
@@ -389,6 +404,10 @@ pub fn refuse(refusal: &Refusal) -> Response<Body> {
     let mut answer = json(refusal.status, refusal.to_body());
     if let Some(version) = refusal.version {
         tag(&mut answer, version);
+    }
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static(RETRY_AFTER);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     if refusal.status == StatusCode::UNAUTHORIZED {
         let how = HeaderValue::from_static("Basic realm=\"heeler\", charset=\"UTF-8\"");

@@ -147,7 +147,7 @@ mod tests {
                 r#"["a"]"#,
                 seconds(10),
             ),
-            (r#"{"data":1} trailing"#, "1", None),
+            ("{\"data\":1} \r\n", "1", None),
             (
                 r#"{"DATA":2,"Expire_Time":"1h","unknown":3}"#,
                 "2",
@@ -173,6 +173,10 @@ mod tests {
         for (body, words) in [
             ("", "EOF".to_owned()),
             (r#"{"data": 1"#, "unexpected EOF".into()),
+            (
+                r#"{"data":1} trailing"#,
+                "invalid character 't' after top-level value, at byte 11".into(),
+            ),
             (
                 "{bad",
                 "invalid character 'b' looking for beginning of object key string".into(),

@@ -23,7 +23,7 @@ struct Put {
     condition: Condition,
 }
 
-/// An item that cannot be stored.
+/// What cannot be loaded or stored.
 #[derive(Clone)]
 struct Unfit {
     /// Its key, if it has one.
@@ -38,24 +38,31 @@ impl Unfit {
 }
 
 impl Guest {
-    /// Loads keys.
+    /// Loads keys. One that is wrong is refused alone.
     pub async fn bulk_get(&self, asking: &Asking<'_>, talk: &mut Talk<'_>) -> Outcome {
         let keys = read(asking, "keys")?;
-        let keys: Result<Vec<String>, Refusal> = keys.into_iter().enumerate().map(key).collect();
-        let keys = keys?;
+        let keys: Vec<Result<String, Unfit>> = keys.into_iter().enumerate().map(key).collect();
         talk.prove().await?;
         let mut results = Results::new();
-        let mut waiting = keys.iter();
+        let (mut waiting, mut said) = (keys.iter().flatten(), 0);
         for key in &keys {
+            let key = match key {
+                Ok(key) => key,
+                Err(unfit) => {
+                    results.refuse(unfit.key.as_deref(), &unfit.refusal);
+                    continue;
+                }
+            };
             while !talk.conversation.is_full()
                 && !results.are_full()
                 && let Some(key) = waiting.next()
             {
                 let words = [b"document.load", key.as_bytes(), b"json"];
                 talk.conversation.say(Id::DocumentLoad, &words).await;
+                said += 1;
             }
             // As many have been asked for as have been answered: the rest is not asked for.
-            if results.are_full() && keys.len() - waiting.len() == results.count {
+            if results.are_full() && said == results.count {
                 results.leave(key);
                 continue;
             }
@@ -232,16 +239,23 @@ fn bad(i: usize, told: impl std::fmt::Display) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, text)
 }
 
-fn key((i, value): (usize, Value)) -> Result<String, Refusal> {
+fn key((i, value): (usize, Value)) -> Result<String, Unfit> {
     match value {
-        Value::Text(key) => Ok(key),
-        _ => Err(bad(i, "a key is a string")),
+        Value::Text(key) => bounded(key),
+        _ => Err(Unfit::new(None, bad(i, "a key is a string"))),
+    }
+}
+
+fn bounded(key: String) -> Result<String, Unfit> {
+    match Refusal::of_key(key.as_bytes()) {
+        Ok(()) => Ok(key),
+        Err(refusal) => Err(Unfit::new(Some(key), refusal)),
     }
 }
 
 fn put((i, item): (usize, Value)) -> Result<Put, Unfit> {
     let key = match header(i, &item, "key") {
-        Ok(Some(key)) => key,
+        Ok(Some(key)) => bounded(key)?,
         Ok(None) => return Err(Unfit::new(None, bad(i, "it has no key"))),
         Err(refusal) => return Err(Unfit::new(None, refusal)),
     };

@@ -12,9 +12,9 @@ use super::duration::GoDuration;
 use super::negotiation::Form;
 use super::path::{Resource, parameter};
 use super::refusal::{Asked, Refusal};
+use crate::clock;
 use crate::command::Id;
 use crate::json::Value;
-use crate::{clock, limits};
 
 /// What is done to a document, for the answer.
 struct Deed<'a> {
@@ -65,10 +65,7 @@ impl Guest {
         else {
             return Ok(empty(StatusCode::NOT_FOUND));
         };
-        if key.len() > limits::HTTP_KEY_BYTES {
-            let text = format!("the key is longer than {} bytes", limits::HTTP_KEY_BYTES);
-            return Err(Refusal::new(StatusCode::URI_TOO_LONG, text));
-        }
+        Refusal::of_key(key)?;
         let method = asking.method.as_str();
         match (asking.resource, method) {
             (Resource::Key(_), "GET" | "HEAD") => self.load(key, asking, talk).await,

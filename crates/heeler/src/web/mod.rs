@@ -36,6 +36,7 @@ mod site;
 pub mod timestamp;
 mod watch;
 
+use answer::RETRY_AFTER;
 pub use connection::serve;
 pub use conversation::FindDoor;
 pub use site::Site;
@@ -47,7 +48,7 @@ pub fn unavailable(text: &str) -> String {
     let body = String::from_utf8_lossy(&body).into_owned() + "}\n";
     format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+         Retry-After: {RETRY_AFTER}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -44,6 +44,8 @@ pub enum NoResource {
     Unknown,
     /// A `%` is not followed by two hexadecimal digits.
     BadEscape,
+    /// The place of an element is no number, or too large.
+    BadPlace,
 }
 
 impl<'a> Resource<'a> {
@@ -102,11 +104,16 @@ fn of_key(rest: &str) -> Result<Resource<'_>, NoResource> {
         ("item", None) => Resource::Item(key),
         ("append", None) => Resource::Append(key),
         ("item", name @ Some(_)) => Resource::Member(key, segment(name)?),
-        ("index", Some(place)) if place.bytes().all(|b| b.is_ascii_digit()) => {
-            Resource::Element(key, place.parse().map_err(|_| NoResource::Unknown)?)
-        }
+        ("index", Some("")) => return Err(NoResource::Unknown),
+        ("index", Some(place)) => Resource::Element(key, number(place)?),
         _ => return Err(NoResource::Unknown),
     })
+}
+
+fn number(place: &str) -> Result<u64, NoResource> {
+    let is_number = place.bytes().all(|b| b.is_ascii_digit());
+    let number = is_number.then(|| place.parse().ok()).flatten();
+    number.ok_or(NoResource::BadPlace)
 }
 
 /// A segment that is not empty, decoded.
@@ -200,10 +207,6 @@ mod tests {
             "/v2/keys",
             "/v1/keys/k/",
             "/v1/keys/k/index/",
-            "/v1/keys/k/index/-1",
-            "/v1/keys/k/index/+1",
-            "/v1/keys/k/index/x",
-            "/v1/keys/k/index/99999999999999999999",
             "/v1/keys/k/item/",
             "/v1/keys/k/item/a/b",
             "/v1/keys/k/append/x",
@@ -219,6 +222,10 @@ mod tests {
             "/v1/keys/k/item/%+1",
         ] {
             assert_eq!(Resource::parse(path), Err(NoResource::BadEscape), "{path}");
+        }
+        for place in ["-1", "+1", "x", "1.0", "%31", "99999999999999999999"] {
+            let path = format!("/v1/keys/k/index/{place}");
+            assert_eq!(Resource::parse(&path), Err(NoResource::BadPlace), "{path}");
         }
     }
 

@@ -3,8 +3,10 @@
 use http::StatusCode;
 
 use super::body::BadBody;
-use crate::json;
+use super::negotiation::Form;
 use crate::store::documents;
+use crate::wire::resp::IN_DOUBT;
+use crate::{json, limits};
 
 /// Why a request is not answered as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,37 @@ impl Refusal {
     pub fn of_item(shown: &str) -> Refusal {
         let text = format!("unable to load value, item {shown} is invalid");
         Refusal::new(StatusCode::CONFLICT, text)
+    }
+
+    /// The body is in a form that is not known, or not for this request. `takes_raw`: it may be a
+    /// value as it is.
+    pub fn of_content_type(kind: &[u8], takes_raw: bool) -> Refusal {
+        let kind = String::from_utf8_lossy(kind);
+        let known = match takes_raw {
+            true => "application/json, application/octet-stream or text/plain",
+            false => "application/json",
+        };
+        let text = format!("Content-Type {kind} is not supported here: send {known}");
+        Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    }
+
+    /// The answer has none of the forms that the header `Accept` names.
+    pub fn of_accept(offers: &[Form]) -> Refusal {
+        let names: Vec<&str> = offers.iter().map(|form| form.name()).collect();
+        let text = format!("Accept leaves out what there is: {}", names.join(", "));
+        Refusal::new(StatusCode::NOT_ACCEPTABLE, text)
+    }
+
+    /// A key may not be so long.
+    ///
+    /// # Errors
+    /// It is longer than that.
+    pub fn of_key(key: &[u8]) -> Result<(), Refusal> {
+        if key.len() > limits::HTTP_KEY_BYTES {
+            let text = format!("the key is longer than {} bytes", limits::HTTP_KEY_BYTES);
+            return Err(Refusal::new(StatusCode::URI_TOO_LONG, text));
+        }
+        Ok(())
     }
 
     /// The body of the answer.
@@ -110,6 +143,12 @@ impl Asked<'_> {
             },
             "OOM" => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, whole + told),
             "NOAUTH" | "WRONGPASS" => Refusal::new(StatusCode::UNAUTHORIZED, told),
+            "CLUSTERDOWN" | "NOREPLICAS" if told.ends_with(IN_DOUBT) => {
+                Refusal::new(StatusCode::GATEWAY_TIMEOUT, whole + error)
+            }
+            "CLUSTERDOWN" | "NOREPLICAS" | "TRYAGAIN" | "LOADING" => {
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, whole + error)
+            }
             "ERR" => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, whole + told),
             _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, whole + error),
         }
@@ -187,9 +226,34 @@ mod tests {
         (
             None,
             "CLUSTERDOWN no",
-            500,
+            503,
             "unable to load k%d key, CLUSTERDOWN no",
         ),
+        (
+            None,
+            "CLUSTERDOWN no answer, and it may have executed the command",
+            504,
+            "unable to load k%d key, CLUSTERDOWN no answer, and it may have executed the command",
+        ),
+        (
+            None,
+            "NOREPLICAS no",
+            503,
+            "unable to load k%d key, NOREPLICAS no",
+        ),
+        (
+            None,
+            "TRYAGAIN no",
+            503,
+            "unable to load k%d key, TRYAGAIN no",
+        ),
+        (
+            None,
+            "LOADING no",
+            503,
+            "unable to load k%d key, LOADING no",
+        ),
+        (None, "WHAT no", 500, "unable to load k%d key, WHAT no"),
         (
             None,
             "NOAUTH Authentication required",

@@ -1,7 +1,15 @@
 //! Letters of a node that has started anew since it wrote them.
 
-use heeler::holding::{Answer, Ask, Input, Keeping, Letter, Output, Update, WriteAcks};
+use std::sync::Arc;
+
+use heeler::holding::{
+    Ack, Answer, Ask, Config, Grant, Holding, Input, Letter, Now, Output, Range, Update, View,
+    WriteAcks,
+};
+use heeler::limits;
+use heeler::route::Terms;
 use heeler::store::{Clearing, Copy, Store};
+use heeler_ring::{Member, Ring, RingHash};
 
 use crate::clients::Clients;
 use crate::cluster::{Cluster, WALL_MS, command};
@@ -52,8 +60,8 @@ fn what_comes_late_from_before_a_start_is_not_kept() {
             .expect("a copy")
     };
     let lives = [11, 12, 13];
-    let kept = Answer::Kept(vec![Keeping::Kept]);
-    let refused = Answer::Kept(vec![Keeping::Refused]);
+    let kept = Answer::Kept(vec![Ack::Kept]);
+    let refused = Answer::Kept(vec![Ack::Refused]);
     for (i, life) in lives.into_iter().enumerate() {
         let copy_of_now = copy();
         assert_eq!(keep(&mut cluster, 0, life, copy_of_now.clone()), kept);
@@ -63,5 +71,94 @@ fn what_comes_late_from_before_a_start_is_not_kept() {
             assert_eq!(keep(&mut cluster, 0, *past, late.clone()), refused);
             assert!(!holds(&cluster, &late), "what life {past} has told");
         }
+    }
+}
+
+/// What it had when it wrote that is gone: others may have more.
+#[test]
+fn a_grant_that_comes_late_from_before_a_start_is_no_word_for_all() {
+    let mut ring = Ring::new(RingHash::Fingerprint32);
+    ring.update([0, 1, 2].map(|node| Member::new(&*address(node))), &[]);
+    let store = Arc::new(Store::new(1));
+    store.keep_versions();
+    let config = Config {
+        me: address(1),
+        terms: Terms::default(),
+        replicas: 3,
+        write_acks: WriteAcks::Quorum,
+        pull_rate: 1 << 20,
+        write_timeout_ms: 1000,
+    };
+    let mut holding = Holding::new(config, store, 1);
+    let now = Now {
+        ms: 1000,
+        wall_ms: WALL_MS,
+    };
+    let mut out = Vec::new();
+    let view = View {
+        ring: Arc::new(ring),
+        leaving: Default::default(),
+        gone: Default::default(),
+    };
+    holding.handle(now, Input::View(view), &mut out);
+    let claim_of = |out: &[Output], node: usize| {
+        out.iter().find_map(|output| match output {
+            Output::Send { id, to, ask } if *to == address(node) => match &ask.body {
+                Ask::Claim { ranges, .. } => Some((*id, ranges.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let granted = |ranges: &[Range]| {
+        let grant = |range: &Range| Grant {
+            range: *range,
+            whole: true,
+            has_keys: true,
+            also: Vec::new(),
+        };
+        Answer::Granted(ranges.iter().map(grant).collect())
+    };
+    let (id, ranges) = claim_of(&out, 0).expect("a claim");
+    let (other, theirs) = claim_of(&out, 2).expect("a claim");
+    let answer = Some(letter(21, granted(&theirs)));
+    holding.handle(now, Input::Answered { id: other, answer }, &mut out);
+    for life in [11, 12] {
+        let ask = letter(life, Ask::Level(Vec::new()));
+        let (token, from) = (life, address(0));
+        holding.handle(now, Input::Asked { token, from, ask }, &mut out);
+    }
+    let answer = Some(letter(11, granted(&ranges)));
+    holding.handle(now, Input::Answered { id, answer }, &mut out);
+    out.clear();
+    let later = Now { ms: 2000, ..now };
+    holding.wake(later, &mut out);
+    let (_, asked) = claim_of(&out, 2).expect("the other node is asked, too");
+    assert_eq!(asked, ranges);
+}
+
+/// Senders name themselves: what is kept of them has to have a bound.
+#[test]
+fn of_nodes_that_are_no_members_few_are_remembered() {
+    let (mut cluster, _) = begin_with(1, 2, (2, WriteAcks::One), Clients::new(1, 60));
+    let now = cluster.clock(1);
+    let mut out = Vec::new();
+    for i in 0..2_000u64 {
+        let ask = letter(7, Ask::Level(Vec::new()));
+        let (token, from) = (i, format!("192.0.2.1:{i}").into());
+        let holding = &mut cluster.machine_mut(1).holding;
+        holding.handle(now, Input::Asked { token, from, ask }, &mut out);
+        assert!(holding.known_nodes() <= limits::OUTSIDERS + 10);
+    }
+    let is_answer = |output: &&Output| matches!(output, Output::Respond { .. });
+    assert_eq!(out.iter().filter(is_answer).count(), 2_000);
+}
+
+fn letter<T>(life: u64, body: T) -> Letter<T> {
+    Letter {
+        life,
+        wall_ms: WALL_MS,
+        clearing: Clearing::default(),
+        body,
     }
 }

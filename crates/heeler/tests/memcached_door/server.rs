@@ -80,9 +80,103 @@ fn numbers_are_memcacheds() {
             .values()
             .any(|value| value.starts_with("tcp:127.0.0.1:"))
     );
-    for words in [" sizes", " nonsense", " detail"] {
+    for words in [" sizes", " nonsense"] {
         let request = format!("stats{words}\r\n");
         assert_eq!(told(node.port, &request), told(memcached.port, &request));
+    }
+}
+
+/// What is counted by prefixes, and what is not.
+const PREFIXED: &str = "get b0:a\r\nset k:a 0 0 1\r\nx\r\nget k:a\r\nget k:b\r\ngets k:a l:b\r\n\
+    gat 0 k:a m:b\r\ngats 0 n:a\r\nadd k:a 0 0 1\r\ny\r\nreplace k:a 0 0 1\r\ny\r\n\
+    append o:a 0 0 1\r\ny\r\nprepend k:a 0 0 1\r\ny\r\ncas p:a 0 0 1 1\r\ny\r\n\
+    set q:a 0 0 1 noreply\r\nx\r\ndelete k:a\r\ndelete k:a\r\ndelete r:a noreply\r\n\
+    mg k:a v\r\nms s:a 1\r\nx\r\nmg s:a v\r\nma t:a\r\nmd s:a\r\nincr u:a 1\r\n\
+    touch q:a 0\r\nget none\r\nset none 0 0 1\r\nx\r\nget :a\r\nget v:w:a\r\n\
+    get k:a k:b q:a\r\n";
+
+#[test]
+fn requests_are_counted_by_the_prefixes_of_their_keys() {
+    let (memcached, node) = (Memcached::start(), Node::start(&[]));
+    let ask = |request: &str| {
+        let [theirs, ours] = [memcached.port, node.port].map(|port| {
+            let text = String::from_utf8(answers(port, request.as_bytes())).unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            // Its own are in the order of a hash.
+            lines.sort();
+            lines
+        });
+        assert_eq!(ours, theirs, "{request}");
+        ours
+    };
+    let dump = "stats detail dump\r\n";
+    ask("set z:a 0 0 1\r\nx\r\n");
+    assert_eq!(ask(dump), ["END"]);
+    for word in ["", " ON", " x", " on", " on x", " on noreply"] {
+        ask(&format!("stats detail{word}\r\n"));
+    }
+    for port in [memcached.port, node.port] {
+        told(port, PREFIXED);
+    }
+    assert_eq!(ask(dump).len(), 12);
+    ask("stats detail dump x\r\n");
+    let is_on = |port| stats(port, " settings")["detail_enabled"].clone();
+    assert_eq!([memcached.port, node.port].map(is_on), ["yes", "yes"]);
+    ask("stats detail off x y\r\nget w:a\r\n");
+    assert_eq!([memcached.port, node.port].map(is_on), ["no", "no"]);
+    assert_eq!(ask(dump).len(), 12);
+    ask("flush_all\r\n");
+    assert_eq!(ask(dump).len(), 12);
+    ask("stats reset\r\n");
+    assert_eq!(ask(dump), ["END"]);
+}
+
+#[test]
+fn slabs_are_moved_as_by_a_memcached_that_moves_none() {
+    let (memcached, node) = (Memcached::start_without_reassignment(), Node::start(&[]));
+    for words in [
+        "",
+        " x",
+        " x y z",
+        " noreply",
+        " automove",
+        " automove 0",
+        " automove 1",
+        " automove 2",
+        " automove 3",
+        " automove 00",
+        " automove +1",
+        " automove -0",
+        " automove -1",
+        " automove 1x",
+        " automove x",
+        " automove 1 x",
+        " automove 1 x y",
+        " automove 4294967296",
+        " automove 99999999999999999999",
+        " automove 1 noreply",
+        " automove 3 noreply",
+        " automove x noreply",
+        " automove noreply",
+        " automove ratio",
+        " automove ratio 0.5",
+        " automove ratio -1",
+        " automove ratio x",
+        " automove ratio 0.5 noreply",
+        " reassign",
+        " reassign 1",
+        " reassign 1 2",
+        " reassign x y",
+        " reassign 1 noreply",
+        " reassign 1 2 noreply",
+        " reassign 1 2 3",
+    ] {
+        let request = format!("slabs{words}\r\nmn\r\n");
+        assert_eq!(
+            told(node.port, &request),
+            told(memcached.port, &request),
+            "{words}"
+        );
     }
 }
 

@@ -131,6 +131,11 @@ impl Memcached {
         Memcached::spawn(free_port(), &["-o", "no_lru_maintainer"])
     }
 
+    /// Starts one that has no slabs moved.
+    pub fn start_without_reassignment() -> Memcached {
+        Memcached::spawn(free_port(), &["-o", "no_slab_reassign"])
+    }
+
     fn spawn(port: u16, more: &[&str]) -> Memcached {
         let at = port.to_string();
         // It refuses to run as root, and takes no notice of -u as anybody else.

@@ -45,11 +45,28 @@ pub fn replay(port: u16) {
         }
         let mut args = vec![url.as_str()];
         args.extend(exchange.args.iter().map(String::as_str));
+        if let Some(body) = args.last_mut()
+            && let Some(value) = body.strip_suffix(" trailing")
+        {
+            *body = value;
+            assert_trailing_bytes_are_refused(&args);
+        }
         let answer = curl(&args);
         compared += 1;
         compare(exchange, &answer);
     }
     assert!(compared > 95, "{compared}");
+}
+
+/// Go's decoder leaves alone what follows a value, and so does memhashd: a client that sends two
+/// values by mistake is not told that one was lost.
+fn assert_trailing_bytes_are_refused(args: &[&str]) {
+    let (value, rest) = args.split_last().unwrap();
+    let body = format!("{value} trailing");
+    let answer = curl(&[rest, &[body.as_str()]].concat());
+    let told = "failed to read request body, invalid character 't' after top-level value, at byte";
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains(told), "{}", answer.body);
 }
 
 /// What one of three nodes has answered where one alone answers otherwise.

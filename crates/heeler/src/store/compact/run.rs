@@ -12,7 +12,7 @@ use crate::store::allocation;
 use crate::store::prefetch::prefetch_all;
 
 const HEADER: usize = 2;
-/// Bytes that are brought near before a search begins.
+/// Bytes that are prefetched before a search begins.
 const NEAR: usize = 1024;
 
 /// Records of `W` elements; the first one of a record is its key, and no two have the same.

@@ -2,7 +2,8 @@
 //!
 //! Their scores lie side by side, so that a search compares many at a time and looks at members
 //! only where scores are the same. Their members lie in any order beside: one that comes or goes
-//! moves two bytes for each one behind it, and touches few lines of memory, most of which are far.
+//! moves two bytes for each one behind it, and touches few cache lines, most of which have to come
+//! from memory.
 
 use std::ops::Range;
 
@@ -16,7 +17,7 @@ pub(super) const MOST: usize = 64;
 /// Room is made for so many more at a time, and scores are compared so many at a time.
 const STEP: usize = 16;
 
-/// Elements that are asked for one by one, when more are looked at all of a list is.
+/// Up to so many members are prefetched one by one; if they are more, the whole list is.
 const FEW: usize = 4;
 
 /// Elements in order.
@@ -68,15 +69,16 @@ impl Elements {
         range.map(|at| self.get(at))
     }
 
-    /// It is searched next: a search would wait for one line of it after the other.
+    /// Prefetches all that a search looks at: it would wait for one cache line after the other.
     #[inline]
-    pub(super) fn expect(&self) {
+    pub(super) fn prefetch(&self) {
         prefetch_all(&self.scores, usize::MAX);
     }
 
-    /// An element is added to or removed from those of its score, which are at `same`.
+    /// Prefetches what is touched when an element is added to or removed from those of its score,
+    /// which are at `same`.
     #[inline]
-    pub(super) fn expect_change(&self, same: &Range<usize>) {
+    pub(super) fn prefetch_change(&self, same: &Range<usize>) {
         if same.len() > FEW {
             return prefetch_all(&self.members, usize::MAX);
         }

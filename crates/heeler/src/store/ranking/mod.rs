@@ -133,7 +133,7 @@ impl Ranking {
         Some(removed)
     }
 
-    /// Looks where an element is and where it belongs with another score, and asks for what
+    /// Finds where an element is and where it belongs with another score, and prefetches what
     /// [`rescore`](Ranking::rescore) changes.
     pub(super) fn rescoring(&self, member: &[u8], old: f64, new: f64) -> Rescoring {
         let (from, to) = (self.way(old, member), self.way(new, member));
@@ -185,8 +185,8 @@ impl Ranking {
         place_in(self.way(score, member), score)
     }
 
-    /// The way to the leaf where this element is or belongs. The leaf is asked for, and not looked
-    /// at: inner nodes are so few that they are near.
+    /// The way to the leaf where this element is or belongs, and the leaf, which is prefetched and
+    /// not looked at. Inner nodes are so few that they are in the cache.
     #[inline]
     fn way(&self, score: f64, member: &[u8]) -> (Way, &Elements) {
         let mut way = Way::new();
@@ -194,7 +194,7 @@ impl Ranking {
         loop {
             match node {
                 Node::Leaf(elements) => {
-                    elements.expect();
+                    elements.prefetch();
                     return (way, elements);
                 }
                 Node::Inner(inner) => {
@@ -281,11 +281,11 @@ impl Ranking {
     }
 }
 
-/// The place of a score in a leaf, which is asked for.
+/// The place of a score in a leaf; what a change there touches is prefetched.
 #[inline]
 fn place_in((way, leaf): (Way, &Elements), score: f64) -> Place {
     let same = leaf.same(score);
-    leaf.expect_change(&same);
+    leaf.prefetch_change(&same);
     Place { way, same }
 }
 

@@ -1,6 +1,6 @@
 //! The commands, a line for each.
 
-use AtNode::{Item, MemoryLimit, Says, Stats, Verbosity, Version};
+use AtNode::{Item, MemoryLimit, Says, Slabs, Stats, Verbosity, Version};
 
 use crate::command::Family::{self, Admin, Arithmetic, Delete, Meta, Retrieval, Storage, Touch};
 use crate::command::Id;
@@ -58,6 +58,8 @@ pub enum AtNode {
     MemoryLimit,
     /// It tells its numbers.
     Stats,
+    /// It has no slabs, and says what a memcached does that moves none.
+    Slabs,
     /// The connection ends.
     Quit,
 }
@@ -83,7 +85,6 @@ const NO_LIMIT: usize = usize::MAX;
 const STATS: &str = "SERVER_ERROR stats belong to one server, ask each server for its own\r\n";
 
 /// What belongs to memcached's own memory and tools, with the texts of a memcached that has it off.
-const NO_SLABS: &str = "CLIENT_ERROR slab reassignment disabled\r\n";
 const NO_CRAWLER: &str = "CLIENT_ERROR lru crawler disabled\r\n";
 const NO_WATCH: &str = "CLIENT_ERROR watch commands not allowed\r\n";
 const NO_SHUTDOWN: &str = "ERROR: shutdown not enabled\r\n";
@@ -317,7 +318,15 @@ pub const TABLE: &[Spec] = &[
     ),
     node_only("shutdown", 1, NO_SHUTDOWN),
     node_only("watch", 1, NO_WATCH),
-    node_only("slabs", 2, NO_SLABS),
+    line(
+        "slabs",
+        2,
+        NO_LIMIT,
+        Way::Unknown,
+        Slabs,
+        Form::Plain,
+        Admin,
+    ),
     node_only("lru_crawler", 2, NO_CRAWLER),
     line(
         "cache_memlimit",

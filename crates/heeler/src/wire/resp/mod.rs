@@ -31,6 +31,9 @@ pub enum Protocol {
     Resp3,
 }
 
+/// How an error ends that is about another node, if that may have done what the client asked for.
+pub const IN_DOUBT: &str = ", and it may have executed the command";
+
 /// Bytes that are not the protocol: answer the text as an error, then close the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Protocol error: {0}")]
