@@ -150,9 +150,11 @@ impl Callable {
         let process = process.filter(|name| name.len() <= limits::PROCESS_NAME);
         let process = process.ok_or_else(|| refused("the body names a process".into()))?;
         let (found, said) = self.look(address, Some(process)).await;
-        let told = self.told.lock().replace((address.clone(), found));
         // It asks again and again.
-        if found != Found::Itself && told != Some((address.clone(), found)) {
+        let failure = Some((address.clone(), found)).filter(|_| found != Found::Itself);
+        if failure.is_some()
+            && std::mem::replace(&mut *self.told.lock(), failure.clone()) != failure
+        {
             tracing::warn!("{address} is to join the ring and cannot be called there: {said}");
         }
         Ok(Response::json(
