@@ -251,10 +251,14 @@ impl Builder {
         Ok(ringpop)
     }
 
-    /// The channel, which listens.
-    async fn open(&mut self) -> Result<Channel, BootstrapError> {
-        if let Some(channel) = self.channel.take() {
-            return Ok(channel);
+    /// Opens the channel, which listens from now on: to serve other services, and to call others,
+    /// before this becomes a member by [`start`](Builder::start).
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn open(&mut self) -> Result<Channel, BootstrapError> {
+        if let Some(channel) = &self.channel {
+            return Ok(channel.clone());
         }
         let listen = self.listen.take().unwrap_or_else(|| "127.0.0.1:0".into());
         let mut builder = Channel::builder(&self.config.app)
@@ -266,7 +270,8 @@ impl Builder {
         if let Some((server, client)) = self.tls.take() {
             builder = builder.tls_server(server).tls_client(client);
         }
-        builder.start().await.map_err(BootstrapError::Listen)
+        let channel = builder.start().await.map_err(BootstrapError::Listen)?;
+        Ok(self.channel.insert(channel).clone())
     }
 }
 

@@ -347,15 +347,17 @@ impl Serve {
             None => Numbering::Upto(self.databases),
             Some(_) => Numbering::OfRing,
         };
+        let terms = Terms {
+            partitions: self.num_partitions.unwrap_or(0),
+            hash_tags: self.hash_tags,
+            hash: peer.as_ref().and_then(|peer| peer.hash),
+        };
         serve::Options {
             doors,
             password: self.guards.password(),
             admin: self.admin.admin,
             peer,
-            terms: Terms {
-                partitions: self.num_partitions.unwrap_or(0),
-                hash_tags: self.hash_tags,
-            },
+            terms,
             keeping: self.keeping.options(),
             threads: self.workers.threads(),
             numbering,

@@ -90,6 +90,26 @@ pub const FETCHED: usize = 256 * 1024;
 pub const SETTINGS_MS: u64 = 1000;
 /// How often it asks.
 pub const SETTINGS_TRIES: u32 = 20;
+/// How long a node that is called back may take to answer, in milliseconds.
+pub const CALL_BACK_MS: u64 = 1000;
+/// How many nodes are called back at a time.
+pub const CALLS_BACK: usize = 16;
+/// How many nodes are called back in a second.
+pub const CALLS_BACK_A_SECOND: u32 = 64;
+/// Bytes of the name that a process gives itself.
+pub const PROCESS_NAME: usize = 64;
+/// How many others a node that joins asks to call it back.
+pub const ASKED_TO_CALL_BACK: usize = 3;
+/// How long it asks them again when they cannot, in milliseconds.
+pub const CALLABLE_MS: u64 = 2000;
+/// The same where all that they find is that nothing comes back: a machine may be very busy.
+pub const CALLABLE_LATE_MS: u64 = 15_000;
+/// Pause before it does, in milliseconds.
+pub const CALLABLE_PAUSE_MS: u64 = 500;
+/// A node that nobody can call leaves its ring, if it began so many milliseconds ago at most.
+pub const YOUNG_MS: u64 = 30_000;
+/// From one look at whether another node can be called to the next, in milliseconds.
+pub const CALLABLE_EACH_MS: u64 = 5000;
 /// Keys that may wait to be sent to one replica; past that it compares all that it holds.
 pub const UNSENT: usize = 1024 * 1024;
 /// Bytes of changes that may wait to be sent to one replica; past that it gets whole values.

@@ -99,7 +99,7 @@ pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
         }
         let mut server = Server::start(process.clone())?;
         let expiring = tokio::spawn(expire(store, process));
-        let mut stop = std::pin::pin!(stopping.stopping.or(stop));
+        let mut stop = std::pin::pin!(peer::is_to_stop(keyspace, stopping.stopping.or(stop)));
         let joined = async {
             // Until then clients wait in the listener's queue.
             if let Some(port) = &port {
@@ -117,7 +117,7 @@ pub fn run(options: &Options, log: log::Log) -> anyhow::Result<()> {
             () = &mut stop => server.stop().await,
         }
         if let Some(port) = port {
-            port.close().await;
+            port.close().await?;
         }
         expiring.abort();
         tracing::info!("stopped");

@@ -34,7 +34,12 @@ fn a_node_that_would_name_other_owners_does_not_join() {
         ),
         (
             &["--num-partitions", "271", "--hash-tags"],
-            "no --hash-tags, here --hash-tags",
+            "was started without --hash-tags, here --hash-tags",
+        ),
+        (&[], "--num-partitions 271, here without --num-partitions"),
+        (
+            &["--num-partitions", "271", "--hash", "hash32v1"],
+            "places them by fingerprint32, here --hash hash32v1",
         ),
     ] {
         let redis = format!("127.0.0.1:{}", free_port());
@@ -50,6 +55,22 @@ fn a_node_that_would_name_other_owners_does_not_join() {
 
 #[test]
 fn nodes_that_meet_though_they_name_other_owners_refuse_each_other_and_say_so() {
+    meet_and_refuse(
+        [&["--num-partitions", "271"], &["--num-partitions", "272"]],
+        "different settings: \"partitions=272\" here",
+    );
+}
+
+#[test]
+fn nodes_that_meet_with_other_hash_functions_refuse_each_other_and_say_so() {
+    meet_and_refuse(
+        [&["--hash", "fingerprint32"], &["--hash", "hash32v1"]],
+        "different settings: \"partitions=0 hash=hash32v1\" here",
+    );
+}
+
+/// Nodes that were started with these flags, and what the first client of the first is told.
+fn meet_and_refuse(flags: [&[&str; 2]; 2], expected: &str) {
     // A member that keeps no keys, over which they meet.
     let member = format!("127.0.0.1:{}", free_port());
     let hosts = tempfile::NamedTempFile::new().expect("a file");
@@ -59,16 +80,15 @@ fn nodes_that_meet_though_they_name_other_owners_refuse_each_other_and_say_so() 
     let _member = Heeler::spawn(&[
         "ringpop", "--app", "kv", "--listen", &member, "--hosts", hosts,
     ]);
-    let node = |partitions: &str| {
+    let node = |flags: &[&str; 2]| {
         let (port, peer) = (free_port(), format!("127.0.0.1:{}", free_port()));
         let redis = format!("127.0.0.1:{port}");
         let args = [
             "serve", "--redis", &redis, "--peer", &peer, "--join", &member,
         ];
-        let flags = ["--num-partitions", partitions];
-        (Heeler::start(port, &[&args[..], &flags].concat()), peer)
+        (Heeler::start(port, &[&args[..], flags].concat()), peer)
     };
-    let ((one, peer), (other, _)) = (node("271"), node("272"));
+    let ((one, peer), (other, _)) = (node(flags[0]), node(flags[1]));
     let mut client = one.client();
     let mut refused = String::new();
     wait_until("a request crosses the ring", || {
@@ -79,18 +99,44 @@ fn nodes_that_meet_though_they_name_other_owners_refuse_each_other_and_say_so() 
             refused.contains("settings")
         })
     });
-    let expected = "different settings: \"partitions=272\" here";
     assert!(refused.contains(expected), "{refused}");
+    let [here, there] = flags.map(|flag| flag.join(" "));
+    let there_and_here = format!("{there}, here {here}");
+    let here_and_there = format!("{here}, here {there}");
     wait_until("both say so", || {
-        says(&one, "--num-partitions 272, here --num-partitions 271")
-            && says(&other, "--num-partitions 271, here --num-partitions 272")
+        says(&one, &there_and_here) && says(&other, &here_and_there)
     });
     assert_eq!(differing(&mut client), "ring_differing_nodes:1");
     let shown = Heeler::spawn(&["ring", "--peer", &peer]).wait().stdout;
-    assert!(
-        shown.contains("--num-partitions 272, here --num-partitions 271"),
-        "{shown}"
-    );
+    assert!(shown.contains(&there_and_here), "{shown}");
+}
+
+#[test]
+fn a_name_on_the_ring_is_one_nodes_at_a_time() {
+    let mut cluster = Cluster::planned(2, &[]);
+    cluster.up(0);
+    cluster.nodes[1] = Some(cluster.spawn_with(1, &["--identity", "B"]));
+    cluster.agrees(2);
+    let (port, peer) = (free_port(), format!("127.0.0.1:{}", free_port()));
+    let redis = format!("127.0.0.1:{port}");
+    let start = |join: &str| {
+        let args = ["serve", "--redis", &redis, "--peer", &peer, "--join", join];
+        Heeler::spawn(&[&args[..], &["--identity", "B"]].concat())
+    };
+    let said = format!("{} has --identity B, as this node has", cluster.peer(1));
+    for node in [0, 1] {
+        let stopped = start(&cluster.peer(node)).wait();
+        assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+        assert!(stopped.stderr.contains(&said), "{}", stopped.stderr);
+    }
+    cluster.agrees(2);
+    // Whoever had it is gone: it has come back with another address.
+    drop(cluster.nodes[1].take());
+    let _node = start(&cluster.peer(0));
+    wait_until("it is in the ring", || {
+        let shown = Heeler::spawn(&["ring", "--peer", &cluster.peer(0)]).wait();
+        shown.stdout.contains(&peer)
+    });
 }
 
 #[test]

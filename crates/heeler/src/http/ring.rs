@@ -26,6 +26,9 @@ pub(super) fn of_ring(encoder: &mut DescriptorEncoder<'_>, keyspace: &Keyspace) 
     let help = "Nodes in the ring that were started with other settings than this one";
     let differing = ConstGauge::new(keyspace.differing().len() as u64);
     alone(encoder, ("ring_differing_nodes", help, None), differing)?;
+    let help = "Nodes in the ring that this one cannot call at their addresses";
+    let uncallable = ConstGauge::new(keyspace.uncallable() as u64);
+    alone(encoder, ("ring_uncallable_nodes", help, None), uncallable)?;
     let help =
         "Whether this node refuses every write, for too few nodes are there for --write-acks";
     let refuses = ConstGauge::new(u64::from(keyspace.keeper.refuses_writes().is_some()));

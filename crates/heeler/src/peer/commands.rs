@@ -62,18 +62,21 @@ pub(super) fn agreed(terms: Terms, call: &Call) -> Result<(), heeler_ringpop::Fa
         return Ok(());
     }
     let theirs = String::from_utf8_lossy(theirs).into_owned();
+    if terms.agree_with(&theirs) {
+        return Ok(());
+    }
     if !TOLD.swap(true, Relaxed) {
         tracing::error!(
             peer = %call.from.host_port,
             ours,
             theirs,
             "a node of the ring was started with other settings for the owners of keys; its \
-             requests are refused. All nodes need the same --num-partitions and --hash-tags"
+             requests are refused. All nodes need the same --num-partitions, --hash-tags and --hash"
         );
     }
     Err(refused(format!(
         "the nodes of the ring were started with different settings: \"{ours}\" here, \
-         \"{theirs}\" there (--num-partitions, --hash-tags)"
+         \"{theirs}\" there (--num-partitions, --hash-tags, --hash)"
     )))
 }
 

@@ -16,6 +16,7 @@ use super::clearing::clears;
 use super::commands;
 use super::keeper::Keeper;
 use super::pulse::Pulse;
+use super::reachable::Reachable;
 use super::settings::Alike;
 use super::tracking::Tracking;
 use crate::admin::Process;
@@ -52,6 +53,7 @@ pub struct Keyspace {
     pub tracking: Arc<Tracking>,
     pub(super) alike: Arc<Alike>,
     pub(super) pulse: Pulse,
+    pub(super) reachable: Reachable,
     pub(super) ringpop: Ringpop,
     pub(super) runtime: tokio::runtime::Handle,
 }

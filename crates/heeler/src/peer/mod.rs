@@ -1,14 +1,17 @@
 //! The port on which nodes talk to each other: TChannel, with Ringpop's membership and the services
 //! of this node.
 
+mod calling_back;
 mod clearing;
 mod commands;
 mod hearing;
+mod joining;
 mod keeper;
 mod keyspace;
 mod kv;
 mod options;
 mod pulse;
+mod reachable;
 mod renewal;
 mod report;
 mod settings;
@@ -25,10 +28,13 @@ use bytes::Bytes;
 use heeler_ringpop::{BootstrapError, Builder, Event, Events, MembershipEvent, Ringpop, Seeking};
 use tokio::runtime::Runtime;
 
+use calling_back::Callable;
+use joining::Joining;
 pub use keeper::{Keeper, Keeping};
 pub use keyspace::{Keyspace, SERVICE, Traffic, command, encoded, moved};
 pub use options::{Options, Statistics, Tls, member};
 use pulse::Pulse;
+use reachable::Reachable;
 use renewal::Shown;
 pub use report::{ENDPOINT as SHARES, Handover, Place, Question, Share, Shares};
 use settings::Alike;
@@ -67,7 +73,7 @@ impl Port {
     ) -> anyhow::Result<Port> {
         let shown = options.tls.as_ref().map(Shown::new);
         let tls = options.tls.as_ref().map(Tls::connector).transpose()?;
-        let settings = Settings::new(terms, &keeping);
+        let settings = Settings::new(terms, &keeping, options.identity.as_deref());
         // One seed that answers is enough, and whoever is first begins.
         let patience = options.patience.map(|patience| patience.as_millis() as u64);
         let member = member(options)?
@@ -86,9 +92,9 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let (seeds, files) = (options.seeds.clone(), options.tls.clone());
-        let check = settings::check(seeds, settings.clone(), files);
-        let (runtime, ringpop) = start(runtime, member, check)?;
+        let callable = Callable::new(options.tls.clone());
+        let joining = Joining::new(options, &settings, &callable);
+        let (runtime, ringpop) = start(runtime, member, joining)?;
         let opening = Opening {
             process: options.app.clone(),
             request: Arc::new(commands::request(terms, commands::ENDPOINT, Bytes::new())),
@@ -106,12 +112,14 @@ impl Port {
             traffic: Traffic::default(),
             alike: Arc::new(Alike::new(settings)),
             pulse: Pulse::new(clock::ticks()),
+            reachable: Reachable::new(callable),
             ringpop: ringpop.clone(),
             runtime: runtime.handle().clone(),
         });
         runtime.spawn(follow(keyspace.clone(), events));
         runtime.spawn(hearing::follow(keyspace.clone()));
         runtime.spawn(pulse::follow(keyspace.clone()));
+        runtime.spawn(reachable::follow(keyspace.clone()));
         if let Some(shown) = shown {
             runtime.spawn(shown.follow(keyspace.clone()));
         }
@@ -158,7 +166,11 @@ impl Port {
     }
 
     /// Tells the others, hands over what it holds, answers what is in flight, and ends.
-    pub async fn close(self) {
+    ///
+    /// # Errors
+    /// It has left the ring of its own accord: why.
+    pub async fn close(self) -> anyhow::Result<()> {
+        let left = self.keyspace.reachable.leaves();
         let (ringpop, keeper) = (self.ringpop().clone(), self.keyspace.keeper.clone());
         let closing = self.runtime.spawn(async move {
             match ringpop.leave().await {
@@ -182,19 +194,34 @@ impl Port {
             tracing::warn!("the ring could not be left in good order");
         }
         self.runtime.shutdown_background();
+        left.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
     }
 }
 
-/// Starts a member on a runtime once `check` says that it may, and shuts that down where it fails.
+/// Ready once this node is asked to stop, or has to leave its ring.
+pub async fn is_to_stop(keyspace: Option<Arc<Keyspace>>, asked: impl Future<Output = ()>) {
+    let Some(keyspace) = keyspace else {
+        return asked.await;
+    };
+    tokio::select! {
+        () = asked => {}
+        () = keyspace.reachable.is_to_leave() => {}
+    }
+}
+
+/// Starts a member on a runtime once it is known that it may join, and shuts that down where it
+/// fails.
 fn start(
     runtime: Runtime,
-    member: Builder,
-    check: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    mut member: Builder,
+    joining: Joining,
 ) -> anyhow::Result<(Runtime, Ringpop)> {
     // On a thread of its own, for the caller's may be one of another runtime.
     let handle = runtime.handle().clone();
     let begin = async move {
-        check.await?;
+        let channel = member.open().await.map_err(cannot_begin)?;
+        joining.callable.serve(&channel);
+        joining.check(&channel).await?;
         let begun = member.start().await;
         begun.map_err(cannot_begin)
     };

@@ -146,6 +146,11 @@ impl Keyspace {
         differing
     }
 
+    /// How many nodes of the ring this one cannot call at their addresses.
+    pub fn uncallable(&self) -> usize {
+        self.reachable.uncallable()
+    }
+
     /// How far this node is with what it takes over and hands over.
     pub fn handover(&self) -> Handover {
         let progress = self.keeper.progress();
@@ -193,6 +198,7 @@ impl Keyspace {
             ("ring_partitions", terms.partitions.to_string()),
             ("ring_hash_tags", u8::from(terms.hash_tags).to_string()),
             ("ring_differing_nodes", self.differing().len().to_string()),
+            ("ring_uncallable_nodes", self.uncallable().to_string()),
             ("ring_forwarded_total", forwarded.to_string()),
             ("ring_forwarded_failed", failed.to_string()),
             (

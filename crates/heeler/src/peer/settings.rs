@@ -9,15 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use heeler_ringpop::Response;
 use heeler_ringpop::Ringpop;
 use heeler_ringpop::channel::{Call, Channel, ErrorCode, Request};
-use heeler_ringpop::{Discovery, Response};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
+use super::Keeping;
 use super::keyspace::SERVICE;
-use super::{Keeping, Tls};
 use crate::limits;
 use crate::route::Terms;
 
@@ -36,49 +35,124 @@ pub struct Settings {
     pub replicas: u32,
     /// `--write-acks`.
     pub write_acks: String,
+    /// `--hash`: a node that has none takes that of the others.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hash: Option<String>,
+    /// `--identity`, which no two nodes may have alike.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity: Option<String>,
 }
+
+/// A flag of the command line as a node has it, if it has.
+type Flag = (&'static str, Option<String>);
 
 impl Settings {
     /// Those of a node.
-    pub fn new(terms: Terms, keeping: &Keeping) -> Settings {
+    pub fn new(terms: Terms, keeping: &Keeping, identity: Option<&str>) -> Settings {
         Settings {
             num_partitions: terms.partitions,
             hash_tags: terms.hash_tags,
             replicas: keeping.replicas.max(1),
             write_acks: keeping.write_acks.name().to_owned(),
+            hash: terms.hash.map(|hash| hash.name().to_owned()),
+            identity: identity.map(str::to_owned),
         }
     }
 
-    /// Those that another node has otherwise, as flags: there, and here.
+    fn flags(&self) -> [Flag; 5] {
+        let partitions = Some(self.num_partitions).filter(|&count| count > 0);
+        [
+            (
+                "--num-partitions",
+                partitions.map(|count| count.to_string()),
+            ),
+            ("--replicas", Some(self.replicas.to_string())),
+            ("--write-acks", Some(self.write_acks.clone())),
+            ("--hash-tags", self.hash_tags.then(String::new)),
+            ("--hash", self.hash.clone()),
+        ]
+    }
+
+    /// Those that another node has otherwise: there, and here.
     fn differences(&self, other: &Settings) -> Option<[String; 2]> {
-        let tags = |of: &Settings| match of.hash_tags {
-            true => "--hash-tags".to_owned(),
-            false => "no --hash-tags".to_owned(),
-        };
-        let flags: [fn(&Settings) -> String; 3] = [
-            |of| format!("--num-partitions {}", of.num_partitions),
-            |of| format!("--replicas {}", of.replicas),
-            |of| format!("--write-acks {}", of.write_acks),
-        ];
-        let all = flags.iter().map(|flag| [flag(other), flag(self)]);
-        let all = all.chain([[tags(other), tags(self)]]);
         let (mut there, mut here) = (Vec::new(), Vec::new());
-        for [theirs, ours] in all.filter(|[theirs, ours]| theirs != ours) {
-            there.push(theirs);
-            here.push(ours);
+        for (theirs, ours) in other.flags().into_iter().zip(self.flags()) {
+            let is_taken_over = ours.0 == "--hash" && (theirs.1.is_none() || ours.1.is_none());
+            if theirs != ours && !is_taken_over {
+                there.push(theirs);
+                here.push(ours);
+            }
         }
-        (!there.is_empty()).then(|| [there.join(" "), here.join(" ")])
+        (!there.is_empty()).then(|| [in_words("with ", &there), in_words("", &here)])
     }
 
     /// Whether both name the same owner of each key.
-    fn agree_about_owners(&self, other: &Settings) -> bool {
-        (self.num_partitions, self.hash_tags) == (other.num_partitions, other.hash_tags)
+    pub(super) fn agree_about_owners(&self, other: &Settings) -> bool {
+        let one_hash = self.hash == other.hash || self.hash.is_none() || other.hash.is_none();
+        let partitions = self.num_partitions == other.num_partitions;
+        partitions && self.hash_tags == other.hash_tags && one_hash && !self.is_alike(other)
+    }
+
+    /// Whether both have one name on the ring, where each needs its own.
+    pub(super) fn is_alike(&self, other: &Settings) -> bool {
+        self.identity.is_some() && self.identity == other.identity
     }
 
     /// What is to be told of a node that was started with others.
     pub fn told_of(&self, address: &str, other: &Settings) -> Option<String> {
-        let [there, here] = self.differences(other)?;
-        Some(format!("{address} was started with {there}, here {here}"))
+        let differ = self.differences(other);
+        let differ = differ.map(|[there, here]| format!("was started {there}, here {here}"));
+        let alike = other.identity.as_ref().filter(|_| self.is_alike(other));
+        let alike = alike.map(|name| {
+            format!("has --identity {name}, as this node has, where each node needs its own")
+        });
+        let told: Vec<String> = differ.into_iter().chain(alike).collect();
+        (!told.is_empty()).then(|| format!("{address} {}", told.join("; it ")))
+    }
+}
+
+/// Flags that are there, after `with`, and those that are not.
+fn in_words(with: &str, flags: &[Flag]) -> String {
+    let told = |(name, value): &Flag| match value.as_deref()? {
+        "" => Some((*name).to_owned()),
+        value => Some(format!("{name} {value}")),
+    };
+    let (there, lacking): (Vec<&Flag>, _) = flags.iter().partition(|(_, value)| value.is_some());
+    let there: Vec<String> = there.into_iter().filter_map(told).collect();
+    let lacking: Vec<&str> = lacking.into_iter().map(|(name, _)| *name).collect();
+    let there = (!there.is_empty()).then(|| format!("{with}{}", there.join(" ")));
+    let lacking = (!lacking.is_empty()).then(|| format!("without {}", lacking.join(" ")));
+    let words: Vec<String> = there.into_iter().chain(lacking).collect();
+    words.join(" and ")
+}
+
+/// What a node tells whoever asks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    #[serde(flatten)]
+    pub(super) settings: Settings,
+    /// The hash function of the ring that it is in, wherever it has it from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) ring_hash: Option<String>,
+    /// The addresses of other members that have a name of their own on the ring, by that name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub(super) identities: BTreeMap<String, String>,
+}
+
+impl Told {
+    fn of(settings: &Settings, ringpop: &Ringpop) -> Told {
+        let named = ringpop.members().into_iter().filter_map(|member| {
+            let identity = member.labels.as_ref()?.identity()?.to_owned();
+            let other = member.status.in_ring() && *member.address != *ringpop.whoami();
+            other.then(|| (identity, member.address.to_string()))
+        });
+        let hash = || ringpop.ring().hash().name().to_owned();
+        Told {
+            settings: settings.clone(),
+            ring_hash: ringpop.is_ready().then(hash),
+            identities: named.collect(),
+        }
     }
 }
 
@@ -108,15 +182,13 @@ impl Alike {
 
     /// Tells whoever asks.
     pub(super) fn serve(&self, ringpop: &Ringpop) {
-        let told = serde_json::to_vec(&self.mine).unwrap_or_default();
+        let (mine, channel) = (self.mine.clone(), ringpop.channel().clone());
+        let ringpop = ringpop.clone();
         let answer = move |_: Call| {
-            let told = told.clone();
+            let told = serde_json::to_vec(&Told::of(&mine, &ringpop)).unwrap_or_default();
             async move { Ok(Response::json(told)) }
         };
-        ringpop
-            .channel()
-            .service(SERVICE)
-            .endpoint(ENDPOINT, answer);
+        channel.service(SERVICE).endpoint(ENDPOINT, answer);
     }
 
     /// Asks a member that is new, or there anew, for its settings, and tells if they differ.
@@ -126,7 +198,7 @@ impl Alike {
         }
         for asked in 0..limits::SETTINGS_TRIES {
             match ask(ringpop.channel(), &address).await {
-                Asked::Settings(other) => return self.note(&address, other),
+                Asked::Told(told) => return self.note(&address, told.settings),
                 // It may be about to offer its services.
                 Asked::Other if asked > 2 => return,
                 Asked::Other | Asked::Nobody => {}
@@ -145,7 +217,9 @@ impl Alike {
         if before.as_ref() == Some(&other) {
             return;
         }
-        if self.mine.agree_about_owners(&other) {
+        if self.mine.is_alike(&other) {
+            tracing::error!("{told}: each of them takes the other's keys for its own; stop one");
+        } else if self.mine.agree_about_owners(&other) {
             tracing::warn!(
                 "{told}: writes may fail, or have fewer copies than they should, until all nodes \
                  have the same"
@@ -160,66 +234,25 @@ impl Alike {
 }
 
 /// What comes of a question.
-enum Asked {
-    Settings(Settings),
+pub(super) enum Asked {
+    Told(Box<Told>),
     /// It keeps no keys.
     Other,
     /// It does not answer.
     Nobody,
 }
 
-async fn ask(channel: &Channel, address: &str) -> Asked {
+pub(super) async fn ask(channel: &Channel, address: &str) -> Asked {
     let request = Request::raw(SERVICE, SERVICE, ENDPOINT, "");
     let timeout = Duration::from_millis(limits::SETTINGS_MS);
     match channel.call(address, request, timeout).await {
         Ok(answer) => match serde_json::from_slice(&answer.arg3) {
-            Ok(settings) if answer.is_ok() => Asked::Settings(settings),
+            Ok(told) if answer.is_ok() => Asked::Told(Box::new(told)),
             _ => Asked::Other,
         },
         Err(failure) if failure.code == ErrorCode::BadRequest => Asked::Other,
         Err(_) => Asked::Nobody,
     }
-}
-
-/// Looks, before this node joins, whether the ring that it will find names the same owners.
-///
-/// # Errors
-/// It does not.
-pub(super) async fn check(
-    seeds: Option<Discovery>,
-    mine: Settings,
-    tls: Option<Tls>,
-) -> anyhow::Result<()> {
-    let Some(seeds) = seeds else {
-        return Ok(());
-    };
-    // Joining says what is wrong with them.
-    let Ok(addresses) = seeds.seeds().await else {
-        return Ok(());
-    };
-    let mut channel = Channel::builder(SERVICE);
-    if let Some(tls) = &tls {
-        channel = channel.tls_client(tls.client()?);
-    }
-    let channel = channel.start().await?;
-    let mut asked = JoinSet::new();
-    for address in addresses {
-        let channel = channel.clone();
-        asked.spawn(async move { (ask(&channel, &address).await, address) });
-    }
-    while let Some(answer) = asked.join_next().await {
-        let Ok((Asked::Settings(other), address)) = answer else {
-            continue;
-        };
-        if !mine.agree_about_owners(&other) {
-            let told = mine.told_of(&address, &other).unwrap_or_default();
-            anyhow::bail!(
-                "this node would name other owners of keys than the ring that it is to join: \
-                 {told}. All nodes need the same --num-partitions and --hash-tags"
-            );
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -228,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_told_as_flags() {
-        let mine = Settings::new(Terms::default(), &Keeping::default());
+        let mine = Settings::new(Terms::default(), &Keeping::default(), None);
         assert_eq!(mine.told_of("a:1", &mine), None);
         let other = Settings {
             replicas: 3,
@@ -248,7 +281,41 @@ mod tests {
         assert!(!mine.agree_about_owners(&tagged));
         assert_eq!(
             tagged.told_of("a:1", &mine).unwrap(),
-            "a:1 was started with no --hash-tags, here --hash-tags"
+            "a:1 was started without --hash-tags, here --hash-tags"
+        );
+        let parted = Settings {
+            num_partitions: 271,
+            ..mine.clone()
+        };
+        assert_eq!(
+            tagged.told_of("a:1", &parted).unwrap(),
+            "a:1 was started with --num-partitions 271 and without --hash-tags, here --hash-tags \
+             and without --num-partitions"
+        );
+    }
+
+    #[test]
+    fn a_hash_function_is_taken_over_and_a_name_is_one_nodes() {
+        let none = Settings::new(Terms::default(), &Keeping::default(), None);
+        let with = |hash: &str| Settings {
+            hash: Some(hash.to_owned()),
+            ..none.clone()
+        };
+        let (fingerprint, hash32v1) = (with("fingerprint32"), with("hash32v1"));
+        assert!(none.agree_about_owners(&hash32v1) && hash32v1.agree_about_owners(&none));
+        assert_eq!(none.told_of("a:1", &hash32v1), None);
+        assert!(!fingerprint.agree_about_owners(&hash32v1));
+        assert_eq!(
+            fingerprint.told_of("a:1", &hash32v1).unwrap(),
+            "a:1 was started with --hash hash32v1, here --hash fingerprint32"
+        );
+        let named = |name| Settings::new(Terms::default(), &Keeping::default(), Some(name));
+        assert!(named("A").agree_about_owners(&named("B")));
+        assert_eq!(named("A").told_of("a:1", &none), None);
+        assert!(!named("A").agree_about_owners(&named("A")));
+        assert_eq!(
+            named("A").told_of("a:1", &named("A")).unwrap(),
+            "a:1 has --identity A, as this node has, where each node needs its own"
         );
     }
 }

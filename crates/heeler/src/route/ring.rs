@@ -21,6 +21,9 @@ pub const PARTITIONS: u32 = 1024 * 1024;
 /// The error while a node has not found its ring, or has left it and knows no other member.
 pub(super) const JOINING: &str = "LOADING this node is not in a ring yet";
 
+/// Before the name of the hash function, where nodes tell it to each other.
+const TOLD_HASH: &str = " hash=";
+
 /// What all nodes of a ring must have agreed on before they start, for the owners of keys follow
 /// from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Terms {
     pub partitions: u32,
     /// Of a key with a hash tag, `{...}`, the tag decides alone.
     pub hash_tags: bool,
+    /// The ring's hash function, if this node was told which: else it has that of the others.
+    pub hash: Option<RingHash>,
 }
 
 impl Terms {
@@ -58,8 +63,27 @@ impl Terms {
 
     /// As nodes tell them to each other.
     pub fn told(self) -> String {
+        let hash = self.hash.map(|hash| format!("{TOLD_HASH}{}", hash.name()));
+        format!("{}{}", self.told_of_keys(), hash.unwrap_or_default())
+    }
+
+    fn told_of_keys(self) -> String {
         let tags = if self.hash_tags { " hash-tags" } else { "" };
         format!("partitions={}{tags}", self.partitions)
+    }
+
+    /// Whether a node that tells these names the same owners. One that was told no hash function
+    /// has that of the others.
+    pub fn agree_with(self, told: &str) -> bool {
+        let (of_keys, hash) = match told.split_once(TOLD_HASH) {
+            Some((of_keys, hash)) => (of_keys, Some(hash)),
+            None => (told, None),
+        };
+        let one_hash = match (self.hash, hash) {
+            (Some(ours), Some(theirs)) => ours.name() == theirs,
+            _ => true,
+        };
+        one_hash && of_keys == self.told_of_keys()
     }
 }
 
@@ -332,7 +356,7 @@ mod tests {
     fn with_partitions_the_ring_is_asked_for_the_partition() {
         let terms = Terms {
             partitions: 16384,
-            hash_tags: false,
+            ..Terms::default()
         };
         let nodes = nodes(terms, NODES[0]);
         // FNV-1 of "foo" is 0x408f5e13 (the vectors of the function's authors).
@@ -437,12 +461,48 @@ mod tests {
     }
 
     #[test]
+    fn who_was_told_no_hash_function_has_that_of_the_others() {
+        let with = |partitions, hash| Terms {
+            partitions,
+            hash,
+            hash_tags: true,
+        };
+        let (fingerprint, hash32v1) = (Some(RingHash::Fingerprint32), Some(RingHash::Hash32V1));
+        assert_eq!(
+            with(7, hash32v1).told(),
+            "partitions=7 hash-tags hash=hash32v1"
+        );
+        for (ours, theirs, agree) in [
+            (with(7, None), with(7, None), true),
+            (with(7, None), with(7, hash32v1), true),
+            (with(7, hash32v1), with(7, None), true),
+            (with(7, hash32v1), with(7, hash32v1), true),
+            (with(7, hash32v1), with(7, fingerprint), false),
+            (with(7, None), with(8, hash32v1), false),
+            (with(7, hash32v1), Terms::default(), false),
+        ] {
+            assert_eq!(
+                ours.agree_with(&theirs.told()),
+                agree,
+                "{ours:?} {theirs:?}"
+            );
+        }
+        for bad in [
+            "",
+            "partitions=7 hash-tags hash=",
+            "partitions=7 hash=hash32v1",
+        ] {
+            assert!(!with(7, hash32v1).agree_with(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn without_members_nothing_goes_anywhere() {
         let nodes = Nodes::new(
             Arc::new(Ring::new(RingHash::Fingerprint32)),
             Terms {
                 partitions: 7,
-                hash_tags: false,
+                ..Terms::default()
             },
             NODES[0],
             0,
