@@ -17,15 +17,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use heeler_ringpop::Response;
 use heeler_ringpop::channel::{Answer, Call, Channel, ErrorCode, Failure, Origin, Request};
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::Tls;
 use super::keyspace::{SERVICE, refused};
 use crate::limits;
 
@@ -98,7 +99,8 @@ impl Found {
 /// This process, as others find it.
 pub(super) struct Callable {
     process: String,
-    tls: Option<Tls>,
+    /// How it opens connections to others, where these are TLS.
+    tls: Option<ArcSwap<ClientConfig>>,
     /// Another node has called it.
     is_called: AtomicBool,
     places: Semaphore,
@@ -109,16 +111,23 @@ pub(super) struct Callable {
 }
 
 impl Callable {
-    pub(super) fn new(tls: Option<Tls>) -> Arc<Callable> {
+    pub(super) fn new(tls: Option<Arc<ClientConfig>>) -> Arc<Callable> {
         let random = || RandomState::default().hash_one(std::process::id());
         Arc::new(Callable {
             process: format!("{:016x}{:016x}", random(), random()),
-            tls,
+            tls: tls.map(ArcSwap::new),
             is_called: AtomicBool::new(false),
             places: Semaphore::new(limits::CALLS_BACK),
             counted: Mutex::new((Instant::now(), 0)),
             told: Mutex::default(),
         })
+    }
+
+    /// From now on connections to others are opened so, where they are TLS.
+    pub(super) fn renew_tls(&self, client: Arc<ClientConfig>) {
+        if let Some(tls) = &self.tls {
+            tls.store(client);
+        }
     }
 
     /// Answers whoever asks: also before this is a member.
@@ -228,8 +237,7 @@ impl Callable {
         let failed = |error: String| Failure::here(ErrorCode::Network, error);
         let mut channel = Channel::builder(SERVICE);
         if let Some(tls) = &self.tls {
-            let client = tls.client().map_err(|error| failed(error.to_string()))?;
-            channel = channel.tls_client(client);
+            channel = channel.tls_client(tls.load_full());
         }
         let channel = channel.start().await;
         let channel = channel.map_err(|error| failed(error.to_string()))?;

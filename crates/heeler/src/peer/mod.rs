@@ -92,7 +92,7 @@ impl Port {
             .thread_name("peer")
             .enable_all()
             .build()?;
-        let callable = Callable::new(options.tls.clone());
+        let callable = Callable::new(tls.as_ref().map(|tls| tls.parts().0));
         let joining = Joining::new(options, &settings, &callable);
         let (runtime, ringpop) = start(runtime, member, joining)?;
         let opening = Opening {

@@ -17,7 +17,7 @@ use crate::limits;
 
 /// What is known of it.
 pub(super) struct Reachable {
-    callable: Arc<Callable>,
+    pub(super) callable: Arc<Callable>,
     /// Members that cannot be called.
     uncallable: Mutex<BTreeMap<Arc<str>, Found>>,
     /// Why this node leaves.

@@ -56,7 +56,9 @@ impl Shown {
             tracing::warn!("{doubt}");
         }
         let channel = keyspace.ringpop.channel();
-        channel.renew_tls(server.config(), client.parts().0);
+        let config = client.parts().0;
+        channel.renew_tls(server.config(), config.clone());
+        keyspace.reachable.callable.renew_tls(config);
         keyspace.others.renew(client);
         // With the next picture the workers take what is new.
         keyspace.members.publish_again();
