@@ -95,26 +95,30 @@ impl Waiter {
     /// Serves it with what `answer` finds, if it still waits: `answer` is called only then, and
     /// nobody else serves it meanwhile.
     pub fn serve(&self, answer: impl FnOnce() -> Option<Reply>) -> Attempt {
+        self.answer(|state| matches!(state, State::Waiting), answer)
+    }
+
+    /// Ends the waiting as if its time were over, or with this error.
+    pub fn unblock(&self, error: Option<Reply>) -> Attempt {
+        self.answer(
+            |state| matches!(state, State::Waiting | State::SentAway),
+            || Some(error.unwrap_or_else(|| self.nothing.clone())),
+        )
+    }
+
+    fn answer(
+        &self,
+        waits: impl FnOnce(&State) -> bool,
+        answer: impl FnOnce() -> Option<Reply>,
+    ) -> Attempt {
         let mut state = self.state.lock();
-        if !matches!(*state, State::Waiting) {
+        if !waits(&state) {
             return Attempt::Gone;
         }
         let Some(reply) = answer() else {
             return Attempt::Waits;
         };
         *state = State::Answered(reply);
-        drop(state);
-        self.task.wake_by_ref();
-        Attempt::Served
-    }
-
-    /// Ends the waiting as if its time were over, or with this error.
-    pub fn unblock(&self, error: Option<Reply>) -> Attempt {
-        let mut state = self.state.lock();
-        if !matches!(*state, State::Waiting | State::SentAway) {
-            return Attempt::Gone;
-        }
-        *state = State::Answered(error.unwrap_or_else(|| self.nothing.clone()));
         drop(state);
         self.task.wake_by_ref();
         Attempt::Served
