@@ -23,8 +23,19 @@ struct Put {
     condition: Condition,
 }
 
+impl Put {
+    /// What is said to store it.
+    fn storing(&self) -> Storing<'_> {
+        Storing::new(
+            self.key.as_bytes(),
+            &self.store,
+            &self.data,
+            &self.condition,
+        )
+    }
+}
+
 /// What cannot be loaded or stored.
-#[derive(Clone)]
 struct Unfit {
     /// Its key, if it has one.
     key: Option<String>,
@@ -84,20 +95,20 @@ impl Guest {
     pub async fn bulk_put(&self, asking: &Asking<'_>, talk: &mut Talk<'_>) -> Outcome {
         let items = read(asking, "items")?;
         let items: Vec<Result<Put, Unfit>> = items.into_iter().enumerate().map(put).collect();
-        let puts: Vec<Result<(&Put, Storing<'_>), Unfit>> = items.iter().map(storing).collect();
+        let words: Vec<Storing<'_>> = items.iter().flatten().map(Put::storing).collect();
         talk.prove().await?;
         let mut results = Results::new();
-        let mut waiting = puts.iter().flatten();
-        for put in &puts {
+        let mut waiting = words.iter();
+        for put in &items {
             let put = match put {
-                Ok((put, _)) => put,
+                Ok(put) => put,
                 Err(unfit) => {
                     results.refuse(unfit.key.as_deref(), &unfit.refusal);
                     continue;
                 }
             };
             while !talk.conversation.is_full()
-                && let Some((_, words)) = waiting.next()
+                && let Some(words) = waiting.next()
             {
                 talk.conversation
                     .say(Id::DocumentStore, &words.refs())
@@ -288,11 +299,4 @@ fn header(i: usize, item: &Value, name: &str) -> Result<Option<String>, Refusal>
         Some(Value::Text(text)) => Ok(Some(text.clone())),
         Some(_) => Err(bad(i, format!("{name} is a string"))),
     }
-}
-
-/// What is said to store it.
-fn storing(item: &Result<Put, Unfit>) -> Result<(&Put, Storing<'_>), Unfit> {
-    let put = item.as_ref().map_err(Unfit::clone)?;
-    let words = Storing::new(put.key.as_bytes(), &put.store, &put.data, &put.condition);
-    Ok((put, words))
 }
