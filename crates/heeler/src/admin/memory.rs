@@ -15,6 +15,8 @@ pub(super) struct Memory {
     pub startup: u64,
     /// Bytes of keys and values alone.
     pub data: u64,
+    /// How many keys there are.
+    pub keys: u64,
     /// Bytes of the whole process.
     pub resident: u64,
 }
@@ -23,18 +25,23 @@ impl Memory {
     pub fn of(process: &Process, now: u64, store: Option<&Store>) -> Memory {
         let resident = usage::resident_bytes();
         match store {
-            Some(store) => Memory {
-                used: store.memory() as u64,
-                peak: store.note_peak() as u64,
-                startup: store.memory_at_start() as u64,
-                data: store.stats(now).data_bytes as u64,
-                resident,
-            },
+            Some(store) => {
+                let stats = store.stats(now);
+                Memory {
+                    used: store.memory() as u64,
+                    peak: store.note_peak() as u64,
+                    startup: store.memory_at_start() as u64,
+                    data: stats.data_bytes as u64,
+                    keys: stats.keys as u64,
+                    resident,
+                }
+            }
             None => Memory {
                 used: resident,
                 peak: usage::peak_bytes(),
                 startup: process.resident_at_start,
                 data: 0,
+                keys: 0,
                 resident,
             },
         }
@@ -66,7 +73,6 @@ pub(super) fn share(part: u64, whole: u64) -> f64 {
 pub(super) fn stats(process: &Process, now: u64, store: Option<&Store>) -> Reply {
     let memory = Memory::of(process, now, store);
     let (used, resident) = (memory.used, memory.resident);
-    let keys = store.map_or(0, |store| store.stats(now).keys) as u64;
     let ratio = resident as f64 / used.max(1) as f64;
     let int = |name: &str, value: u64| (Reply::bulk(name), Reply::Int(value as i64));
     let double = |name: &str, value: f64| (Reply::bulk(name), Reply::Double(value));
@@ -79,10 +85,10 @@ pub(super) fn stats(process: &Process, now: u64, store: Option<&Store>) -> Reply
     found.extend(store.into_iter().flat_map(|store| databases(now, store)));
     found.extend([
         int("overhead.total", used.saturating_sub(memory.data)),
-        int("keys.count", keys),
+        int("keys.count", memory.keys),
         int(
             "keys.bytes-per-key",
-            memory.net().checked_div(keys).unwrap_or(0),
+            memory.net().checked_div(memory.keys).unwrap_or(0),
         ),
         int("dataset.bytes", memory.data),
         double("dataset.percentage", share(memory.data, memory.net())),

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use super::config::{out_of_range, said, yes_no};
+use super::config::{no_answer, out_of_range, said, yes_no};
 use crate::command::number::integer;
 
 /// What a parameter may be.
@@ -49,7 +49,7 @@ fn named(name: &str) -> Option<usize> {
 pub(super) fn refuses(name: &str, value: &[u8]) -> Option<Option<String>> {
     let (_, kind, _) = PARAMETERS[named(name)?];
     Some(match kind {
-        Kind::YesNo => super::config::no_answer(value),
+        Kind::YesNo => no_answer(value),
         Kind::Within(least, most) => out_of_range(value, least, most),
     })
 }
