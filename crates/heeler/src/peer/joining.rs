@@ -205,8 +205,6 @@ async fn has_its_name_alone(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::Keeping;
-    use crate::route::Terms;
 
     #[test]
     fn who_could_not_call_is_told_and_what_to_do() {
@@ -239,11 +237,8 @@ mod tests {
 
     #[test]
     fn a_ring_places_keys_by_one_hash_function_wherever_it_has_it_from() {
-        let none = Settings::new(Terms::default(), &Keeping::default(), None);
-        let with = |hash: &str| Settings {
-            hash: Some(hash.to_owned()),
-            ..none.clone()
-        };
+        let none = Settings::of_hash(None);
+        let with = |hash| Settings::of_hash(Some(hash));
         let told = |settings: &Settings, ring_hash: Option<&str>| Told {
             settings: settings.clone(),
             ring_hash: ring_hash.map(str::to_owned),

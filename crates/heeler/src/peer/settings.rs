@@ -77,7 +77,7 @@ impl Settings {
     fn differences(&self, other: &Settings) -> Option<[String; 2]> {
         let (mut there, mut here) = (Vec::new(), Vec::new());
         for (theirs, ours) in other.flags().into_iter().zip(self.flags()) {
-            let is_taken_over = ours.0 == "--hash" && (theirs.1.is_none() || ours.1.is_none());
+            let is_taken_over = ours.0 == "--hash" && self.may_share_hash(other);
             if theirs != ours && !is_taken_over {
                 there.push(theirs);
                 here.push(ours);
@@ -88,9 +88,15 @@ impl Settings {
 
     /// Whether both name the same owner of each key.
     pub(super) fn agree_about_owners(&self, other: &Settings) -> bool {
-        let one_hash = self.hash == other.hash || self.hash.is_none() || other.hash.is_none();
-        let partitions = self.num_partitions == other.num_partitions;
-        partitions && self.hash_tags == other.hash_tags && one_hash && !self.is_alike(other)
+        self.num_partitions == other.num_partitions
+            && self.hash_tags == other.hash_tags
+            && self.may_share_hash(other)
+            && !self.is_alike(other)
+    }
+
+    /// Whether one hash function can be that of both: who was told none takes the other's.
+    fn may_share_hash(&self, other: &Settings) -> bool {
+        self.hash.is_none() || other.hash.is_none() || self.hash == other.hash
     }
 
     /// Whether both have one name on the ring, where each needs its own.
@@ -256,6 +262,17 @@ pub(super) async fn ask(channel: &Channel, address: &str) -> Asked {
 }
 
 #[cfg(test)]
+impl Settings {
+    /// Those of a node that was started with no flag but `--hash`, or without that, too.
+    pub(super) fn of_hash(hash: Option<&str>) -> Settings {
+        Settings {
+            hash: hash.map(str::to_owned),
+            ..Settings::new(Terms::default(), &Keeping::default(), None)
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -296,12 +313,9 @@ mod tests {
 
     #[test]
     fn a_hash_function_is_taken_over_and_a_name_is_one_nodes() {
-        let none = Settings::new(Terms::default(), &Keeping::default(), None);
-        let with = |hash: &str| Settings {
-            hash: Some(hash.to_owned()),
-            ..none.clone()
-        };
-        let (fingerprint, hash32v1) = (with("fingerprint32"), with("hash32v1"));
+        let with = |hash| Settings::of_hash(Some(hash));
+        let (none, fingerprint) = (Settings::of_hash(None), with("fingerprint32"));
+        let hash32v1 = with("hash32v1");
         assert!(none.agree_about_owners(&hash32v1) && hash32v1.agree_about_owners(&none));
         assert_eq!(none.told_of("a:1", &hash32v1), None);
         assert!(!fingerprint.agree_about_owners(&hash32v1));

@@ -63,8 +63,11 @@ impl Terms {
 
     /// As nodes tell them to each other.
     pub fn told(self) -> String {
-        let hash = self.hash.map(|hash| format!("{TOLD_HASH}{}", hash.name()));
-        format!("{}{}", self.told_of_keys(), hash.unwrap_or_default())
+        let mut told = self.told_of_keys();
+        if let Some(hash) = self.hash {
+            told.extend([TOLD_HASH, hash.name()]);
+        }
+        told
     }
 
     fn told_of_keys(self) -> String {
